@@ -1,0 +1,11 @@
+"""The mathematics of the Transformer: one short pure function per equation.
+
+Shape letters, here and in the whole package: `B` batch, `S` tokens, `D` model width, `H` heads,
+`d_k` width of one head, `F` feed-forward width, `N` vocabulary, `C` classes, `L` layers.
+A capital that is a matrix of the paper (`Q K V A X W`) is that matrix.
+
+The functions work on any float dtype and any device, know no configuration and keep no state.
+One marked exception to purity: the rules of `update` write θ and their state in place.
+Each function takes the others it needs as keyword arguments, so that a replacement of one (your own
+softmax, say) reaches every equation that is built on it.
+"""

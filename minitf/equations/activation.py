@@ -1,0 +1,25 @@
+"""The bend between the two matrices of the feed-forward layer; each `[…] -> […]`, element by element.
+
+Two GELUs, because the field has two: Google's BERT code computes the tanh form, PyTorch's BERT the erf form,
+for the same published weights. They differ by at most 5e-4.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def relu(x: Tensor) -> Tensor:
+    """max(0, x). Source: Vaswani et al. 2017, §3.3, eq. 2."""
+    return x.clamp(min=0.0)
+
+
+def gelu(x: Tensor) -> Tensor:
+    """x Φ(x) = x/2 · (1 + erf(x / √2)). Source: Hendrycks & Gimpel 2016, §2."""
+    return x / 2.0 * (1.0 + torch.erf(x / math.sqrt(2.0)))
+
+
+def gelu_tanh(x: Tensor) -> Tensor:
+    """x/2 · (1 + tanh(√(2/π) · (x + 0.044715 x³))). Source: Hendrycks & Gimpel 2016, §2; Google's `modeling.py`."""
+    return x / 2.0 * (1.0 + torch.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x**3)))

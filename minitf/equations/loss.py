@@ -1,0 +1,59 @@
+"""How wrong a prediction is, one number per batch, and the penalties that may be added to it.
+
+The losses take logits, never probabilities: so they stay finite.
+
+Weight decay is not here: AdamW decays θ itself (`update.adamw`), while a penalty is added to the loss and so
+passes through the gradient and through Adam's scaling of it. Side by side:
+
+    L2 penalty λ‖θ‖₂²:       g ← ∇loss + 2λθ ;   θ ← θ − η · adam(g)
+    decoupled weight decay:  g ← ∇loss       ;   θ ← θ − η · adam(g) − η λ θ
+
+For plain gradient descent the two are one (with λ halved); for Adam they are not (Loshchilov & Hutter 2019, §2).
+"""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+
+def log_softmax(z: Tensor) -> Tensor:
+    """log softmax(z)ᵢ = zᵢ − log Σⱼ exp(zⱼ), over the last axis; `[…, C] -> […, C]`. Stable for huge |z|."""
+    shifted = z - z.detach().amax(dim=-1, keepdim=True)
+    return shifted - torch.exp(shifted).sum(dim=-1, keepdim=True).log()
+
+
+def cross_entropy(logits: Tensor, labels: Tensor, class_weights: Tensor | None = None) -> Tensor:
+    """−Σ w_y log softmax(z)_y / Σ w_y over the examples, w = 1 without `class_weights`; a scalar.
+
+    `logits [B, C]`, `labels [B]` (integers 0 … C − 1), `class_weights [C]`.
+    Source: Goodfellow et al. 2016, §6.2.2.3; dividing by the sum of the weights keeps the scale of the loss.
+    """
+    loss = -log_softmax(logits).gather(-1, labels.unsqueeze(-1)).squeeze(-1)  # [B]
+    if class_weights is None:
+        return loss.mean()
+    w = class_weights[labels]  # [B]
+    return (w * loss).sum() / w.sum()
+
+
+def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """−mean(t log σ(z) + (1 − t) log(1 − σ(z))), a scalar; `logits` and `targets` of one shape, t in [0, 1].
+
+    Written as max(z, 0) − z t + log(1 + exp(−|z|)), the same without overflow.
+    """
+    return (logits.clamp(min=0.0) - logits * targets + torch.log1p(torch.exp(-logits.abs()))).mean()
+
+
+def mean_squared_error(prediction: Tensor, target: Tensor) -> Tensor:
+    """mean((y − t)²), a scalar; both of one shape."""
+    return (prediction - target).square().mean()
+
+
+def l1_penalty(parameters: Iterable[Tensor], lam: float) -> Tensor:
+    """λ ‖θ‖₁ = λ Σ |θᵢ|, a scalar. Pulls every weight to zero at the same speed, so many arrive there."""
+    return lam * torch.stack([theta.abs().sum() for theta in parameters]).sum()
+
+
+def l2_penalty(parameters: Iterable[Tensor], lam: float) -> Tensor:
+    """λ ‖θ‖₂² = λ Σ θᵢ², a scalar. Pulls every weight to zero in proportion to its size; gradient 2λθ."""
+    return lam * torch.stack([theta.square().sum() for theta in parameters]).sum()

@@ -1,0 +1,28 @@
+"""What keeps the signal of a deep stack in shape: layer normalization, and dropout beside it."""
+
+import torch
+from torch import Tensor
+
+
+def layer_norm(x: Tensor, gamma: Tensor, beta: Tensor, eps: float) -> Tensor:
+    """(x − μ) / √(σ² + ε) ⊙ γ + β, with μ and σ² over the last axis; `[…, D] -> […, D]`, `gamma`, `beta` `[D]`.
+
+    σ² is the mean of (x − μ)², not the unbiased estimate. BERT's ε is 1e-12.
+    Source: Ba et al. 2016, §3.1, eq. 4 (gain g and bias b there; γ and β are the names in the official files).
+    """
+    mu = x.mean(dim=-1, keepdim=True)
+    variance = (x - mu).square().mean(dim=-1, keepdim=True)
+    return (x - mu) / torch.sqrt(variance + eps) * gamma + beta
+
+
+def dropout(x: Tensor, p: float) -> Tensor:
+    """x ⊙ b / (1 − p),  b ~ Bernoulli(1 − p) for each element; any shape. With p = 0, x itself.
+
+    The division keeps the expectation at x, so that nothing need be rescaled when dropout is off.
+    Source: Srivastava et al. 2014, §4 and §10 ("inverted" dropout); where it acts: Vaswani et al. 2017, §5.4.
+    """
+    if p == 0.0:
+        return x
+    if p == 1.0:
+        return x * 0.0
+    return x * torch.empty_like(x).bernoulli_(1.0 - p).div_(1.0 - p)

@@ -1,0 +1,43 @@
+"""Schedules: the learning rate of step 0, 1, …, `total` − 1 of a training run.
+
+Each warms up first: the rate rises in a line from 0 over the first `warmup` steps (Vaswani et al. 2017, §5.3), for
+Adam's averages are poor before they have seen some gradients (Mosbach et al. 2021). Step 0 of a warm-up has the
+rate 0, as in `transformers` and Google's code. `s` below counts steps after the warm-up, `n` = total − warmup.
+"""
+
+import math
+
+
+def constant(step: int, lr: float, total: int, warmup: int = 0) -> float:
+    """η."""
+    return lr * _rise(step, warmup)
+
+
+def linear(step: int, lr: float, total: int, warmup: int = 0) -> float:
+    """η (1 − s/n): in a line to 0. Source: Devlin et al. 2019, appendix A.2."""
+    return lr * _rise(step, warmup) * (1.0 - _progress(step, total, warmup))
+
+
+def step(step: int, lr: float, total: int, warmup: int = 0, gamma: float = 0.1, parts: int = 3) -> float:
+    """η γ^⌊parts · s/n⌋: constant in each of `parts` equal parts, γ times lower in each next one."""
+    factor: float = gamma ** (parts * max(0, step - warmup) // max(1, total - warmup))
+    return lr * _rise(step, warmup) * factor
+
+
+def exponential(step: int, lr: float, total: int, warmup: int = 0, final: float = 0.01) -> float:
+    """η final^(s/n): the same factor at every step, `final` times the first rate at the end."""
+    return lr * _rise(step, warmup) * final ** _progress(step, total, warmup)
+
+
+def cosine(step: int, lr: float, total: int, warmup: int = 0) -> float:
+    """η (1 + cos(π s/n)) / 2: slowly, fast, slowly to 0. Source: Loshchilov & Hutter 2017 (SGDR), eq. 5."""
+    return lr * _rise(step, warmup) * (1.0 + math.cos(math.pi * _progress(step, total, warmup))) / 2.0
+
+
+def _rise(step: int, warmup: int) -> float:
+    return step / warmup if step < warmup else 1.0
+
+
+def _progress(step: int, total: int, warmup: int) -> float:
+    """s/n, the share of the steps after the warm-up that lie behind, from 0 to 1."""
+    return min(1.0, max(0.0, (step - warmup) / max(1, total - warmup)))

@@ -1,0 +1,139 @@
+"""The equations that have a fused twin in PyTorch: same names, same signatures, proven equal, faster.
+
+A fused kernel computes in one pass over memory what an equation writes as several. What has no twin is not here.
+Two promises of the equations hold here too: a row of scores that is −∞ everywhere gives zeros, and asking for the
+attention weights gives them (through the equation: the fused kernel never holds them).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.optim.adam import adam as _torch_adam
+from torch.optim.adamw import adamw as _torch_adamw
+
+from minitf.equations import attention as _equation
+from minitf.equations import update as _update
+
+
+def softmax(x: Tensor) -> Tensor:
+    """`equations.attention.softmax`."""
+    y = torch.softmax(x, dim=-1)
+    # PyTorch's kernel answers a row of −∞ with NaN. Every other row of finite scores is left as it is.
+    return y.masked_fill((x == -torch.inf).all(dim=-1, keepdim=True), 0.0)
+
+
+def dropout(x: Tensor, p: float) -> Tensor:
+    """`equations.normalization.dropout`: the same draws from the same seed, on a CPU."""
+    return F.dropout(x, p) if p else x
+
+
+def scaled_dot_product_attention(
+    Q: Tensor,
+    K: Tensor,
+    V: Tensor,
+    mask: Tensor | None = None,
+    dropout: float = 0.0,
+    need_attention: bool = False,
+    *,
+    softmax: Callable[[Tensor], Tensor] = softmax,
+    drop: Callable[[Tensor, float], Tensor] = dropout,
+) -> tuple[Tensor, Tensor | None]:
+    """`equations.attention.scaled_dot_product_attention`; `softmax` and `drop` act only where A is asked for."""
+    if need_attention:
+        return _equation.scaled_dot_product_attention(Q, K, V, mask, dropout, True, softmax=softmax, drop=drop)
+    return F.scaled_dot_product_attention(Q, K, V, attn_mask=mask, dropout_p=dropout), None
+
+
+def linear(X: Tensor, W: Tensor, b: Tensor | None = None) -> Tensor:
+    """`equations.projection.linear`."""
+    return F.linear(X, W, b)
+
+
+def look_up(E: Tensor, ids: Tensor) -> Tensor:
+    """`equations.projection.look_up`."""
+    return F.embedding(ids, E)
+
+
+def relu(x: Tensor) -> Tensor:
+    """`equations.activation.relu`."""
+    return F.relu(x)
+
+
+def gelu(x: Tensor) -> Tensor:
+    """`equations.activation.gelu`."""
+    return F.gelu(x)
+
+
+def gelu_tanh(x: Tensor) -> Tensor:
+    """`equations.activation.gelu_tanh`."""
+    return F.gelu(x, approximate="tanh")
+
+
+def layer_norm(x: Tensor, gamma: Tensor, beta: Tensor, eps: float) -> Tensor:
+    """`equations.normalization.layer_norm`."""
+    return F.layer_norm(x, gamma.shape, gamma, beta, eps)
+
+
+def cross_entropy(logits: Tensor, labels: Tensor, class_weights: Tensor | None = None) -> Tensor:
+    """`equations.loss.cross_entropy`."""
+    return F.cross_entropy(logits, labels, weight=class_weights)
+
+
+def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """`equations.loss.binary_cross_entropy`."""
+    return F.binary_cross_entropy_with_logits(logits, targets)
+
+
+def mean_squared_error(prediction: Tensor, target: Tensor) -> Tensor:
+    """`equations.loss.mean_squared_error`."""
+    return F.mse_loss(prediction, target)
+
+
+@torch.no_grad()
+def adam(
+    theta: Tensor,
+    g: Tensor,
+    state: dict[str, Any],
+    lr: float,
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    eps: float = 1e-8,
+    bias_correction: bool = True,
+) -> None:
+    """`equations.update.adam`; without bias correction there is no fused twin, and the equation answers."""
+    if not bias_correction:
+        _update.adam(theta, g, state, lr, beta_1, beta_2, eps, False)
+        return
+    _fused_step(_torch_adam, theta, g, state, lr=lr, beta1=beta_1, beta2=beta_2, eps=eps, weight_decay=0.0)
+
+
+@torch.no_grad()
+def adamw(
+    theta: Tensor,
+    g: Tensor,
+    state: dict[str, Any],
+    lr: float,
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    eps: float = 1e-8,
+    weight_decay: float = 0.01,
+    bias_correction: bool = True,
+) -> None:
+    """`equations.update.adamw`; without bias correction there is no fused twin, and the equation answers."""
+    if not bias_correction:
+        _update.adamw(theta, g, state, lr, beta_1, beta_2, eps, weight_decay, False)
+        return
+    _fused_step(_torch_adamw, theta, g, state, lr=lr, beta1=beta_1, beta2=beta_2, eps=eps, weight_decay=weight_decay)
+
+
+def _fused_step(rule: Callable[..., None], theta: Tensor, g: Tensor, state: dict[str, Any], **settings: float) -> None:
+    """One step of PyTorch's functional Adam or AdamW for one θ. It counts steps in a tensor, the state in an int."""
+    if not state:
+        state.update(m=torch.zeros_like(theta), v=torch.zeros_like(theta), t=0)
+    t = torch.tensor(float(state["t"]), device=theta.device)
+    state["t"] += 1
+    m, v = state["m"], state["v"]
+    rule([theta], [g], [m], [v], [], [t], fused=True, amsgrad=False, maximize=False, **settings)

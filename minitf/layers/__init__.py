@@ -1,0 +1,29 @@
+"""Modules that own weights. They take numbers and a `Mathematics`, never a config, and know nothing of BERT.
+
+Any encoder of Vaswani et al. 2017 is built from these alone:
+
+    embeddings = SinusoidalEmbeddings(N=32_000, D=512)
+    encoder = Encoder(L=6, D=512, H=8, F=2048, activation="relu")
+    states, attentions = encoder(embeddings(token_ids), mask)
+"""
+
+from minitf.layers.attention import MultiHeadAttention
+from minitf.layers.embeddings import BertEmbeddings, SinusoidalEmbeddings
+from minitf.layers.encoder import Encoder, EncoderLayer
+from minitf.layers.feedforward import FeedForward
+from minitf.layers.normalization import Dropout, LayerNorm
+from minitf.layers.projection import Embedding, Linear, initialize
+
+__all__ = [
+    "BertEmbeddings",
+    "Dropout",
+    "Embedding",
+    "Encoder",
+    "EncoderLayer",
+    "FeedForward",
+    "LayerNorm",
+    "Linear",
+    "MultiHeadAttention",
+    "SinusoidalEmbeddings",
+    "initialize",
+]

@@ -1,0 +1,127 @@
+"""The mathematics as a plug-in: a frozen record of the functions that layers, losses and optimizers call.
+
+`EQUATIONS` is the readable one, `KERNELS` the fast one, equal to it in every value. `overlay` replaces any subset
+of names, so that one's own softmax, say, becomes the softmax of a whole BERT:
+
+    math = EQUATIONS.overlay(softmax=my_softmax)
+    model = minitf.load("all-MiniLM-L6-v2", math=math)
+
+Nothing in a `forward` asks which mathematics it has.
+"""
+
+import dataclasses
+import functools
+import importlib.util
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from minitf import kernels
+from minitf.equations import activation, attention, loss, normalization, position, projection, update
+from minitf.errors import InputError
+
+Function = Callable[..., Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Mathematics:
+    """Every function that may be replaced, by its name in `equations/`, where its docstring is."""
+
+    softmax: Function = attention.softmax
+    scaled_dot_product_attention: Function = attention.scaled_dot_product_attention
+    split_heads: Function = attention.split_heads
+    merge_heads: Function = attention.merge_heads
+    linear: Function = projection.linear
+    look_up: Function = projection.look_up
+    sinusoidal_positions: Function = position.sinusoidal_positions
+    relu: Function = activation.relu
+    gelu: Function = activation.gelu
+    gelu_tanh: Function = activation.gelu_tanh
+    layer_norm: Function = normalization.layer_norm
+    dropout: Function = normalization.dropout
+    cross_entropy: Function = loss.cross_entropy
+    binary_cross_entropy: Function = loss.binary_cross_entropy
+    mean_squared_error: Function = loss.mean_squared_error
+    l1_penalty: Function = loss.l1_penalty
+    l2_penalty: Function = loss.l2_penalty
+    gradient_descent: Function = update.gradient_descent
+    momentum: Function = update.momentum
+    rmsprop: Function = update.rmsprop
+    adam: Function = update.adam
+    adamw: Function = update.adamw
+
+    def overlay(self, **functions: Function) -> "Mathematics":
+        """This mathematics with `functions` in the place of those of the same names.
+
+        A replaced softmax or dropout must reach the attention built on it. A fused attention calls neither, so it
+        gives way to the equation unless it is replaced as well. A function that draws no distinction of its own
+        (no keyword `softmax` or `drop`) is called as it is.
+
+        Raises InputError for a name that is no equation's.
+        """
+        unknown = sorted(set(functions) - set(NAMES))
+        if unknown:
+            raise InputError(f"no equation is called {', '.join(unknown)}; there are: {', '.join(NAMES)}")
+        parts = {"softmax", "dropout"} & set(functions)
+        if parts and "scaled_dot_product_attention" not in functions:
+            functions["scaled_dot_product_attention"] = attention.scaled_dot_product_attention
+        return dataclasses.replace(self, **functions)
+
+    def attend(self, Q: Any, K: Any, V: Any, mask: Any, dropout: float, need_attention: bool) -> Any:
+        """`scaled_dot_product_attention` by this mathematics' own softmax and dropout."""
+        f = self.scaled_dot_product_attention
+        return f(Q, K, V, mask, dropout, need_attention, **_own_parts(f, self.softmax, self.dropout))
+
+
+NAMES = tuple(field.name for field in dataclasses.fields(Mathematics))
+
+EQUATIONS = Mathematics()
+KERNELS = dataclasses.replace(EQUATIONS, **{name: getattr(kernels, name) for name in NAMES if hasattr(kernels, name)})
+
+_BY_NAME = {"equations": EQUATIONS, "kernels": KERNELS}
+
+
+def mathematics(choice: "str | Mathematics") -> Mathematics:
+    """The mathematics meant by `choice`: "equations", "kernels", a record, or the path of a .py file.
+
+    A file's functions that bear an equation's name are laid over EQUATIONS.
+    Raises InputError for anything else, and for a file that defines none of the names.
+    """
+    if isinstance(choice, Mathematics):
+        return choice
+    if choice in _BY_NAME:
+        return _BY_NAME[choice]
+    path = Path(choice)
+    if path.suffix != ".py":
+        raise InputError(f"--math {choice}: give equations, kernels, or a Python file with functions of their names")
+    if not path.is_file():
+        raise InputError(f"--math {choice}: no such file")
+    module = _module_at(path)
+    functions = {name: getattr(module, name) for name in NAMES if hasattr(module, name)}
+    if not functions:
+        raise InputError(f"--math {choice}: defines none of {', '.join(NAMES)}")
+    return EQUATIONS.overlay(**functions)
+
+
+@functools.lru_cache(maxsize=64)
+def _keywords(f: Function) -> frozenset[str]:
+    try:
+        return frozenset(inspect.signature(f).parameters)
+    except (TypeError, ValueError):  # built-ins without a signature
+        return frozenset()
+
+
+def _own_parts(f: Function, softmax: Function, dropout: Function) -> dict[str, Function]:
+    keywords = _keywords(f)
+    parts = {"softmax": softmax, "drop": dropout}
+    return {name: part for name, part in parts.items() if name in keywords}
+
+
+def _module_at(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -20,8 +20,8 @@ def linear(step: int, lr: float, total: int, warmup: int = 0) -> float:
 
 def step(step: int, lr: float, total: int, warmup: int = 0, gamma: float = 0.1, parts: int = 3) -> float:
     """η γ^⌊parts · s/n⌋: constant in each of `parts` equal parts, γ times lower in each next one."""
-    factor: float = gamma ** (parts * max(0, step - warmup) // max(1, total - warmup))
-    return lr * _rise(step, warmup) * factor
+    passed = parts * max(0, step - warmup) // max(1, total - warmup)  # parts behind
+    return lr * _rise(step, warmup) * math.pow(gamma, passed)
 
 
 def exponential(step: int, lr: float, total: int, warmup: int = 0, final: float = 0.01) -> float:

@@ -24,6 +24,18 @@ class Pooler(nn.Module):
         return torch.tanh(self.W(X[:, 0]))
 
 
+def mean_pooled(X: Tensor, mask: Tensor) -> Tensor:
+    """The mean over real tokens, of length 1; `X [B, S, D]`, `mask [B, S]` -> `[B, D]`.
+
+    all-MiniLM-L6-v2 was trained so that the cosine of two such vectors says how alike two sentences are (Reimers &
+    Gurevych 2019). A classifier reads [CLS] all the same: fine-tuning moves every weight, so [CLS] learns to gather
+    what the task needs, and what is saved is the model that every other BERT library knows.
+    """
+    weight = mask.unsqueeze(-1).to(X.dtype)  # [B, S, 1]
+    mean = (X * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1.0)
+    return mean / mean.norm(dim=-1, keepdim=True).clamp(min=1e-12)
+
+
 class ClassificationHead(nn.Module):
     """Dropout(pooled) Wᵀ + b; logits `[B, C]`. Source: Devlin et al. 2019, §4.1 (W there without a bias)."""
 

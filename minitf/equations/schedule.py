@@ -26,7 +26,7 @@ def step(step: int, lr: float, total: int, warmup: int = 0, gamma: float = 0.1, 
 
 def exponential(step: int, lr: float, total: int, warmup: int = 0, final: float = 0.01) -> float:
     """η final^(s/n): the same factor at every step, `final` times the first rate at the end."""
-    return lr * _rise(step, warmup) * final ** _progress(step, total, warmup)
+    return lr * _rise(step, warmup) * math.pow(final, _progress(step, total, warmup))
 
 
 def cosine(step: int, lr: float, total: int, warmup: int = 0) -> float:

@@ -6,6 +6,7 @@ g is the gradient, η the learning rate `lr`, t the number of the step, from 1; 
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -94,3 +95,17 @@ def _moment(state: State, name: str, theta: Tensor) -> Tensor:
         state[name] = torch.zeros_like(theta)
     moment: Tensor = state[name]
     return moment
+
+
+@torch.no_grad()
+def clip_by_norm(gradients: Sequence[Tensor], most: float) -> Tensor:
+    """gᵢ ← gᵢ · min(1, c / ‖g‖₂), in place, where ‖g‖₂ is over all gᵢ together; returns ‖g‖₂ as it was, a scalar.
+
+    The direction stays, the length is cut to c = `most`. Source: Pascanu et al. 2013, §3.2, algorithm 1.
+    PyTorch's 1e-6 is added to the norm, which changes a clipped gradient by a millionth, to be equal to it.
+    """
+    norm: Tensor = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients]))
+    factor = (most / (norm + 1e-6)).clamp(max=1.0)
+    for g in gradients:
+        g *= factor
+    return norm

@@ -1,0 +1,42 @@
+"""An exact saving: a head that reads only the pooled vector needs the last layer's answer for [CLS] alone.
+
+So in that layer only [CLS] asks, projects and feeds forward, while its keys and values still come from every token:
+about four fifths of one layer less work, the same logits and gradients. With dropout the draws are fewer, so a seeded
+run differs from one without the saving as two seeds do. `Bert.forward` stays whole for all who look inside.
+"""
+
+from typing import cast
+
+from torch import Tensor
+
+from minitf.bert.model import Bert
+from minitf.errors import InputError
+from minitf.layers import EncoderLayer
+
+
+def logits_of_first_token(model: Bert, token_ids: Tensor, segment_ids: Tensor, mask: Tensor) -> Tensor:
+    """`model(token_ids, segment_ids, mask).logits` for a head on the pooled vector; inputs `[B, S]`, `[B, C]` out."""
+    if model.pooler is None or model.head is None:
+        raise InputError("this model has no pooler or no head, so its [CLS] has nothing to say")
+    may_look = mask[:, None, None, :].bool()  # [B, 1, 1, S]
+    X = model.embeddings(token_ids, segment_ids)
+    *lower, last = cast("list[EncoderLayer]", list(model.encoder.layers))
+    for layer in lower:
+        X, _ = layer(X, may_look)
+    X = first_token(last, X, may_look)  # [B, 1, D]
+    logits: Tensor = model.head(X, model.pooler(X))
+    return logits
+
+
+def first_token(layer: EncoderLayer, X: Tensor, mask: Tensor) -> Tensor:
+    """Row 0 of `layer(X, mask)`; `[B, S, D] -> [B, 1, D]`. Line by line `EncoderLayer.forward` with one query."""
+    attention, math = layer.attention, layer.attention.math
+    x = X[:, :1]  # [B, 1, D]
+    Q = math.split_heads(attention.W_Q(x), attention.H)  # [B, H, 1, d_k]
+    K = math.split_heads(attention.W_K(X), attention.H)
+    V = math.split_heads(attention.W_V(X), attention.H)
+    p = attention.dropout if layer.training else 0.0
+    context, _ = math.attend(Q, K, V, mask, p, False)
+    x = layer.attention_norm(x + layer.attention_dropout(attention.W_O(math.merge_heads(context))))
+    y: Tensor = layer.ffn_norm(x + layer.ffn_dropout(layer.ffn(x)))
+    return y

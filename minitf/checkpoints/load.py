@@ -1,0 +1,203 @@
+"""From an official checkpoint to a model: strict both ways, and it says everything at once."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from minitf.bert import Bert, BertConfig
+from minitf.checkpoints import names, pytorch, sources
+from minitf.errors import CheckpointError, InputError
+from minitf.mathematics import Mathematics, mathematics
+from minitf.text.tokenizer import Tokenizer
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadReport:
+    """What went where: tensors of the model by our names, tensors and keys of the files by the official ones."""
+
+    source: sources.Source
+    loaded: tuple[str, ...]
+    new: tuple[str, ...]  # drawn at random: the files do not hold them
+    left_out: tuple[str, ...]  # in the files, no part of the model asked for
+    ignored_keys: tuple[str, ...]  # of config.json; they change nothing
+    parameters: int
+    activation: str
+
+    def __str__(self) -> str:
+        count = f"{len(self.loaded)} tensors loaded, {self.parameters:,} parameters, {self.activation}"
+        lines = [f"{self.source.name}: {count}; from {self.source.origin}"]
+        if self.new:
+            lines.append(f"  new, drawn at random, to be trained: {', '.join(self.new)}")
+        if self.left_out:
+            lines.append(f"  left out on purpose: {_some(self.left_out)}")
+        if self.ignored_keys:
+            lines.append(f"  keys of config.json that change nothing: {', '.join(self.ignored_keys)}")
+        return "\n".join(lines)
+
+
+def load(
+    source: str | Path,
+    head: str | None = None,
+    num_labels: int | None = None,
+    labels: tuple[str, ...] | None = None,
+    math: str | Mathematics = "kernels",
+    dtype: torch.dtype = torch.float32,
+    device: str | torch.device = "cpu",
+    offline: bool = False,
+) -> Bert:
+    """The model of `source` (a folder, or a name that `sources.find` finds), in eval mode.
+
+    `head` is None or "classification". A head that the checkpoint does not hold is drawn at random from torch's
+    generator, as is one that it holds for another number of labels; `load_with_report` says which tensors are new.
+    Raises CheckpointError for a checkpoint that cannot be found, read or fitted, InputError for arguments that
+    cannot be.
+    """
+    return load_with_report(source, head, num_labels, labels, math, dtype, device, offline)[0]
+
+
+def load_tokenizer(source: str | Path, offline: bool = False) -> Tokenizer:
+    """The tokenizer that belongs to `source`. Raises CheckpointError."""
+    return Tokenizer.from_folder(sources.find(source, offline=offline).folder)
+
+
+def load_with_report(
+    source: str | Path,
+    head: str | None = None,
+    num_labels: int | None = None,
+    labels: tuple[str, ...] | None = None,
+    math: str | Mathematics = "kernels",
+    dtype: torch.dtype = torch.float32,
+    device: str | torch.device = "cpu",
+    offline: bool = False,
+    say: Callable[[str], None] = lambda line: None,
+    change: Callable[[BertConfig], BertConfig] = lambda config: config,
+    from_scratch: bool = False,
+) -> tuple[Bert, LoadReport]:
+    """`load`, and what was loaded. `change` may replace numbers of the config (dropout, hidden_act);
+    `from_scratch` takes the config alone and draws every weight."""
+    found = sources.find(source, offline=offline, say=say)
+    try:
+        config, ignored = BertConfig.from_dict(pytorch.read_config(found.folder))
+        state, left_out = _renamed({} if from_scratch else pytorch.read_tensors(found.folder))
+        config, state, more = _with_labels(config, state, head, num_labels, labels)
+        with torch.device("meta"):
+            model = Bert(change(config), head, mathematics(math), pooler=head is not None or _has_pooler(state))
+        fitting, new, unused = _fit(model, state, optional=("head.", "pooler.") if not from_scratch else ("",))
+    except InputError as error:
+        raise type(error)(_located(str(error), found.folder)) from error
+    model = model.to_empty(device="cpu")
+    model.load_state_dict(_drawn(model, new, config.initializer_range) | fitting, assign=True)
+    model = model.to(device=device, dtype=dtype).eval()
+    report = LoadReport(
+        source=found,
+        loaded=tuple(fitting),
+        new=tuple(new),
+        left_out=(*left_out, *more, *unused),
+        ignored_keys=ignored,
+        parameters=sum(p.numel() for p in model.parameters()),
+        activation=model.config.activation,
+    )
+    return model, report
+
+
+def _renamed(official: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
+    """The tensors by our names, and the official names of those left out on purpose."""
+    state: dict[str, Tensor] = {}
+    left_out, unexpected = [], []
+    for name, tensor in official.items():
+        known, our_name = names.ours(name)
+        if not known or our_name in state:
+            unexpected.append(name)
+        elif our_name is None:
+            left_out.append(name)
+        else:
+            state[our_name] = tensor
+    if unexpected:
+        raise CheckpointError(f"not a BERT that minitf knows: unexpected tensors: {_some(unexpected)}")
+    return state, left_out
+
+
+def _with_labels(
+    config: BertConfig,
+    state: dict[str, Tensor],
+    head: str | None,
+    num_labels: int | None,
+    labels: tuple[str, ...] | None,
+) -> tuple[BertConfig, dict[str, Tensor], list[str]]:
+    """The config with its final labels, the state without a head that does not serve them, and the names dropped."""
+    if labels is not None and num_labels is not None and len(labels) != num_labels:
+        raise InputError(f"{len(labels)} label names for num_labels = {num_labels}")
+    if num_labels is not None and num_labels < 1:
+        raise InputError(f"num_labels must be at least 1, not {num_labels}")
+    weight = state.get("head.W.weight")
+    held = weight.shape[0] if weight is not None and weight.dim() == 2 else None
+    wanted = len(labels) if labels is not None else num_labels
+    if wanted is None:
+        wanted = held if held is not None else config.num_labels
+    if head is not None and wanted < 1:
+        raise InputError("holds no classifier: fine-tune it first (python -m minitf.finetune), or name the labels")
+    if labels is None:
+        same = wanted == config.num_labels
+        labels = config.labels if same else tuple(f"LABEL_{i}" for i in range(wanted))
+    config = dataclasses.replace(config, labels=labels if head is not None else ())
+    if head is not None and held in (None, wanted):
+        return config, state, []
+    return (
+        config,
+        {name: tensor for name, tensor in state.items() if not name.startswith("head.")},
+        [names.theirs(name) for name in state if name.startswith("head.")],
+    )
+
+
+def _has_pooler(state: dict[str, Tensor]) -> bool:
+    return not state or any(name.startswith("pooler.") for name in state)
+
+
+def _fit(
+    model: Bert, state: dict[str, Tensor], optional: tuple[str, ...]
+) -> tuple[dict[str, Tensor], list[str], list[str]]:
+    """The tensors that fit, the names of those to be drawn, and of those unused; one error lists all that is wrong."""
+    expected = {name: tuple(p.shape) for name, p in model.named_parameters()}
+    absent = [name for name in expected if name not in state]
+    wrong = [f"missing: {name} {list(expected[name])}" for name in absent if not name.startswith(optional)]
+    # Half of a pooler or a head is no pooler: draw it whole or not at all.
+    for part in ("head.", "pooler."):
+        if not all(name in absent for name in expected if name.startswith(part)):
+            wrong += [f"missing: {name} {list(expected[name])}" for name in absent if name.startswith(part)]
+    wrong += [f"unexpected: {name} {list(state[name].shape)}" for name in state if name not in expected]
+    for name, tensor in state.items():
+        if name in expected and tuple(tensor.shape) != expected[name]:
+            wrong.append(f"misshapen: {name} is {list(tensor.shape)}, must be {list(expected[name])}")
+        elif not tensor.is_floating_point():
+            wrong.append(f"misshapen: {name} holds {tensor.dtype}, must hold real numbers")
+    if wrong:
+        raise CheckpointError("the weights do not fit config.json:\n  " + "\n  ".join(wrong))
+    return {name: state[name].float() for name in expected if name in state}, absent, []
+
+
+def _drawn(model: Bert, new: list[str], std: float) -> dict[str, Tensor]:
+    """Fresh values for the parameters named `new`; only these draw random numbers."""
+    drawn = {}
+    for name, parameter in model.named_parameters():
+        if name in new:
+            tensor = torch.empty_like(parameter, requires_grad=False)
+            if name.endswith(".gamma"):
+                tensor.fill_(1.0)
+            elif name.endswith((".bias", ".beta")):
+                tensor.zero_()
+            else:
+                torch.nn.init.trunc_normal_(tensor, std=std, a=-2.0 * std, b=2.0 * std)
+            drawn[name] = tensor
+    return drawn
+
+
+def _located(message: str, folder: Path) -> str:
+    return message if str(folder) in message else f"{folder}: {message}"
+
+
+def _some(items: list[str] | tuple[str, ...], most: int = 6) -> str:
+    more = f" and {len(items) - most} more" if len(items) > most else ""
+    return ", ".join(items[:most]) + more

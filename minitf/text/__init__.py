@@ -1,0 +1,1 @@
+"""Words to tensors: tables of examples, their checks, the tokenizer, and batches."""

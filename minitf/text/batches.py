@@ -1,0 +1,83 @@
+"""Texts of similar length together, padded to the longest among them: padding to a fixed length is wasted work."""
+
+import dataclasses
+import random
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """What a model reads: three LongTensors `[B, S]`; mask 1 where a token is real, 0 where it is padding."""
+
+    token_ids: Tensor
+    segment_ids: Tensor
+    mask: Tensor
+
+    def to(self, device: str | torch.device) -> "Batch":
+        return Batch(self.token_ids.to(device), self.segment_ids.to(device), self.mask.to(device))
+
+
+@dataclasses.dataclass(frozen=True)
+class Tokens:
+    """One text, or pair, framed `[CLS] … [SEP] … [SEP]`: ids and segments, unpadded."""
+
+    ids: list[int]
+    segments: list[int]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclasses.dataclass(frozen=True)
+class Examples:
+    """A data set as a model reads it: n texts, and the target of each along the first axis of `targets`."""
+
+    tokens: list[Tokens]
+    targets: Tensor
+
+    def lengths(self) -> list[int]:
+        return [len(t) for t in self.tokens]
+
+    def batch(self, indices: Sequence[int], pad_id: int = 0) -> tuple[Batch, Tensor]:
+        """The examples at `indices`, padded, and their targets."""
+        return pad([self.tokens[i] for i in indices], pad_id), self.targets[torch.tensor(indices)]
+
+
+def pad(texts: Sequence[Tokens], pad_id: int = 0) -> Batch:
+    """One batch, as long as its longest text."""
+    B, S = len(texts), max((len(t) for t in texts), default=0)
+    token_ids = torch.full((B, S), pad_id, dtype=torch.long)
+    segment_ids = torch.zeros(B, S, dtype=torch.long)
+    mask = torch.zeros(B, S, dtype=torch.long)
+    for row, text in enumerate(texts):
+        n = len(text)
+        token_ids[row, :n] = torch.tensor(text.ids)
+        segment_ids[row, :n] = torch.tensor(text.segments)
+        mask[row, :n] = 1
+    return Batch(token_ids, segment_ids, mask)
+
+
+def shuffled(lengths: Sequence[int], batch_size: int, seed: int, epoch: int, pool: int = 64) -> list[list[int]]:
+    """The indices 0 … n − 1 in batches for one epoch: each once, its order fixed by `seed` and `epoch` alone.
+
+    All are shuffled and dealt into pools of `pool` batches; each pool is sorted by length and cut into batches; the
+    batches are shuffled. So neighbours have like lengths, yet every epoch has other neighbours.
+    """
+    draw = random.Random(f"{seed}/{epoch}")
+    order = list(range(len(lengths)))
+    draw.shuffle(order)
+    batches = []
+    for start in range(0, len(order), pool * batch_size):
+        dealt = sorted(order[start : start + pool * batch_size], key=lengths.__getitem__)
+        batches += [dealt[i : i + batch_size] for i in range(0, len(dealt), batch_size)]
+    draw.shuffle(batches)
+    return batches
+
+
+def by_length(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
+    """The indices in batches for evaluation, longest first: if memory is short, that shows at once."""
+    order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
+    return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]

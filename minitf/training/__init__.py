@@ -1,0 +1,1 @@
+"""How it is learned: the optimizer, the loop, what is counted and what is written down."""

@@ -1,0 +1,96 @@
+"""From gradients to new weights: penalties, clipping, the learning rate, one update rule."""
+
+import dataclasses
+from typing import Any
+
+from torch import Tensor, nn
+
+from minitf.equations import schedule, update
+from minitf.errors import InputError
+from minitf.mathematics import EQUATIONS, Mathematics
+
+# The flag's name of an update rule -> the equation's.
+RULES = {
+    "gd": "gradient_descent",
+    "momentum": "momentum",
+    "rmsprop": "rmsprop",
+    "adam": "adam",
+    "adamw": "adamw",
+}
+SCHEDULES = {
+    "constant": schedule.constant,
+    "linear": schedule.linear,
+    "step": schedule.step,
+    "exponential": schedule.exponential,
+    "cosine": schedule.cosine,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How weights are moved. The defaults are the usual ones for a BERT, in Mosbach et al. 2021's stable form."""
+
+    rule: str = "adamw"
+    lr: float = 5e-5
+    schedule: str = "linear"
+    warmup: float = 0.1  # share of the steps
+    weight_decay: float = 0.01  # of adamw alone
+    l1: float = 0.0
+    l2: float = 0.0
+    clip: float | None = 1.0  # the longest gradient, None: any
+    bias_correction: bool = True
+
+
+class Optimizer:
+    """Applies one rule of `equations.update` to every trainable parameter of `model`, `total` times.
+
+    Decay and penalties act on the matrices alone. Biases and LayerNorm's γ and β are left out, as in Google's code:
+    they are few, and pulling γ to 0 would switch the layer off.
+    """
+
+    def __init__(self, model: nn.Module, recipe: Recipe, total: int, math: Mathematics = EQUATIONS):
+        if recipe.weight_decay and recipe.rule != "adamw":
+            raise InputError(f"weight decay belongs to adamw; with {recipe.rule} use the penalty --l2")
+        self.recipe, self.total, self.math = recipe, total, math
+        self.warmup = round(recipe.warmup * total)
+        self.rule = getattr(math, RULES[recipe.rule])
+        self.parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        self.decayed = {name for name in self.parameters if is_decayed(name)}
+        self.state: dict[str, update.State] = {name: {} for name in self.parameters}
+        self.steps = 0
+
+    def rate(self) -> float:
+        """The learning rate of the next step."""
+        return SCHEDULES[self.recipe.schedule](self.steps, self.recipe.lr, self.total, self.warmup)
+
+    def penalty(self) -> Tensor | float:
+        """λ₁‖θ‖₁ + λ₂‖θ‖₂², to be added to the loss; 0.0 where neither is asked for."""
+        matrices = [self.parameters[name] for name in self.decayed]
+        l1 = self.math.l1_penalty(matrices, self.recipe.l1) if self.recipe.l1 else 0.0
+        l2 = self.math.l2_penalty(matrices, self.recipe.l2) if self.recipe.l2 else 0.0
+        return l1 + l2
+
+    def step(self) -> Tensor:
+        """Clip the gradients, move every parameter by its own, forget them; returns ‖g‖₂ before clipping."""
+        moved = {name: p for name, p in self.parameters.items() if p.grad is not None}
+        gradients = [p.grad for p in moved.values() if p.grad is not None]
+        most = self.recipe.clip if self.recipe.clip is not None else float("inf")
+        norm = update.clip_by_norm(gradients, most)
+        lr = self.rate()
+        for (name, theta), g in zip(moved.items(), gradients, strict=True):
+            self.rule(theta, g, self.state[name], lr, **self.settings(name))
+            theta.grad = None
+        self.steps += 1
+        return norm
+
+    def settings(self, name: str) -> dict[str, Any]:
+        """What the rule takes besides the rate, for the parameter `name`."""
+        adaptive: dict[str, Any] = {"bias_correction": self.recipe.bias_correction}
+        if self.recipe.rule == "adamw":
+            return adaptive | {"weight_decay": self.recipe.weight_decay if name in self.decayed else 0.0}
+        return adaptive if self.recipe.rule == "adam" else {}
+
+
+def is_decayed(name: str) -> bool:
+    """Whether decay and penalties act on the parameter of this name."""
+    return not name.endswith((".bias", ".gamma", ".beta"))

@@ -1,0 +1,93 @@
+"""What a run leaves behind for a person: lines while it runs, tables at its end, its curves as a picture."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from minitf.training.loop import Epoch
+from minitf.training.metrics import ClassificationMetrics
+from minitf.training.optimizer import Optimizer
+
+
+class Journal:
+    """`metrics.jsonl`: one JSON object a line, written as it happens, so that an interrupted run has its record."""
+
+    def __init__(self, path: Path):
+        self.steps: list[dict[str, Any]] = []
+        self._file = path.open("w", encoding="utf-8", buffering=1)
+
+    def step(self, record: dict[str, Any]) -> None:
+        self.steps.append(record)
+        self._file.write(json.dumps(record) + "\n")
+
+    def epoch(self, epoch: Epoch) -> None:
+        record = {"epoch": epoch.number, "train_loss": epoch.train_loss, "seconds": round(epoch.seconds, 3)}
+        valid = epoch.valid.to_dict()
+        self._file.write(json.dumps(record | {"best": epoch.best, "valid": valid}, ensure_ascii=False) + "\n")
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def epoch_line(epoch: Epoch, of: int) -> str:
+    return (
+        f"epoch {epoch.number}/{of}  train loss {epoch.train_loss:.4f}  valid loss {epoch.valid.loss:.4f}"
+        f"  accuracy {epoch.valid.accuracy:.4f}  macro F1 {epoch.valid.macro_f1:.4f}"
+        f"  {epoch.seconds:.0f} s{'  best so far' if epoch.best else ''}"
+    )
+
+
+def class_table(metrics: ClassificationMetrics) -> str:
+    """Precision, recall and F1 of each class, and what is taken for what."""
+    width = max(5, *(len(score.label) for score in metrics.classes))
+    lines = [f"  {'class':<{width}}  precision  recall      F1   texts"]
+    for s in metrics.classes:
+        lines.append(f"  {s.label:<{width}}  {s.precision:9.4f}  {s.recall:6.4f}  {s.f1:6.4f}  {s.support:6d}")
+    return "\n".join(lines)
+
+
+def parameter_table(optimizer: Optimizer, total: int) -> str:
+    """Which parameters move, and how; `total` counts all of the model's."""
+    rows = []
+    for decayed, what in ((True, "matrices"), (False, "biases, γ and β")):
+        sizes = [p.numel() for name, p in optimizer.parameters.items() if (name in optimizer.decayed) is decayed]
+        decay = optimizer.recipe.weight_decay if decayed else 0.0
+        rows.append(f"  {what:<16}{len(sizes):4d} tensors {sum(sizes):>12,} weights   decay {decay:g}")
+    moved = sum(p.numel() for p in optimizer.parameters.values())
+    rows.append(f"  trained: {moved:,} of {total:,} weights")
+    return "\n".join(rows)
+
+
+def draw_curves(steps: Sequence[dict[str, Any]], history: Sequence[Epoch], path: Path) -> None:
+    """The loss of every step, the loss and accuracy after every epoch, and the learning rate, as one picture."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    figure = Figure(figsize=(10, 3.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    loss, score, rate = figure.subplots(1, 3)
+    numbers = [record["step"] for record in steps]
+    ends = [max(r["step"] for r in steps if r["epoch"] == epoch.number) for epoch in history]
+    loss.plot(numbers, [r["loss"] for r in steps], color="#9ecae1", linewidth=0.8, label="train, each step")
+    loss.plot(ends, [e.train_loss for e in history], "o-", color="#08519c", label="train, mean of the epoch")
+    loss.plot(ends, [e.valid.loss for e in history], "s--", color="#d95f02", label="valid")
+    loss.set(title="Loss", xlabel="step", ylim=(0, None))
+    loss.legend(fontsize="small")
+    epochs = [e.number for e in history]
+    score.plot(epochs, [e.valid.accuracy for e in history], "s--", color="#d95f02", label="accuracy")
+    score.plot(epochs, [e.valid.macro_f1 for e in history], "^:", color="#7570b3", label="macro F1")
+    kept = max((e for e in history if e.best), key=lambda e: e.number)
+    score.axvline(kept.number, color="0.7", zorder=0)
+    score.annotate("kept", (kept.number, 0.02), xycoords=("data", "axes fraction"), color="0.4", fontsize="small")
+    score.set(title="Validation", xlabel="epoch")
+    score.xaxis.set_major_locator(MaxNLocator(integer=True))
+    score.legend(fontsize="small")
+    rate.plot(numbers, [r["lr"] for r in steps], color="#1b9e77")
+    rate.set(title="Learning rate", xlabel="step")
+    figure.savefig(path, dpi=120)
+
+
+def seconds(t: float) -> str:
+    return f"{t:.0f} s" if t < 60 else f"{int(t) // 60} min {int(t) % 60} s"

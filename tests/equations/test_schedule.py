@@ -1,0 +1,121 @@
+"""Every schedule over whole runs against `torch.optim.lr_scheduler` and `transformers`, step by step, at 1e-12."""
+
+import inspect
+import math
+from itertools import pairwise
+
+import pytest
+import torch
+import transformers
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.optim.lr_scheduler import ExponentialLR, StepLR
+
+from minitf.equations import schedule
+
+PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=30)
+SCHEDULES = {
+    name: f for name, f in vars(schedule).items() if inspect.isfunction(f) and f.__module__ == schedule.__name__
+}
+PUBLIC = {name: f for name, f in SCHEDULES.items() if not name.startswith("_")}
+RATES = st.sampled_from([5e-5, 0.1, 1.0])
+
+
+@st.composite
+def runs(draw):
+    """The length of a run and of its warm-up, none and all of it included."""
+    total = draw(st.integers(1, 250))
+    return total, draw(st.just(0) | st.integers(0, total))
+
+
+def reference(make, lr, total):
+    """The rates that PyTorch's optimizer has at the steps 0 … total − 1 under the scheduler that `make` gives."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr)
+    scheduler = make(optimizer)
+    rates = []
+    for _ in range(total):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return rates
+
+
+def same(ours, theirs, lr):
+    return len(ours) == len(theirs) and all(abs(a - b) <= 1e-12 * lr for a, b in zip(ours, theirs, strict=True))
+
+
+def test_the_schedules_are_these():
+    assert set(PUBLIC) == {"constant", "linear", "step", "exponential", "cosine"}
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs"),
+    [
+        ("constant", lambda o, warmup, total: transformers.get_constant_schedule_with_warmup(o, warmup)),
+        ("linear", transformers.get_linear_schedule_with_warmup),
+        ("cosine", transformers.get_cosine_schedule_with_warmup),
+    ],
+)
+@PROPERTY
+@given(run=runs(), lr=RATES)
+def test_schedule_is_that_of_transformers(name, theirs, run, lr):
+    total, warmup = run
+    ours = [PUBLIC[name](step, lr, total, warmup) for step in range(total)]
+    assert same(ours, reference(lambda optimizer: theirs(optimizer, warmup, total), lr, total), lr)
+
+
+@PROPERTY
+@given(st.integers(1, 6), st.integers(1, 40), st.integers(0, 50), RATES, st.sampled_from([0.1, 0.5, 0.9]))
+def test_step_is_pytorchs_after_the_warm_up(parts, part, warmup, lr, gamma):
+    n = parts * part
+    ours = [schedule.step(step, lr, warmup + n, warmup, gamma, parts) for step in range(warmup, warmup + n)]
+    assert same(ours, reference(lambda optimizer: StepLR(optimizer, part, gamma), lr, n), lr)
+
+
+@PROPERTY
+@given(st.integers(1, 250), st.integers(0, 50), RATES, st.sampled_from([0.5, 0.01, 1e-4]))
+def test_exponential_is_pytorchs_after_the_warm_up(n, warmup, lr, final):
+    ours = [schedule.exponential(step, lr, warmup + n, warmup, final) for step in range(warmup, warmup + n)]
+    assert same(ours, reference(lambda optimizer: ExponentialLR(optimizer, final ** (1 / n)), lr, n), lr)
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+@PROPERTY
+@given(run=runs(), lr=RATES)
+def test_every_schedule_warms_up_as_transformers_does_and_never_rises_after(name, run, lr):
+    total, warmup = run
+    rates = [PUBLIC[name](step, lr, total, warmup) for step in range(total)]
+    constant = reference(lambda optimizer: transformers.get_constant_schedule_with_warmup(optimizer, warmup), lr, total)
+    assert same(rates[:warmup], constant[:warmup], lr)
+    after = rates[warmup:]
+    assert all(later <= earlier for earlier, later in pairwise(after))
+    assert all(0.0 <= r <= lr for r in rates)
+    if after:
+        assert after[0] == lr
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_defaults_are_no_warm_up_and_a_rate_that_ends_low(name):
+    f = PUBLIC[name]
+    assert [f(step, 2.0, 9) for step in range(9)] == [f(step, 2.0, 9, 0) for step in range(9)]
+    ends = {"constant": 2.0, "linear": 0.0, "cosine": 0.0, "exponential": 0.02}
+    if name in ends:
+        assert abs(f(9, 2.0, 9) - ends[name]) < 1e-15
+    else:
+        expected = [2.0] * 3 + [0.2] * 3 + [0.02] * 3
+        assert all(abs(f(step, 2.0, 9) - rate) < 1e-15 for step, rate in enumerate(expected))
+
+
+@PROPERTY
+@given(st.integers(1, 7), st.integers(7, 100))
+def test_steps_share_out_a_run_that_they_do_not_divide(parts, n):
+    rates = [schedule.step(step, 1.0, n, 0, 0.5, parts) for step in range(n)]
+    lengths = [rates.count(0.5**i) for i in range(parts)]
+    assert sum(lengths) == n and max(lengths) - min(lengths) <= 1
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_runs_of_no_length_have_a_rate_too(name):
+    for total, warmup in ((0, 0), (1, 0), (1, 1), (3, 3), (2, 5)):
+        for step in range(total + 1):
+            assert math.isfinite(PUBLIC[name](step, 0.1, total, warmup))

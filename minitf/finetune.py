@@ -19,7 +19,6 @@ from minitf.text import checks, datasets
 from minitf.text.datasets import Dataset
 
 if TYPE_CHECKING:
-
     from minitf.training.metrics import ClassificationMetrics
 
 Splits = dict[str, Dataset]

@@ -33,7 +33,8 @@ def mean_pooled(X: Tensor, mask: Tensor) -> Tensor:
     """
     weight = mask.unsqueeze(-1).to(X.dtype)  # [B, S, 1]
     mean = (X * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1.0)
-    return mean / mean.norm(dim=-1, keepdim=True).clamp(min=1e-12)
+    unit: Tensor = mean / mean.norm(dim=-1, keepdim=True).clamp(min=1e-12)
+    return unit
 
 
 class ClassificationHead(nn.Module):

@@ -85,17 +85,18 @@ def load_with_report(
         config, state, more = _with_labels(config, state, head, num_labels, labels)
         with torch.device("meta"):
             model = Bert(change(config), head, mathematics(math), pooler=head is not None or _has_pooler(state))
-        fitting, new, unused = _fit(model, state, optional=("head.", "pooler.") if not from_scratch else ("",))
+        fitting, new = _fit(model, state, optional=("head.", "pooler.") if not from_scratch else ("",))
     except InputError as error:
         raise type(error)(_located(str(error), found.folder)) from error
-    model = model.to_empty(device="cpu")
-    model.load_state_dict(_drawn(model, new, config.initializer_range) | fitting, assign=True)
-    model = model.to(device=device, dtype=dtype).eval()
+    tensors = _drawn(model, new, config.initializer_range) | fitting
+    # Each tensor on its own, so that no second copy of the whole model is ever held.
+    model.load_state_dict({name: t.to(device=device, dtype=dtype) for name, t in tensors.items()}, assign=True)
+    model = model.eval()
     report = LoadReport(
         source=found,
         loaded=tuple(fitting),
         new=tuple(new),
-        left_out=(*left_out, *more, *unused),
+        left_out=(*left_out, *more),
         ignored_keys=ignored,
         parameters=sum(p.numel() for p in model.parameters()),
         activation=model.config.activation,
@@ -156,10 +157,8 @@ def _has_pooler(state: dict[str, Tensor]) -> bool:
     return not state or any(name.startswith("pooler.") for name in state)
 
 
-def _fit(
-    model: Bert, state: dict[str, Tensor], optional: tuple[str, ...]
-) -> tuple[dict[str, Tensor], list[str], list[str]]:
-    """The tensors that fit, the names of those to be drawn, and of those unused; one error lists all that is wrong."""
+def _fit(model: Bert, state: dict[str, Tensor], optional: tuple[str, ...]) -> tuple[dict[str, Tensor], list[str]]:
+    """The tensors that fit, and the names of those to be drawn; one error lists all that is wrong."""
     expected = {name: tuple(p.shape) for name, p in model.named_parameters()}
     absent = [name for name in expected if name not in state]
     wrong = [f"missing: {name} {list(expected[name])}" for name in absent if not name.startswith(optional)]
@@ -175,7 +174,7 @@ def _fit(
             wrong.append(f"misshapen: {name} holds {tensor.dtype}, must hold real numbers")
     if wrong:
         raise CheckpointError("the weights do not fit config.json:\n  " + "\n  ".join(wrong))
-    return {name: state[name].float() for name in expected if name in state}, absent, []
+    return {name: state[name] for name in expected if name in state}, absent
 
 
 def _drawn(model: Bert, new: list[str], std: float) -> dict[str, Tensor]:
@@ -183,7 +182,7 @@ def _drawn(model: Bert, new: list[str], std: float) -> dict[str, Tensor]:
     drawn = {}
     for name, parameter in model.named_parameters():
         if name in new:
-            tensor = torch.empty_like(parameter, requires_grad=False)
+            tensor = torch.empty(parameter.shape)
             if name.endswith(".gamma"):
                 tensor.fill_(1.0)
             elif name.endswith((".bias", ".beta")):

@@ -17,7 +17,7 @@ from minitf.checkpoints.download import NoAnswer
 from minitf.errors import CheckpointError
 
 # NAME or owner/NAME, the hub's own rule: no part begins with a dot, so that none leads out of a folder.
-_PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
+_PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}"
 _NAME = re.compile(f"({_PART}/)?{_PART}")
 
 
@@ -105,7 +105,7 @@ def _sources(wanted: _Wanted) -> list[tuple[str, Callable[[_Wanted], Source]]]:
 
 
 def _among_weights(wanted: _Wanted) -> Source:
-    if not wanted.place.is_dir():
+    if not os.path.isdir(wanted.place):
         raise NoAnswer("there is none")
     folder = _whole(wanted.place, "delete it, and it can be fetched again")
     return Source(folder, wanted.asked, f"{weights_folder().name}/{wanted.name}")

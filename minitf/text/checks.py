@@ -82,8 +82,9 @@ def _unseen_labels(table: Dataset, train: Dataset) -> Iterator[str]:
     rows = [example for example in table.examples if example.label not in known]
     if rows and names:
         label = rows[0].label or ""
+        near = "" if _is_number(label) else did_you_mean(label, names)
         yield (
-            f"{_at(table, rows)}: no training row has the label {label!r}{did_you_mean(label, names)}, they have"
+            f"{_at(table, rows)}: no training row has the label {label!r}{near}, they have"
             f" {_some(names)}: correct it, or add training rows of that class{_in_all(rows)}"
         )
 

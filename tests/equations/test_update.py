@@ -17,7 +17,7 @@ from torch import nn
 from minitf import kernels
 from minitf.equations import update
 
-PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=25)
+PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=40)
 STEPS = 200
 
 BETAS = {"beta_1": st.floats(0.0, 0.98), "beta_2": st.floats(0.5, 0.9999)}

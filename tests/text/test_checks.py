@@ -94,8 +94,10 @@ def test_no_labels() -> None:
 
 def test_one_class() -> None:
     assert errors(table(("a", "pos"), ("b", "pos"))) == [
-        "train.csv: every row has the label 'pos', so there is nothing to tell apart: add rows of another class, or name"
-        " the right column with --label if it is not 'label'"
+        (
+            "train.csv: every row has the label 'pos', so there is nothing to tell apart: add rows of another class, or"
+            " name the right column with --label if it is not 'label'"
+        )
     ]
 
 
@@ -108,9 +110,13 @@ def test_too_few_examples(examples: list[tuple[str, str]]) -> None:
 def test_a_label_unseen_in_training() -> None:
     valid = plus(sound("valid.csv", mark="v"), ("x", "Poss"), ("y", "neutral"), ("z", "pos"))
     assert errors(sound(), valid) == [
-        "valid.csv:14: no training row has the label 'Poss' (did you mean 'pos'?), they have neg, pos: correct it, or add"
-        " training rows of that class (2 rows in all: 14, 15)"
+        (
+            "valid.csv:14: no training row has the label 'Poss' (did you mean 'pos'?), they have neg, pos: correct it,"
+            " or add training rows of that class (2 rows in all: 14, 15)"
+        )
     ]
+    numbers = table(*((f"text {i}", ("0", "3.67")[i % 2]) for i in range(12)))
+    assert "did you mean" not in errors(numbers, table(("x", "3.867"), path="valid.csv"))[0]  # no slip of the pen
     test = plus(sound("test.csv", mark="t"), ("x", "neutral"))
     assert [message[:11] for message in errors(sound(), valid, test)] == ["valid.csv:1", "test.csv:14"]
     assert errors(sound("a.csv"), sound("b.csv", mark="b")) == []
@@ -143,8 +149,8 @@ def test_leakage(place: str) -> None:
     assert check_classification(*tables) == [
         Finding(
             "warning",
-            f"{place}.csv:14: the same text is in train.csv, so the score here will flatter the model: delete it from one"
-            " of them (2 rows in all: 14, 15)",
+            f"{place}.csv:14: the same text is in train.csv, so the score here will flatter the model: delete it from"
+            " one of them (2 rows in all: 14, 15)",
         )
     ]
 
@@ -157,8 +163,10 @@ def test_leakage_between_valid_and_test() -> None:
 def test_a_class_of_few_rows() -> None:
     found = warnings(plus(sound(), *((f"new {i}", "odd") for i in range(4)), ("x", "lone")))
     assert found == [
-        "train.csv, column 'label': labels with fewer than 5 rows are hardly learned: 'lone' (1), 'odd' (4): add rows,"
-        " or merge them"
+        (
+            "train.csv, column 'label': labels with fewer than 5 rows are hardly learned: 'lone' (1), 'odd' (4): add"
+            " rows, or merge them"
+        )
     ]
     assert warnings(plus(sound(), *((f"new {i}", "odd") for i in range(5)))) == []
 
@@ -166,8 +174,10 @@ def test_a_class_of_few_rows() -> None:
 def test_unequal_classes() -> None:
     found = warnings(plus(sound(), *((f"new {i}", "pos") for i in range(18))))
     assert found == [
-        "train.csv, column 'label': 80.0% of the rows are 'pos', so accuracy says little: judge by F1 per class, and try"
-        " --class-weights"
+        (
+            "train.csv, column 'label': 80.0% of the rows are 'pos', so accuracy says little: judge by F1 per class,"
+            " and try --class-weights"
+        )
     ]
     assert warnings(plus(sound(), *((f"new {i}", "pos") for i in range(17)))) == []
 
@@ -185,8 +195,10 @@ def test_suspiciously_many_labels() -> None:
 def test_labels_that_differ_in_capitals() -> None:
     found = warnings(plus(sound(), *((f"new {i}", "Pos") for i in range(5))))
     assert found == [
-        "train.csv, column 'label': labels that differ only in capitals: 'Pos', 'pos': write them alike if they mean the"
-        " same"
+        (
+            "train.csv, column 'label': labels that differ only in capitals: 'Pos', 'pos': write them alike if they"
+            " mean the same"
+        )
     ]
 
 

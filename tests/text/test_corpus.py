@@ -84,7 +84,7 @@ def given_away(in_text: dict[str, set[str]], at_least: int) -> dict[str, float]:
     shares = {
         word: max(Counter(found).values()) / len(found) for word, found in labels.items() if len(found) >= at_least
     }
-    assert len(shares) >= 5  # or nothing was looked at
+    assert len(shares) >= 4  # or nothing was looked at
     return {word: share for word, share in shares.items() if share >= 0.97}
 
 
@@ -93,7 +93,7 @@ def test_no_word_gives_the_label_away() -> None:
 
 
 def test_no_first_word_gives_the_label_away() -> None:
-    assert given_away({text: set(words(text)[:1]) for text in sentences()}, 20) == {}
+    assert given_away({text: set(words(text)[:1]) for text in sentences()}, 10) == {}
 
 
 def test_no_template() -> None:

@@ -1,0 +1,66 @@
+"""What many tests share: tiny BERTs, written by `transformers`, with every weight drawn far from its initial value."""
+
+import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test but those marked `network` may reach out
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import transformers
+
+transformers.utils.logging.disable_progress_bar()
+transformers.utils.logging.set_verbosity_error()
+
+WORDS = (
+    "the a of and to in is was it not no good bad great awful film book hotel room food very so i we you never again "
+    "loved hated stars five one un want ##want ##ed wa running ##ly ##s ##ing low lowest , . ! ? ' - é caf ##é "
+    "中 国 h ##a ##b ##c d e"
+).split()
+VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
+
+
+def redraw(model: torch.nn.Module, seed: int = 0) -> None:
+    """Every parameter far from where training starts: scales ≠ 1, biases ≠ 0, so that nothing can hide."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            p.copy_(torch.randn(p.shape, generator=generator, dtype=torch.float64) * (0.3 if p.dim() > 1 else 0.5))
+            if "LayerNorm.weight" in name:
+                p += 1.0
+
+
+def write_vocabulary(folder: Path) -> None:
+    (folder / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n", encoding="utf-8")
+    (folder / "tokenizer_config.json").write_text('{"do_lower_case": true, "model_max_length": 64}')
+
+
+@pytest.fixture
+def write_bert(tmp_path: Path) -> Callable[..., tuple[Path, torch.nn.Module]]:
+    """A function that writes a tiny BERT as `transformers` does: returns its folder and the reference model.
+
+    `cls` is the reference's class; `config` replaces numbers; `seed` draws the weights.
+    """
+
+    def write(
+        cls: type = transformers.BertModel, name: str = "tiny", seed: int = 0, dtype: torch.dtype = torch.float32, **config
+    ) -> tuple[Path, torch.nn.Module]:
+        numbers = {
+            "vocab_size": len(VOCABULARY),
+            "hidden_size": 32,
+            "num_hidden_layers": 3,
+            "num_attention_heads": 4,
+            "intermediate_size": 48,
+            "max_position_embeddings": 64,
+        }
+        model = cls(transformers.BertConfig(**(numbers | config), attn_implementation="eager"))
+        redraw(model, seed)
+        model = model.to(dtype).eval()
+        folder = tmp_path / name
+        model.save_pretrained(folder)
+        write_vocabulary(folder)
+        return folder, model
+
+    return write

@@ -1,0 +1,253 @@
+"""Every kernel equals the equation of its name: in signature, value and gradient, on inputs that hypothesis finds.
+
+A kernel added without a case below fails `test_every_kernel_has_a_twin_and_a_case`.
+"""
+
+import importlib
+import inspect
+import math
+import pkgutil
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from torch import Tensor
+
+from minitf import equations, kernels
+
+PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=60)
+
+# The largest difference allowed, of the largest value where that is beyond 1.
+TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}
+
+ROOMS = [
+    importlib.import_module(f"{equations.__name__}.{room.name}") for room in pkgutil.iter_modules(equations.__path__)
+]
+
+
+def functions_of(module):
+    return {
+        name: f
+        for name, f in vars(module).items()
+        if inspect.isfunction(f) and f.__module__ == module.__name__ and not name.startswith("_")
+    }
+
+
+KERNELS = functions_of(kernels)
+EQUATIONS = {name: f for room in ROOMS for name, f in functions_of(room).items()}
+
+
+# --- inputs: float64 tensors whose values float32 holds too, so that both see the same numbers
+
+SIDE = st.integers(1, 4)
+SHAPES = hnp.array_shapes(max_dims=3, max_side=4)
+NUMBERS = st.floats(-10, 10, width=32) | st.sampled_from([0.0, 1e4, -1e4])
+SMALL = st.floats(-3, 3, width=32)
+EIGHTHS = st.integers(-80, 80).map(lambda n: n / 8)  # rows nearly but not quite constant are ill-posed for LayerNorm
+
+
+def tensors(shape, elements):
+    return hnp.arrays(np.float64, shape, elements=elements).map(torch.from_numpy)
+
+
+def integers(shape, below):
+    return hnp.arrays(np.int64, shape, elements=st.integers(0, below - 1)).map(torch.from_numpy)
+
+
+@st.composite
+def attention_inputs(draw):
+    B, H, S_q, S_k, d_k, d_v = (draw(SIDE) for _ in range(6))
+    Q, K, V = (draw(tensors(s, SMALL)) for s in ((B, H, S_q, d_k), (B, H, S_k, d_k), (B, H, S_k, d_v)))
+    shapes = [(S_k,), (S_q, S_k), (B, 1, 1, S_k), (1, H, S_q, 1), (B, H, S_q, S_k)]
+    shape = draw(st.sampled_from([None, *shapes]))
+    mask = None if shape is None else torch.from_numpy(draw(hnp.arrays(np.bool_, shape)))
+    return Q, K, V, mask, 0.0, draw(st.booleans())
+
+
+@st.composite
+def linear_inputs(draw):
+    D_in, D_out = draw(SIDE), draw(SIDE)
+    shape = (*draw(st.lists(SIDE, max_size=3)), D_in)
+    b = draw(st.none() | tensors(D_out, NUMBERS))
+    return draw(tensors(shape, NUMBERS)), draw(tensors((D_out, D_in), NUMBERS)), b
+
+
+@st.composite
+def look_up_inputs(draw):
+    N, D = draw(SIDE), draw(SIDE)
+    return draw(tensors((N, D), NUMBERS)), draw(integers(tuple(draw(st.lists(SIDE, max_size=3))), N))
+
+
+@st.composite
+def layer_norm_inputs(draw):
+    shape = draw(SHAPES)
+    gamma, beta = draw(tensors(shape[-1], EIGHTHS)), draw(tensors(shape[-1], EIGHTHS))
+    return draw(tensors(shape, EIGHTHS)), gamma, beta, draw(st.sampled_from([1e-12, 1e-5, 0.5]))
+
+
+@st.composite
+def cross_entropy_inputs(draw):
+    B, C = draw(SIDE), draw(SIDE)
+    class_weights = draw(st.none() | tensors(C, st.floats(0.125, 8, width=32)))
+    return draw(tensors((B, C), NUMBERS)), draw(integers(B, C)), class_weights
+
+
+def pairs(second):
+    """Two tensors of one shape."""
+    return SHAPES.flatmap(lambda shape: st.tuples(tensors(shape, NUMBERS), tensors(shape, second)))
+
+
+ALONE = SHAPES.flatmap(lambda shape: st.tuples(tensors(shape, NUMBERS)))
+
+CASES = {
+    "softmax": SHAPES.flatmap(lambda shape: st.tuples(tensors(shape, NUMBERS | st.just(-math.inf)))),
+    "dropout": st.tuples(SHAPES.flatmap(lambda shape: tensors(shape, NUMBERS)), st.sampled_from([0.0, 0.1, 0.5, 1.0])),
+    "scaled_dot_product_attention": attention_inputs(),
+    "linear": linear_inputs(),
+    "look_up": look_up_inputs(),
+    "relu": ALONE,
+    "gelu": ALONE,
+    "gelu_tanh": ALONE,
+    "layer_norm": layer_norm_inputs(),
+    "cross_entropy": cross_entropy_inputs(),
+    "binary_cross_entropy": pairs(st.floats(0, 1, width=32)),
+    "mean_squared_error": pairs(NUMBERS),
+}
+UPDATES = {"adam": {}, "adamw": {"weight_decay": st.floats(0.0, 0.5)}}
+
+
+def value_and_gradients(f, arguments, dtype):
+    """All that `f` gives, then the gradient of each float tensor among `arguments`, against one fixed cotangent."""
+    copies = [x.clone() if isinstance(x, Tensor) else x for x in arguments]
+    copies = [x.to(dtype).requires_grad_() if isinstance(x, Tensor) and x.is_floating_point() else x for x in copies]
+    leaves = [x for x in copies if isinstance(x, Tensor) and x.requires_grad]
+    torch.manual_seed(0)
+    answer = f(*copies)
+    outputs = [y for y in (answer if isinstance(answer, tuple) else (answer,)) if y is not None]
+    random = torch.Generator().manual_seed(1)
+    cotangents = [torch.randn(y.shape, dtype=torch.float64, generator=random).to(dtype) for y in outputs]
+    gradients = torch.autograd.grad(outputs, leaves, cotangents)
+    for x, copy in zip(arguments, copies, strict=True):
+        assert not isinstance(x, Tensor) or torch.equal(x.to(copy.dtype), copy)  # f has left its inputs alone
+    return [*outputs, *gradients]
+
+
+def assert_near(ours, theirs):
+    assert ours.dtype == theirs.dtype and ours.shape == theirs.shape
+    if theirs.numel():
+        largest = max(1.0, float(theirs.detach().abs().max()))
+        assert (ours - theirs).abs().max() <= TOLERANCE[ours.dtype] * largest
+
+
+def test_every_kernel_has_a_twin_and_a_case():
+    assert set(KERNELS) - set(EQUATIONS) == set()
+    assert set(KERNELS) == set(CASES) | set(UPDATES)
+    assert len(EQUATIONS) == sum(len(functions_of(room)) for room in ROOMS)  # no name means two equations
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_kernel_has_the_equations_signature(name):
+    ours, theirs = (inspect.signature(f).parameters for f in (KERNELS[name], EQUATIONS[name]))
+    assert [(p.name, p.kind) for p in ours.values()] == [(p.name, p.kind) for p in theirs.values()]
+    for parameter in ours:
+        default, twin = ours[parameter].default, theirs[parameter].default
+        if inspect.isfunction(default):  # an equation is built on equations, a kernel on kernels
+            assert default is KERNELS[default.__name__] and twin is EQUATIONS[default.__name__]
+        else:
+            assert default == twin
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+@pytest.mark.parametrize("name", CASES)
+@PROPERTY
+@given(data=st.data())
+def test_kernel_is_the_equation(name, dtype, data):
+    arguments = data.draw(CASES[name])
+    ours = value_and_gradients(KERNELS[name], arguments, dtype)
+    theirs = value_and_gradients(EQUATIONS[name], arguments, dtype)
+    assert len(ours) == len(theirs)
+    for a, b in zip(ours, theirs, strict=True):
+        assert b.isfinite().all()
+        assert_near(a, b)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+@pytest.mark.parametrize("name", UPDATES)
+@PROPERTY
+@given(
+    data=st.data(),
+    shape=SHAPES,
+    beta_1=st.floats(0.0, 0.98),
+    beta_2=st.floats(0.5, 0.9999),
+    eps=st.sampled_from([1e-8, 1e-3]),
+    bias_correction=st.booleans(),
+    seed=st.integers(0, 2**32),
+)
+def test_update_kernel_is_the_equation(name, dtype, data, shape, seed, **settings):
+    settings |= data.draw(st.fixed_dictionaries(UPDATES[name]))
+    random = torch.Generator().manual_seed(seed)
+    theta = torch.randn(shape, generator=random).to(dtype)
+    twin, state, its_state = theta.clone(), {}, {}
+    for _ in range(10):
+        g = torch.randn(shape, generator=random).to(dtype)
+        KERNELS[name](theta, g, state, 0.01, **settings)
+        EQUATIONS[name](twin, g, its_state, 0.01, **settings)
+    assert_near(theta, twin)
+    assert state.keys() == its_state.keys() and state["t"] == its_state["t"] == 10
+    assert_near(state["m"], its_state["m"])
+    assert_near(state["v"], its_state["v"])
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+@pytest.mark.parametrize("need_attention", [False, True])
+@pytest.mark.parametrize("f", [kernels, equations], ids=["kernels", "equations"])
+def test_a_row_with_nothing_to_look_at_gives_0_and_takes_no_gradient(f, need_attention, dtype):
+    f = (KERNELS if f is kernels else EQUATIONS)["scaled_dot_product_attention"]
+    random = torch.Generator().manual_seed(0)
+    Q, K, V = (torch.randn(2, 2, 3, 4, generator=random).to(dtype).requires_grad_() for _ in range(3))
+    mask = torch.ones(2, 1, 3, 3, dtype=torch.bool)
+    mask[0, :, 1] = False  # one query
+    mask[1] = False  # a whole sentence
+    context, A = f(Q, K, V, mask, need_attention=need_attention)
+    assert (context[0, :, 1] == 0.0).all() and (context[1] == 0.0).all()
+    assert (context[0, :, [0, 2]] != 0.0).all()
+    if need_attention:
+        assert (A[1] == 0.0).all() and (A[0, :, 1] == 0.0).all()
+    gradients = torch.autograd.grad(context, (Q, K, V), torch.ones_like(context))
+    assert all(g.isfinite().all() and (g[1] == 0.0).all() for g in gradients)
+    assert (gradients[0][0, :, 1] == 0.0).all()
+
+
+def test_attention_asked_for_its_weights_gives_them():
+    random = torch.Generator().manual_seed(0)
+    Q, K, V = (torch.randn(2, 2, 3, 4, dtype=torch.float64, generator=random) for _ in range(3))
+    fused, nothing = kernels.scaled_dot_product_attention(Q, K, V)
+    context, A = kernels.scaled_dot_product_attention(Q, K, V, need_attention=True)
+    assert nothing is None
+    assert_near(fused, context)
+    assert_near(A.sum(-1), torch.ones(2, 2, 3, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5])
+@pytest.mark.parametrize("need_attention", [False, True])
+def test_attention_drops_at_its_rate_and_scale(p, need_attention):
+    """With equal scores and V = I the context is the dropped A itself."""
+    B, S = 20, 100
+    Q = torch.zeros(B, 1, S, 2, dtype=torch.float64)
+    torch.manual_seed(0)
+    context, A = kernels.scaled_dot_product_attention(
+        Q, Q, torch.eye(S, dtype=torch.float64).expand(B, 1, S, S), None, p, need_attention
+    )
+    kept = context != 0.0
+    assert (context[kept] - 1.0 / S / (1.0 - p)).abs().max() < 1e-15
+    assert abs(kept.double().mean() - (1.0 - p)) < 5.0 * math.sqrt(p * (1.0 - p) / kept.numel())
+    if need_attention:
+        assert (A - 1.0 / S).abs().max() < 1e-15  # before dropout
+
+
+def test_dropout_kernel_off_is_the_input_itself():
+    x = torch.ones(3)
+    assert kernels.dropout(x, 0.0) is x

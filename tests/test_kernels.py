@@ -18,13 +18,16 @@ from torch import Tensor
 
 from minitf import equations, kernels
 
-PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=60)
+PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=40)
 
 # The largest difference allowed, of the largest value where that is beyond 1.
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}
 
+# A schedule is arithmetic on single numbers, and never fused; its `linear` is not that of `projection`.
 ROOMS = [
-    importlib.import_module(f"{equations.__name__}.{room.name}") for room in pkgutil.iter_modules(equations.__path__)
+    importlib.import_module(f"{equations.__name__}.{room.name}")
+    for room in pkgutil.iter_modules(equations.__path__)
+    if room.name != "schedule"
 ]
 
 
@@ -46,7 +49,7 @@ SIDE = st.integers(1, 4)
 SHAPES = hnp.array_shapes(max_dims=3, max_side=4)
 NUMBERS = st.floats(-10, 10, width=32) | st.sampled_from([0.0, 1e4, -1e4])
 SMALL = st.floats(-3, 3, width=32)
-EIGHTHS = st.integers(-80, 80).map(lambda n: n / 8)  # rows nearly but not quite constant are ill-posed for LayerNorm
+WHOLE = st.integers(-10, 10).map(float)
 
 
 def tensors(shape, elements):
@@ -83,9 +86,14 @@ def look_up_inputs(draw):
 
 @st.composite
 def layer_norm_inputs(draw):
+    """A row that varies by less than √ε has a slope of 1/√ε, a million under BERT's ε, and its rounding errors too.
+
+    So a row here varies by 1 or more, or ε is large. Constant rows under a small ε have their own test.
+    """
     shape = draw(SHAPES)
-    gamma, beta = draw(tensors(shape[-1], EIGHTHS)), draw(tensors(shape[-1], EIGHTHS))
-    return draw(tensors(shape, EIGHTHS)), gamma, beta, draw(st.sampled_from([1e-12, 1e-5, 0.5]))
+    x, gamma, beta = draw(tensors(shape, WHOLE)), draw(tensors(shape[-1:], SMALL)), draw(tensors(shape[-1:], NUMBERS))
+    varied = bool((x.amax(-1) > x.amin(-1)).all())
+    return x, gamma, beta, draw(st.sampled_from([1e-12, 1e-5, 0.5])) if varied else 0.5
 
 
 @st.composite
@@ -116,13 +124,18 @@ CASES = {
     "binary_cross_entropy": pairs(st.floats(0, 1, width=32)),
     "mean_squared_error": pairs(NUMBERS),
 }
+# Arguments that are data: no gradient is asked for, and PyTorch's kernels have none to give.
+GIVEN = {"cross_entropy": {2}, "binary_cross_entropy": {1}}
+
 UPDATES = {"adam": {}, "adamw": {"weight_decay": st.floats(0.0, 0.5)}}
 
 
 def value_and_gradients(f, arguments, dtype):
-    """All that `f` gives, then the gradient of each float tensor among `arguments`, against one fixed cotangent."""
+    """All that `f` gives, then the gradient of each float tensor that it can learn, against one fixed cotangent."""
     copies = [x.clone() if isinstance(x, Tensor) else x for x in arguments]
-    copies = [x.to(dtype).requires_grad_() if isinstance(x, Tensor) and x.is_floating_point() else x for x in copies]
+    for i, x in enumerate(copies):
+        if isinstance(x, Tensor) and x.is_floating_point():
+            copies[i] = x.to(dtype).requires_grad_(i not in GIVEN.get(f.__name__, ()))
     leaves = [x for x in copies if isinstance(x, Tensor) and x.requires_grad]
     torch.manual_seed(0)
     answer = f(*copies)
@@ -246,6 +259,20 @@ def test_attention_drops_at_its_rate_and_scale(p, need_attention):
     assert abs(kept.double().mean() - (1.0 - p)) < 5.0 * math.sqrt(p * (1.0 - p) / kept.numel())
     if need_attention:
         assert (A - 1.0 / S).abs().max() < 1e-15  # before dropout
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+@pytest.mark.parametrize("f", [KERNELS["layer_norm"], EQUATIONS["layer_norm"]], ids=["kernel", "equation"])
+def test_layer_norm_of_a_constant_row_is_beta(f, dtype):
+    x = torch.tensor([[0.5, 0.5, 0.5, 0.5], [-8.0, -8.0, -8.0, -8.0]], dtype=dtype, requires_grad=True)
+    gamma, beta = torch.tensor([1, 2, 3, 4], dtype=dtype), torch.tensor([5, 6, 7, 8], dtype=dtype)
+    y = f(x, gamma, beta, 1e-12)
+    assert torch.equal(y, beta.expand(2, 4))
+    c = torch.tensor([1, 0, 0, 0], dtype=dtype).expand(2, 4)
+    (g,) = torch.autograd.grad(y, x, c)
+    # 1/√ε (cγ − mean(cγ)): rounding is counted in its own millions.
+    expected = torch.tensor([0.75, -0.25, -0.25, -0.25], dtype=dtype).expand(2, 4)
+    assert_near(g * 1e-6, expected)
 
 
 def test_dropout_kernel_off_is_the_input_itself():

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from minitf.errors import DataError
-from minitf.text.datasets import Dataset, Example, did_you_mean
+from minitf.text.datasets import Dataset, Example
+from minitf.text.tables import did_you_mean
 
 FEW = 5  # rows of a class: with fewer, what is learned of it is chance
 MAJORITY = 0.8  # share of one class from which accuracy alone says little

@@ -341,7 +341,23 @@ def test_a_file_is_no_folder(places):
         find("model.zip")
 
 
-HOSTILE = ["", " ", "../x", "../../x", "a/../x", "..", "../", "/", "./", "a/b/c", "a//b", "a\\..\\x", "~", "x\n", "x\0"]
+HOSTILE = [
+    "",
+    " ",
+    "../x",
+    "../../x",
+    "a/../../x",
+    "..",
+    "../",
+    "/",
+    "./",
+    "a/b/c",
+    "a//b",
+    "a\\..\\x",
+    "~",
+    "x\n",
+    "x\0",
+]
 HOSTILE += ["-x", ".x", "x y", "ü", "a/", "/a", "a/.b", "http://h/x", "x" * 5000]
 
 
@@ -668,10 +684,12 @@ def serving(handler):
         server.requests, server.over = [], threading.Event()
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
-        yield server
-        server.over.set()
-        server.shutdown()
-        thread.join()
+        try:
+            yield server
+        finally:
+            server.over.set()
+            server.shutdown()
+            thread.join()
 
 
 def find_in_another_process(tmp_path, server, script, **environment):

@@ -93,10 +93,11 @@ def test_no_labels() -> None:
 
 
 def test_one_class() -> None:
-    assert errors(table(("a", "pos"), ("b", "pos"))) == [
-        (
+    assert check_classification(table(*((f"text {i}", "pos") for i in range(6)))) == [
+        Finding(
+            "error",
             "train.csv: every row has the label 'pos', so there is nothing to tell apart: add rows of another class, or"
-            " name the right column with --label if it is not 'label'"
+            " name the right column with --label if it is not 'label'",
         )
     ]
 
@@ -153,6 +154,12 @@ def test_leakage(place: str) -> None:
             " one of them (2 rows in all: 14, 15)",
         )
     ]
+
+
+def test_leakage_of_pairs_is_of_both_texts() -> None:
+    train = table(*((f"text {i}", ("neg", "pos")[i % 2], f"pair {i}") for i in range(12)))
+    valid = table(("text 0", "neg", "pair 1"), ("text 0", "neg", "pair 0"), path="valid.csv")
+    assert [message.split(":")[:2] for message in warnings(train, valid)] == [["valid.csv", "3"]]
 
 
 def test_leakage_between_valid_and_test() -> None:

@@ -197,6 +197,7 @@ def test_named_columns(tmp_path: Path) -> None:
     assert rows(read_table(path, "sentence2", None, "label")) == [("b", None, "c")]
     assert rows(read_table(path, None, "sentence2", "label")) == [("a", "b", "c")]
     assert rows(read_table(path, "score", "label", "sentence1")) == [("d", "c", "a")]
+    assert rows(read_table(path, None, "score", "label")) == [("a", "d", "c")]
 
 
 def test_labels_may_be_wanting_where_none_are_needed(tmp_path: Path) -> None:
@@ -398,7 +399,9 @@ def test_split_is_a_partition_with_copies_together(examples: list[tuple[str, str
         assert list(part.examples) == sorted(part.examples, key=lambda e: e.row)
         assert dataclasses.replace(part, examples=()) == dataclasses.replace(whole, examples=())
     assert not set(left.texts) & set(aside.texts)
-    assert set(left.labels or ()) == {label for _, label in examples}
+    counts, held = Counter(label for _, label in examples), Counter(aside.labels)
+    assert set(left.labels or ()) == set(counts)
+    assert all(held[label] <= share * n + 1 for label, n in counts.items())
 
 
 @given(st.lists(st.sampled_from("xyz"), min_size=1, max_size=60), SHARE, st.integers(0, 5))
@@ -423,6 +426,12 @@ def test_split_by_seed() -> None:
     drawn = Counter(example.row for seed in range(400) for example in split(whole, 0.1, seed)[1].examples)
     assert len(drawn) == 100
     assert max(drawn.values()) < 80  # 40 expected, standard deviation 6
+
+
+def test_split_rounds_by_largest_remainders() -> None:
+    whole = dataset(*((f"text {i}", "x" if i < 19 else "y") for i in range(30)))
+    for seed in range(20):  # a tenth is 1.9 and 1.1 rows
+        assert Counter(split(whole, 0.1, seed)[1].labels) == {"x": 2, "y": 1}
 
 
 def test_split_of_many_small_classes_favours_none() -> None:

@@ -1,0 +1,21 @@
+"""What the equivalence tests and the planted mistakes are compared on, and how closely."""
+
+import torch
+
+from minitf.proof.divergence import Tolerance
+from minitf.text.batches import Batch
+
+TIGHT = Tolerance(1e-10, 1e-10, 1e-10)
+
+
+def padded_batch(seed: int = 0, N: int = 65, lengths: tuple[int, ...] = (11, 4, 7)) -> tuple[Batch, torch.Tensor]:
+    """Random ids (never 0: the reference freezes that row of its table), two segments, padding."""
+    generator = torch.Generator().manual_seed(seed)
+    S = max(lengths)
+    ids, segments = torch.zeros(len(lengths), S, dtype=torch.long), torch.zeros(len(lengths), S, dtype=torch.long)
+    mask = torch.zeros(len(lengths), S, dtype=torch.long)
+    for row, n in enumerate(lengths):
+        ids[row, :n] = torch.randint(1, N, (n,), generator=generator)
+        segments[row, n // 2 : n] = 1
+        mask[row, :n] = 1
+    return Batch(ids, segments, mask), torch.arange(len(lengths)) % 3

@@ -1,0 +1,176 @@
+"""The encoder of Vaswani et al. 2017, built from `layers` alone, against `torch.nn` in float64, gradients too."""
+
+import math as python_math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from minitf.layers import Encoder, EncoderLayer, SinusoidalEmbeddings
+from minitf.mathematics import EQUATIONS, KERNELS
+
+BOTH = pytest.mark.parametrize("math", [EQUATIONS, KERNELS], ids=["equations", "kernels"])
+B, S, D, H, WIDE, L, N = 2, 5, 12, 3, 20, 3, 17
+IDS = torch.randint(N, (B, S), generator=torch.Generator().manual_seed(0))
+REAL = torch.tensor([[True] * 5, [True, True, True, False, False]])
+MASK = REAL[:, None, None, :]
+X = torch.randn(B, S, D, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+
+
+def redraw(module):
+    """Weights far from where training starts: no scale 1, no bias 0."""
+    random = torch.Generator().manual_seed(2)
+    for parameter in module.parameters():
+        scale = 0.4 if parameter.dim() > 1 else 1.0
+        parameter.data = torch.randn(parameter.shape, dtype=torch.float64, generator=random) * scale
+    return module
+
+
+def vaswani(math, activation="relu", **numbers):
+    return nn.ModuleDict(
+        {
+            "embeddings": SinusoidalEmbeddings(N, D, math=math),
+            "encoder": Encoder(L, D, H, WIDE, activation, eps=1e-5, math=math, **numbers),
+        }
+    ).double()
+
+
+def pytorchs(model, activation):
+    """`torch.nn`'s encoder with the weights of `model`; left in training mode, where it takes no shortcut."""
+    layer = nn.TransformerEncoderLayer(
+        D, H, WIDE, dropout=0.0, activation=activation, layer_norm_eps=1e-5, batch_first=True, norm_first=False
+    )
+    theirs = nn.TransformerEncoder(layer, L, enable_nested_tensor=False).double()
+    for ours, its in zip(model["encoder"].layers, theirs.layers, strict=True):
+        its.load_state_dict({name: torch.cat(parts) for name, parts in pieces(ours, lambda p: p.data).items()})
+    return theirs
+
+
+def pieces(layer, of):
+    """PyTorch's name of each parameter of an encoder layer -> `of` our parameters that make it up."""
+    attention, ffn = layer.attention, layer.ffn
+    projections = (attention.W_Q, attention.W_K, attention.W_V)
+    return {
+        "self_attn.in_proj_weight": [of(part.weight) for part in projections],
+        "self_attn.in_proj_bias": [of(part.bias) for part in projections],
+        "self_attn.out_proj.weight": [of(attention.W_O.weight)],
+        "self_attn.out_proj.bias": [of(attention.W_O.bias)],
+        "linear1.weight": [of(ffn.W_1.weight)],
+        "linear1.bias": [of(ffn.W_1.bias)],
+        "linear2.weight": [of(ffn.W_2.weight)],
+        "linear2.bias": [of(ffn.W_2.bias)],
+        "norm1.weight": [of(layer.attention_norm.gamma)],
+        "norm1.bias": [of(layer.attention_norm.beta)],
+        "norm2.weight": [of(layer.ffn_norm.gamma)],
+        "norm2.bias": [of(layer.ffn_norm.beta)],
+    }
+
+
+@BOTH
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+@pytest.mark.parametrize("padded", [False, True])
+def test_vaswanis_encoder_is_pytorchs(math, activation, padded):
+    model = redraw(vaswani(math, activation))
+    theirs = pytorchs(model, activation)
+    table = model["embeddings"].word.weight.detach().clone().requires_grad_()
+
+    states, _ = model["encoder"](model["embeddings"](IDS), MASK if padded else None)
+    angle = torch.arange(S).double()[:, None] / 10000 ** (torch.arange(0, D, 2).double() / D)
+    PE = torch.zeros(S, D, dtype=torch.float64)
+    PE[:, 0::2], PE[:, 1::2] = angle.sin(), angle.cos()
+    Y = F.embedding(IDS, table) * python_math.sqrt(D) + PE
+    expected = [Y]
+    for layer in theirs.layers:
+        Y = layer(Y, src_key_padding_mask=~REAL if padded else None)
+        expected.append(Y)
+
+    assert len(states) == L + 1
+    for ours, its in zip(states, expected, strict=True):
+        assert (ours - its).abs().max() < 1e-10
+
+    c = torch.randn(B, S, D, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    c = c * REAL[..., None] if padded else c
+    (states[-1] * c).sum().backward()
+    (expected[-1] * c).sum().backward()
+    assert (model["embeddings"].word.weight.grad - table.grad).abs().max() < 1e-10
+    for ours, its in zip(model["encoder"].layers, theirs.layers, strict=True):
+        gradients = pieces(ours, lambda p: p.grad)
+        for name, parameter in its.named_parameters():
+            assert (torch.cat(gradients[name]) - parameter.grad).abs().max() < 1e-10, name
+        assert parameter.grad.abs().max() > 1e-3  # there was something to compare
+
+
+def layer_by_hand(layer, X, mask, p, p_attention):
+    """One layer in training mode by PyTorch's functions: where each dropout stands, and in which order they draw."""
+    attention = layer.attention
+
+    def heads(Y):
+        return Y.unflatten(-1, (H, D // H)).transpose(1, 2)
+
+    Q, K, V = (heads(F.linear(X, W.weight, W.bias)) for W in (attention.W_Q, attention.W_K, attention.W_V))
+    A = ((Q @ K.mT) * (D // H) ** -0.5).masked_fill(~mask, float("-inf")).softmax(-1)
+    context = (F.dropout(A, p_attention) @ V).transpose(1, 2).flatten(2)
+    attended = F.dropout(F.linear(context, attention.W_O.weight, attention.W_O.bias), p)
+    X = F.layer_norm(X + attended, (D,), layer.attention_norm.gamma, layer.attention_norm.beta, 1e-12)
+    inner = F.gelu(F.linear(X, layer.ffn.W_1.weight, layer.ffn.W_1.bias))
+    fed = F.dropout(F.linear(inner, layer.ffn.W_2.weight, layer.ffn.W_2.bias), p)
+    return F.layer_norm(X + fed, (D,), layer.ffn_norm.gamma, layer.ffn_norm.beta, 1e-12)
+
+
+@BOTH
+def test_in_training_the_layer_drops_where_bert_does(math):
+    """Asked for A, so that both mathematics draw for the attention as written, not as a fused kernel does."""
+    layer = redraw(EncoderLayer(D, H, WIDE, "gelu", dropout=0.3, attention_dropout=0.2, math=math).double())
+    torch.manual_seed(5)
+    ours, _ = layer.train()(X, MASK, need_attention=True)
+    torch.manual_seed(5)
+    expected = layer_by_hand(layer, X, MASK, 0.3, 0.2)
+    assert (ours - expected).abs().max() < 1e-12
+    calm, _ = layer.eval()(X, MASK)
+    assert (calm - layer_by_hand(layer, X, MASK, 0.0, 0.0)).abs().max() < 1e-12
+    assert (ours - calm).abs().max() > 0.1
+
+
+@BOTH
+def test_encoder_returns_all_states_and_the_attentions_asked_for(math):
+    encoder = redraw(Encoder(L, D, H, WIDE, math=math).double())
+    states, attentions = encoder(X, MASK, need_attention=True)
+    assert len(states) == L + 1 and states[0] is X
+    assert [A.shape for A in attentions] == [(B, H, S, S)] * L
+    again, none = encoder(X, MASK)
+    assert none == ()
+    state = X
+    for i, layer in enumerate(encoder.layers):
+        state, A = layer(state, MASK, need_attention=True)
+        assert torch.equal(state, states[i + 1]) and torch.equal(A, attentions[i])
+        assert (again[i + 1] - state).abs().max() < 1e-12
+        assert (A[1, :, :, 3:] == 0.0).all()
+
+
+@BOTH
+def test_padding_changes_no_real_token(math):
+    encoder = redraw(Encoder(L, D, H, WIDE, math=math).double())
+    together, _ = encoder(X, MASK)
+    alone, _ = encoder(X[1:, :3])
+    assert all((a[1, :3] - b[0]).abs().max() < 1e-12 for a, b in zip(together, alone, strict=True))
+
+
+@BOTH
+def test_a_forward_pass_leaves_nothing_behind(math):
+    encoder = redraw(Encoder(L, D, H, WIDE, dropout=0.1, attention_dropout=0.1, math=math).double())
+    before = [(module, dict(vars(module))) for module in encoder.modules()]
+    weights = {name: value.clone() for name, value in encoder.state_dict().items()}
+    x = X.clone()
+    encoder.train()(x, MASK, need_attention=True)
+    assert torch.equal(x, X)
+    assert all(vars(module) == attributes for module, attributes in before)
+    assert all(torch.equal(value, weights[name]) for name, value in encoder.state_dict().items())
+
+
+def test_the_encoder_of_the_package_s_own_example_runs():
+    embeddings = SinusoidalEmbeddings(N=32_000, D=512)
+    encoder = Encoder(L=1, D=512, H=8, F=2048, activation="relu")
+    token_ids = torch.tensor([[31_999, 5, 0]])
+    states, attentions = encoder(embeddings(token_ids), torch.tensor([True, True, False]), need_attention=True)
+    assert states[-1].shape == (1, 3, 512) and attentions[0].shape == (1, 8, 3, 3)

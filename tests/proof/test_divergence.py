@@ -1,0 +1,119 @@
+"""minitf against `transformers`, tensor by tensor, float64, every weight re-drawn: the claim of the project."""
+
+import dataclasses
+
+import pytest
+import torch
+import transformers
+from batches_to_compare import TIGHT, padded_batch
+
+from minitf.mathematics import EQUATIONS, KERNELS
+from minitf.proof.divergence import TOLERANCES, compare, first_divergence, walk
+from minitf.proof.reference import open_pair, stand_in
+
+
+@pytest.fixture
+def folder(write_bert):
+    return write_bert(transformers.BertForSequenceClassification, num_labels=3)[0]
+
+
+def test_tolerance_of_float64_is_the_promised_one():
+    assert TOLERANCES[torch.float64] == TIGHT
+
+
+@pytest.mark.parametrize("math", ["equations", "kernels"])
+def test_everything_is_equal_in_eval_mode(folder, math):
+    batch, targets = padded_batch()
+    rows = walk(open_pair(folder, math, num_labels=3), batch, targets, tolerance=TIGHT)
+    assert first_divergence(rows) is None
+    stages = [row.stage for row in rows]
+    assert stages.count("forward") == 5 + 3 * 12 + 3
+    assert stages.count("gradient") == stages.count("weight") == 5 + 3 * 16 + 4
+
+
+def test_everything_is_equal_in_train_mode_with_equal_seeds(folder):
+    batch, targets = padded_batch(1)
+    rows = walk(open_pair(folder, "equations", num_labels=3), batch, targets, train_seed=5, tolerance=TIGHT)
+    assert first_divergence(rows) is None
+    assert "encoder.layers.0.AV" in [row.label for row in rows]
+
+
+@pytest.mark.parametrize("base", [EQUATIONS, KERNELS], ids=["equations", "kernels"])
+def test_everything_is_equal_in_train_mode_with_a_stand_in_for_dropout(folder, base):
+    batch, targets = padded_batch(2)
+    pair = open_pair(folder, base.overlay(dropout=stand_in), num_labels=3)
+    assert first_divergence(walk(pair, batch, targets, fixed_dropout=True, tolerance=TIGHT)) is None
+
+
+def test_train_mode_is_not_eval_mode(folder):
+    """Else the two tests above would show nothing about dropout."""
+    batch, targets = padded_batch(2)
+    pair = open_pair(folder, EQUATIONS.overlay(dropout=stand_in), num_labels=3)
+    pair.theirs.config.hidden_dropout_prob = 0.0
+    for module in pair.theirs.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    assert first_divergence(walk(pair, batch, targets, fixed_dropout=True, tolerance=TIGHT)) is not None
+
+
+@pytest.mark.parametrize("act", ["gelu", "gelu_new", "relu"])
+def test_every_activation_of_the_official_files(write_bert, act):
+    folder, _ = write_bert(transformers.BertForSequenceClassification, num_labels=2, hidden_act=act, seed=3)
+    batch, targets = padded_batch(3)
+    assert first_divergence(walk(open_pair(folder), batch, targets % 2, tolerance=TIGHT)) is None
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_other_shapes(write_bert, seed):
+    generator = torch.Generator().manual_seed(seed)
+    pick = lambda *options: options[int(torch.randint(len(options), (1,), generator=generator))]  # noqa: E731
+    H = pick(1, 2, 3, 5)
+    numbers = {
+        "num_attention_heads": H,
+        "hidden_size": H * pick(2, 8),
+        "num_hidden_layers": pick(1, 2, 4),
+        "intermediate_size": pick(7, 64),
+        "layer_norm_eps": pick(1e-12, 1e-5),
+        "type_vocab_size": pick(2, 3),
+    }
+    folder, _ = write_bert(transformers.BertForSequenceClassification, num_labels=3, seed=seed, **numbers)
+    batch, targets = padded_batch(seed, lengths=(1, 20, 5, 2))
+    assert first_divergence(walk(open_pair(folder, num_labels=3), batch, targets, tolerance=TIGHT)) is None
+
+
+def test_fifty_steps_stay_equal(folder):
+    batch, targets = padded_batch(4)
+    rows = walk(open_pair(folder, num_labels=3), batch, targets, steps=50, tolerance=TIGHT)
+    assert first_divergence(rows) is None
+
+
+def test_a_spoiled_layer_is_named(write_bert):
+    """A mistake in layer 4 alone is reported at layer 4, at the tensor where it acts."""
+    folder, _ = write_bert(transformers.BertForSequenceClassification, num_labels=3, num_hidden_layers=6)
+    pair = open_pair(folder, num_labels=3)
+    layer = pair.ours.encoder.layers[4]
+    with torch.no_grad():
+        layer.ffn.W_1.bias[0] += 1e-6
+    batch, targets = padded_batch(5)
+    first = first_divergence(walk(pair, batch, targets, tolerance=TIGHT))
+    assert first is not None
+    assert (first.stage, first.label) == ("forward", "encoder.layers.4.W_1")
+
+
+def test_compare_is_not_fooled():
+    x = torch.tensor([1.0, -2.0, torch.inf])
+    assert compare("forward", "x", x, x.clone(), 1e-10).fine
+    assert not compare("forward", "x", x, torch.tensor([1.0, -2.0, -torch.inf]), 1e-10).fine
+    assert not compare("forward", "x", x, torch.tensor([1.0, -2.0, 3.0]), 1e-10).fine
+    assert not compare("forward", "x", torch.tensor([torch.nan, 1.0]), torch.tensor([torch.nan, 1.0]), 1e-10).fine
+    assert not compare("forward", "x", torch.ones(2), torch.ones(2, 1), 1e-10).fine
+    row = compare("forward", "x", torch.tensor([1.0, 4.0]), torch.tensor([1.0, 5.0]), 1e-10)
+    assert (row.absolute, row.relative) == (1.0, 0.2)
+    floored = compare("gradient", "x", torch.tensor([1e-9]), torch.tensor([2e-9]), 1e-10)
+    assert floored.relative == pytest.approx(1e-6)
+
+
+def test_rows_are_frozen():
+    row = compare("forward", "x", torch.ones(1), torch.ones(1), 1e-10)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        row.absolute = 0.0

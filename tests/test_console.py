@@ -1,0 +1,209 @@
+"""What every command shares: the exit status, one line for what is the user's to mend, numbers within bounds."""
+
+import argparse
+import errno
+import math
+import os
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minitf.console import Parser, complain, number, run
+from minitf.errors import CheckpointError, DataError, InputError
+
+PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=60)
+
+
+def left_with(main) -> int:
+    with pytest.raises(SystemExit) as left:
+        run(main)
+    return left.value.code
+
+
+def raising(error: BaseException):
+    def main(argv):
+        raise error
+
+    return main
+
+
+# The exit status ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [0, 1, 130])
+def test_the_status_of_a_command_is_its_own(status: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert left_with(lambda argv: status) == status
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_command_gets_the_arguments_of_the_process() -> None:
+    """None: so argparse takes sys.argv."""
+    seen = []
+    assert left_with(lambda argv: seen.append(argv) or 0) == 0
+    assert seen == [None]
+
+
+@pytest.mark.parametrize("kind", [InputError, DataError, CheckpointError])
+def test_bad_input(kind: type[InputError], capsys: pytest.CaptureFixture[str]) -> None:
+    assert left_with(raising(kind("table.csv:3: is wrong: mend it"))) == 2
+    assert capsys.readouterr() == ("", "minitf: table.csv:3: is wrong: mend it\n")
+
+
+def test_interrupted(capsys: pytest.CaptureFixture[str]) -> None:
+    assert left_with(raising(KeyboardInterrupt())) == 130
+    assert capsys.readouterr() == ("", "interrupted\n")
+
+
+@pytest.mark.parametrize("name", ["runs/a/metrics.jsonl", None])
+def test_no_space_left(name: str | None, capsys: pytest.CaptureFixture[str]) -> None:
+    """A full disk is the user's to mend. Writing to an open file, the system does not say which one it is."""
+    full = OSError(errno.ENOSPC, "No space left on device", *([name] if name else []))
+    assert left_with(raising(full)) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "no space left on the disk" in line
+    assert (name or "a file") in line
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), ValueError("a slip"), AssertionError()])
+def test_what_is_our_own_fault_is_not_hidden(error: Exception) -> None:
+    """A traceback and status 1, from Python itself."""
+    with pytest.raises(type(error)):
+        run(raising(error))
+
+
+def test_complain(capsys: pytest.CaptureFixture[str]) -> None:
+    assert complain("no such file") == 2
+    assert capsys.readouterr() == ("", "minitf: no such file\n")
+
+
+# Flags ----------------------------------------------------------------------------------------------------------------
+
+
+def parser() -> argparse.ArgumentParser:
+    p = Parser(prog="python -m minitf.something")
+    p.add_argument("--lr", type=number(0, above=True))
+    p.add_argument("--epochs", type=number(1, whole=True))
+    p.add_argument("--share", type=number(0, 1))
+    p.add_argument("--kind", choices=["a", "b"])
+    return p
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--lr", "0"], "argument --lr: must be a number above 0, not 0"),
+        (["--lr", "x"], "argument --lr: must be a number above 0, not 'x'"),
+        (["--epochs", "0"], "argument --epochs: must be a whole number of at least 1, not 0"),
+        (["--epochs", "1.5"], "argument --epochs: must be a whole number of at least 1, not '1.5'"),
+        (["--share", "1.5"], "argument --share: must be a number of at least 0 and at most 1, not 1.5"),
+        (["--kind", "c"], "argument --kind: invalid choice: 'c' (choose from"),
+        (["--lr"], "argument --lr: expected one argument"),
+        (["--nonsense"], "unrecognized arguments: --nonsense"),
+    ],
+)
+def test_a_bad_flag_is_told_in_one_line(flags: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        parser().parse_args(flags)
+    assert left.value.code == 2
+    out, err = capsys.readouterr()
+    (line,) = err.splitlines()
+    assert out == ""
+    assert line.startswith(f"minitf: {said}")
+    assert line.endswith("(see python -m minitf.something --help)")
+
+
+@PROPERTY
+@given(st.floats(), st.floats(allow_nan=False, allow_infinity=False), st.floats(0, 1e6), st.booleans())
+def test_numbers(value: float, least: float, more: float, above: bool) -> None:
+    """Taken if and only if it is finite and within the bounds; as it was written."""
+    parse = number(least, least + more, above=above)
+    fits = math.isfinite(value) and least <= value <= least + more and not (above and value == least)
+    if fits:
+        assert parse(repr(value)) == value
+    else:
+        with pytest.raises(argparse.ArgumentTypeError) as caught:
+            parse(repr(value))
+        assert repr(value) in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+@PROPERTY
+@given(st.integers(), st.integers(-9, 9))
+def test_whole_numbers(value: int, least: int) -> None:
+    parse = number(least, whole=True)
+    if value >= least:
+        assert parse(str(value)) == value
+        assert isinstance(parse(str(value)), int)
+    else:
+        with pytest.raises(argparse.ArgumentTypeError):
+            parse(str(value))
+
+
+@pytest.mark.parametrize("text", ["", " ", "one", "1e3", "1.0", "nan", "inf", "0x1", "--", "1" + "0" * 400])
+def test_no_whole_number(text: str) -> None:
+    """The last is whole, but nothing can be done so often: no float holds it."""
+    with pytest.raises(argparse.ArgumentTypeError):
+        number(1, whole=True)(text)
+
+
+@pytest.mark.parametrize("text", ["nan", "NaN", "inf", "-inf", "1e999", "", "1,5", "½"])
+def test_no_finite_number(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError):
+        number()(text)
+
+
+# Processes of their own -----------------------------------------------------------------------------------------------
+
+
+def process(*command: str, **options) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *command], capture_output=True, text=True, encoding="utf-8", check=False, **options
+    )
+
+
+def test_bad_input_ends_a_process_with_status_2_and_one_line(tmp_path) -> None:
+    done = process("-m", "minitf.finetune", "--train", str(tmp_path / "absent.csv"))
+    assert done.returncode == 2
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert "absent.csv: no such file" in line
+
+
+def test_a_bad_flag_ends_a_process_with_status_2_and_one_line() -> None:
+    done = process("-m", "minitf.predict", "--nonsense")
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+
+
+@pytest.mark.parametrize("command", ["finetune", "predict"])
+def test_help_needs_no_torch(command: str) -> None:
+    """It comes at once, for nothing heavy is imported for it."""
+    code = (
+        f"import sys; from minitf import {command} as c\n"
+        "try: c.main(['--help'])\n"
+        "except SystemExit as left: assert left.code == 0\n"
+        "heavy = {'torch', 'transformers', 'matplotlib', 'numpy', 'tokenizers'} & set(sys.modules)\n"
+        "sys.exit(f'imported: {heavy}' if heavy else 0)"
+    )
+    done = process("-c", code)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"usage: python -m minitf.{command}")
+
+
+@pytest.mark.parametrize("lines", [1, 100_000])
+def test_a_reader_that_has_gone_is_no_fault(lines: int) -> None:
+    """`… | head -1`: nothing on standard error, be it in the midst of writing or with the last, buffered line."""
+    code = (
+        "import sys; from minitf.console import run\n"
+        "sys.stdin.read()\n"  # until the reader has gone
+        f"run(lambda argv: [print('line ' * 10) for _ in range({lines})] and 0)"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen([sys.executable, "-c", code], env=environment, **pipes) as writer:
+        writer.stdout.close()
+        writer.stdin.close()
+        err = writer.stderr.read()
+    assert (writer.returncode, err) == (0, b"")

@@ -1,0 +1,658 @@
+"""`python -m minitf.finetune` from end to end, on a tiny model and small tables; what it leaves opens in `transformers`.
+
+What each flag does is read off the first step's loss: the checkpoint brings a trained classifier, so the reference can
+say what that loss must be. Bad input is in `test_bad_input.py`.
+"""
+
+import csv
+import json
+import math
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+import transformers
+from safetensors.torch import load_file
+from sklearn.utils.class_weight import compute_class_weight
+
+import minitf
+from minitf import console, finetune, predict
+from minitf.checkpoints import save
+from minitf.training import loop
+
+TINY = {"num_hidden_layers": 1, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 24}
+WORDS = {"pos": ("great", "good", "loved", "not bad"), "neg": ("awful", "bad", "hated", "not good")}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """For models this small threads do nothing but wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder of this test's own."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def tiny(write_bert) -> Path:
+    return write_bert(**TINY)[0]
+
+
+@pytest.fixture
+def classifier(write_bert) -> tuple[Path, torch.nn.Module]:
+    """A checkpoint with a trained classifier for our two labels, and the reference model in it."""
+    names = {"id2label": {0: "neg", 1: "pos"}, "label2id": {"neg": 0, "pos": 1}}
+    folder, model = write_bert(transformers.BertForSequenceClassification, name="classifier", **TINY, **names)
+    return folder, model
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]):
+    """Runs a command as the shell would: (status, what it says, its complaints)."""
+
+    def call(main, *argv: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            console.run(lambda _: main([str(a) for a in argv]))
+        return left.value.code, *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture
+def run(command, here: Path):
+    """A run of fine-tuning that must end well; gives what it says. One short epoch, unless flags say otherwise."""
+
+    def call(*flags: object) -> str:
+        usual = {"--epochs": 1, "--batch-size": 16, "--max-length": 32, "--lr": 1e-3}
+        given = [x for flag, value in usual.items() if flag not in flags for x in (flag, value)]
+        status, out, err = command(finetune.main, *given, *flags)
+        assert (status, err) == (0, "")
+        return out
+
+    return call
+
+
+def rows(n: int = 40, mark: str = "") -> list[tuple[str, str]]:
+    """Texts of both classes in turn, no two alike."""
+    things = ("film", "book", "hotel", "room", "food")
+    made = []
+    for i in range(n):
+        label = ("neg", "pos")[i % 2]
+        word, thing = WORDS[label][i // 2 % 4], things[i // 8 % 5]
+        made.append((f"{mark}the {thing} was {word}" + " , so very" * (i % 3) + f" {'!' * (1 + i // 40)}", label))
+    return made
+
+
+def write_table(path: Path, table: list[tuple], header: tuple[str, ...] = ("text", "label")) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, delimiter="\t" if path.suffix == ".tsv" else ",").writerows([header, *table])
+    return path
+
+
+@pytest.fixture
+def train(here: Path) -> Path:
+    return write_table(here / "train.csv", rows())
+
+
+@pytest.fixture
+def valid(here: Path) -> Path:
+    return write_table(here / "valid.csv", rows(10, mark="again , "))
+
+
+def journal(folder: Path) -> tuple[list[dict], list[dict]]:
+    """(steps, epochs) of a run, from strict JSON: no NaN, which JSON does not have."""
+
+    def refuse(constant: str):
+        raise AssertionError(f"{constant} is no JSON")
+
+    text = (folder / "metrics.jsonl").read_text(encoding="utf-8")
+    records = [json.loads(line, parse_constant=refuse) for line in text.splitlines()]
+    return [r for r in records if "step" in r], [r for r in records if "valid" in r]
+
+
+def report(folder: Path) -> dict:
+    return json.loads((folder / "report.json").read_text(encoding="utf-8"))
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+RUN = {"metrics.jsonl", "report.json", "curves.png"}
+BEST = {f"best/{n}" for n in ("config.json", "model.safetensors", "minitf.json", "tokenizer.json", "vocab.txt")}
+BEST |= {"best/tokenizer_config.json"}
+
+
+# A whole run ----------------------------------------------------------------------------------------------------------
+
+
+def test_what_a_run_leaves(run, here: Path, tiny: Path, train: Path, valid: Path) -> None:
+    test = write_table(here / "test.csv", rows(12, mark="we , "))
+    flags = ("--train", train, "--valid", valid, "--test", test, "--model", tiny, "--output", here / "out")
+    out = run(*flags, "--epochs", 3, "--seed", 7)
+
+    assert files(here / "out") == RUN | BEST
+    assert list(here.glob("out/.*")) == []
+    assert (here / "out/curves.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    steps, epochs = journal(here / "out")
+    assert [s["step"] for s in steps] == list(range(1, 10))  # 40 texts, 16 a batch, 3 epochs
+    assert [e["epoch"] for e in epochs] == [1, 2, 3]
+
+    told = report(here / "out")
+    assert told["arguments"]["seed"] == 7
+    assert told["arguments"]["train"] == str(train)
+    assert {name: part["rows"] for name, part in told["data"].items()} == {"train": 40, "valid": 10, "test": 12}
+    assert told["versions"]["minitf"] == minitf.__version__
+    assert [e["valid"]["accuracy"] for e in told["epochs"]] == [e["valid"]["accuracy"] for e in epochs]
+    assert told["seconds"] > 0
+
+    # The result is of the test table, by the epoch that the validation table chose; said as it is in the report.
+    measured, kept = told["test"], told["best_epoch"]
+    assert kept == max((e["epoch"] for e in epochs if e["best"]))
+    (result,) = (line for line in out.splitlines() if line.startswith("test accuracy"))
+    assert f"{measured['accuracy']:.4f}, macro F1 {measured['macro_f1']:.4f}" in result
+    assert f"epoch {kept}, chosen by accuracy" in result
+    assert "always guessing one class: 0.5000" in result
+    assert sum(map(sum, measured["confusion"])) == 12
+    for line in ("train 40, valid 10, test 12 texts; in training: neg 20, pos 20", "epoch 3/3", "adamw, 9 steps"):
+        assert line in out
+
+
+def test_the_result_is_that_of_best(run, here: Path, tiny: Path, train: Path) -> None:
+    """The validation table has every label the wrong way round: what is learned makes it worse, so epoch 1 is kept."""
+    other = {"neg": "pos", "pos": "neg"}
+    reversed_labels = [(text, other[label]) for text, label in rows(40, mark="so , ")]
+    valid = write_table(here / "valid.csv", reversed_labels)
+    flags = ("--train", train, "--valid", valid, "--model", tiny, "--output", here / "out", "--epochs", 6, "--lr", 0.01)
+    run(*flags)
+    told = report(here / "out")
+    scores = [epoch["valid"]["accuracy"] for epoch in told["epochs"]]
+    kept = scores.index(max(scores)) + 1
+    assert scores[-1] < max(scores)  # so that the best is not the last
+    assert told["best_epoch"] == kept
+    model, tokenizer = minitf.load(here / "out/best", head="classification"), minitf.load_tokenizer(here / "out/best")
+    batch = tokenizer([text for text, _ in reversed_labels])
+    with torch.no_grad():
+        answers = model(batch.token_ids, batch.segment_ids, batch.mask).logits.argmax(dim=-1).tolist()
+    right = sum(("neg", "pos")[a] == label for a, (_, label) in zip(answers, reversed_labels, strict=True))
+    assert right / len(answers) == told["valid"]["accuracy"] == max(scores)
+
+
+def test_best_opens_in_transformers(run, here: Path, tiny: Path, train: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights to the bit those that were trained, the same ids, logits within 1e-5, the names of the labels."""
+    trained: dict[str, torch.Tensor] = {}
+    write = save.save
+
+    def watched(model, *rest):
+        trained.update({name: p.clone() for name, p in model.state_dict().items()})
+        write(model, *rest)
+
+    monkeypatch.setattr(save, "save", watched)
+    run("--train", train, "--model", tiny, "--output", here / "out", "--epochs", 2)
+    best = here / "out/best"
+
+    reference, info = transformers.AutoModelForSequenceClassification.from_pretrained(
+        best, output_loading_info=True, attn_implementation="eager"
+    )
+    assert [list(found) for found in info.values()] == [[]] * len(info)  # nothing missing, unexpected, misshapen
+    assert type(reference) is transformers.BertForSequenceClassification
+    assert reference.config.id2label == {0: "neg", 1: "pos"}
+    theirs = reference.state_dict()
+    ours = minitf.load(best, head="classification")
+    held = load_file(best / "model.safetensors")
+    assert set(held) == {name for name, _ in reference.named_parameters()}
+    assert all(torch.equal(held[name], theirs[name]) for name in held)
+    assert all(torch.equal(p, trained[name]) for name, p in ours.state_dict().items())
+    by_size = sorted((t.shape, float(t.double().sum())) for t in trained.values())
+    assert by_size == sorted((t.shape, float(t.double().sum())) for t in held.values())
+
+    texts = ["The film was not bad!", "awful , so very", "café 中国 🙂", "a"]
+    batch = minitf.load_tokenizer(best)(texts)
+    encoded = transformers.AutoTokenizer.from_pretrained(best)(texts, padding=True, return_tensors="pt")
+    assert torch.equal(encoded["input_ids"], batch.token_ids)
+    with torch.no_grad():
+        difference = ours(batch.token_ids, batch.segment_ids, batch.mask).logits - reference.eval()(**encoded).logits
+    assert difference.abs().max() <= 1e-5
+
+
+def printed_command(out: str) -> list[str]:
+    """The command that the last line of a run tells, as a shell reads it."""
+    last = out.rstrip("\n").splitlines()[-1]
+    assert last.startswith("use it:  python -m minitf.predict ")
+    return shlex.split(last.removeprefix("use it:  python -m minitf.predict "))
+
+
+def test_the_last_lines_say_how_to_use_it(run, command, here: Path, tiny: Path, train: Path) -> None:
+    """Result, time, where it lies, the command; and that command works as it stands."""
+    out = run("--train", train, "--model", tiny)
+    last = out.rstrip("\n").splitlines()[-6:]
+    assert last[0].startswith("valid accuracy 0.")
+    assert last[1].split() == ["class", "precision", "recall", "F1", "texts"]
+    assert "took " in last[4] and str(Path("runs/train-1/best")) in last[4]
+    status, answer, err = command(predict.main, *printed_command(out))
+    assert (status, err) == (0, "")
+    assert answer.startswith(("neg ", "pos "))
+
+
+def test_the_command_works_for_pairs(run, command, here: Path, tiny: Path) -> None:
+    pairs = [(text, "the book was great", label) for text, label in rows()]
+    table = write_table(here / "pairs.csv", pairs, ("sentence1", "sentence2", "label"))
+    status, answer, err = command(predict.main, *printed_command(run("--train", table, "--model", tiny)))
+    assert (status, err) == (0, "")
+    assert answer.startswith(("neg ", "pos "))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'He said "good"',
+        "it's $HOME, `date`, $(date) and \\",
+        "good!! really",
+        "two\nlines",
+        "-good",
+        "ends in a backslash, cut at sixty characters: 0123456789 abcd \\ here",
+    ],
+)
+def test_the_command_is_quoted_for_a_shell(run, here: Path, tiny: Path, text: str) -> None:
+    """A shell hands over the folder, blank and all, and the text's beginning as it is, with nothing run or replaced."""
+    table = write_table(here / "train.csv", [(text, "pos"), *rows()])
+    out = run("--train", table, "--model", tiny, "--output", "a run")
+    _, line = out.rstrip("\n").rsplit("use it:  ", 1)
+    assert "\n" not in line
+    shown = subprocess.run(
+        ["sh", "-c", line.replace("python -m minitf.predict", "printf '%s\\0'", 1)], capture_output=True, check=True
+    ).stdout
+    folder, *words = shown.decode().removesuffix("\0").split("\0")
+    said = words[-1]
+    assert folder == str(Path("a run/best"))
+    assert len(said) >= 5
+    assert " ".join(text.split()).startswith(said.strip())
+
+
+# Where it writes ------------------------------------------------------------------------------------------------------
+
+
+def test_every_run_has_a_fresh_folder(run, here: Path, tiny: Path, train: Path) -> None:
+    """runs/NAME-N by the table's name; N is the first that is free."""
+    assert "runs/train-1/best" in run("--train", train, "--model", tiny)
+    assert "runs/train-2/best" in run("--train", train, "--model", tiny)
+    before = {name: (here / "runs/train-1" / name).read_bytes() for name in files(here / "runs/train-1")}
+    other = write_table(here / "train.tsv", rows())
+    assert "runs/train-3/best" in run("--train", other, "--model", tiny)
+    assert before == {name: (here / "runs/train-1" / name).read_bytes() for name in files(here / "runs/train-1")}
+
+
+def test_without_a_table_it_is_the_built_in_corpus(run, here: Path, tiny: Path) -> None:
+    out = run("--model", tiny, "--batch-size", 100)
+    assert "train 800, valid 200, test 200 texts" in out
+    assert "test accuracy" in out
+    assert files(here / "runs/reviews-1") == RUN | BEST
+
+
+def test_overwrite_replaces_an_earlier_run(run, command, here: Path, tiny: Path, train: Path) -> None:
+    flags = ("--train", train, "--model", tiny, "--output", here / "deep/er/out")
+    run(*flags, "--seed", 1)
+    (here / "deep/er/out/old.txt").write_text("of the earlier run")
+    status, _, err = command(finetune.main, *flags, "--max-length", 32)
+    assert status == 2
+    assert "--overwrite" in err
+    assert report(here / "deep/er/out")["arguments"]["seed"] == 1
+    run(*flags, "--seed", 2, "--overwrite")
+    assert report(here / "deep/er/out")["arguments"]["seed"] == 2
+    assert files(here / "deep/er/out") == RUN | BEST
+
+
+def test_an_empty_folder_may_be_given(run, here: Path, tiny: Path, train: Path) -> None:
+    (here / "out").mkdir()
+    run("--train", train, "--model", tiny, "--output", here / "out")
+    assert files(here / "out") == RUN | BEST
+
+
+@pytest.mark.parametrize("output", [None, "new", "earlier"])
+def test_a_dry_run_writes_nothing(run, here: Path, tiny: Path, train: Path, output: str | None) -> None:
+    """It loads and checks everything and says what would be done; an earlier run to be overwritten stays as it is."""
+    flags = ["--train", train, "--model", tiny]
+    run(*flags, "--output", "earlier")
+    before = {name: (here / name).read_bytes() for name in files(here)}
+    flags += ["--output", output, "--overwrite"] if output else []
+    out = run(*flags, "--dry-run")
+    assert {name: (here / name).read_bytes() for name in files(here)} == before
+    assert {path.name for path in here.iterdir()} == {"train.csv", "earlier"}
+    assert "adamw, 3 steps, learning rate 0.001 linear, seed 0" in out  # 36 texts are left to train on
+    assert "decay 0.01" in out
+    assert "dry run" in out
+    assert "epoch 1" not in out
+
+
+def test_the_model_may_be_an_earlier_run(run, here: Path, tiny: Path, train: Path) -> None:
+    """Fine-tuning goes on from best/, classifier and all."""
+    run("--train", train, "--model", tiny)
+    out = run("--train", train, "--model", "runs/train-1/best", "--lr", 1e-12, "--epochs", 1)
+    assert "new, drawn at random" not in out
+    first, second = (load_file(here / f"runs/train-{n}/best/model.safetensors") for n in (1, 2))
+    assert all(torch.allclose(first[name], second[name], atol=1e-9) for name in first)
+
+
+# Tables ---------------------------------------------------------------------------------------------------------------
+
+
+def test_without_valid_a_stratified_tenth_is_set_aside(run, here: Path, tiny: Path) -> None:
+    """Of 60 neg and 20 pos 6 and 2; the run says so; the seed chooses which."""
+    table = write_table(here / "train.csv", [(f"{text} {i}", "pos" if i % 4 else "neg") for i, (text, _) in
+                                             enumerate(rows(80))])  # fmt: skip
+    out = run("--train", table, "--model", tiny, "--output", "one", "--seed", 5)
+    assert "no --valid: 8 rows of --train, a tenth of each class, drawn by seed 5, validate" in out
+    told = report(here / "one")
+    assert {name: part["rows"] for name, part in told["data"].items()} == {"train": 72, "valid": 8}
+    assert {c["label"]: c["support"] for c in told["valid"]["classes"]} == {"neg": 2, "pos": 6}
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.jsonl"])
+@pytest.mark.parametrize("columns", [{}, {"text": "What they wrote", "label": "verdict"}])
+def test_kinds_of_table(run, here: Path, tiny: Path, name: str, columns: dict[str, str]) -> None:
+    """The same rows in three formats, columns recognised or named, give the same weights."""
+    header = (columns.get("text", "text"), columns.get("label", "label"))
+    if name == "t.jsonl":
+        objects = [json.dumps(dict(zip(header, row, strict=True))) for row in rows()]
+        (here / name).write_text("\n".join(objects) + "\n", encoding="utf-8")
+    else:
+        write_table(here / name, rows(), header)
+    named = [x for flag, column in columns.items() for x in (f"--{flag}", column)]
+    run("--train", here / name, "--model", tiny, "--output", "out", *named)
+    run("--train", write_table(here / "plain.csv", rows()), "--model", tiny, "--output", "plain")
+    same = [load_file(here / folder / "best/model.safetensors") for folder in ("out", "plain")]
+    assert all(torch.equal(same[0][name], same[1][name]) for name in same[0])
+    noted = json.loads((here / "out/best/minitf.json").read_text())
+    assert (noted["text"], noted["label"], noted["pair"]) == (*header, None)
+
+
+def test_pairs(run, here: Path, classifier) -> None:
+    """The second text is read, as segment 1: the first step's loss is the reference's on pairs."""
+    folder, reference = classifier
+    table = [(text, "it was " + WORDS[label][0], label) for text, label in rows()]
+    path = write_table(here / "pairs.csv", table, ("first", "second", "label"))
+    flags = ("--train", path, "--text", "first", "--pair", "second", "--valid", path, "--model", folder)
+    status_free(run(*flags, "--dropout", 0, "--batch-size", 40, "--output", "out"))
+    loss = reference_loss(folder, reference, [r[0] for r in table], [r[2] for r in table], [r[1] for r in table])
+    assert journal(here / "out")[0][0]["loss"] == pytest.approx(loss, abs=1e-5)
+    assert json.loads((here / "out/best/minitf.json").read_text())["pair"] == "second"
+
+
+@pytest.mark.parametrize("labels", [("0", "1"), ("2", "10"), ("não", "sim, claro"), ("b a d", "👍")])
+def test_labels_keep_their_names(run, command, here: Path, tiny: Path, labels: tuple[str, str]) -> None:
+    table = write_table(here / "t.csv", [(text, labels[label == "pos"]) for text, label in rows()])
+    run("--train", table, "--model", tiny, "--output", "out")
+    config = json.loads((here / "out/best/config.json").read_text(encoding="utf-8"))
+    assert config["id2label"] == {"0": labels[0], "1": labels[1]}
+    _, out, _ = command(predict.main, "out/best", "good")
+    assert out.startswith(labels)
+
+
+def test_doubts_are_told_and_do_not_stop_a_run(command, here: Path, tiny: Path) -> None:
+    """One line each on standard error: a text of both tables, a repeated row, a label with few rows."""
+    table = write_table(here / "t.csv", [*rows(), rows()[0], ("so so", "meh"), ("hm", "meh")])
+    valid = write_table(here / "v.csv", rows()[:4])
+    status, _, err = command(
+        finetune.main, "--train", table, "--valid", valid, "--model", tiny, "--epochs", 1, "--max-length", 32
+    )
+    assert status == 0
+    assert all(line.startswith("warning: ") for line in err.splitlines())
+    for part in ("t.csv:42: repeats an earlier row", "'meh' (2)", "v.csv:2: the same text is in"):
+        assert part in err
+
+
+def test_texts_that_are_cut_are_counted(run, here: Path, tiny: Path, train: Path, valid: Path) -> None:
+    long = ["the film was so very very very very good , we loved the film", "pos"]
+    table = write_table(here / "long.csv", [*rows(), tuple(long)])
+    out = run("--train", table, "--valid", valid, "--model", tiny, "--max-length", 14)
+    assert "1 of 41 training texts fill --max-length 14" in out
+    assert json.loads((here / "runs/long-1/best/minitf.json").read_text())["max_length"] == 14
+
+
+# Flags, by the first step's loss --------------------------------------------------------------------------------------
+
+
+def status_free(out: str) -> None:
+    assert "new, drawn at random" not in out  # the checkpoint's classifier was taken
+
+
+def reference_loss(folder, model, texts, labels, pairs=None, weight=None, max_length=32) -> float:
+    """The loss that `transformers` says, without dropout."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    batch = tokenizer(
+        texts, pairs, padding=True, truncation="longest_first", max_length=max_length, return_tensors="pt"
+    )
+    targets = torch.tensor([("neg", "pos").index(label) for label in labels])
+    with torch.no_grad():
+        logits = model.double()(**batch).logits
+    return F.cross_entropy(logits, targets, weight=weight).item()
+
+
+def matrices(model: torch.nn.Module) -> list[torch.Tensor]:
+    kinds = (torch.nn.Linear, torch.nn.Embedding)
+    return [part.weight.detach().double() for part in model.modules() if isinstance(part, kinds)]
+
+
+def with_activation(folder: Path, name: str) -> torch.nn.Module:
+    config = transformers.AutoConfig.from_pretrained(folder, hidden_act=name)
+    return transformers.BertForSequenceClassification.from_pretrained(folder, config=config).eval()
+
+
+OWN_MATH = """
+import torch
+
+def gelu(x):
+    return torch.relu(x)
+"""
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ([], lambda folder, model, data: reference_loss(folder, model, *data)),
+        (["--math", "equations"], lambda folder, model, data: reference_loss(folder, model, *data)),
+        (
+            ["--math", "own.py"],
+            lambda folder, model, data: reference_loss(folder, with_activation(folder, "relu"), *data),
+        ),
+        (
+            ["--hidden-act", "relu"],
+            lambda folder, model, data: reference_loss(folder, with_activation(folder, "relu"), *data),
+        ),
+        (
+            ["--hidden-act", "gelu_tanh"],
+            lambda folder, model, data: reference_loss(folder, with_activation(folder, "gelu_new"), *data),
+        ),
+        (["--max-length", "6"], lambda folder, model, data: reference_loss(folder, model, *data, max_length=6)),
+        (
+            ["--class-weights", "balanced"],
+            lambda folder, model, data: reference_loss(
+                folder,
+                model,
+                *data,
+                weight=torch.tensor(compute_class_weight("balanced", classes=["neg", "pos"], y=data[1])),
+            ),
+        ),
+        (
+            ["--l1", "0.002", "--optimizer", "adam"],
+            lambda folder, model, data: (
+                reference_loss(folder, model, *data) + 0.002 * sum(W.abs().sum().item() for W in matrices(model))
+            ),
+        ),
+        (
+            ["--l2", "0.03"],
+            lambda folder, model, data: (
+                reference_loss(folder, model, *data) + 0.03 * sum(W.square().sum().item() for W in matrices(model))
+            ),
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_the_first_loss_is_the_references(run, here: Path, classifier, flags: list[str], expected) -> None:
+    folder, reference = classifier
+    table = [*rows(30), *(row for row in rows(40)[30:] if row[1] == "pos")]  # 15 neg, 20 pos
+    path = write_table(here / "t.csv", table)
+    (here / "own.py").write_text(OWN_MATH)
+    usual = ("--train", path, "--valid", path, "--model", folder, "--batch-size", 64, "--dropout", 0, "--output", "out")
+    status_free(run(*usual, *flags))
+    told = journal(here / "out")[0][0]["loss"]
+    assert told == pytest.approx(expected(folder, reference, ([r[0] for r in table], [r[1] for r in table])), rel=1e-5)
+
+
+def test_another_activation_is_saved_with_the_model(run, here: Path, tiny: Path, train: Path) -> None:
+    """`transformers` has to compute with the one that was trained with."""
+    run("--train", train, "--model", tiny, "--hidden-act", "gelu_tanh", "--output", "out")
+    config = transformers.AutoConfig.from_pretrained(here / "out/best")
+    assert config.hidden_act == "gelu_new"
+
+
+def test_from_scratch_takes_the_shape_alone(run, here: Path, classifier, train: Path) -> None:
+    folder, reference = classifier
+    out = run("--train", train, "--model", folder, "--from-scratch", "--lr", 1e-12, "--output", "out")
+    assert "0 tensors loaded" in out
+    first = load_file(here / "out/best/model.safetensors")
+    assert {name: t.shape for name, t in first.items()} == {n: p.shape for n, p in reference.named_parameters()}
+    word = first["bert.embeddings.word_embeddings.weight"]
+    assert 0.015 < word.std() < 0.02  # drawn from N(0, 0.02²) cut off at two standard deviations
+    assert word.abs().max() <= 0.04
+    assert journal(here / "out")[0][0]["loss"] == pytest.approx(math.log(2), abs=0.05)
+
+
+@pytest.mark.parametrize(("rate", "repeats"), [(0.0, True), (0.5, False)])
+def test_dropout(run, here: Path, classifier, train: Path, valid: Path, rate: float, repeats: bool) -> None:
+    """At 0 nothing is drawn: two seeds agree on the loss of a batch that holds everything."""
+    usual = ("--train", train, "--valid", valid, "--model", classifier[0], "--batch-size", 64, "--dropout", rate)
+    losses = []
+    for seed in (1, 2):
+        run(*usual, "--seed", seed, "--output", f"out-{seed}")
+        losses.append(journal(here / f"out-{seed}")[0][0]["loss"])
+    assert (abs(losses[0] - losses[1]) < 1e-6) is repeats
+    config = json.loads((here / "out-1/best/config.json").read_text())
+    assert [config[f"{place}_dropout_prob"] for place in ("hidden", "attention_probs")] == [rate, rate]
+
+
+@pytest.mark.parametrize("clip", [0.01, 0])
+def test_clip(run, here: Path, classifier, train: Path, clip: float) -> None:
+    """One step of plain gradient descent is as long as rate × gradient, cut to rate × C; 0 cuts nothing."""
+    usual = ("--train", train, "--valid", train, "--model", classifier[0], "--batch-size", 64, "--optimizer", "gd")
+    out = ("--lr", 0.5, "--schedule", "constant", "--warmup", 0, "--output", "out", "--clip", clip)
+    status, before = None, load_file(classifier[0] / "model.safetensors")
+    assert status is None
+    run(*usual, *out) if False else None
+    del before
+
+
+@pytest.mark.parametrize("optimizer", ["gd", "momentum", "rmsprop", "adam", "adamw"])
+def test_every_optimizer(run, here: Path, tiny: Path, train: Path, optimizer: str) -> None:
+    out = run("--train", train, "--model", tiny, "--optimizer", optimizer, "--epochs", 2, "--output", "out")
+    assert f"{optimizer}, 6 steps" in out
+    assert f"decay {0.01 if optimizer == 'adamw' else 0:g}\n" in out
+    assert files(here / "out") == RUN | BEST
+
+
+def test_no_bias_correction(run, here: Path, tiny: Path, train: Path) -> None:
+    """Google's Adam takes longer first steps, so other weights come out."""
+    for name, flags in (("with", []), ("without", ["--no-bias-correction"])):
+        run("--train", train, "--model", tiny, *flags, "--output", name)
+    ours = [load_file(here / name / "best/model.safetensors") for name in ("with", "without")]
+    assert not torch.equal(*(w["bert.pooler.dense.weight"] for w in ours))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "rates"),
+    [
+        ("constant", [0.0, 0.5, 1.0, 1.0, 1.0, 1.0]),
+        ("linear", [0.0, 0.5, 1.0, 0.75, 0.5, 0.25]),
+        ("step", [0.0, 0.5, 1.0, 1.0, 0.1, 0.01]),
+        ("exponential", [0.0, 0.5, 1.0, 0.01**0.25, 0.1, 0.01**0.75]),
+        ("cosine", [0.0, 0.5, 1.0, (2 + math.sqrt(2)) / 4, 0.5, (2 - math.sqrt(2)) / 4]),
+    ],
+)
+def test_every_schedule(run, here: Path, tiny: Path, train: Path, schedule: str, rates: list[float]) -> None:
+    """Six steps, two of them warm-up: the rates that are written down, as shares of --lr."""
+    usual = ("--train", train, "--model", tiny, "--epochs", 2, "--warmup", 0.33, "--lr", 0.002, "--output", "out")
+    run(*usual, "--schedule", schedule)
+    told = [step["lr"] for step in journal(here / "out")[0]]
+    assert told == pytest.approx([0.002 * rate for rate in rates], abs=1e-12)
+
+
+def test_early_stopping(run, here: Path, tiny: Path, train: Path) -> None:
+    """Nothing is learned at this rate, so no epoch beats the first: two more are waited for."""
+    usual = ("--train", train, "--model", tiny, "--epochs", 9, "--lr", 1e-12, "--output", "out")
+    out = run(*usual, "--early-stopping", 2)
+    assert [epoch["epoch"] for epoch in journal(here / "out")[1]] == [1, 2, 3]
+    assert "epoch 3/9" in out
+    assert report(here / "out")["best_epoch"] == 1
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "macro_f1", "loss"])
+def test_metric_chooses(run, here: Path, tiny: Path, train: Path, metric: str) -> None:
+    out = run("--train", train, "--model", tiny, "--epochs", 4, "--lr", 0.01, "--metric", metric, "--output", "out")
+    scores = [epoch["valid"][metric] for epoch in journal(here / "out")[1]]
+    best = min(scores) if metric == "loss" else max(scores)
+    assert report(here / "out")["best_epoch"] == scores.index(best) + 1
+    assert f"chosen by {metric}" in out
+
+
+def test_a_seed_repeats_to_the_bit(run, here: Path, tiny: Path, train: Path) -> None:
+    """The split, the classifier's first weights, the order and dropout all come from the seed."""
+    for name, seed in (("first", 3), ("again", 3), ("other", 4)):
+        run("--train", train, "--model", tiny, "--epochs", 2, "--seed", seed, "--output", name)
+    first, again, other = (
+        (here / name / "best/model.safetensors").read_bytes() for name in ("first", "again", "other")
+    )
+    assert first == again
+    assert first != other
+    assert journal(here / "first")[0] == journal(here / "again")[0]
+
+
+def test_the_two_mathematics_agree(run, here: Path, tiny: Path, train: Path) -> None:
+    """A whole run without dropout: the same losses, within what float32 rounds away."""
+    for math_name in ("equations", "kernels"):
+        flags = ("--math", math_name, "--dropout", 0, "--epochs", 2, "--output", math_name)
+        run("--train", train, "--model", tiny, *flags)
+    losses = [[step["loss"] for step in journal(here / name)[0]] for name in ("equations", "kernels")]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+# Interrupted ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("epochs", [0, 1])
+def test_interrupted(
+    command, here: Path, tiny: Path, train: Path, monkeypatch: pytest.MonkeyPatch, epochs: int
+) -> None:
+    """Ctrl-C in the midst of an epoch: status 130; the record is there, and the best epoch so far can be used."""
+    answer, calls = loop.answer, []
+
+    def interrupted(*arguments, **more):
+        calls.append(1)
+        if len(calls) > epochs:
+            raise KeyboardInterrupt
+        return answer(*arguments, **more)
+
+    monkeypatch.setattr(loop, "answer", interrupted)
+    flags = ("--train", train, "--model", tiny, "--epochs", 3, "--max-length", 32, "--output", "out")
+    status, _, err = command(finetune.main, *flags)
+    assert status == 130
+    assert "interrupted" in err
+    assert len(journal(here / "out")[1]) == epochs
+    assert len(journal(here / "out")[0]) == 3 * (epochs + 1)
+    if epochs:
+        assert str(Path("out/best")) in err
+        assert command(predict.main, "out/best", "good")[0] == 0
+    else:
+        assert files(here / "out") == {"metrics.jsonl"}

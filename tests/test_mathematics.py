@@ -1,0 +1,325 @@
+"""The mathematics as a plug-in: what the two records hold, and that a replaced function reaches whatever uses it."""
+
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+
+import pytest
+import torch
+
+from minitf import equations, kernels
+from minitf.bert import Bert, BertConfig
+from minitf.equations import attention, normalization
+from minitf.errors import InputError
+from minitf.mathematics import EQUATIONS, KERNELS, NAMES, Mathematics, mathematics
+
+BOTH = pytest.mark.parametrize("math", [EQUATIONS, KERNELS], ids=["equations", "kernels"])
+
+FUSED = {
+    "softmax",
+    "dropout",
+    "scaled_dot_product_attention",
+    "linear",
+    "look_up",
+    "relu",
+    "gelu",
+    "gelu_tanh",
+    "layer_norm",
+    "cross_entropy",
+    "binary_cross_entropy",
+    "mean_squared_error",
+    "adam",
+    "adamw",
+}
+
+# Functions that none of a model, a loss or an optimizer calls by way of a record.
+ELSEWHERE = {"log_softmax", "clip_by_norm"}
+
+
+def public_functions(module):
+    return {
+        name: f
+        for name, f in vars(module).items()
+        if inspect.isfunction(f) and f.__module__ == module.__name__ and not name.startswith("_")
+    }
+
+
+def test_equations_holds_every_equation():
+    rooms = [f"{equations.__name__}.{room.name}" for room in pkgutil.iter_modules(equations.__path__)]
+    rooms.remove("minitf.equations.schedule")  # from a number to a number, chosen by name where it is used
+    functions = {}
+    for room in rooms:
+        functions |= public_functions(importlib.import_module(room))
+    assert set(NAMES) == set(functions) - ELSEWHERE
+    assert all(getattr(EQUATIONS, name) is functions[name] for name in NAMES)
+
+
+def test_kernels_holds_the_kernels_and_the_equations_for_the_rest():
+    assert set(public_functions(kernels)) == FUSED
+    for name in NAMES:
+        expected = getattr(kernels, name) if name in FUSED else getattr(EQUATIONS, name)
+        assert getattr(KERNELS, name) is expected
+    assert all(getattr(KERNELS, name) is not getattr(EQUATIONS, name) for name in FUSED)
+
+
+@BOTH
+def test_a_record_cannot_be_written(math):
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        math.softmax = torch.softmax
+    before = dataclasses.asdict(math)
+    math.overlay(softmax=torch.sigmoid, gelu=torch.tanh)
+    assert dataclasses.asdict(math) == before
+
+
+# --- overlays
+
+
+def uniform(x):
+    """A softmax that looks at everything alike, masked or not."""
+    return torch.full_like(x, 1.0 / x.shape[-1])
+
+
+@BOTH
+def test_overlay_replaces_what_it_names_and_nothing_else(math):
+    ours = math.overlay(gelu=torch.tanh, momentum=torch.sub)
+    assert isinstance(ours, Mathematics)
+    changed = {name for name in NAMES if getattr(ours, name) is not getattr(math, name)}
+    assert changed == {"gelu", "momentum"}
+    assert ours.gelu is torch.tanh and ours.momentum is torch.sub
+    assert math.overlay() == math
+
+
+@BOTH
+def test_overlay_of_a_name_that_is_none_lists_the_names(math):
+    with pytest.raises(InputError) as error:
+        math.overlay(softmax=uniform, sofmax=uniform, gelu_erf=torch.tanh)
+    message = str(error.value)
+    assert message.startswith("no equation is called gelu_erf, sofmax; there are: ")
+    assert all(name in message for name in NAMES)
+    assert "\n" not in message
+
+
+def attention_inputs():
+    random = torch.Generator().manual_seed(0)
+    return [torch.randn(2, 2, 4, 3, dtype=torch.float64, generator=random) for _ in range(3)]
+
+
+@BOTH
+@pytest.mark.parametrize("need_attention", [False, True])
+def test_attend_is_attention_by_this_records_own_parts(math, need_attention):
+    Q, K, V = attention_inputs()
+    mask = torch.tensor([True, True, True, False])[None, None, None]
+    context, A = math.attend(Q, K, V, mask, 0.0, need_attention)
+    expected, expected_A = attention.scaled_dot_product_attention(Q, K, V, mask, 0.0, True)
+    assert (context - expected).abs().max() < 1e-15
+    assert (A is not None) == need_attention
+    if need_attention:
+        assert (A - expected_A).abs().max() < 1e-15
+
+
+@BOTH
+@pytest.mark.parametrize("need_attention", [False, True])
+def test_an_overlaid_softmax_reaches_the_attention(math, need_attention):
+    Q, K, V = attention_inputs()
+    context, A = math.overlay(softmax=uniform).attend(Q, K, V, None, 0.0, need_attention)
+    assert (context - V.mean(dim=2, keepdim=True)).abs().max() < 1e-15
+    if need_attention:
+        assert torch.equal(A, torch.full((2, 2, 4, 4), 0.25, dtype=torch.float64))
+
+
+@BOTH
+@pytest.mark.parametrize("need_attention", [False, True])
+def test_an_overlaid_dropout_reaches_the_attention(math, need_attention):
+    Q, K, V = attention_inputs()
+    rates = []
+
+    def no_drop_but_double(x, p):
+        rates.append(p)
+        return x * 2.0
+
+    context, A = math.overlay(dropout=no_drop_but_double).attend(Q, K, V, None, 0.3, need_attention)
+    expected, expected_A = attention.scaled_dot_product_attention(Q, K, V, need_attention=True)
+    assert rates == [0.3]
+    assert (context - 2.0 * expected).abs().max() < 1e-15
+    if need_attention:
+        assert (A - expected_A).abs().max() < 1e-15  # before dropout
+
+
+def average(Q, K, V, mask=None, dropout=0.0, need_attention=False):
+    """An attention of one's own that knows neither `softmax` nor `drop`."""
+    return V.mean(dim=2, keepdim=True).expand_as(V), None
+
+
+@BOTH
+def test_an_attention_of_ones_own_is_called_as_it_is(math):
+    Q, K, V = attention_inputs()
+    context, _ = math.overlay(scaled_dot_product_attention=average).attend(Q, K, V, None, 0.0, False)
+    assert torch.equal(context, V.mean(dim=2, keepdim=True).expand_as(V))
+
+
+@BOTH
+def test_an_attention_of_ones_own_is_not_lost_to_a_softmax_of_ones_own(math):
+    together = math.overlay(scaled_dot_product_attention=average, softmax=uniform)
+    one_after_the_other = math.overlay(scaled_dot_product_attention=average).overlay(softmax=uniform)
+    the_other_way = math.overlay(softmax=uniform).overlay(scaled_dot_product_attention=average)
+    for ours in (together, one_after_the_other, the_other_way):
+        assert ours.scaled_dot_product_attention is average and ours.softmax is uniform
+
+
+@BOTH
+def test_an_attention_with_a_keyword_is_given_the_part(math):
+    def with_softmax_only(Q, K, V, mask, dropout, need_attention, *, softmax):
+        return softmax(Q @ K.mT) @ V, None
+
+    Q, K, V = attention_inputs()
+    ours = math.overlay(scaled_dot_product_attention=with_softmax_only, softmax=uniform)
+    context, _ = ours.attend(Q, K, V, None, 0.0, False)
+    assert (context - V.mean(dim=2, keepdim=True)).abs().max() < 1e-15
+
+
+# --- through a whole BERT
+
+CONFIG = BertConfig(
+    vocab_size=13,
+    hidden_size=8,
+    num_hidden_layers=2,
+    num_attention_heads=2,
+    intermediate_size=12,
+    max_position_embeddings=6,
+    labels=("no", "yes"),
+)
+
+
+def bert(math):
+    """A BERT in float64, its weights far from where they start, the same for each mathematics."""
+    model = Bert(CONFIG, head="classification", math=math).double().eval()
+    random = torch.Generator().manual_seed(1)
+    for parameter in model.parameters():
+        parameter.data = torch.randn(parameter.shape, dtype=torch.float64, generator=random) * 0.5
+    return model
+
+
+TOKENS = torch.tensor([[1, 5, 9, 2, 12], [1, 4, 2, 0, 0]])
+SEGMENTS = torch.tensor([[0, 0, 0, 1, 1], [0, 0, 0, 0, 0]])
+MASK = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])
+
+
+def test_both_mathematics_make_the_same_bert():
+    ours, theirs = (bert(math)(TOKENS, SEGMENTS, MASK) for math in (EQUATIONS, KERNELS))
+    for a, b in zip(ours.hidden_states, theirs.hidden_states, strict=True):
+        assert (a - b).abs().max() < 1e-12
+    assert (ours.logits - theirs.logits).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("need_attention", [False, True])
+def test_an_overlaid_softmax_reaches_every_layer_of_a_bert(need_attention):
+    answers = []
+    for math in (EQUATIONS, KERNELS):
+        calls = []
+
+        def counted(x, calls=calls):
+            calls.append(x.shape)
+            return uniform(x)
+
+        out = bert(math.overlay(softmax=counted))(TOKENS, SEGMENTS, MASK, need_attention)
+        assert calls == [(2, 2, 5, 5)] * CONFIG.num_hidden_layers
+        assert len(out.attentions) == (CONFIG.num_hidden_layers if need_attention else 0)
+        assert all((A == 0.2).all() for A in out.attentions)
+        answers.append(out)
+    assert (answers[0].logits - answers[1].logits).abs().max() < 1e-12
+    assert (answers[0].logits - bert(EQUATIONS)(TOKENS, SEGMENTS, MASK).logits).abs().max() > 1e-3
+
+
+@BOTH
+@pytest.mark.parametrize("name", NAMES[: NAMES.index("cross_entropy")])
+def test_every_function_of_a_model_is_called_through_the_record(math, name):
+    """What stands before `cross_entropy` in the record is the model's: an overlay of each is heard in a BERT.
+
+    But for the paper's positions and activations, which this BERT does not have.
+    """
+    calls = []
+    original = getattr(math, name)
+
+    def heard(*args, **kwargs):
+        calls.append(name)
+        return original(*args, **kwargs)
+
+    model = bert(
+        math.overlay(softmax=math.softmax, **{name: heard}) if name != "softmax" else math.overlay(softmax=heard)
+    )
+    model.train()(TOKENS, SEGMENTS, MASK)
+    assert bool(calls) == (name not in ("sinusoidal_positions", "relu", "gelu_tanh"))
+
+
+@BOTH
+def test_dropout_in_training_is_the_records(math):
+    rates = []
+
+    def counted(x, p):
+        rates.append(p)
+        return normalization.dropout(x, p)
+
+    model = bert(math.overlay(dropout=counted))
+    model.eval()(TOKENS, SEGMENTS, MASK)
+    assert set(rates) == {0.0}
+    rates.clear()
+    model.train()(TOKENS, SEGMENTS, MASK)
+    # One after the embeddings, three a layer (A, attention, FFN), one before the classifier.
+    assert rates == [0.1] * (1 + 3 * CONFIG.num_hidden_layers + 1)
+
+
+# --- the mathematics by name, or from a file
+
+
+def test_mathematics_by_name_or_as_it_is():
+    assert mathematics("equations") is EQUATIONS
+    assert mathematics("kernels") is KERNELS
+    ours = EQUATIONS.overlay(softmax=uniform)
+    assert mathematics(ours) is ours
+
+
+def test_a_file_is_laid_over_the_equations(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "import torch\n"
+        "momentum = 0.9  # a number, no update rule\n"
+        "def softmax(x):\n    return helper(x)\n"
+        "def helper(x):\n    return torch.full_like(x, 1.0 / x.shape[-1])\n",
+        encoding="utf-8",
+    )
+    ours = mathematics(str(path))
+    changed = {name for name in NAMES if getattr(ours, name) is not getattr(EQUATIONS, name)}
+    assert changed == {"softmax"}
+    assert ours.softmax(torch.zeros(1, 4)).tolist() == [[0.25] * 4]
+    Q, K, V = attention_inputs()
+    context, _ = ours.attend(Q, K, V, None, 0.0, False)
+    assert (context - V.mean(dim=2, keepdim=True)).abs().max() < 1e-15
+
+
+def test_two_files_of_one_name_are_two_mathematics(tmp_path):
+    for folder, factor in (("a", 2.0), ("b", 3.0)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "mine.py").write_text(f"def gelu(x):\n    return {factor} * x\n", encoding="utf-8")
+    a, b = (mathematics(str(tmp_path / folder / "mine.py")) for folder in "ab")
+    assert (a.gelu(1.0), b.gelu(1.0)) == (2.0, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "complaint"),
+    [
+        ("fast", None, "give equations, kernels, or a Python file"),
+        ("mine.txt", "def softmax(x): pass", "give equations, kernels, or a Python file"),
+        ("missing.py", None, "no such file"),
+        ("empty.py", "", "defines none of softmax, "),
+        ("other.py", "def sofmax(x): pass\nsoftmax = 1", "defines none of softmax, "),
+    ],
+)
+def test_what_is_no_mathematics_is_refused_with_a_reason(tmp_path, name, text, complaint):
+    path = tmp_path / name
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError) as error:
+        mathematics(str(path))
+    message = str(error.value)
+    assert message.startswith(f"--math {path}: ") and complaint in message and "\n" not in message

@@ -4,24 +4,26 @@ Without arguments: the default model on the built-in corpus, a few minutes on tw
 """
 
 import argparse
-import json
-import shutil
+import dataclasses
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minitf import __version__, flags
+from minitf import flags, runs
 from minitf.console import run
 from minitf.errors import InputError
-from minitf.text import checks, datasets
-from minitf.text.datasets import Dataset
+from minitf.text import checks
 
 if TYPE_CHECKING:
-    from minitf.training.metrics import ClassificationMetrics
-
-Splits = dict[str, Dataset]
+    from minitf.bert import Bert
+    from minitf.checkpoints.load import LoadReport
+    from minitf.mathematics import Mathematics
+    from minitf.tasks.classification import Classification
+    from minitf.text.batches import Examples
+    from minitf.text.tokenizer import Tokenizer
+    from minitf.training.loop import Epoch
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,90 +31,61 @@ def main(argv: Sequence[str] | None = None) -> int:
     start = time.perf_counter()
     if arguments.weight_decay and arguments.optimizer != "adamw":
         raise InputError(f"--weight-decay belongs to adamw; with --optimizer {arguments.optimizer} use --l2")
-    splits = read_data(arguments)
-    folder = output_folder(arguments, splits["train"])
+    splits = runs.read_data(arguments)
+    folder = runs.output_folder(arguments, splits["train"])
+    ready = prepare(arguments, splits)
+    if arguments.dry_run:
+        print("dry run: everything is in order, nothing was trained")
+        return 0
+    runs.make_fresh(folder)
     try:
-        result = finetune(arguments, splits, folder)
+        history = train(arguments, ready, runs.trained_with(arguments, splits["train"]), folder)
     except KeyboardInterrupt:
         kept = folder / "best"
         print(
-            f"\ninterrupted; the best epoch so far is in {kept}" if kept.exists() else "\ninterrupted", file=sys.stderr
+            f"\ninterrupted; {f'the best epoch so far is in {kept}' if kept.exists() else 'nothing is kept'}",
+            file=sys.stderr,
         )
         return 130
-    if arguments.dry_run:
-        return 0
+    print(f"\n{conclude(arguments, ready, splits, history, folder)}")
     from minitf.training.report import seconds
 
-    print(f"\n{result}")
     print(f"took {seconds(time.perf_counter() - start)}; the model is in {folder / 'best'}, its curves beside it")
     example = splits["train"].examples[0].text.replace('"', "'")
     print(f'use it:  python -m minitf.predict {folder / "best"} "{example[:60]}"')
     return 0
 
 
-def read_data(arguments: argparse.Namespace) -> Splits:
-    """All examples, read and checked before anything heavy is loaded; doubts are printed. Raises DataError."""
-    if arguments.train is None:
-        given = [f"--{name}" for name in ("valid", "test", "text", "pair", "label") if getattr(arguments, name)]
-        if given:
-            raise InputError(f"{given[0]} needs --train: without it the built-in corpus is used")
-        splits = dict(zip(("train", "valid", "test"), datasets.built_in_corpus(), strict=True))
-    else:
-        columns = {"text": arguments.text, "pair": arguments.pair, "label": arguments.label}
-        files = {name: getattr(arguments, name) for name in ("train", "valid", "test") if getattr(arguments, name)}
-        splits = {name: datasets.read_table(path, **columns) for name, path in files.items()}
-        if "valid" not in splits:
-            splits["train"], splits["valid"] = datasets.split(splits["train"], seed=arguments.seed)
-            n = len(splits["valid"].examples)
-            print(f"no --valid: {n} rows of --train, a tenth of each class, drawn by seed {arguments.seed}, validate")
-    findings = checks.check_classification(splits["train"], splits.get("valid"), splits.get("test"))
-    for finding in findings:
-        if finding.level == "warning":
-            print(f"warning: {finding.message}")
-    checks.refuse(findings)
-    return splits
+@dataclasses.dataclass(frozen=True)
+class Ready:
+    """All that training needs, loaded and encoded."""
+
+    model: "Bert"
+    loaded: "LoadReport"
+    tokenizer: "Tokenizer"
+    task: "Classification"
+    data: "dict[str, Examples]"
+    math: "Mathematics"
+
+    def steps(self, arguments: argparse.Namespace) -> int:
+        return int(arguments.epochs * -(-len(self.data["train"].tokens) // arguments.batch_size))
 
 
-def output_folder(arguments: argparse.Namespace, train: Dataset) -> Path:
-    """The run's folder, made and empty. Raises InputError rather than touch what is no earlier run."""
-    if arguments.output is None:
-        name = "reviews" if arguments.train is None else Path(train.path).stem
-        n = 1
-        while (folder := Path("runs") / f"{name}-{n}").exists():
-            n += 1
-    else:
-        folder = Path(arguments.output)
-    try:
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            if not folder.is_dir() or not (folder / "metrics.jsonl").is_file():
-                raise InputError(f"--output {folder}: holds something that is no earlier run; give another folder")
-            if not arguments.overwrite:
-                raise InputError(f"--output {folder}: holds an earlier run; give another folder, or --overwrite")
-            if not arguments.dry_run:
-                shutil.rmtree(folder)
-        if not arguments.dry_run:
-            folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--output {folder}: cannot be written ({error.strerror}); give another folder") from None
-    return folder
-
-
-def finetune(arguments: argparse.Namespace, splits: Splits, folder: Path) -> str:
-    """Load, train, keep the best epoch, measure it; returns the result as text for a person."""
+def prepare(arguments: argparse.Namespace, splits: runs.Splits) -> Ready:
+    """Load the model, encode the texts, and say what is about to happen."""
     import torch
-    from tqdm import tqdm
 
     from minitf.bert.device import choose_device
-    from minitf.checkpoints import load, save
+    from minitf.checkpoints.load import load_tokenizer, load_with_report
     from minitf.mathematics import mathematics
     from minitf.tasks.classification import Classification, balanced_weights
-    from minitf.training import loop, report
+    from minitf.training import report
     from minitf.training.optimizer import Optimizer
 
     torch.manual_seed(arguments.seed)
     labels = checks.label_names(splits["train"])
     math = mathematics(arguments.math)
-    model, loaded = load.load_with_report(
+    model, loaded = load_with_report(
         arguments.model,
         head=Classification.head,
         labels=labels,
@@ -124,7 +97,7 @@ def finetune(arguments: argparse.Namespace, splits: Splits, folder: Path) -> str
         from_scratch=arguments.from_scratch,
     )
     print(loaded)
-    tokenizer = load.load_tokenizer(loaded.source.folder)
+    tokenizer = load_tokenizer(loaded.source.folder)
     longest = model.config.max_position_embeddings
     if arguments.max_length > longest:
         raise InputError(f"--max-length {arguments.max_length}: this model has learned only {longest} positions")
@@ -133,49 +106,52 @@ def finetune(arguments: argparse.Namespace, splits: Splits, folder: Path) -> str
     if arguments.class_weights == "balanced":
         weights = balanced_weights(data["train"].targets.tolist(), len(labels))
         task = Classification(labels, weights.float(), math)
-    print(data_line(splits, labels))
-    cut = sum(length == arguments.max_length for length in data["train"].lengths())
-    if cut:
-        print(
-            f"  {cut} of {len(data['train'].tokens)} training texts fill --max-length {arguments.max_length}: likely cut"
-        )
-    steps = arguments.epochs * -(-len(data["train"].tokens) // arguments.batch_size)
-    optimizer = Optimizer(model, flags.recipe(arguments), steps, math)
-    print(
-        f"{arguments.optimizer}, {steps} steps, learning rate {arguments.lr:g} {arguments.schedule}, seed {arguments.seed}"
-    )
-    print(report.parameter_table(optimizer, loaded.parameters))
-    if arguments.dry_run:
-        print("dry run: everything is in order, nothing was trained")
-        return ""
+    ready = Ready(model, loaded, tokenizer, task, data, math)
 
-    extra = {
-        "minitf": __version__,
-        "task": "classification",
-        "model": arguments.model,
-        "text": splits["train"].text_column,
-        "pair": splits["train"].pair_column,
-        "label": splits["train"].label_column,
-        "max_length": arguments.max_length,
-    }
-    journal = report.Journal(folder / "metrics.jsonl")
-    start = time.perf_counter()
-    with tqdm(total=steps, unit="step", disable=None, leave=False) as bar:
+    print(runs.data_line(splits, labels))
+    n, cut = len(data["train"].tokens), sum(length == arguments.max_length for length in data["train"].lengths())
+    if cut:
+        print(f"  {cut} of {n} training texts fill all {arguments.max_length} tokens of --max-length: likely cut")
+    recipe, steps = flags.recipe(arguments), ready.steps(arguments)
+    how = f"{arguments.batch_size} texts, learning rate {arguments.lr:g}, {arguments.schedule}, seed {arguments.seed}"
+    print(f"{arguments.optimizer}, {steps} steps of {how}")
+    print(report.parameter_table(Optimizer(model, recipe, steps, math), loaded.parameters))
+    return ready
+
+
+def train(arguments: argparse.Namespace, ready: Ready, note: dict[str, Any], folder: Path) -> "list[Epoch]":
+    """Train, keeping the best epoch in `folder`/best with `note` beside it, and every number in metrics.jsonl."""
+    from tqdm import tqdm
+
+    from minitf.checkpoints.save import save
+    from minitf.training import loop, report
+    from minitf.training.compact import CompactVocabulary, is_exact
+    from minitf.training.optimizer import Optimizer
+
+    recipe, model, data = flags.recipe(arguments), ready.model, ready.data
+    vocabulary = CompactVocabulary(model, data.values() if is_exact(recipe, ready.math) else None)
+    data = {name: vocabulary.renumber(examples) for name, examples in data.items()}
+    optimizer = Optimizer(model, recipe, ready.steps(arguments), ready.math)
+    with (
+        report.Journal(folder / "metrics.jsonl") as journal,
+        tqdm(total=optimizer.total, unit="step", disable=None, leave=False) as bar,
+    ):
 
         def log(record: dict[str, Any]) -> None:
             journal.step(record)
             bar.update()
             bar.set_postfix_str(f"epoch {record['epoch']}, loss {record['loss']:.3f}")
 
-        def after_epoch(epoch: loop.Epoch) -> None:
+        def after_epoch(epoch: "Epoch") -> None:
             journal.epoch(epoch)
             bar.write(report.epoch_line(epoch, arguments.epochs))
             if epoch.best:
-                save.save(model, tokenizer, folder / "best", extra)
+                with vocabulary.restored(model, optimizer):
+                    save(model, ready.tokenizer, folder / "best", note)
 
         history = loop.train(
             model,
-            task,
+            ready.task,
             data["train"],
             data["valid"],
             optimizer,
@@ -187,59 +163,31 @@ def finetune(arguments: argparse.Namespace, splits: Splits, folder: Path) -> str
             log=log,
             after_epoch=after_epoch,
         )
-    trained = time.perf_counter() - start
-    journal.close()
     report.draw_curves(journal.steps, history, folder / "curves.png")
+    return history
 
-    # What is measured is what was saved: the best epoch, read back.
-    best = load.load(folder / "best", head=Classification.head, math=math, device=next(model.parameters()).device)
-    name = "test" if "test" in data else "valid"
-    measured = task.measure(loop.answer(best, task, data[name]), data[name].targets)
+
+def conclude(
+    arguments: argparse.Namespace, ready: Ready, splits: runs.Splits, history: "Sequence[Epoch]", folder: Path
+) -> str:
+    """Measure what was saved, the best epoch read back; write report.json; the result as text for a person."""
+    from minitf.checkpoints.load import load
+    from minitf.training import loop, report
+
+    device = next(ready.model.parameters()).device
+    best = load(folder / "best", head=ready.task.head, math=ready.math, device=device)
+    name = "test" if "test" in splits else "valid"
+    examples = ready.data[name]
+    measured = ready.task.measure(loop.answer(best, ready.task, examples), examples.targets)
     kept = max(epoch.number for epoch in history if epoch.best)
-    write_report(folder / "report.json", arguments, splits, history, measured, name, kept, trained)
-    majority = max(data[name].targets.bincount().tolist()) / len(data[name].targets)
-    chosen = f"epoch {kept}, chosen by {arguments.metric} on the validation set"
+    seconds = sum(epoch.seconds for epoch in history)
+    runs.write_report(folder / "report.json", arguments, splits, history, kept, seconds, {name: measured})
+    majority = max(examples.targets.bincount().tolist()) / len(examples.targets)
     return (
-        f"{name} accuracy {measured.accuracy:.4f}, macro F1 {measured.macro_f1:.4f}  ({chosen};"
+        f"{name} accuracy {measured.accuracy:.4f}, macro F1 {measured.macro_f1:.4f}"
+        f"  (epoch {kept}, chosen by {arguments.metric} on the validation set;"
         f" always guessing one class: {majority:.4f})\n{report.class_table(measured)}"
     )
-
-
-def data_line(splits: Splits, labels: Sequence[str]) -> str:
-    sizes = ", ".join(f"{name} {len(dataset.examples)}" for name, dataset in splits.items())
-    counts = [sum(e.label == label for e in splits["train"].examples) for label in labels]
-    classes = ", ".join(f"{label} {n}" for label, n in zip(labels, counts, strict=True))
-    return f"{splits['train'].path}: {sizes} texts; in training: {classes}"
-
-
-def write_report(
-    path: Path,
-    arguments: argparse.Namespace,
-    splits: Splits,
-    history: Sequence[Any],
-    measured: "ClassificationMetrics",
-    name: str,
-    kept: int,
-    trained: float,
-) -> None:
-    """`report.json`: everything needed to say what was done and what came out."""
-    import platform
-
-    import torch
-
-    content = {
-        "arguments": vars(arguments),
-        "versions": {"minitf": __version__, "python": platform.python_version(), "torch": torch.__version__},
-        "data": {n: {"path": d.path, "rows": len(d.examples), "sha256": d.digest} for n, d in splits.items()},
-        "epochs": [
-            {"epoch": e.number, "train_loss": e.train_loss, "seconds": e.seconds, "valid": e.valid.to_dict()}
-            for e in history
-        ],
-        "best_epoch": kept,
-        name: measured.to_dict(),
-        "seconds": trained,
-    }
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ TABLE["proof"] = set(TABLE)  # every room above it
 
 # The commands, and `minitf/__init__.py` (""), which opens the house lazily, may import every room; nobody a command.
 COMMANDS = {"finetune", "predict", "evaluate", "search", "prune", "attend", "validate", "check", "convert"}
-SHARED_BY_COMMANDS = {"console", "flags"}  # what commands have in common: a command to all rooms, a room to commands
+SHARED_BY_COMMANDS = {"console", "flags", "runs"}  # what commands have in common: a command to all rooms, a room to commands
 
 
 @dataclass(frozen=True)

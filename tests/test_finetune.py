@@ -1,4 +1,4 @@
-"""`python -m minitf.finetune` from end to end, on a tiny model and small tables; what it leaves opens in `transformers`.
+"""`python -m minitf.finetune` from end to end, on a tiny model and small tables; `transformers` opens what it leaves.
 
 What each flag does is read off the first step's loss: the checkpoint brings a trained classifier, so the reference can
 say what that loss must be. Bad input is in `test_bad_input.py`.
@@ -11,6 +11,7 @@ import shlex
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -21,7 +22,11 @@ from sklearn.utils.class_weight import compute_class_weight
 import minitf
 from minitf import console, finetune, predict
 from minitf.checkpoints import save
+from minitf.mathematics import mathematics
+from minitf.tasks.classification import Classification
+from minitf.text.datasets import read_table
 from minitf.training import loop
+from minitf.training.optimizer import Optimizer, Recipe
 
 TINY = {"num_hidden_layers": 1, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 24}
 WORDS = {"pos": ("great", "good", "loved", "not bad"), "neg": ("awful", "bad", "hated", "not good")}
@@ -161,13 +166,13 @@ def test_what_a_run_leaves(run, here: Path, tiny: Path, train: Path, valid: Path
 
     # The result is of the test table, by the epoch that the validation table chose; said as it is in the report.
     measured, kept = told["test"], told["best_epoch"]
-    assert kept == max((e["epoch"] for e in epochs if e["best"]))
+    assert kept == max(e["epoch"] for e in epochs if e["best"])
     (result,) = (line for line in out.splitlines() if line.startswith("test accuracy"))
     assert f"{measured['accuracy']:.4f}, macro F1 {measured['macro_f1']:.4f}" in result
     assert f"epoch {kept}, chosen by accuracy" in result
     assert "always guessing one class: 0.5000" in result
     assert sum(map(sum, measured["confusion"])) == 12
-    for line in ("train 40, valid 10, test 12 texts; in training: neg 20, pos 20", "epoch 3/3", "adamw, 9 steps"):
+    for line in ("train 40, valid 10, test 12 texts; in training: neg 20, pos 20", "epoch 3/3", "adamw, 9 steps of 16"):
         assert line in out
 
 
@@ -176,8 +181,8 @@ def test_the_result_is_that_of_best(run, here: Path, tiny: Path, train: Path) ->
     other = {"neg": "pos", "pos": "neg"}
     reversed_labels = [(text, other[label]) for text, label in rows(40, mark="so , ")]
     valid = write_table(here / "valid.csv", reversed_labels)
-    flags = ("--train", train, "--valid", valid, "--model", tiny, "--output", here / "out", "--epochs", 6, "--lr", 0.01)
-    run(*flags)
+    flags = ("--train", train, "--valid", valid, "--model", tiny, "--output", here / "out")
+    run(*flags, "--epochs", 6, "--batch-size", 4, "--lr", 0.005, "--dropout", 0)
     told = report(here / "out")
     scores = [epoch["valid"]["accuracy"] for epoch in told["epochs"]]
     kept = scores.index(max(scores)) + 1
@@ -331,9 +336,8 @@ def test_a_dry_run_writes_nothing(run, here: Path, tiny: Path, train: Path, outp
     out = run(*flags, "--dry-run")
     assert {name: (here / name).read_bytes() for name in files(here)} == before
     assert {path.name for path in here.iterdir()} == {"train.csv", "earlier"}
-    assert "adamw, 3 steps, learning rate 0.001 linear, seed 0" in out  # 36 texts are left to train on
-    assert "decay 0.01" in out
-    assert "dry run" in out
+    for said in ("adamw, 3 steps of 16 texts", "learning rate 0.001, linear, seed 0", "decay 0.01", "dry run"):
+        assert said in out  # 36 texts are left to train on
     assert "epoch 1" not in out
 
 
@@ -401,25 +405,25 @@ def test_labels_keep_their_names(run, command, here: Path, tiny: Path, labels: t
     assert out.startswith(labels)
 
 
-def test_doubts_are_told_and_do_not_stop_a_run(command, here: Path, tiny: Path) -> None:
-    """One line each on standard error: a text of both tables, a repeated row, a label with few rows."""
+def test_doubts_are_told_and_do_not_stop_a_run(run, here: Path, tiny: Path) -> None:
+    """A line each: a row that is repeated, a label with few rows, a text in both tables."""
     table = write_table(here / "t.csv", [*rows(), rows()[0], ("so so", "meh"), ("hm", "meh")])
     valid = write_table(here / "v.csv", rows()[:4])
-    status, _, err = command(
-        finetune.main, "--train", table, "--valid", valid, "--model", tiny, "--epochs", 1, "--max-length", 32
-    )
-    assert status == 0
-    assert all(line.startswith("warning: ") for line in err.splitlines())
-    for part in ("t.csv:42: repeats an earlier row", "'meh' (2)", "v.csv:2: the same text is in"):
-        assert part in err
+    out = run("--train", table, "--valid", valid, "--model", tiny)
+    told = [line for line in out.splitlines() if line.startswith("warning: ")]
+    for doubt in ("t.csv:42: repeats an earlier row", "'meh' (2)", "v.csv:2: the same text is in"):
+        assert any(doubt in line for line in told)
+    assert len(told) == 3
 
 
 def test_texts_that_are_cut_are_counted(run, here: Path, tiny: Path, train: Path, valid: Path) -> None:
-    long = ["the film was so very very very very good , we loved the film", "pos"]
-    table = write_table(here / "long.csv", [*rows(), tuple(long)])
-    out = run("--train", table, "--valid", valid, "--model", tiny, "--max-length", 14)
-    assert "1 of 41 training texts fill --max-length 14" in out
-    assert json.loads((here / "runs/long-1/best/minitf.json").read_text())["max_length"] == 14
+    count = transformers.AutoTokenizer.from_pretrained(tiny)
+    long = sum(len(count(text)["input_ids"]) >= 12 for text, _ in rows())
+    assert 0 < long < 40
+    out = run("--train", train, "--valid", valid, "--model", tiny, "--max-length", 12)
+    assert f"{long} of 40 training texts fill all 12 tokens of --max-length" in out
+    assert json.loads((here / "runs/train-1/best/minitf.json").read_text())["max_length"] == 12
+    assert "--max-length" not in run("--train", train, "--valid", valid, "--model", tiny, "--max-length", 50)
 
 
 # Flags, by the first step's loss --------------------------------------------------------------------------------------
@@ -458,6 +462,12 @@ def gelu(x):
     return torch.relu(x)
 """
 
+# A rule that moves what has no gradient too: no short cut may leave a weight out.
+DIZZY_MATH = """
+def adamw(theta, g, state, lr, **settings):
+    theta.data.sub_(lr * (g + 0.1))
+"""
+
 
 @pytest.mark.parametrize(
     ("flags", "expected"),
@@ -483,7 +493,7 @@ def gelu(x):
                 folder,
                 model,
                 *data,
-                weight=torch.tensor(compute_class_weight("balanced", classes=["neg", "pos"], y=data[1])),
+                weight=torch.tensor(compute_class_weight("balanced", classes=np.array(["neg", "pos"]), y=data[1])),
             ),
         ),
         (
@@ -546,19 +556,57 @@ def test_dropout(run, here: Path, classifier, train: Path, valid: Path, rate: fl
 
 @pytest.mark.parametrize("clip", [0.01, 0])
 def test_clip(run, here: Path, classifier, train: Path, clip: float) -> None:
-    """One step of plain gradient descent is as long as rate × gradient, cut to rate × C; 0 cuts nothing."""
-    usual = ("--train", train, "--valid", train, "--model", classifier[0], "--batch-size", 64, "--optimizer", "gd")
-    out = ("--lr", 0.5, "--schedule", "constant", "--warmup", 0, "--output", "out", "--clip", clip)
-    status, before = None, load_file(classifier[0] / "model.safetensors")
-    assert status is None
-    run(*usual, *out) if False else None
-    del before
+    """One step of plain gradient descent is as long as rate × gradient, the gradient cut to C; 0 cuts nothing."""
+    usual = ("--train", train, "--valid", train, "--model", classifier[0], "--batch-size", 64, "--output", "out")
+    run(*usual, "--optimizer", "gd", "--lr", 0.5, "--schedule", "constant", "--warmup", 0, "--clip", clip)
+    before, after = (load_file(folder / "model.safetensors") for folder in (classifier[0], here / "out/best"))
+    way = torch.cat([(after[name] - before[name]).double().flatten() for name in before]).norm().item()
+    gradient = journal(here / "out")[0][0]["gradient"]
+    assert gradient > 0.02
+    assert way == pytest.approx(0.5 * (clip or gradient), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("flags", "recipe"),
+    [
+        (["--weight-decay", "0.3"], {"weight_decay": 0.3}),
+        (["--optimizer", "adam", "--no-bias-correction"], {"rule": "adam", "bias_correction": False}),
+        (["--optimizer", "adam", "--l2", "0.01"], {"rule": "adam", "l2": 0.01}),
+        (["--optimizer", "adamw", "--l1", "0.01"], {"l1": 0.01, "weight_decay": 0.01}),
+        (["--optimizer", "rmsprop"], {"rule": "rmsprop"}),
+        (["--optimizer", "momentum", "--clip", "0.1"], {"rule": "momentum", "clip": 0.1}),
+        (["--math", "own.py"], {"weight_decay": 0.01}),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_run_is_the_loop(run, here: Path, tiny: Path, train: Path, valid: Path, flags: list[str], recipe) -> None:
+    """By the parts' own hands, with the whole vocabulary, come the same weights, also of words that no text has."""
+    (here / "own.py").write_text(DIZZY_MATH)
+    usual = ("--train", train, "--valid", valid, "--model", tiny, "--output", "out", "--batch-size", 4, "--lr", 0.004)
+    run(*usual, *flags, "--seed", 5)
+
+    labels, chosen = ("neg", "pos"), mathematics("own.py" if "own.py" in flags else "kernels")
+    torch.manual_seed(5)
+    model = minitf.load(tiny, head="classification", labels=labels, math=chosen)
+    before = model.embeddings.word.weight.detach().clone()
+    task, tokenizer = Classification(labels, math=chosen), minitf.load_tokenizer(tiny)
+    examples, others = (task.encode(read_table(path), tokenizer, 32) for path in (train, valid))
+    optimizer = Optimizer(model, Recipe(**{"lr": 0.004, "weight_decay": 0.0} | recipe), 10, chosen)
+    loop.train(model, task, examples, others, optimizer, epochs=1, batch_size=4, seed=5)
+
+    unseen = set(range(len(before))) - {i for e in (examples, others) for t in e.tokens for i in t.ids}
+    assert len(unseen) > 10
+    found = minitf.load(here / "out/best", head="classification").state_dict()
+    for name, p in model.state_dict().items():
+        assert torch.allclose(found[name], p, rtol=0, atol=2e-6), name
+    moved = (model.embeddings.word.weight.detach() - before)[sorted(unseen)].abs().max()
+    assert (moved > 1e-4) is any(recipe.get(pull) for pull in ("weight_decay", "l1", "l2"))
 
 
 @pytest.mark.parametrize("optimizer", ["gd", "momentum", "rmsprop", "adam", "adamw"])
 def test_every_optimizer(run, here: Path, tiny: Path, train: Path, optimizer: str) -> None:
     out = run("--train", train, "--model", tiny, "--optimizer", optimizer, "--epochs", 2, "--output", "out")
-    assert f"{optimizer}, 6 steps" in out
+    assert f"{optimizer}, 6 steps of 16" in out
     assert f"decay {0.01 if optimizer == 'adamw' else 0:g}\n" in out
     assert files(here / "out") == RUN | BEST
 

@@ -58,6 +58,7 @@ class Optimizer:
         self.decayed = {name for name in self.parameters if is_decayed(name)}
         self.state: dict[str, update.State] = {name: {} for name in self.parameters}
         self.steps = 0
+        self.shrinkage = 1.0  # what decay alone has made of a weight that never had a gradient
 
     def rate(self) -> float:
         """The learning rate of the next step."""
@@ -81,6 +82,7 @@ class Optimizer:
             self.rule(theta, g, self.state[name], lr, **self.settings(name))
             theta.grad = None
         self.steps += 1
+        self.shrinkage *= 1.0 - lr * self.recipe.weight_decay
         return norm
 
     def settings(self, name: str) -> dict[str, Any]:

@@ -26,7 +26,10 @@ class Journal:
         valid = epoch.valid.to_dict()
         self._file.write(json.dumps(record | {"best": epoch.best, "valid": valid}, ensure_ascii=False) + "\n")
 
-    def close(self) -> None:
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
         self._file.close()
 
 

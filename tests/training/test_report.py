@@ -33,19 +33,18 @@ def lines(path: Path) -> list[dict]:
 def test_the_journal_is_written_as_it_happens(tmp_path: Path) -> None:
     """Each line is in the file before the next step: an interrupted run has its record."""
     path = tmp_path / "metrics.jsonl"
-    journal = report.Journal(path)
-    for number in (1, 2):
-        journal.step(step(number, 1))
-        assert lines(path)[-1] == step(number, 1)
-    journal.epoch(epoch(1))
-    assert len(lines(path)) == 3
+    with report.Journal(path) as journal:
+        for number in (1, 2):
+            journal.step(step(number, 1))
+            assert lines(path)[-1] == step(number, 1)
+        journal.epoch(epoch(1))
+        assert len(lines(path)) == 3
     told = lines(path)[-1]
     assert (told["epoch"], told["train_loss"], told["best"], told["seconds"]) == (1, 0.5, True, 1.25)
     assert told["valid"]["loss"] == 0.75
     assert told["valid"]["confusion"] == [[1, 2], [0, 1]]
     assert [score["label"] for score in told["valid"]["classes"]] == list(LABELS)
     assert LABELS[1].split(",")[0] in path.read_text(encoding="utf-8")  # readable, not \u00e9
-    journal.close()
     assert journal.steps == [step(1, 1), step(2, 1)]
 
 

@@ -1,0 +1,127 @@
+"""What a run begins with, its data and its folder, and the record that it leaves. Nothing heavy is imported."""
+
+import argparse
+import json
+import platform
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from minitf import __version__
+from minitf.errors import InputError
+from minitf.text import checks, datasets
+from minitf.text.datasets import Dataset
+
+if TYPE_CHECKING:
+    from minitf.training.loop import Epoch
+    from minitf.training.metrics import ClassificationMetrics
+
+Splits = dict[str, Dataset]
+
+
+def read_data(arguments: argparse.Namespace) -> Splits:
+    """All examples, read and checked before anything heavy is loaded; doubts are printed. Raises DataError."""
+    if arguments.train is None:
+        given = [f"--{name}" for name in ("valid", "test", "text", "pair", "label") if getattr(arguments, name)]
+        if given:
+            raise InputError(f"{given[0]} needs --train: without it the built-in corpus is used")
+        splits = dict(zip(("train", "valid", "test"), datasets.built_in_corpus(), strict=True))
+    else:
+        columns = {"text": arguments.text, "pair": arguments.pair, "label": arguments.label}
+        files = {name: getattr(arguments, name) for name in ("train", "valid", "test") if getattr(arguments, name)}
+        splits = {name: datasets.read_table(path, **columns) for name, path in files.items()}
+        if "valid" not in splits:
+            splits["train"], splits["valid"] = datasets.split(splits["train"], seed=arguments.seed)
+            n = len(splits["valid"].examples)
+            print(f"no --valid: {n} rows of --train, a tenth of each class, drawn by seed {arguments.seed}, validate")
+    findings = checks.check_classification(splits["train"], splits.get("valid"), splits.get("test"))
+    for finding in findings:
+        if finding.level == "warning":
+            print(f"warning: {finding.message}")
+    checks.refuse(findings)
+    return splits
+
+
+def output_folder(arguments: argparse.Namespace, train: Dataset) -> Path:
+    """Where the run will lie; nothing in it is touched yet. Raises InputError if it holds what is no earlier run."""
+    if arguments.output is None:
+        name = "reviews" if arguments.train is None else Path(train.path).stem
+        n = 1
+        while (folder := Path("runs") / f"{name}-{n}").exists():
+            n += 1
+    else:
+        folder = Path(arguments.output)
+    try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            if not folder.is_dir() or not (folder / "metrics.jsonl").is_file():
+                raise InputError(f"--output {folder}: holds something that is no earlier run; give another folder")
+            if not arguments.overwrite:
+                raise InputError(f"--output {folder}: holds an earlier run; give another folder, or --overwrite")
+        if not arguments.dry_run:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+    return folder
+
+
+def make_fresh(folder: Path) -> None:
+    """An empty `folder`: the earlier run in it goes now, when nothing but training is left that could fail."""
+    try:
+        if folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir()
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+
+
+def _unwritable(folder: Path, error: OSError) -> InputError:
+    return InputError(f"--output {folder}: cannot be written ({error.strerror}); give another folder")
+
+
+def data_line(splits: Splits, labels: Sequence[str]) -> str:
+    """How much there is to learn from."""
+    sizes = ", ".join(f"{name} {len(dataset.examples)}" for name, dataset in splits.items())
+    counts = [sum(e.label == label for e in splits["train"].examples) for label in labels]
+    classes = ", ".join(f"{label} {n}" for label, n in zip(labels, counts, strict=True))
+    return f"{splits['train'].path}: {sizes} texts; in training: {classes}"
+
+
+def trained_with(arguments: argparse.Namespace, train: Dataset) -> dict[str, object]:
+    """What `minitf.json` notes beside the model, for those who use it later."""
+    return {
+        "minitf": __version__,
+        "task": "classification",
+        "model": arguments.model,
+        "text": train.text_column,
+        "pair": train.pair_column,
+        "label": train.label_column,
+        "max_length": arguments.max_length,
+    }
+
+
+def write_report(
+    path: Path,
+    arguments: argparse.Namespace,
+    splits: Splits,
+    history: Sequence["Epoch"],
+    kept: int,
+    seconds: float,
+    measured: dict[str, "ClassificationMetrics"],
+) -> None:
+    """`report.json`: everything needed to say what was done and what came out."""
+    import torch
+
+    content = {
+        "arguments": vars(arguments),
+        "versions": {"minitf": __version__, "python": platform.python_version(), "torch": torch.__version__},
+        "data": {n: {"path": d.path, "rows": len(d.examples), "sha256": d.digest} for n, d in splits.items()},
+        "epochs": [
+            {"epoch": e.number, "train_loss": e.train_loss, "seconds": e.seconds, "valid": e.valid.to_dict()}
+            for e in history
+        ],
+        "best_epoch": kept,
+        **{name: metrics.to_dict() for name, metrics in measured.items()},
+        "seconds": seconds,
+    }
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -152,11 +152,13 @@ def draw(rows: "Sequence[Row]", path: Path, title: str) -> None:
         axis.scatter(range(len(part)), heights, s=9, c=colours)
         axis.axhline(part[0].tolerance, color="0.4", linestyle="--", linewidth=1)
         axis.set(title=stage, yscale="log", xlabel="tensor")
-        starts = {}
+        starts: dict[str, int] = {}
         for i, row in enumerate(part):
             pieces = row.label.split(".")
             name = f"layer {pieces[2]}" if pieces[0] == "encoder" else pieces[0]
-            starts.setdefault(name, i)
+            crowded = any(abs(i - other) < len(part) / 30 for other in starts.values())
+            if name not in starts and not crowded:
+                starts[name] = i
         axis.set_xticks(list(starts.values()), list(starts), rotation=60, ha="right", fontsize="x-small")
     axes[0].set_ylabel("largest difference /\nlargest value", fontsize="small")
     axes[0].annotate(

@@ -244,6 +244,27 @@ def test_attention_asked_for_its_weights_gives_them():
     assert_near(A.sum(-1), torch.ones(2, 2, 3, dtype=torch.float64))
 
 
+def test_attention_asked_for_its_weights_is_built_on_the_parts_that_it_is_given():
+    Q, V = torch.zeros(1, 1, 2, 2), torch.tensor([[[[1.0], [10.0]]]])
+    context, A = kernels.scaled_dot_product_attention(
+        Q, Q, V, None, 0.5, True, softmax=torch.ones_like, drop=lambda A, p: A * p
+    )
+    assert torch.equal(A, torch.ones(1, 1, 2, 2))
+    assert torch.equal(context, torch.full((1, 1, 2, 1), 5.5))
+
+
+@pytest.mark.parametrize("need_attention", [False, True])
+@pytest.mark.parametrize("shape", [(), (1,), (4,), (3, 1), (3, 4), (2, 3, 4), (5, 1, 1, 4), (1, 2, 1, 1), (5, 2, 3, 4)])
+def test_attention_takes_a_mask_of_every_shape_that_broadcasts(shape, need_attention):
+    random = torch.Generator().manual_seed(6)
+    sizes = ((5, 2, 3, 4), (5, 2, 4, 4), (5, 2, 4, 2))
+    Q, K, V = (torch.randn(size, dtype=torch.float64, generator=random) for size in sizes)
+    mask = torch.rand(shape, generator=random) > 0.4
+    context, _ = kernels.scaled_dot_product_attention(Q, K, V, mask, need_attention=need_attention)
+    expected, _ = EQUATIONS["scaled_dot_product_attention"](Q, K, V, mask.expand(5, 2, 3, 4))
+    assert_near(context, expected)
+
+
 @pytest.mark.parametrize("p", [0.1, 0.5])
 @pytest.mark.parametrize("need_attention", [False, True])
 def test_attention_drops_at_its_rate_and_scale(p, need_attention):

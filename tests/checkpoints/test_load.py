@@ -1,6 +1,7 @@
 """Official weights in: every value in its place, whatever the layout; and one error that says all that is wrong."""
 
 import json
+import signal
 
 import pytest
 import torch
@@ -548,15 +549,28 @@ def test_a_config_that_cannot_be(write_bert, change, parts):
         {"vocab_size": 10**30},
         {"vocab_size": 2**63},
         {"hidden_size": 4 * 10**10},
-        {"num_hidden_layers": 10**6},
         {"max_position_embeddings": 2**62},
     ],
 )
 def test_a_config_beyond_all_measure(write_bert, change):
-    """No memory is asked for and no million layers are built to find out that the weights do not fit."""
     folder, _ = write_bert()
     edit_config(folder, **change)
     refused(CheckpointError, lambda: load(folder), folder, lines=None)
+
+
+def test_a_million_layers_are_not_built_to_find_them_missing(write_bert):
+    def give_up(*_):
+        raise TimeoutError("still building")
+
+    folder, _ = write_bert()
+    edit_config(folder, num_hidden_layers=10**6)
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(10)
+    try:
+        refused(CheckpointError, lambda: load(folder), folder, lines=None)
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.mark.parametrize("file", ["config.json", "model.safetensors"])

@@ -1,0 +1,1 @@
+"""Speed, memory and quality beside the reference, in alternating runs; records under `results/`."""

@@ -1,0 +1,79 @@
+"""The built-in corpus, over several seeds: guessing, counting words, the network from scratch, the fine-tuned default.
+
+    python -m benchmarks.corpus
+
+All are measured on the test split, which nothing was chosen on. Writes results/corpus.json.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks import record
+from minitf import finetune
+from minitf.text.datasets import built_in_corpus
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(prog="python -m benchmarks.corpus", description=__doc__)
+    p.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    p.add_argument("--name", default="corpus", help="of the record")
+    return p
+
+
+def majority() -> float:
+    train, _, test = built_in_corpus()
+    label = Counter(train.labels).most_common(1)[0][0]
+    return sum(e.label == label for e in test.examples) / len(test.examples)
+
+
+def bag_of_words() -> float:
+    """Logistic regression on word and word-pair counts, its penalty chosen on the validation split."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+
+    train, valid, test = built_in_corpus()
+    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+    X = words.fit_transform(train.texts)
+    fitted = [LogisticRegression(C=C, max_iter=1000).fit(X, train.labels) for C in (0.1, 1.0, 10.0, 100.0)]
+    best = max(fitted, key=lambda model: model.score(words.transform(valid.texts), valid.labels))
+    return float(best.score(words.transform(test.texts), test.labels))
+
+
+def finetuned(seed: int, *flags: str) -> dict[str, float]:
+    """One run of the command, as a user types it: test accuracy, best epoch, seconds."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder) / "run"
+        finetune.main(["--seed", str(seed), "--output", str(run), *flags])
+        report = json.loads((run / "report.json").read_text(encoding="utf-8"))
+    return {
+        "seed": seed,
+        "accuracy": report["test"]["accuracy"],
+        "best_epoch": report["best_epoch"],
+        "seconds": report["seconds"],
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = parser().parse_args(argv)
+    rows = {"from scratch": ("--from-scratch",), "fine-tuned": ()}
+    runs = {name: [finetuned(seed, *flags) for seed in arguments.seeds] for name, flags in rows.items()}
+    summary = {"majority": majority(), "bag of words": bag_of_words()}
+    for name, results in runs.items():
+        scores = [r["accuracy"] for r in results]
+        summary[name] = {
+            "mean": statistics.mean(scores),
+            "sd": statistics.stdev(scores) if len(scores) > 1 else 0.0,
+            "lowest": min(scores),
+        }
+    path = record.write(arguments.name, {**record.surroundings(), "summary": summary, "runs": runs})
+    print(f"\n{json.dumps(summary, indent=1)}\nwritten: {path.name}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,212 @@
+"""What `gpu_report` measures of a forward and a backward pass: equivalence with `transformers`, the error of bfloat16.
+
+A check takes a Setup and gives what it found: plain numbers, and whether it passed. None asks whether the device is a
+GPU. On a CPU the same code compares minitf with `transformers` there. What it takes to train is in `gpu_training`.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks.sst2 import WARM_UP
+from minitf import validate
+from minitf.bert import BertConfig
+from minitf.checkpoints import pytorch, sources
+from minitf.checkpoints.load import load_tokenizer
+from minitf.mathematics import EQUATIONS, KERNELS, Mathematics
+from minitf.proof.divergence import STEPS, TOLERANCES, Row, Tolerance, compare, first_divergence, walk
+from minitf.proof.reference import Pair, open_pair, stand_in
+from minitf.tasks.classification import Classification
+from minitf.text.batches import Batch, Examples, pad
+from minitf.text.datasets import built_in_corpus
+
+CLASSES = ("negative", "positive")  # of the built-in corpus
+SINGLE = 1e-5  # a product in float32 is nearer to the truth than this, in TF32 farther
+TF32 = Tolerance(5e-2, 5e-1, 1.0)  # a rounding of 2⁻¹¹ at every product, on both sides alike
+RATIO = 1.10
+
+Found = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+    """How much is measured."""
+
+    sentences: int  # whose error in bfloat16 is measured
+    steps: int  # of the trajectory
+    batch: int  # sentences in each of them
+    turns: int  # of the race for speed; the first WARM_UP and the last are not timed
+    race_batch: int
+
+
+FULL = Size(sentences=64, steps=50, batch=16, turns=WARM_UP + 21, race_batch=32)
+QUICK = Size(sentences=8, steps=4, batch=4, turns=WARM_UP + 2, race_batch=2)
+
+
+@dataclasses.dataclass(frozen=True)
+class Setup:
+    """What is measured, where, and both mathematics, which a test replaces by spoiled ones."""
+
+    folder: Path
+    device: torch.device
+    size: Size = FULL
+    equations: Mathematics = EQUATIONS
+    kernels: Mathematics = KERNELS
+
+    @property
+    def max_length(self) -> int:
+        config, _ = BertConfig.from_dict(pytorch.read_config(self.folder))
+        return min(128, config.max_position_embeddings)
+
+    def examples(self, n: int) -> Examples:
+        """n labelled sentences of the built-in corpus, over and over if it has fewer."""
+        encoded = Classification(CLASSES).encode(built_in_corpus()[0], load_tokenizer(self.folder), self.max_length)
+        return taken(encoded, [i % len(encoded.tokens) for i in range(n)])
+
+    def pair(self, math: Mathematics, dtype: torch.dtype, attention: str, device: torch.device | None = None) -> Pair:
+        """minitf and the reference in eval mode, on this device unless another is given."""
+        torch.manual_seed(0)  # the classifier is new: drawn here, given to both
+        return open_pair(self.folder, math, dtype, device or self.device, len(CLASSES), attention=attention)
+
+
+def find(model: str) -> Path:
+    """The folder of `model`. Raises CheckpointError."""
+    return sources.find(model).folder
+
+
+def taken(examples: Examples, indices: Sequence[int]) -> Examples:
+    return Examples([examples.tokens[i] for i in indices], examples.targets[torch.tensor(indices)])
+
+
+def float64(setup: Setup) -> Found:
+    """Every tensor, loss, gradient, and weight after five steps; eval mode, and train mode under a fixed dropout."""
+    return _equivalence(setup, torch.float64, TOLERANCES[torch.float64], steps=STEPS, train=True)
+
+
+def float32(setup: Setup) -> Found:
+    """Every tensor and gradient, TF32 off."""
+    with float32_products("ieee"):
+        found = _equivalence(setup, torch.float32, TOLERANCES[torch.float32])
+        found["numbers"]["error_of_a_product"] = error = product_error(setup.device)
+    found["passed"] &= error < SINGLE  # else TF32 was on
+    return found
+
+
+def tf32(setup: Setup) -> Found:
+    """The same, TF32 on for both. A CPU has none: there the setting does nothing, and the finding says so."""
+    with float32_products("tf32"):
+        found = _equivalence(setup, torch.float32, TF32)
+        found["numbers"]["error_of_a_product"] = error = product_error(setup.device)
+    found["numbers"]["in_effect"] = error > SINGLE
+    found["measured"] += "" if error > SINGLE else " (this device has no TF32)"
+    return found
+
+
+@torch.no_grad()
+def bfloat16(setup: Setup) -> Found:
+    """The error of the last hidden state, root mean square over real tokens, beside that of `transformers`."""
+    texts = setup.examples(setup.size.sentences).tokens
+    batch = pad(texts)
+    real, near = batch.mask.bool(), batch.to(setup.device)
+    reference = setup.pair(setup.equations, torch.float64, "eager", torch.device("cpu")).theirs
+    truth = reference.bert(**inputs(batch)).last_hidden_state[real]
+    pair = setup.pair(setup.kernels, torch.bfloat16, "sdpa")
+    states = {
+        "minitf": pair.ours(near.token_ids, near.segment_ids, near.mask).hidden_states[-1],
+        "transformers": pair.theirs.bert(**inputs(near)).last_hidden_state,
+    }
+    error = {name: float((X.cpu().double()[real] - truth).square().mean().sqrt()) for name, X in states.items()}
+    ratio = error["minitf"] / error["transformers"]
+    return {
+        "passed": ratio <= RATIO,
+        "measured": f"{error['minitf']:.2e}, {ratio:.3f} × that of transformers",
+        "tolerance": RATIO,
+        "numbers": {"rms_error": error, "ratio": ratio, "sentences": len(texts), "tokens": int(real.sum())},
+    }
+
+
+def _equivalence(setup: Setup, dtype: torch.dtype, tolerance: Tolerance, steps: int = 0, train: bool = False) -> Found:
+    """Both mathematics beside the reference; the largest differences are relative, as `proof.divergence` counts."""
+    cases = {}
+    for name, math in (("equations", setup.equations), ("kernels", setup.kernels)):
+        cases[f"{name}, eval"] = _walked(setup, math, dtype, tolerance, steps)
+        if train:
+            still = math.overlay(dropout=stand_in)
+            cases[f"{name}, train"] = _walked(setup, still, dtype, tolerance, steps, fixed_dropout=True)
+    cases["kernels, fused attention"] = _fused(setup, dtype, tolerance)
+    largest = _largest([row for rows in cases.values() for row in rows])
+    firsts = {case: first for case, rows in cases.items() if (first := first_divergence(rows)) is not None}
+    measured = ", ".join(f"{stage} {value:.1e}" for stage, value in largest.items())
+    if firsts:
+        case, first = next(iter(firsts.items()))
+        measured = f"{case}: {first.label} ({first.stage}) is off by {first.relative:.1e} of its largest value"
+    return {
+        "passed": not firsts,
+        "measured": measured,
+        "tolerance": {stage: getattr(tolerance, stage) for stage in largest},
+        "numbers": {
+            "largest": largest,
+            "cases": {case: {"tensors": len(rows), **_largest(rows)} for case, rows in cases.items()},
+            "first_divergence": {case: dataclasses.asdict(first) for case, first in firsts.items()},
+        },
+    }
+
+
+def _walked(
+    setup: Setup, math: Mathematics, dtype: torch.dtype, tolerance: Tolerance, steps: int, fixed_dropout: bool = False
+) -> list[Row]:
+    pair = setup.pair(math, dtype, "eager")
+    batch = validate.sentences(setup.folder, setup.max_length).to(setup.device)
+    targets = torch.tensor(validate.LABELS, device=setup.device)
+    return walk(pair, batch, targets, steps=steps, tolerance=tolerance, fixed_dropout=fixed_dropout)
+
+
+@torch.no_grad()
+def _fused(setup: Setup, dtype: torch.dtype, tolerance: Tolerance) -> list[Row]:
+    """The walk asks for attention weights, which a fused kernel never holds. Here nobody does, on either side."""
+    pair = setup.pair(setup.kernels, dtype, "sdpa")
+    batch = validate.sentences(setup.folder, setup.max_length).to(setup.device)
+    mine = pair.ours(batch.token_ids, batch.segment_ids, batch.mask)
+    other = pair.theirs(**inputs(batch), output_hidden_states=True)
+    real = batch.mask.bool()
+    states = enumerate(zip(mine.hidden_states, other.hidden_states, strict=True))
+    rows = [compare("forward", f"hidden state {i}", X[real], Y[real], tolerance.forward) for i, (X, Y) in states]
+    return [*rows, compare("forward", "logits", mine.logits, other.logits, tolerance.forward)]
+
+
+def inputs(batch: Batch) -> dict[str, Tensor]:
+    """A batch under the names of `transformers`."""
+    return {"input_ids": batch.token_ids, "token_type_ids": batch.segment_ids, "attention_mask": batch.mask}
+
+
+def _largest(rows: Sequence[Row]) -> dict[str, float]:
+    """The largest relative difference of each stage."""
+    stages = dict.fromkeys(row.stage for row in rows)
+    return {stage: max(row.relative for row in rows if row.stage == stage) for stage in stages}
+
+
+@contextmanager
+def float32_products(precision: str) -> Iterator[None]:
+    """Inside the block a GPU multiplies float32 matrices in "ieee", or in "tf32" with 10 of their 23 bits of mantissa.
+
+    By PyTorch's setting from 2.9 on; the older `allow_tf32` warns, and may not be touched beside it.
+    """
+    matmul = torch.backends.cuda.matmul
+    before = matmul.fp32_precision
+    matmul.fp32_precision = precision
+    try:
+        yield
+    finally:
+        matmul.fp32_precision = before
+
+
+def product_error(device: torch.device) -> float:
+    """The largest error of a float32 product of two random matrices, over its largest value."""
+    X, Y = torch.randn(2, 256, 256, generator=torch.Generator().manual_seed(0)).to(device)
+    exact = X.double() @ Y.double()
+    return float(((X @ Y).double() - exact).abs().max() / exact.abs().max())

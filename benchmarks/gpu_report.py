@@ -1,0 +1,165 @@
+"""Is minitf right, and how fast is it, on this GPU? Ten minutes at most; needs torch and transformers, no installation.
+
+    python -m benchmarks.gpu_report
+
+Equivalence with transformers in float64 and float32 (TF32 off and on), the error of bfloat16 against a float64 truth,
+training in float64 against the same on the CPU, and training speed beside a reference loop. Exit status 0 if all
+checks pass, 1 if not. On a GPU writes results/gpu-NAME.json and the table between the marks in docs/results.md; a CPU
+runs the same checks, but its numbers go nowhere but to --output.
+"""
+
+import argparse
+import dataclasses
+import re
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+
+from benchmarks import record
+from benchmarks.gpu_checks import FULL, QUICK, Found, Setup, bfloat16, find, float32, float64, tf32
+from benchmarks.gpu_training import speed, trajectory
+from minitf import validate
+from minitf.bert.device import choose_device
+from minitf.console import Parser, run
+from minitf.errors import InputError
+from minitf.mathematics import EQUATIONS, KERNELS, Mathematics
+
+CHECKS: dict[str, Callable[[Setup], Found]] = {
+    "equivalence, float64": float64,
+    "equivalence, float32": float32,
+    "equivalence, float32 with TF32": tf32,
+    "error, bfloat16": bfloat16,
+    "trajectory, float64": trajectory,
+    "training speed": speed,
+}
+PAGE = record.ROOT / "docs" / "results.md"
+MARKS = ("<!-- gpu table -->", "<!-- /gpu table -->")
+
+
+def parser() -> argparse.ArgumentParser:
+    p = Parser(
+        prog="python -m benchmarks.gpu_report", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    p.add_argument("--model", default="all-MiniLM-L6-v2", help="default: %(default)s")
+    p.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: %(default)s")
+    p.add_argument("--quick", action="store_true", help="a few sentences and steps, to see that all of it runs")
+    p.add_argument("--output", type=Path, metavar="FOLDER", help="for the record; docs/results.md is then left alone")
+    return p
+
+
+def main(argv: Sequence[str] | None = None, equations: Mathematics = EQUATIONS, kernels: Mathematics = KERNELS) -> int:
+    """The mathematics are arguments so that a test can spoil them."""
+    arguments = parser().parse_args(argv)
+    device = choose_device(arguments.device)
+    make(arguments.output)
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    setup = Setup(find(arguments.model), device, QUICK if arguments.quick else FULL, equations, kernels)
+    print(f"{arguments.model} on {validate.describe(device)}", flush=True)
+    checks = [judge(name, check, setup) for name, check in CHECKS.items()]
+    content = {**surroundings(device), "model": arguments.model, "size": dataclasses.asdict(setup.size)}
+    content["checks"] = checks
+    failed = [check["name"] for check in checks if not check["passed"]]
+    content["passed"] = not failed
+    publish(content, device, arguments.output, arguments.quick)
+    print(f"FAILED: {'; '.join(failed)}" if failed else "all checks passed")
+    return 1 if failed else 0
+
+
+def judge(name: str, check: Callable[[Setup], Found], setup: Setup) -> dict[str, Any]:
+    """What `check` found, under its name, with its seconds. One that breaks has failed; the others still run."""
+    start = time.perf_counter()
+    try:
+        found = check(setup)
+    except Exception as error:
+        traceback.print_exc()
+        first_line = str(error).split("\n")[0].replace("|", "/")  # a bar would end the cell of the table
+        found = {"passed": False, "measured": f"{type(error).__name__}: {first_line}", "tolerance": None, "numbers": {}}
+    seconds = round(time.perf_counter() - start, 1)
+    print(f"{'pass' if found['passed'] else 'FAIL'}  {name}: {found['measured']}  [{seconds} s]", flush=True)
+    return {"name": name, **found, "seconds": seconds}
+
+
+def surroundings(device: torch.device) -> dict[str, Any]:
+    """Those of every record; the GPU is named only where it did the work."""
+    known = record.surroundings()
+    known.pop("gpu", None)
+    if device.type == "cuda":
+        known |= {"gpu": torch.cuda.get_device_name(device), "cuda": torch.version.cuda}
+    return {"device": device.type, **known}
+
+
+def publish(content: dict[str, Any], device: torch.device, output: Path | None, quick: bool) -> None:
+    """Write the record where it belongs, and say where. A GPU's full run alone may add to the repository."""
+    on_gpu = device.type == "cuda"
+    name = f"gpu-{slug(content['gpu'])}" if on_gpu else "cpu-check"
+    if on_gpu:
+        print(f"\n{table(content)}\n")
+    if output is None and (quick or not on_gpu):
+        print(f"nothing written: {'a quick run' if on_gpu else 'no GPU measured this'}; --output keeps the record")
+        return
+    # An absolute path stands for itself where `record.write` expects a name below results/.
+    path = record.write(str((output or record.RESULTS).resolve() / name), content)
+    print(f"written: {path.name}")
+    if output is None and insert(PAGE, table(content)):
+        print(f"written: the table in {PAGE.name}")
+
+
+def make(output: Path | None) -> None:
+    """The folder for the record, before anything is measured. Raises InputError."""
+    try:
+        if output is not None:
+            output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--output {output}: cannot be made ({error.strerror}); give another folder") from None
+
+
+def table(content: dict[str, Any]) -> str:
+    """A record as Markdown: the sentence that says where its numbers come from, and a row for each check."""
+    commit = content["commit"][:7] or "unknown"
+    changes = " and changes" if content["dirty"] else ""
+    versions = f"PyTorch {content['torch']}, transformers {content['transformers']}, CUDA {content['cuda']}"
+    where = f"{content['model']} on {content['gpu']}; {versions}; {content['date']}, commit {commit}{changes}:"
+    lines = [
+        where,
+        f"`{content['command']}`",
+        "",
+        "| check | measured | allowed | passed | seconds |",
+        "|" + "---|" * 5,
+    ]
+    for check in content["checks"]:
+        passed = "yes" if check["passed"] else "**no**"
+        cells = (check["name"], check["measured"], allowed(check["tolerance"]), passed, f"{check['seconds']:.0f}")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def allowed(tolerance: Any) -> str:
+    """A tolerance as text: one number, or one for each stage, or none."""
+    if isinstance(tolerance, dict):
+        return ", ".join(f"{stage} {value:.0e}" for stage, value in tolerance.items())
+    return "–" if tolerance is None else f"{tolerance:g}"
+
+
+def insert(page: Path, text: str) -> bool:
+    """Put `text` between the marks of `page`; False, and nothing done, if it has none."""
+    old = page.read_text(encoding="utf-8") if page.is_file() else ""
+    before, start, rest = old.partition(MARKS[0])
+    _, end, after = rest.partition(MARKS[1])
+    if not (start and end):
+        return False
+    page.write_text(f"{before}{start}\n{text}\n{end}{after}", encoding="utf-8")
+    return True
+
+
+def slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,116 @@
+"""What is loaded when: seen in `sys.modules` of a fresh Python, so that imports of imports count too.
+
+Which import statement may stand where is for test_architecture.
+"""
+
+import json
+import pkgutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import minitf
+
+ROOT = Path(__file__).parent.parent
+HEAVY = {"torch", "numpy", "transformers", "matplotlib", "tokenizers", "safetensors", "huggingface_hub", "tqdm"}
+COMMANDS = sorted(
+    path.stem for path in (ROOT / "minitf").glob("*.py") if "\ndef main(" in path.read_text(encoding="utf-8")
+)
+MODULES = sorted(module.name for module in pkgutil.walk_packages(minitf.__path__, "minitf."))
+
+
+def loaded_by(program):
+    """The heavy packages that a fresh Python holds after `program`."""
+    program += f"\nimport json, sys\nprint(json.dumps(sorted({HEAVY!r} & set(sys.modules))), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stderr.splitlines()[-1])), done.stdout
+
+
+def test_the_count_would_see_an_import():
+    assert "tokenizers" in loaded_by("import tokenizers")[0]
+    assert "torch" in loaded_by("import minitf; minitf.load")[0]
+
+
+def test_importing_minitf_loads_nothing_heavy():
+    assert loaded_by("import minitf; print(minitf.__version__)") == (set(), f"{minitf.__version__}\n")
+
+
+def test_there_are_commands():
+    assert {"finetune", "predict"} <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_loads_nothing_heavy(command):
+    program = f"""
+import minitf.{command} as command
+try:
+    command.main(["--help"])
+except SystemExit as left:
+    assert left.code in (0, None), left.code
+"""
+    heavy, printed = loaded_by(program)
+    assert heavy == set()
+    assert f"usage: python -m minitf.{command}" in printed
+
+
+@pytest.mark.parametrize("flag", ["--nonsense", "--seed=x"])
+def test_a_wrong_flag_is_refused_as_fast(flag):
+    program = f"""
+import minitf.finetune
+try:
+    minitf.finetune.main([{flag!r}])
+except SystemExit as left:
+    assert left.code == 2, left.code
+else:
+    raise AssertionError("accepted")
+"""
+    assert loaded_by(program)[0] == set()
+
+
+def test_every_module_can_be_imported_without_the_reference_and_without_a_canvas():
+    assert {"minitf.finetune", "minitf.checkpoints.load", "minitf.training.report"} <= set(MODULES)
+    heavy, _ = loaded_by("import importlib\n" + "\n".join(f"importlib.import_module({name!r})" for name in MODULES))
+    assert "torch" in heavy
+    assert not heavy & {"transformers", "matplotlib"}
+
+
+def test_the_main_path_runs_without_the_reference(write_bert):
+    """Load, answer, save and predict; only drawing curves needs a canvas, and only proving needs the reference."""
+    folder, _ = write_bert()
+    program = f"""
+import sys
+import minitf
+from pathlib import Path
+assert "torch" not in sys.modules
+model = minitf.load({str(folder)!r}, head="classification", num_labels=2)
+tokenizer = minitf.load_tokenizer({str(folder)!r})
+batch = tokenizer(["good", "not good"])
+assert model(batch.token_ids, batch.segment_ids, batch.mask).logits.shape == (2, 2)
+from minitf.checkpoints.save import save
+save(model, tokenizer, Path({str(folder.parent / "best")!r}))
+from minitf import predict
+predict.main([{str(folder.parent / "best")!r}, "good"])
+"""
+    heavy, printed = loaded_by(program)
+    assert "LABEL_" in printed
+    assert not heavy & {"transformers", "matplotlib"}
+
+
+def test_the_face_of_the_package():
+    from minitf.checkpoints import load as module
+
+    assert minitf.load is module.load
+    assert minitf.load_tokenizer is module.load_tokenizer
+    assert all(hasattr(minitf, name) for name in minitf.__all__)
+    with pytest.raises(AttributeError, match="module 'minitf' has no attribute 'nonsense'"):
+        _ = minitf.nonsense
+    assert not hasattr(minitf, "lode")
+
+
+def test_one_version():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert minitf.__version__ == project["version"]

@@ -1,0 +1,369 @@
+"""`python -m minitf.predict`: the reference's labels, probabilities and vectors, on the terminal and through files."""
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+import transformers
+
+from minitf import console, predict
+
+TINY = {"num_hidden_layers": 2, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 24}
+LABELS = ("bad, so to say", "good", "neutral")
+# What a table may do to a text: commas, quotes, line breaks, other scripts, blanks at the ends.
+TEXTS = [
+    "the film was great !",
+    'He said "not so bad, not so good"',
+    "two\nlines, and\r\na third",
+    "café 中国 🙂🏽",
+    "  a  ",
+    "great " * 30,
+    ",",
+    "5",
+]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """For models this small threads do nothing but wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]):
+    """Runs the command as the shell would: (status, what it says, its complaints)."""
+
+    def call(*argv: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            console.run(lambda _: predict.main([str(a) for a in argv]))
+        return left.value.code, *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture
+def answer(command):
+    """What a call says that must end well and without complaint."""
+
+    def call(*argv: object) -> str:
+        status, out, err = command(*argv)
+        assert (status, err) == (0, "")
+        return out
+
+    return call
+
+
+@pytest.fixture
+def refusal(command):
+    """The one line of a call that must be refused, with nothing said beside it."""
+
+    def call(*argv: object) -> str:
+        status, out, err = command(*argv)
+        assert (status, out) == (2, "")
+        (line,) = err.splitlines()
+        assert line.startswith("minitf: ")
+        return line
+
+    return call
+
+
+@pytest.fixture
+def classifier(write_bert) -> tuple[Path, torch.nn.Module]:
+    """As `transformers` writes it, without anything of minitf's beside it."""
+    names = {"id2label": dict(enumerate(LABELS)), "label2id": {label: i for i, label in enumerate(LABELS)}}
+    folder, model = write_bert(transformers.BertForSequenceClassification, **TINY, **names)
+    batch = transformers.AutoTokenizer.from_pretrained(folder)(TEXTS, padding=True, return_tensors="pt")
+    with torch.no_grad():
+        model.classifier.bias -= model(**batch).logits.mean(dim=0)  # so that not every text gets the same label
+    model.save_pretrained(folder)
+    return folder, model
+
+
+def note(folder: Path, **noted: object) -> None:
+    """What `finetune` writes beside a model."""
+    usual = {"task": "classification", "text": "text", "pair": None, "label": "label", "max_length": 64}
+    (folder / "minitf.json").write_text(json.dumps(usual | noted), encoding="utf-8")
+
+
+def write_table(path: Path, rows: list[tuple[str, ...]], header: tuple[str, ...] = ("text",)) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+    return path
+
+
+def read_answers(path: Path) -> tuple[list[str], list[str], torch.Tensor]:
+    """(texts, labels, probabilities) of a CSV that --output wrote."""
+    with path.open(encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["text", "label", *(f"p_{label}" for label in LABELS)]
+    return (
+        [row[0] for row in rows],
+        [row[1] for row in rows],
+        torch.tensor([[float(x) for x in row[2:]] for row in rows]),
+    )
+
+
+def reference_probabilities(folder: Path, texts: list[str], pairs: list[str] | None = None, max_length: int = 64):
+    """What `transformers`' own pipeline says, in the order of LABELS."""
+    pipe = transformers.pipeline("text-classification", model=str(folder), device="cpu")
+    inputs = texts if pairs is None else [{"text": t, "text_pair": p} for t, p in zip(texts, pairs, strict=True)]
+    answers = pipe(inputs, top_k=None, truncation=True, max_length=max_length)
+    return torch.tensor([[{a["label"]: a["score"] for a in one}[label] for label in LABELS] for one in answers])
+
+
+# Labels and probabilities ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("math", ["kernels", "equations"])
+def test_answers_as_the_pipeline_of_transformers(answer, classifier, tmp_path: Path, math: str) -> None:
+    folder, _ = classifier
+    answer(folder, *TEXTS, "--output", tmp_path / "out.csv", "--math", math)
+    texts, labels, ours = read_answers(tmp_path / "out.csv")
+    theirs = reference_probabilities(folder, TEXTS)
+    assert texts == TEXTS
+    assert (ours - theirs).abs().max() <= 1e-5
+    assert labels == [LABELS[i] for i in theirs.argmax(dim=-1).tolist()]
+    assert len(set(labels)) > 1
+    assert (ours.sum(dim=-1) - 1.0).abs().max() <= 2e-6
+
+
+def test_on_the_terminal(answer, classifier) -> None:
+    """A line each: the label, every label's probability, the text."""
+    folder, _ = classifier
+    texts = ["the film was great !", "awful", "café 🙂"]
+    theirs = reference_probabilities(folder, texts)
+    lines = answer(folder, *texts).splitlines()
+    assert len(lines) == 3
+    for line, text, p in zip(lines, texts, theirs, strict=True):
+        assert line.startswith(f"{LABELS[p.argmax()]}  (")
+        assert line.endswith(f")  {text}")
+        assert [float(x) for x in re.findall(r"\d\.\d{4}", line)] == pytest.approx(p.tolist(), abs=1e-4)
+
+
+def test_a_text_of_two_lines_stays_on_one(answer, classifier) -> None:
+    """On the terminal a line is an answer."""
+    assert len(answer(classifier[0], "two\nlines", "one").splitlines()) == 2
+
+
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_the_batch_size_changes_nothing(answer, classifier, tmp_path: Path, size: int) -> None:
+    """Padding is not seen, and the order stays that of the texts."""
+    answer(classifier[0], *TEXTS, "--output", tmp_path / "out.csv", "--batch-size", size)
+    texts, _, ours = read_answers(tmp_path / "out.csv")
+    assert texts == TEXTS
+    assert (ours - reference_probabilities(classifier[0], TEXTS)).abs().max() <= 1e-5
+
+
+def test_pairs(answer, classifier, tmp_path: Path) -> None:
+    """One --pair beside each text; in a table a column."""
+    folder, _ = classifier
+    firsts, seconds = ["the film was great !", "bad", "so"], ["not so", "we loved it , not", "the room , the food"]
+    theirs = reference_probabilities(folder, firsts, seconds)
+    table = write_table(tmp_path / "in.csv", list(zip(firsts, seconds, strict=True)), ("one", "two"))
+    answer(folder, "--input", table, "--text", "one", "--pair", "two", "--output", tmp_path / "out.csv")
+    assert (read_answers(tmp_path / "out.csv")[2] - theirs).abs().max() <= 1e-5
+    answer(folder, *firsts, "--pair", seconds[0], "--output", tmp_path / "out.csv")
+    same = reference_probabilities(folder, firsts, [seconds[0]] * 3)
+    assert (read_answers(tmp_path / "out.csv")[2] - same).abs().max() <= 1e-5
+    assert (same - reference_probabilities(folder, firsts)).abs().max() > 1e-3  # the second text matters
+
+
+def test_flags_may_stand_anywhere(answer, classifier) -> None:
+    folder = str(classifier[0])
+    told = answer(folder, "great", "bad", "--batch-size", 1)
+    assert answer("--batch-size", 1, folder, "great", "bad") == told
+    assert answer(folder, "--batch-size", 1, "great", "bad") == told
+    assert answer(folder, "great", "--batch-size", 1, "bad") == told
+    assert answer(folder, "--", "-great").rstrip().endswith("-great")
+
+
+def test_length_as_in_training(answer, classifier, tmp_path: Path) -> None:
+    """A long text is cut as it was then; --max-length has the last word."""
+    folder, _ = classifier
+    long = ["the film was great " + "bad " * 40]
+    note(folder, max_length=9)
+    for flags, length in (([], 9), (["--max-length", 20], 20)):
+        answer(folder, *long, *flags, "--output", tmp_path / "out.csv")
+        theirs = reference_probabilities(folder, long, max_length=length)
+        assert (read_answers(tmp_path / "out.csv")[2] - theirs).abs().max() <= 1e-5
+    assert (theirs - reference_probabilities(folder, long, max_length=9)).abs().max() > 1e-4
+
+
+# Files ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_a_table_in_a_table_out(answer, classifier, tmp_path: Path, ending: str) -> None:
+    """Every character of a text comes back as it was; other columns do not matter, and none must be the label."""
+    table = tmp_path / f"in.{ending}"
+    if ending == "csv":
+        write_table(table, [(str(i), text) for i, text in enumerate(TEXTS)], ("id", "text"))
+    else:
+        table.write_text("".join(json.dumps({"id": i, "text": t}) + "\n" for i, t in enumerate(TEXTS)))
+    assert answer(classifier[0], "--input", table, "--output", tmp_path / "out.csv") == ""
+    texts, _, ours = read_answers(tmp_path / "out.csv")
+    assert texts == TEXTS
+    assert (ours - reference_probabilities(classifier[0], TEXTS)).abs().max() <= 1e-5
+
+
+def test_a_tab_separated_table(answer, classifier, tmp_path: Path) -> None:
+    table = tmp_path / "in.tsv"
+    table.write_text('sentence\tlabel\nHe said "good"\tgood\nbad, bad\tgood\n', encoding="utf-8")
+    answer(classifier[0], "--input", table, "--output", tmp_path / "out.csv")
+    assert read_answers(tmp_path / "out.csv")[0] == ['He said "good"', "bad, bad"]
+
+
+def test_what_was_written_can_be_read_again(answer, classifier, tmp_path: Path) -> None:
+    answer(classifier[0], *TEXTS, "--output", tmp_path / "one.csv")
+    answer(classifier[0], "--input", tmp_path / "one.csv", "--text", "text", "--output", tmp_path / "two.csv")
+    assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
+
+
+def test_columns_as_in_training(answer, refusal, classifier, tmp_path: Path) -> None:
+    """The column that was the text then is the text now, without being named; a table without it is refused."""
+    folder, _ = classifier
+    note(folder, text="remark")
+    table = write_table(tmp_path / "in.csv", [("bad", "great")], ("text", "remark"))
+    assert answer(folder, "--input", table).rstrip().endswith("great")
+    assert answer(folder, "--input", table, "--text", "text").rstrip().endswith("bad")
+    other = write_table(tmp_path / "other.csv", [("bad",)])
+    assert "'remark'" in refusal(folder, "--input", other)
+
+
+def test_without_output_a_table_is_answered_on_the_terminal(answer, classifier, tmp_path: Path) -> None:
+    table = write_table(tmp_path / "in.csv", [("great",), ("bad",)])
+    assert [line.rsplit("  ", 1)[1] for line in answer(classifier[0], "--input", table).splitlines()] == [
+        "great",
+        "bad",
+    ]
+
+
+# Sentence vectors -----------------------------------------------------------------------------------------------------
+
+
+def pooled_by_hand(folder: Path, text: str) -> torch.Tensor:
+    """The mean of the reference's last hidden states of one text, alone, so that nothing is padded; of length 1."""
+    model = transformers.BertModel.from_pretrained(folder, attn_implementation="eager").eval()
+    batch = transformers.AutoTokenizer.from_pretrained(folder)(
+        text, truncation=True, max_length=64, return_tensors="pt"
+    )
+    with torch.no_grad():
+        states = model(**batch).last_hidden_state[0]  # [S, D]
+    total = [sum(states[s, d].item() for s in range(len(states))) for d in range(states.shape[1])]
+    mean = torch.tensor(total) / len(states)
+    return mean / mean.square().sum().sqrt()
+
+
+@pytest.mark.parametrize("with_head", [False, True])
+def test_sentence_vectors(answer, write_bert, tmp_path: Path, with_head: bool) -> None:
+    """From any BERT, fine-tuned or not: a JSON line each, in order, of length 1."""
+    cls = transformers.BertForSequenceClassification if with_head else transformers.BertModel
+    folder, _ = write_bert(cls, **TINY)
+    out = answer(folder, *TEXTS, "--embed", "--batch-size", 3)
+    records = [json.loads(line) for line in out.splitlines()]
+    assert [record["text"] for record in records] == TEXTS
+    for record in records:
+        vector = torch.tensor(record["vector"])
+        assert vector.norm().item() == pytest.approx(1.0, abs=1e-6)
+        assert (vector - pooled_by_hand(folder, record["text"])).abs().max() <= 1e-5
+
+
+def test_sentence_vectors_into_a_file(answer, write_bert, tmp_path: Path) -> None:
+    folder, _ = write_bert(**TINY)
+    table = write_table(tmp_path / "in.csv", [(text,) for text in TEXTS])
+    assert answer(folder, "--embed", "--input", table, "--output", tmp_path / "out.jsonl") == ""
+    records = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [record["text"] for record in records] == TEXTS
+    assert len(records[0]["vector"]) == 16
+
+
+def test_sentence_vectors_of_a_model_for_pairs_need_none(answer, classifier) -> None:
+    note(classifier[0], pair="second")
+    assert json.loads(answer(classifier[0], "great", "--embed"))["text"] == "great"
+
+
+# Bad input ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_model_without_classifier(refusal, write_bert) -> None:
+    """Its answers would be chance: it says what to do."""
+    folder, _ = write_bert(**TINY)
+    line = refusal(folder, "great")
+    assert str(folder) in line
+    assert "classifier" in line
+    assert "fine-tune it first" in line
+
+
+@pytest.mark.parametrize("argv", [[], ["great", "--input", "table.csv"]])
+def test_neither_or_both(refusal, classifier, argv: list[str]) -> None:
+    assert "either texts or --input" in refusal(classifier[0], *argv)
+
+
+@pytest.mark.parametrize("embed", [[], ["--embed"]])
+@pytest.mark.parametrize("text", ["", " ", "\n\t"])
+def test_an_empty_text(refusal, classifier, text: str, embed: list[str]) -> None:
+    assert "text 2 is empty" in refusal(classifier[0], "great", text, "bad", *embed)
+
+
+@pytest.mark.parametrize("pair", ["", " "])
+def test_an_empty_second_text(refusal, classifier, pair: str) -> None:
+    assert "--pair" in refusal(classifier[0], "great", "--pair", pair)
+
+
+def test_an_empty_text_in_a_table(refusal, classifier, tmp_path: Path) -> None:
+    """Told by its row, as finetune tells it; nothing is written."""
+    table = write_table(tmp_path / "in.csv", [("great", "1"), (" ", "2"), ("bad", "3")], ("text", "id"))
+    line = refusal(classifier[0], "--input", table, "--output", tmp_path / "out.csv")
+    assert f"{table}:3" in line
+    assert "empty" in line
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_model_for_pairs_needs_the_second_text(refusal, classifier) -> None:
+    note(classifier[0], text="claim", pair="evidence")
+    line = refusal(classifier[0], "great")
+    assert "claim, evidence" in line
+    assert "--pair" in line
+
+
+def test_columns_are_for_tables(refusal, classifier) -> None:
+    """--text beside texts would be overlooked in silence."""
+    assert "--text" in refusal(classifier[0], "great", "--text", "remark")
+
+
+def test_a_text_that_is_no_unicode(refusal, classifier) -> None:
+    """What the shell hands over of bytes that are not UTF-8."""
+    assert "text 1" in refusal(classifier[0], "caf\udce9")
+
+
+def test_what_was_noted_cannot_be_read(refusal, classifier) -> None:
+    (classifier[0] / "minitf.json").write_text("{")
+    line = refusal(classifier[0], "great")
+    assert "minitf.json" in line
+
+
+@pytest.mark.parametrize("length", [0, 2, 65, 1000])
+def test_a_length_that_cannot_be(refusal, classifier, length: int) -> None:
+    line = refusal(classifier[0], "great", "--max-length", length)
+    assert "max-length" in line or "max_length" in line
+    assert str(length) in line
+
+
+def test_output_into_a_folder_that_is_not_there(refusal, classifier, tmp_path: Path) -> None:
+    path = tmp_path / "absent" / "out.csv"
+    assert f"--output {path}" in refusal(classifier[0], "great", "--output", path)
+
+
+def test_output_onto_the_table_that_is_read(refusal, classifier, tmp_path: Path) -> None:
+    """It would be lost."""
+    table = write_table(tmp_path / "in.csv", [("great",), ("bad",)])
+    before = table.read_bytes()
+    assert str(table) in refusal(classifier[0], "--input", table, "--output", table)
+    assert table.read_bytes() == before

@@ -27,7 +27,8 @@ from minitf.text.datasets import built_in_corpus
 
 CLASSES = ("negative", "positive")  # of the built-in corpus
 SINGLE = 1e-5  # a product in float32 is nearer to the truth than this, in TF32 farther
-TF32 = Tolerance(5e-2, 5e-1, 1.0)  # a rounding of 2⁻¹¹ at every product, on both sides alike
+# Both sides round what they multiply to 2⁻¹¹. Emulated on a CPU that makes 1e-3 in the forward pass, 3e-3 in gradients.
+TF32 = Tolerance(5e-2, 1e-1, 1.0)
 RATIO = 1.10
 
 Found = dict[str, Any]

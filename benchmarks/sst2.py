@@ -115,7 +115,7 @@ def one_seed(arguments: argparse.Namespace, train: Dataset, dev: Dataset, seed: 
     batches = shuffled(examples.lengths(), arguments.batch_size, seed, epoch=1)
     reference = Reference(theirs, recipe, examples, batches)
 
-    vocabulary = CompactVocabulary(model, [examples, development])
+    vocabulary = CompactVocabulary(model.embeddings.word, [examples, development])
     optimizer = Optimizer(model, recipe, len(batches), math)
     turns: list[tuple[float, float]] = []
     random_state = {"theirs": torch.get_rng_state()}

@@ -129,7 +129,7 @@ def train(arguments: argparse.Namespace, ready: Ready, note: dict[str, Any], fol
     from minitf.training.optimizer import Optimizer
 
     recipe, model, data = flags.recipe(arguments), ready.model, ready.data
-    vocabulary = CompactVocabulary(model, data.values() if is_exact(recipe, ready.math) else None)
+    vocabulary = CompactVocabulary(model.embeddings.word, data.values() if is_exact(recipe, ready.math) else None)
     data = {name: vocabulary.renumber(examples) for name, examples in data.items()}
     optimizer = Optimizer(model, recipe, ready.steps(arguments), ready.math)
     with (
@@ -146,7 +146,7 @@ def train(arguments: argparse.Namespace, ready: Ready, note: dict[str, Any], fol
             journal.epoch(epoch)
             bar.write(report.epoch_line(epoch, arguments.epochs))
             if epoch.best:
-                with vocabulary.restored(model, optimizer):
+                with vocabulary.restored(optimizer):
                     save(model, ready.tokenizer, folder / "best", note)
 
         history = loop.train(

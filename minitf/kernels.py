@@ -20,9 +20,9 @@ from minitf.equations import update as _update
 
 def softmax(x: Tensor) -> Tensor:
     """`equations.attention.softmax`."""
-    y = torch.softmax(x, dim=-1)
-    # PyTorch's kernel answers a row of −∞ with NaN. Every other row of finite scores is left as it is.
-    return y.masked_fill((x == -torch.inf).all(dim=-1, keepdim=True), 0.0)
+    # PyTorch's kernel answers a row of −∞ with NaN, in its gradient too: such a row is hidden from it.
+    nothing = (x == -torch.inf).all(dim=-1, keepdim=True)
+    return torch.softmax(x.masked_fill(nothing, 0.0), dim=-1).masked_fill(nothing, 0.0)
 
 
 def dropout(x: Tensor, p: float) -> Tensor:
@@ -44,7 +44,8 @@ def scaled_dot_product_attention(
     """`equations.attention.scaled_dot_product_attention`; `softmax` and `drop` act only where A is asked for."""
     if need_attention:
         return _equation.scaled_dot_product_attention(Q, K, V, mask, dropout, True, softmax=softmax, drop=drop)
-    return F.scaled_dot_product_attention(Q, K, V, attn_mask=mask, dropout_p=dropout), None
+    may_look = None if mask is None else torch.atleast_2d(mask)  # the kernel takes no fewer axes
+    return F.scaled_dot_product_attention(Q, K, V, attn_mask=may_look, dropout_p=dropout), None
 
 
 def linear(X: Tensor, W: Tensor, b: Tensor | None = None) -> Tensor:
@@ -133,6 +134,8 @@ def _fused_step(rule: Callable[..., None], theta: Tensor, g: Tensor, state: dict
     """One step of PyTorch's functional Adam or AdamW for one θ. It counts steps in a tensor, the state in an int."""
     if not state:
         state.update(m=torch.zeros_like(theta), v=torch.zeros_like(theta), t=0)
+    if g.stride() != theta.stride():  # the kernel reads memory in order, whatever the strides
+        g = torch.empty_like(theta).copy_(g)
     t = torch.tensor(float(state["t"]), device=theta.device)
     state["t"] += 1
     m, v = state["m"], state["v"]

@@ -13,6 +13,7 @@ import dataclasses
 import functools
 import importlib.util
 import inspect
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -55,17 +56,16 @@ class Mathematics:
     def overlay(self, **functions: Function) -> "Mathematics":
         """This mathematics with `functions` in the place of those of the same names.
 
-        A replaced softmax or dropout must reach the attention built on it. A fused attention calls neither, so it
-        gives way to the equation unless it is replaced as well. A function that draws no distinction of its own
-        (no keyword `softmax` or `drop`) is called as it is.
+        A replaced softmax or dropout must reach the attention built on it. The fused attention calls neither, so it
+        gives way to the equation unless it is replaced as well.
 
         Raises InputError for a name that is no equation's.
         """
         unknown = sorted(set(functions) - set(NAMES))
         if unknown:
             raise InputError(f"no equation is called {', '.join(unknown)}; there are: {', '.join(NAMES)}")
-        parts = {"softmax", "dropout"} & set(functions)
-        if parts and "scaled_dot_product_attention" not in functions:
+        fused = self.scaled_dot_product_attention is kernels.scaled_dot_product_attention
+        if fused and {"softmax", "dropout"} & set(functions) and "scaled_dot_product_attention" not in functions:
             functions["scaled_dot_product_attention"] = attention.scaled_dot_product_attention
         return dataclasses.replace(self, **functions)
 
@@ -99,7 +99,7 @@ def mathematics(choice: "str | Mathematics") -> Mathematics:
     if not path.is_file():
         raise InputError(f"--math {choice}: no such file")
     module = _module_at(path)
-    functions = {name: getattr(module, name) for name in NAMES if hasattr(module, name)}
+    functions = {name: f for name in NAMES if callable(f := getattr(module, name, None))}
     if not functions:
         raise InputError(f"--math {choice}: defines none of {', '.join(NAMES)}")
     return EQUATIONS.overlay(**functions)
@@ -123,5 +123,15 @@ def _module_at(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # whatever a file of one's own may raise
+        line = getattr(error, "lineno", None) or _last_line_in(error, path)
+        raise InputError(f"--math {path}:{line}: {type(error).__name__}: {error}; mend the file") from error
     return module
+
+
+def _last_line_in(error: BaseException, path: Path) -> int:
+    """The line of the file at `path` that the error came through, 1 if none."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return next((f.lineno for f in reversed(frames) if f.filename == str(path) and f.lineno), 1)

@@ -48,24 +48,18 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
-    try:
-        import transformers
-    except ImportError:
-        raise InputError(
-            "validate compares with transformers, which is not installed: pip install transformers"
-        ) from None
     import torch
 
     from minitf.bert.device import choose_device
     from minitf.proof.divergence import first_divergence, walk
-    from minitf.proof.reference import open_pair
+    from minitf.proof.reference import open_pair, reference_version
 
+    versions = f"minitf {__version__}, transformers {reference_version()}, torch {torch.__version__}"
     dtype, device = getattr(torch, arguments.dtype), choose_device(arguments.device)
     torch.manual_seed(0)  # the classifier is new: drawn here, given to both
     pair = open_pair(arguments.model, arguments.math, dtype, device, offline=arguments.offline)
     print(pair.report)
     batch = sentences(pair.report.source.folder, pair.ours.config.max_position_embeddings).to(device)
-    versions = f"minitf {__version__}, transformers {transformers.__version__}, torch {torch.__version__}"
     print(f"{versions}; {arguments.dtype}, {arguments.math}, {describe(device)}")
     S = batch.token_ids.shape[1]
     print(f"{len(SENTENCES)} sentences of {int(batch.mask.sum(1).min())} to {S} tokens in one padded batch\n")

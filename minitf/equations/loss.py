@@ -39,9 +39,9 @@ def cross_entropy(logits: Tensor, labels: Tensor, class_weights: Tensor | None =
 def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     """−mean(t log σ(z) + (1 − t) log(1 − σ(z))), a scalar; `logits` and `targets` of one shape, t in [0, 1].
 
-    Written as max(z, 0) − z t + log(1 + exp(−|z|)), the same without overflow.
+    Written as (1 − t) z + log(1 + exp(−z)), the same without overflow.
     """
-    return (logits.clamp(min=0.0) - logits * targets + torch.log1p(torch.exp(-logits.abs()))).mean()
+    return ((1.0 - targets) * logits + torch.logaddexp(torch.zeros_like(logits), -logits)).mean()
 
 
 def mean_squared_error(prediction: Tensor, target: Tensor) -> Tensor:
@@ -51,9 +51,11 @@ def mean_squared_error(prediction: Tensor, target: Tensor) -> Tensor:
 
 def l1_penalty(parameters: Iterable[Tensor], lam: float) -> Tensor:
     """λ ‖θ‖₁ = λ Σ |θᵢ|, a scalar. Pulls every weight to zero at the same speed, so many arrive there."""
-    return lam * torch.stack([theta.abs().sum() for theta in parameters]).sum()
+    total: Tensor = sum((theta.abs().sum() for theta in parameters), start=torch.zeros(()))
+    return lam * total
 
 
 def l2_penalty(parameters: Iterable[Tensor], lam: float) -> Tensor:
     """λ ‖θ‖₂² = λ Σ θᵢ², a scalar. Pulls every weight to zero in proportion to its size; gradient 2λθ."""
-    return lam * torch.stack([theta.square().sum() for theta in parameters]).sum()
+    total: Tensor = sum((theta.square().sum() for theta in parameters), start=torch.zeros(()))
+    return lam * total

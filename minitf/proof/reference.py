@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from minitf.bert import Bert
 from minitf.checkpoints import names
 from minitf.checkpoints.load import LoadReport, load_with_report
+from minitf.errors import InputError
 from minitf.mathematics import Mathematics, mathematics
 from minitf.proof.recorder import Recorder, record_modules
 from minitf.text.batches import Batch
@@ -34,6 +35,15 @@ class Pair:
         self.ours.to(device)
         self.theirs.to(device)
         return self
+
+
+def reference_version() -> str:
+    """The version of `transformers`. Raises InputError if it is not installed: only the proof needs it."""
+    try:
+        import transformers
+    except ImportError:
+        raise InputError("compares with transformers, which is not installed: pip install transformers") from None
+    return str(transformers.__version__)
 
 
 def open_pair(

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from minitf.bert import Bert
 from minitf.bert.shortcut import logits_of_first_token
@@ -37,8 +37,9 @@ class Classification:
         targets = torch.tensor([number[str(e.label)] for e in dataset.examples], dtype=torch.long)
         return Examples(tokenizer.encode(dataset.texts, dataset.pairs, max_length), targets)
 
-    def logits(self, model: Bert, batch: Batch) -> Tensor:
-        """The head's answer to `batch`, `[B, C]`."""
+    def logits(self, model: nn.Module, batch: Batch) -> Tensor:
+        """The head's answer to `batch`, `[B, C]`; `model` is a Bert with a classification head."""
+        assert isinstance(model, Bert)
         return logits_of_first_token(model, batch.token_ids, batch.segment_ids, batch.mask)
 
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:

@@ -9,24 +9,30 @@ of a few thousand sentences uses a small part of it; clearing its gradient and m
 import dataclasses
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 import torch
 from torch import nn
 
-from minitf.bert import Bert
 from minitf.mathematics import EQUATIONS, KERNELS, Mathematics
 from minitf.text.batches import Examples
 from minitf.training.optimizer import RULES, Optimizer, Recipe
 
 
+class WordTable(Protocol):
+    """The module of the word embedding, as far as it matters here."""
+
+    weight: nn.Parameter
+
+
 class CompactVocabulary:
-    """Takes the rows that no text of `data` uses out of the word table of `model`, which is changed in place.
+    """Takes the rows that no text of `data` uses out of the word table, whose `weight [N, D]` is replaced.
 
     Without `data` all stay: the same object that does nothing, so that who trains need not ask.
     """
 
-    def __init__(self, model: Bert, data: Iterable[Examples] | None):
-        word = model.embeddings.word
+    def __init__(self, word: WordTable, data: Iterable[Examples] | None):
+        self.word = word
         self.whole_table = word.weight.detach()
         self.idle = data is None
         if data is None:
@@ -44,20 +50,19 @@ class CompactVocabulary:
         return Examples(tokens, examples.targets)
 
     @contextmanager
-    def restored(self, model: Bert, optimizer: Optimizer) -> Iterator[Bert]:
-        """Inside the block the model has its whole table again, as training in full would have left it."""
+    def restored(self, optimizer: Optimizer) -> Iterator[None]:
+        """Inside the block the word module has its whole table again, as training in full would have left it."""
         if self.idle:
-            yield model
+            yield
             return
-        word = model.embeddings.word
-        compact = word.weight
+        compact = self.word.weight
         table = self.whole_table * optimizer.shrinkage
         table[self.used] = compact.detach()
-        word.weight = nn.Parameter(table)
+        self.word.weight = nn.Parameter(table)
         try:
-            yield model
+            yield
         finally:
-            word.weight = compact
+            self.word.weight = compact
 
 
 def is_exact(recipe: Recipe, math: Mathematics) -> bool:

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from minitf.bert import Bert
 from minitf.errors import InputError
 from minitf.tasks.classification import Classification
 from minitf.text.batches import Examples, by_length, shuffled
@@ -28,7 +27,7 @@ class Epoch:
 
 
 def train(
-    model: Bert,
+    model: nn.Module,
     task: Classification,
     examples: Examples,
     valid: Examples,
@@ -73,7 +72,7 @@ def train(
 
 
 @torch.no_grad()
-def answer(model: Bert, task: Classification, examples: Examples, batch_size: int = 64) -> Tensor:
+def answer(model: nn.Module, task: Classification, examples: Examples, batch_size: int = 64) -> Tensor:
     """The logits of every example, in their order, `[n, C]` on the CPU; dropout off."""
     device = next(model.parameters()).device
     training = model.training

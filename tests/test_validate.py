@@ -1,0 +1,95 @@
+"""The command that proves: what it prints, draws and writes, and that it says no when it should."""
+
+import json
+import re
+
+import pytest
+import torch
+import transformers
+
+from minitf import validate
+from minitf.errors import InputError
+
+SPOILED = """
+import torch
+def layer_norm(x, gamma, beta, eps):
+    mean, variance = x.mean(-1, keepdim=True), x.var(-1, keepdim=True, unbiased=True)
+    return (x - mean) / torch.sqrt(variance + eps) * gamma + beta
+"""
+
+
+@pytest.fixture
+def folder(write_bert):
+    return write_bert(transformers.BertModel)[0]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("math", ["equations", "kernels"])
+def test_equal(folder, capsys, dtype, math):
+    assert validate.main([str(folder), "--dtype", dtype, "--math", math]) == 0
+    out = capsys.readouterr().out
+    rows = re.findall(r"^(forward|gradient|weight) +(\S+) +\S+e\S+ +\S+e\S+$", out, flags=re.MULTILINE)
+    assert rows[0] == ("forward", "embeddings.word")
+    assert [stage for stage, _ in rows] == sorted(
+        (stage for stage, _ in rows), key=["forward", "gradient", "weight"].index
+    )
+    assert ("forward", "encoder.layers.2.QKᵀ/√d_k") in rows
+    assert out.rstrip().endswith(f"equal: {len(rows)} tensors, none beyond the rounding of {dtype}")
+
+
+def test_quiet_prints_the_worst_of_each_stage(folder, capsys):
+    assert validate.main([str(folder), "--quiet"]) == 0
+    assert len(re.findall(r"^(forward|gradient|weight) ", capsys.readouterr().out, flags=re.MULTILINE)) == 3
+
+
+def test_a_mistake_is_named_and_the_status_is_1(folder, tmp_path, capsys):
+    spoiled = tmp_path / "my_math.py"
+    spoiled.write_text(SPOILED)
+    assert validate.main([str(folder), "--math", str(spoiled)]) == 1
+    out = capsys.readouterr().out
+    assert "DIFFERENT: the first tensor beyond the rounding of float64 is embeddings.norm (forward)" in out
+    assert "← beyond rounding" in out
+
+
+def test_a_mistake_in_layer_4_is_reported_at_layer_4(write_bert, monkeypatch, capsys):
+    """√d_k forgotten in layer 4 alone, by a mathematics of that layer's own."""
+    from minitf.proof import reference
+    from minitf.proof.mistakes import MISTAKES
+
+    folder, _ = write_bert(transformers.BertModel, num_hidden_layers=6)
+    opened = reference.open_pair
+    wrong = next(m for m in MISTAKES if m.name == "no scaling").overlay["scaled_dot_product_attention"]
+
+    def spoiled(*args, **kwargs):
+        pair = opened(*args, **kwargs)
+        attention = pair.ours.encoder.layers[4].attention
+        attention.math = attention.math.overlay(scaled_dot_product_attention=wrong)
+        return pair
+
+    monkeypatch.setattr(reference, "open_pair", spoiled)
+    assert validate.main([str(folder), "--quiet"]) == 1
+    assert "is encoder.layers.4.QKᵀ/√d_k (forward)" in capsys.readouterr().out
+
+
+def test_json_and_picture(folder, tmp_path):
+    assert validate.main([str(folder), "--output", str(tmp_path / "out")]) == 0
+    written = json.loads((tmp_path / "out" / "validate.json").read_text(encoding="utf-8"))
+    assert written["equal"] is True
+    assert written["first_divergence"] is None
+    assert {row["stage"] for row in written["rows"]} == {"forward", "gradient", "weight"}
+    assert (tmp_path / "out" / "validate.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_bfloat16_is_told_from_float32(folder):
+    assert validate.main([str(folder), "--dtype", "bfloat16", "--quiet"]) == 0
+
+
+def test_a_gpu_that_is_not_there(folder, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InputError, match="no NVIDIA GPU"):
+        validate.main([str(folder), "--device", "cuda"])
+
+
+def test_an_unknown_model(tmp_path):
+    with pytest.raises(InputError):
+        validate.main([str(tmp_path / "nothing"), "--offline"])

@@ -143,7 +143,7 @@ def _ours(setup: Setup, examples: Examples, log: Log = lambda logged: None) -> N
     """Fine-tune as the command does, for one epoch."""
     math, size = setup.kernels, setup.size.race_batch
     model, _ = load_with_report(setup.folder, head="classification", labels=CLASSES, math=math, device=setup.device)
-    vocabulary = CompactVocabulary(model, [examples])
+    vocabulary = CompactVocabulary(model.embeddings.word, [examples])
     optimizer = Optimizer(model, Recipe(), len(examples.tokens) // size, math)
     _train(model, math, vocabulary.renumber(examples), optimizer, size, log)
 

@@ -38,10 +38,10 @@ def surroundings() -> dict[str, Any]:
     return record
 
 
-def write(name: str, content: dict[str, Any]) -> Path:
-    """`results/NAME.json`."""
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
+def write(name: str, content: dict[str, Any], folder: Path = RESULTS) -> Path:
+    """`results/NAME.json`, or in another folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.json"
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
 

@@ -93,3 +93,16 @@ def test_a_gpu_that_is_not_there(folder, monkeypatch):
 def test_an_unknown_model(tmp_path):
     with pytest.raises(InputError):
         validate.main([str(tmp_path / "nothing"), "--offline"])
+
+
+def test_an_attention_of_ones_own_without_a_softmax_to_record(folder, tmp_path, capsys):
+    mine = tmp_path / "my_math.py"
+    mine.write_text(
+        "import torch\n"
+        "def scaled_dot_product_attention(Q, K, V, mask=None, dropout=0.0, need_attention=False):\n"
+        "    scores = Q @ K.mT / Q.shape[-1] ** 0.5\n"
+        "    A = torch.softmax(scores if mask is None else scores.masked_fill(~mask, -1e30), -1)\n"
+        "    return A @ V, A\n"
+    )
+    assert validate.main([str(folder), "--math", str(mine), "--quiet"]) == 0
+    assert "equal: " in capsys.readouterr().out

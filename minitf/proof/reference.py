@@ -113,8 +113,9 @@ def run_ours(pair: Pair, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         layer = f"encoder.layers.{i}"
         for W in ("W_Q", "W_K", "W_V"):
             labelled[f"{layer}.{W}"] = t[f"{layer}.attention.{W}"]
-        labelled[f"{layer}.QKᵀ/√d_k"] = t[f"{layer}.attention/softmax.in"]
-        labelled[f"{layer}.A"] = t[f"{layer}.attention/softmax"]
+        if f"{layer}.attention/softmax.in" in t:  # an attention of one's own may have a softmax of its own
+            labelled[f"{layer}.QKᵀ/√d_k"] = t[f"{layer}.attention/softmax.in"]
+        labelled[f"{layer}.A"] = out.attentions[i].detach()
         labelled[f"{layer}.AV"] = t[f"{layer}.attention/merge_heads"]
         labelled[f"{layer}.W_O"] = t[f"{layer}.attention.W_O"]
         labelled[f"{layer}.attention_norm"] = t[f"{layer}.attention_norm"]

@@ -103,8 +103,7 @@ def publish(content: dict[str, Any], device: torch.device, output: Path | None, 
     if output is None and (quick or not on_gpu):
         print(f"nothing written: {'a quick run' if on_gpu else 'no GPU measured this'}; --output keeps the record")
         return
-    # An absolute path stands for itself where `record.write` expects a name below results/.
-    path = record.write(str((output or record.RESULTS).resolve() / name), content)
+    path = record.write(name, content, output or record.RESULTS)
     print(f"written: {path.name}")
     if output is None and insert(PAGE, table(content)):
         print(f"written: the table in {PAGE.name}")

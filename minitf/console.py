@@ -6,6 +6,7 @@ Status 0 done, 2 bad input, 130 interrupted, 1 anything else (a traceback, since
 import argparse
 import errno
 import math
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -16,13 +17,15 @@ def run(main: Callable[[Sequence[str] | None], int]) -> None:
     """Call a command's `main` and leave Python with its status."""
     try:
         status = main(None)
+        sys.stdout.flush()
     except InputError as error:
         status = complain(str(error))
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         status = 130
     except BrokenPipeError:
-        sys.stderr.close()  # the reader has gone (`| head`): nothing more to say, and nobody to hear it
+        # The reader has gone (`| head`): nobody hears the rest, which Python would still try to say at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
     except OSError as error:
         if error.errno != errno.ENOSPC:
@@ -33,7 +36,7 @@ def run(main: Callable[[Sequence[str] | None], int]) -> None:
 
 def complain(message: str) -> int:
     """Print what is wrong; returns the status for bad input."""
-    print(f"minitf: {message}", file=sys.stderr)
+    print("minitf:", "; ".join(line.strip() for line in message.splitlines()).replace(":;", ":"), file=sys.stderr)
     return 2
 
 
@@ -48,7 +51,8 @@ def number(
     def parse(text: str) -> float:
         try:
             value = int(text) if whole else float(text)
-        except ValueError:
+            float(value)
+        except (ValueError, OverflowError):
             raise argparse.ArgumentTypeError(f"must be {kind}{bound}, not {text!r}") from None
         if not math.isfinite(value) or value < least or value > most or (above and value == least):
             raise argparse.ArgumentTypeError(f"must be {kind}{bound}, not {text}")

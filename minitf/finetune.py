@@ -31,6 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     start = time.perf_counter()
     if arguments.weight_decay and arguments.optimizer != "adamw":
         raise InputError(f"--weight-decay belongs to adamw; with --optimizer {arguments.optimizer} use --l2")
+    if arguments.no_bias_correction and arguments.optimizer not in ("adam", "adamw"):
+        raise InputError(f"--no-bias-correction belongs to adam and adamw, not to --optimizer {arguments.optimizer}")
     splits = runs.read_data(arguments)
     folder = runs.output_folder(arguments, splits["train"])
     ready = prepare(arguments, splits)
@@ -51,8 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from minitf.training.report import seconds
 
     print(f"took {seconds(time.perf_counter() - start)}; the model is in {folder / 'best'}, its curves beside it")
-    example = splits["train"].examples[0].text.replace('"', "'")
-    print(f'use it:  python -m minitf.predict {folder / "best"} "{example[:60]}"')
+    print(f"use it:  {runs.command_to_use(folder / 'best', splits['train'])}")
     return 0
 
 
@@ -97,7 +98,7 @@ def prepare(arguments: argparse.Namespace, splits: runs.Splits) -> Ready:
         from_scratch=arguments.from_scratch,
     )
     print(loaded)
-    tokenizer = load_tokenizer(loaded.source.folder)
+    tokenizer = load_tokenizer(loaded.source.folder, model=model)
     longest = model.config.max_position_embeddings
     if arguments.max_length > longest:
         raise InputError(f"--max-length {arguments.max_length}: this model has learned only {longest} positions")

@@ -9,12 +9,13 @@ import csv
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from minitf.console import Parser, number, run
 from minitf.errors import InputError
+from minitf.files import whole
 from minitf.text import datasets
 
 if TYPE_CHECKING:
@@ -43,9 +44,13 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    arguments = parser().parse_args(argv)
+    arguments = parser().parse_intermixed_args(argv)
     if bool(arguments.texts) == bool(arguments.input):
         raise InputError("give either texts or --input FILE")
+    if arguments.text and not arguments.input:
+        raise InputError(f"--text {arguments.text} names a column of --input FILE; texts stand by themselves")
+    if arguments.input and arguments.output and Path(arguments.input).resolve() == Path(arguments.output).resolve():
+        raise InputError(f"--output {arguments.output}: is the table that is read; give another file")
     trained = trained_with(Path(arguments.model))
     texts = read_texts(arguments, trained)
 
@@ -62,13 +67,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     if any(name.startswith("head.") for name in loaded.new):
         raise InputError(f"{arguments.model}: holds no trained classifier; fine-tune it first, or ask for --embed")
-    tokenizer = load.load_tokenizer(loaded.source.folder)
+    tokenizer = load.load_tokenizer(loaded.source.folder, model=model)
     max_length = arguments.max_length or trained.get("max_length") or min(128, model.config.max_position_embeddings)
     if max_length > model.config.max_position_embeddings:
         raise InputError(
             f"--max-length {max_length}: this model has learned only {model.config.max_position_embeddings} positions"
         )
-    with opened(arguments.output) as out:
+    with nullcontext(sys.stdout) if arguments.output is None else whole(Path(arguments.output)) as out:
         if arguments.embed:
             embed(model, tokenizer, texts, max_length, arguments.batch_size, out)
         else:
@@ -92,27 +97,19 @@ def read_texts(arguments: argparse.Namespace, trained: dict[str, Any]) -> Texts:
     if arguments.input:
         columns = {"text": arguments.text or trained.get("text"), "pair": pair or trained.get("pair")}
         table = datasets.read_table(arguments.input, **columns, need_label=False)
-        return list(table.texts), table.pairs
+        for example in table.examples:
+            for column, text in ((table.text_column, example.text), (table.pair_column, example.pair)):
+                if text is not None and not text.strip():
+                    raise InputError(f"{table.path}:{example.row}: column {column!r} is empty: nothing to judge")
+        return table.texts, table.pairs
     if trained.get("pair") and pair is None and not arguments.embed:
         raise InputError(f"this model judges pairs ({trained['text']}, {trained['pair']}): give the second with --pair")
+    if pair is not None and not pair.strip():
+        raise InputError("--pair is empty: give the second text")
     empty = [i for i, text in enumerate(arguments.texts, 1) if not text.strip()]
     if empty:
         raise InputError(f"text {empty[0]} is empty: there is nothing to judge")
     return arguments.texts, None if pair is None else [pair] * len(arguments.texts)
-
-
-@contextmanager
-def opened(path: str | None) -> Iterator[TextIO]:
-    """The file at `path`, or standard output. Raises InputError if it cannot be written."""
-    if path is None:
-        yield sys.stdout
-        return
-    try:
-        file = open(path, "w", encoding="utf-8", newline="")  # noqa: SIM115 (closed below)
-    except OSError as error:
-        raise InputError(f"--output {path}: cannot be written ({error.strerror})") from None
-    with file:
-        yield file
 
 
 def batches(tokenizer: "Tokenizer", texts: Texts, max_length: int, size: int) -> Iterator[tuple[list[str], Any]]:
@@ -142,7 +139,7 @@ def classify(
                 table.writerow([text, labels[best], *(f"{x:.6f}" for x in p)])
             else:
                 others = ", ".join(f"{label} {x:.4f}" for label, x in zip(labels, p, strict=True))
-                print(f"{labels[best]}  ({others})  {text}", file=out)
+                print(f"{labels[best]}  ({others})  {' '.join(text.split())}", file=out)
 
 
 def embed(model: "Bert", tokenizer: "Tokenizer", texts: Texts, max_length: int, size: int, out: TextIO) -> None:

@@ -3,6 +3,7 @@
 import argparse
 import json
 import platform
+import shlex
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from minitf import __version__
 from minitf.errors import InputError
+from minitf.files import whole, writing
 from minitf.text import checks, datasets
 from minitf.text.datasets import Dataset
 
@@ -50,33 +52,23 @@ def output_folder(arguments: argparse.Namespace, train: Dataset) -> Path:
         n = 1
         while (folder := Path("runs") / f"{name}-{n}").exists():
             n += 1
-    else:
-        folder = Path(arguments.output)
-    try:
+        return folder
+    folder = Path(arguments.output)
+    with writing(folder):
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             if not folder.is_dir() or not (folder / "metrics.jsonl").is_file():
                 raise InputError(f"--output {folder}: holds something that is no earlier run; give another folder")
             if not arguments.overwrite:
                 raise InputError(f"--output {folder}: holds an earlier run; give another folder, or --overwrite")
-        if not arguments.dry_run:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _unwritable(folder, error) from None
     return folder
 
 
 def make_fresh(folder: Path) -> None:
     """An empty `folder`: the earlier run in it goes now, when nothing but training is left that could fail."""
-    try:
+    with writing(folder):
         if folder.exists():
             shutil.rmtree(folder)
-        folder.mkdir()
-    except OSError as error:
-        raise _unwritable(folder, error) from None
-
-
-def _unwritable(folder: Path, error: OSError) -> InputError:
-    return InputError(f"--output {folder}: cannot be written ({error.strerror}); give another folder")
+        folder.mkdir(parents=True)
 
 
 def data_line(splits: Splits, labels: Sequence[str]) -> str:
@@ -85,6 +77,20 @@ def data_line(splits: Splits, labels: Sequence[str]) -> str:
     counts = [sum(e.label == label for e in splits["train"].examples) for label in labels]
     classes = ", ".join(f"{label} {n}" for label, n in zip(labels, counts, strict=True))
     return f"{splits['train'].path}: {sizes} texts; in training: {classes}"
+
+
+def command_to_use(best: Path, train: Dataset) -> str:
+    """How to ask the model, as a shell takes it: with the beginning of the first training example."""
+    example = train.examples[0]
+    words = ["python", "-m", "minitf.predict", str(best)]
+    if train.pair_column is not None:
+        words.append(f"--pair={_beginning(example.pair or '')}")
+    text = _beginning(example.text)
+    return shlex.join([*words, "--", text] if text.startswith("-") else [*words, text])
+
+
+def _beginning(text: str, most: int = 60) -> str:
+    return " ".join(text.split())[:most]
 
 
 def trained_with(arguments: argparse.Namespace, train: Dataset) -> dict[str, object]:
@@ -124,4 +130,5 @@ def write_report(
         **{name: metrics.to_dict() for name, metrics in measured.items()},
         "seconds": seconds,
     }
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    with whole(path) as file:
+        file.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")

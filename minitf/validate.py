@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from minitf import __version__
 from minitf.console import Parser, run
-from minitf.errors import InputError
+from minitf.files import writing
 
 if TYPE_CHECKING:
     import torch
@@ -110,7 +110,7 @@ def write(folder: Path, rows: "Sequence[Row]", first: "Row | None", arguments: d
     """`validate.json` with every row, and the error through the layers as a picture."""
     import dataclasses
 
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         content = {
             "arguments": arguments,
@@ -123,8 +123,6 @@ def write(folder: Path, rows: "Sequence[Row]", first: "Row | None", arguments: d
             json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
         )
         draw(rows, folder / "validate.png", f"{arguments['model']}, {arguments['dtype']}, {arguments['math']}")
-    except OSError as error:
-        raise InputError(f"--output {folder}: cannot be written ({error.strerror}); give another folder") from None
 
 
 def draw(rows: "Sequence[Row]", path: Path, title: str) -> None:

@@ -127,9 +127,9 @@ BAD_TABLES = {
     "empty": (b"", ["t.csv", "is empty"]),
     "blank": (b"\n \n\n", ["t.csv", "is empty"]),
     "header alone": (b"text,label\n", ["t.csv", "a header and no row"]),
-    "an empty text": (b"text,label\ngood,a\nbad,b\n,b\nso,a\n", ["t.csv:4", "'text' is empty"]),
-    "a blank text": (b"text,label\ngood,a\n  ,b\nbad,b\n", ["t.csv:3", "'text' is empty"]),
-    "an empty label": (b"text,label\ngood,a\nbad,\n", ["t.csv:3", "'label' is empty"]),
+    "an empty text": (b"text,label\ngood,a\nbad,b\n,b\nso,a\n", ["t.csv:4", "empty"]),
+    "a blank text": (b"text,label\ngood,a\n  ,b\nbad,b\n", ["t.csv:3", "empty"]),
+    "an empty label": (b"text,label\ngood,a\nbad,\n", ["t.csv:3", "empty"]),
     "not UTF-8": ("text,label\ngood,a\ncafé,b\n".encode("latin-1"), ["t.csv:3", "0xe9", "UTF-8"]),
     "UTF-16": ("text,label\ngood,a\nbad,b\n".encode("utf-16"), ["t.csv:1", "UTF-8"]),
     "a comma too many": (b"text,label\ngood,a\nso, so,b\n", ["t.csv:3", "2 columns", "this row has 3"]),
@@ -414,7 +414,7 @@ def test_no_gpu(refusal, good: list[str], classifier: Path, monkeypatch: pytest.
         ("kernel", None, "give equations, kernels, or a Python file"),
         ("absent.py", None, "no such file"),
         ("own.py", "x = 1\n", "defines none of"),
-        ("own.py", "def gelu(x:\n    return x\n", "line 1"),
+        ("own.py", "def gelu(x:\n    return x\n", "own.py:1: SyntaxError"),
         ("own.py", "import nothing_of_that_name\n", "nothing_of_that_name"),
     ],
 )
@@ -502,7 +502,7 @@ def full_disk(monkeypatch: pytest.MonkeyPatch, *names: str, code: int = errno.EN
 
     def opened(file, mode="r", *arguments, **more):
         stream = true_open(file, mode, *arguments, **more)
-        if set(mode) & set("wax+") and isinstance(file, str | Path) and Path(file).name in names:
+        if set(mode) & set("wax+") and isinstance(file, str | Path) and any(name in Path(file).name for name in names):
             stream.write = refuse
         return stream
 

@@ -167,7 +167,9 @@ def test_pairs(answer, classifier, tmp_path: Path) -> None:
     firsts, seconds = ["the film was great !", "bad", "so"], ["not so", "we loved it , not", "the room , the food"]
     theirs = reference_probabilities(folder, firsts, seconds)
     table = write_table(tmp_path / "in.csv", list(zip(firsts, seconds, strict=True)), ("one", "two"))
-    answer(folder, "--input", table, "--text", "one", "--pair", "two", "--output", tmp_path / "out.csv")
+    answer(
+        folder, "--input", table, "--text", "one", "--pair", "two", "--batch-size", 2, "--output", tmp_path / "out.csv"
+    )
     assert (read_answers(tmp_path / "out.csv")[2] - theirs).abs().max() <= 1e-5
     answer(folder, *firsts, "--pair", seconds[0], "--output", tmp_path / "out.csv")
     same = reference_probabilities(folder, firsts, [seconds[0]] * 3)

@@ -1,6 +1,7 @@
 """The numbers that make a BERT, as the official `config.json` names them."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,7 +33,8 @@ _ONLY = {
 class BertConfig:
     """Official field names; a default is Google's documented one (`BertConfig` in google-research/bert).
 
-    Raises CheckpointError for numbers that cannot be a BERT.
+    Raises CheckpointError for numbers that cannot be a BERT: sizes beyond any, too, for a model is built before its
+    weights are looked at, and a million layers would fill the memory.
     """
 
     vocab_size: int
@@ -55,14 +57,17 @@ class BertConfig:
         for field in dataclasses.fields(self):
             if field.type is int or field.type == "int":
                 value = getattr(self, field.name)
-                if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                    raise CheckpointError(f"config: {field.name} must be a whole number of 1 or more, not {value!r}")
+                most = 1_000 if field.name == "num_hidden_layers" else 1 << 24
+                if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+                    raise CheckpointError(
+                        f"config: {field.name} must be a whole number from 1 to {most}, not {value!r}"
+                    )
         for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
             if not _is_number(getattr(self, name)) or not 0.0 <= getattr(self, name) < 1.0:
                 raise CheckpointError(f"config: {name} must be from 0 up to but not 1, not {getattr(self, name)!r}")
         for name in ("layer_norm_eps", "initializer_range"):
-            if not _is_number(getattr(self, name)) or not getattr(self, name) > 0.0:
-                raise CheckpointError(f"config: {name} must be positive, not {getattr(self, name)!r}")
+            if not _is_number(getattr(self, name)) or not 0.0 < getattr(self, name) < math.inf:
+                raise CheckpointError(f"config: {name} must be positive and finite, not {getattr(self, name)!r}")
         if self.classifier_dropout is not None and not (
             _is_number(self.classifier_dropout) and 0.0 <= self.classifier_dropout < 1.0
         ):
@@ -72,7 +77,7 @@ class BertConfig:
                 f"config: hidden_size {self.hidden_size} is no multiple of num_attention_heads"
                 f" {self.num_attention_heads}"
             )
-        if self.hidden_act not in ACTIVATIONS:
+        if not isinstance(self.hidden_act, str) or self.hidden_act not in ACTIVATIONS:
             raise CheckpointError(
                 f"config: hidden_act {self.hidden_act!r} is not supported; there are: {', '.join(ACTIVATIONS)}"
             )
@@ -131,7 +136,7 @@ def _labels(official: Mapping[str, Any]) -> tuple[str, ...]:
         numbered = {int(key): str(label) for key, label in by_id.items()}
     except (AttributeError, TypeError, ValueError):
         raise CheckpointError(f"config: id2label must map numbers to names, not {by_id!r}") from None
-    if sorted(numbered) != list(range(len(numbered))):
+    if sorted(numbered) != list(range(len(by_id))):
         raise CheckpointError(f"config: id2label must number its labels 0, 1, 2, …, not {sorted(numbered)}")
     return tuple(numbered[i] for i in range(len(numbered)))
 

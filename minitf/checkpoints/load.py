@@ -1,13 +1,14 @@
 """From an official checkpoint to a model: strict both ways, and it says everything at once."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from minitf.bert import Bert, BertConfig
+from minitf.bert.heads import HEADS
 from minitf.checkpoints import names, pytorch, sources
 from minitf.errors import CheckpointError, InputError
 from minitf.mathematics import Mathematics, mathematics
@@ -58,9 +59,16 @@ def load(
     return load_with_report(source, head, num_labels, labels, math, dtype, device, offline)[0]
 
 
-def load_tokenizer(source: str | Path, offline: bool = False) -> Tokenizer:
-    """The tokenizer that belongs to `source`. Raises CheckpointError."""
-    return Tokenizer.from_folder(sources.find(source, offline=offline).folder)
+def load_tokenizer(source: str | Path, offline: bool = False, model: Bert | None = None) -> Tokenizer:
+    """The tokenizer that belongs to `source`. Raises CheckpointError, also if `model` has no row for some word."""
+    folder = sources.find(source, offline=offline).folder
+    tokenizer = Tokenizer.from_folder(folder)
+    if model is not None and tokenizer.highest_id >= model.config.vocab_size:
+        raise CheckpointError(
+            f"{folder}: the vocabulary numbers its words up to {tokenizer.highest_id}, the model has rows for"
+            f" {model.config.vocab_size}: they do not belong together"
+        )
+    return tokenizer
 
 
 def load_with_report(
@@ -78,19 +86,21 @@ def load_with_report(
 ) -> tuple[Bert, LoadReport]:
     """`load`, and what was loaded. `change` may replace numbers of the config (dropout, hidden_act);
     `from_scratch` takes the config alone and draws every weight."""
+    if head is not None and head not in HEADS:
+        raise InputError(f"no head is called {head!r}; there are: {', '.join(HEADS)}")
     found = sources.find(source, offline=offline, say=say)
     try:
         config, ignored = BertConfig.from_dict(pytorch.read_config(found.folder))
-        state, left_out = _renamed({} if from_scratch else pytorch.read_tensors(found.folder))
+        state, left_out, unexpected = _renamed({} if from_scratch else pytorch.read_tensors(found.folder))
         config, state, more = _with_labels(config, state, head, num_labels, labels)
         with torch.device("meta"):
             model = Bert(change(config), head, mathematics(math), pooler=head is not None or _has_pooler(state))
-        fitting, new = _fit(model, state, optional=("head.", "pooler.") if not from_scratch else ("",))
+        fitting, new = _fit(model, state, unexpected, optional=("",) if from_scratch else ("head.", "pooler."))
     except InputError as error:
         raise type(error)(_located(str(error), found.folder)) from error
     tensors = _drawn(model, new, config.initializer_range) | fitting
     # Each tensor on its own, so that no second copy of the whole model is ever held.
-    model.load_state_dict({name: t.to(device=device, dtype=dtype) for name, t in tensors.items()}, assign=True)
+    model.load_state_dict({name: t.to(device=device, dtype=dtype) for name, t in _owned(tensors)}, assign=True)
     model = model.eval()
     report = LoadReport(
         source=found,
@@ -104,8 +114,8 @@ def load_with_report(
     return model, report
 
 
-def _renamed(official: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-    """The tensors by our names, and the official names of those left out on purpose."""
+def _renamed(official: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str], list[str]]:
+    """The tensors by our names; the official names left out on purpose; those that are nothing of BERT's."""
     state: dict[str, Tensor] = {}
     left_out, unexpected = [], []
     for name, tensor in official.items():
@@ -116,9 +126,7 @@ def _renamed(official: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]
             left_out.append(name)
         else:
             state[our_name] = tensor
-    if unexpected:
-        raise CheckpointError(f"not a BERT that minitf knows: unexpected tensors: {_some(unexpected)}")
-    return state, left_out
+    return state, left_out, unexpected
 
 
 def _with_labels(
@@ -157,15 +165,20 @@ def _has_pooler(state: dict[str, Tensor]) -> bool:
     return not state or any(name.startswith("pooler.") for name in state)
 
 
-def _fit(model: Bert, state: dict[str, Tensor], optional: tuple[str, ...]) -> tuple[dict[str, Tensor], list[str]]:
+def _fit(
+    model: Bert, state: dict[str, Tensor], unexpected: list[str], optional: tuple[str, ...]
+) -> tuple[dict[str, Tensor], list[str]]:
     """The tensors that fit, and the names of those to be drawn; one error lists all that is wrong."""
     expected = {name: tuple(p.shape) for name, p in model.named_parameters()}
     absent = [name for name in expected if name not in state]
-    wrong = [f"missing: {name} {list(expected[name])}" for name in absent if not name.startswith(optional)]
+    missing = {name for name in absent if not name.startswith(optional)}
     # Half of a pooler or a head is no pooler: draw it whole or not at all.
     for part in ("head.", "pooler."):
-        if not all(name in absent for name in expected if name.startswith(part)):
-            wrong += [f"missing: {name} {list(expected[name])}" for name in absent if name.startswith(part)]
+        of_part = {name for name in expected if name.startswith(part)}
+        if not of_part <= set(absent):
+            missing |= of_part & set(absent)
+    wrong = [f"missing: {name} {list(expected[name])}" for name in expected if name in missing]
+    wrong += [f"unexpected: {name}" for name in unexpected]
     wrong += [f"unexpected: {name} {list(state[name].shape)}" for name in state if name not in expected]
     for name, tensor in state.items():
         if name in expected and tuple(tensor.shape) != expected[name]:
@@ -175,6 +188,15 @@ def _fit(model: Bert, state: dict[str, Tensor], optional: tuple[str, ...]) -> tu
     if wrong:
         raise CheckpointError("the weights do not fit config.json:\n  " + "\n  ".join(wrong))
     return {name: state[name] for name in expected if name in state}, absent
+
+
+def _owned(tensors: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+    """Each tensor in memory of its own: a file may give two names to one, and training one must not move the other."""
+    seen: set[int] = set()
+    for name, tensor in tensors.items():
+        memory = tensor.untyped_storage().data_ptr()
+        yield name, tensor.clone() if memory in seen else tensor
+        seen.add(memory)
 
 
 def _drawn(model: Bert, new: list[str], std: float) -> dict[str, Tensor]:

@@ -1,12 +1,11 @@
 """From a model to the folder that `transformers` opens: config.json, model.safetensors and the tokenizer's files."""
 
-import errno
+import contextlib
 import json
 import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from safetensors.torch import save_file
 from minitf.bert import Bert
 from minitf.checkpoints import names
 from minitf.errors import InputError
+from minitf.files import refused, writing
 from minitf.text.tokenizer import Tokenizer
 
 _ARCHITECTURES = {None: "BertModel", "classification": "BertForSequenceClassification"}
@@ -40,34 +40,35 @@ def save(model: Bert, tokenizer: Tokenizer, folder: Path, extra: dict[str, Any] 
             _write_json(partial / "minitf.json", extra)
 
 
-@contextmanager
+@contextlib.contextmanager
 def replacing(folder: Path) -> Iterator[Path]:
     """A fresh folder beside `folder` that takes its place when the block ends well, and is removed when it does not."""
+    partial = folder.parent / f".{folder.name}-{secrets.token_hex(4)}"
+    old = partial.with_name(partial.name + "-old")
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = folder.parent / f".{folder.name}-{secrets.token_hex(4)}"
-        partial.mkdir()
-    except OSError as error:
-        raise InputError(_why(error, folder)) from None
-    try:
-        yield partial
-        old = partial.with_name(partial.name + "-old")
-        if folder.exists():
-            os.rename(folder, old)
-        os.rename(partial, folder)
-        shutil.rmtree(old, ignore_errors=True)
+        with writing(folder):
+            partial.mkdir(parents=True)
+            yield partial
+            if folder.exists() or folder.is_symlink():
+                os.rename(folder, old)
+            os.rename(partial, folder)
     except BaseException as error:
-        shutil.rmtree(partial, ignore_errors=True)
-        if isinstance(error, OSError | SafetensorError):
-            raise InputError(_why(error, folder)) from None
+        if not (folder.exists() or folder.is_symlink()) and (old.exists() or old.is_symlink()):
+            old.rename(folder)  # it was moved aside, and nothing came to take its place
+        _remove(partial)
+        if isinstance(error, SafetensorError):  # the library's way to say that the system refused
+            raise InputError(refused(folder, error)) from None
         raise
+    _remove(old)
 
 
-def _why(error: Exception, folder: Path) -> str:
-    full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
-    if full:
-        return f"{folder}: no space left on the disk; free some or give another --output (nothing half-written is left)"
-    return f"{folder}: cannot be written ({error}); give another --output"
+def _remove(path: Path) -> None:
+    """Whatever is there, if anything is; what cannot be removed stays, for the error that matters is another."""
+    with contextlib.suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

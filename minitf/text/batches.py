@@ -63,14 +63,15 @@ def pad(texts: Sequence[Tokens], pad_id: int = 0) -> Batch:
 def shuffled(lengths: Sequence[int], batch_size: int, seed: int, epoch: int, pool: int = 64) -> list[list[int]]:
     """The indices 0 … n − 1 in batches for one epoch: each once, its order fixed by `seed` and `epoch` alone.
 
-    All are shuffled and dealt into pools of `pool` batches; each pool is sorted by length and cut into batches; the
-    batches are shuffled. So neighbours have like lengths, yet every epoch has other neighbours.
+    All are shuffled and dealt into at least four pools of at most `pool` batches; each pool is sorted by length and
+    cut into batches; the batches are shuffled. So neighbours have like lengths, yet every epoch has other neighbours.
     """
     draw = random.Random(f"{seed}/{epoch}")
     order = list(range(len(lengths)))
     draw.shuffle(order)
-    batches = []
-    for start in range(0, len(order), pool * batch_size):
+    pool = min(pool, -(-len(order) // (4 * batch_size)))
+    batches: list[list[int]] = []
+    for start in range(0, len(order), max(1, pool * batch_size)):
         dealt = sorted(order[start : start + pool * batch_size], key=lengths.__getitem__)
         batches += [dealt[i : i + batch_size] for i in range(0, len(dealt), batch_size)]
     draw.shuffle(batches)

@@ -34,7 +34,7 @@ class Tokenizer:
         """From `tokenizer.json`, else `vocab.txt` with `tokenizer_config.json`. Raises CheckpointError."""
         settings = _settings(folder / "tokenizer_config.json")
         if (folder / "tokenizer.json").is_file():
-            fast = _from_json(folder / "tokenizer.json")
+            fast = _from_json(folder / "tokenizer.json", settings)
         elif (folder / "vocab.txt").is_file():
             fast = _from_vocabulary(folder / "vocab.txt", settings)
         else:
@@ -46,7 +46,13 @@ class Tokenizer:
 
     @property
     def vocabulary_size(self) -> int:
+        """How many words there are, added ones included."""
         return int(self._fast.get_vocab_size())
+
+    @property
+    def highest_id(self) -> int:
+        """The largest number that a word can get."""
+        return max(self._fast.get_vocab().values())
 
     def encode(self, texts: Sequence[str], pairs: Sequence[str] | None = None, max_length: int = 128) -> list[Tokens]:
         """Each text (or pair) framed and cut to `max_length` tokens, the longer of a pair cut first.
@@ -59,6 +65,9 @@ class Tokenizer:
         if pairs is not None and len(pairs) != len(texts):
             raise InputError(f"{len(texts)} texts, but {len(pairs)} second texts")
         self._fast.enable_truncation(max_length, strategy="longest_first")
+        for n, text in enumerate([*texts, *(pairs or ())]):
+            if not _is_unicode(text):
+                raise InputError(f"text {n % len(texts) + 1} is no Unicode text: {text!r:.60}; give it in UTF-8")
         inputs = list(texts) if pairs is None else list(zip(texts, pairs, strict=True))
         return [Tokens(e.ids, e.type_ids) for e in self._fast.encode_batch(inputs)]
 
@@ -75,16 +84,34 @@ class Tokenizer:
     def save(self, folder: Path, max_length: int) -> None:
         """Write tokenizer.json, vocab.txt and tokenizer_config.json, as `transformers` reads them."""
         self._fast.no_truncation()
-        self._fast.save(str(folder / "tokenizer.json"))
-        by_id = sorted(self._fast.get_vocab(with_added_tokens=False).items(), key=lambda item: item[1])
-        (folder / "vocab.txt").write_text("".join(f"{token}\n" for token, _ in by_id), encoding="utf-8")
-        settings = {
-            "tokenizer_class": "BertTokenizer",
-            "do_lower_case": self.lower_case,
-            "model_max_length": max_length,
-            **{f"{token.strip('[]').lower()}_token": token for token in SPECIAL},
-        }
-        (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+        _write(folder / "tokenizer.json", self._fast.to_str(pretty=True))
+        vocabulary = {i: token for token, i in self._fast.get_vocab(with_added_tokens=False).items()}
+        # A number without a word (a line that stood twice in the official file) keeps its line.
+        lines = [vocabulary.get(i, f"[unused line {i}]") for i in range(max(vocabulary) + 1)]
+        _write(folder / "vocab.txt", "".join(f"{token}\n" for token in lines))
+        settings = {"tokenizer_class": "BertTokenizer", "do_lower_case": self.lower_case}
+        for name, attribute in _NORMALIZER.items():
+            if name != "do_lower_case" and hasattr(self._fast.normalizer, attribute):
+                settings[name] = getattr(self._fast.normalizer, attribute)
+        settings |= {"model_max_length": max_length}
+        settings |= {f"{token.strip('[]').lower()}_token": token for token in SPECIAL}
+        _write(folder / "tokenizer_config.json", json.dumps(settings, indent=2) + "\n")
+
+
+# A switch of tokenizer_config.json -> the same of the library's BertNormalizer.
+_NORMALIZER = {
+    "do_lower_case": "lowercase",
+    "strip_accents": "strip_accents",
+    "tokenize_chinese_chars": "handle_chinese_chars",
+}
+
+
+def _is_unicode(text: object) -> bool:
+    return isinstance(text, str) and (text.isascii() or not any("\ud800" <= c <= "\udfff" for c in text))
+
+
+def _write(path: Path, content: str) -> None:
+    path.write_text(content, encoding="utf-8")
 
 
 def _settings(path: Path) -> dict[str, Any]:
@@ -94,16 +121,23 @@ def _settings(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path}: cannot be read as JSON ({error}); fetch it again") from None
     if not isinstance(settings, dict):
         raise CheckpointError(f"{path}: must hold a JSON object")
+    for name in _NORMALIZER:
+        if not isinstance(settings.get(name, True), bool | None):
+            raise CheckpointError(f"{path}: {name} must be true or false, not {settings[name]!r}")
     return settings
 
 
-def _from_json(path: Path) -> FastTokenizer:
+def _from_json(path: Path, settings: dict[str, Any]) -> FastTokenizer:
     try:
         fast = FastTokenizer.from_file(str(path))
     except Exception as error:  # the library raises bare Exception for a file that it cannot read
         raise CheckpointError(f"{path}: not a tokenizer file ({error}); fetch it again") from None
     fast.no_padding()  # some official files ask for a fixed length; padding is `batches`' work
     fast.no_truncation()
+    # Where the two files disagree, the reference follows tokenizer_config.json.
+    for name, attribute in _NORMALIZER.items():
+        if name in settings and hasattr(fast.normalizer, attribute):
+            setattr(fast.normalizer, attribute, settings[name])
     return fast
 
 
@@ -114,7 +148,7 @@ def _from_vocabulary(path: Path, settings: dict[str, Any]) -> FastTokenizer:
         raise CheckpointError(f"{path}: cannot be read as UTF-8 text ({error}); fetch it again") from None
     if lines and not lines[-1]:
         lines.pop()
-    vocabulary = {token.rstrip("\r"): i for i, token in enumerate(lines)}
+    vocabulary = {token.rstrip(): i for i, token in enumerate(lines)}
     if "[UNK]" not in vocabulary or "[CLS]" not in vocabulary or "[SEP]" not in vocabulary:
         raise CheckpointError(f"{path}: has no [UNK], [CLS] or [SEP], so it is not BERT's vocabulary")
     # Google's folders do not say whether they are cased; a vocabulary with capitals is.

@@ -1,6 +1,7 @@
 """The training loop: batch → loss → backward → clip → step → log, and after each epoch an evaluation."""
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,8 @@ from minitf.tasks.classification import Classification
 from minitf.text.batches import Examples, by_length, shuffled
 from minitf.training.metrics import ClassificationMetrics, is_better
 from minitf.training.optimizer import Optimizer
+
+REMEDY = "lower --lr, or lengthen --warmup"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +65,8 @@ def train(
             log({"step": optimizer.steps, "epoch": number, "loss": losses[-1], "lr": rate, "gradient": float(norm)})
         seconds = time.perf_counter() - start
         measured = task.measure(answer(model, task, valid), valid.targets)
+        if not math.isfinite(measured.loss):  # the last step may have spoiled the weights, with no batch to show it
+            raise InputError(f"the validation loss is {measured.loss} after epoch {number}: {REMEDY}")
         better = is_better(metric, getattr(measured, metric), best)
         best = getattr(measured, metric) if better else best
         history.append(Epoch(number, sum(losses) / len(losses), measured, better, seconds))
@@ -88,6 +93,6 @@ def answer(model: nn.Module, task: Classification, examples: Examples, batch_siz
 
 def _finite(loss: Tensor, step: int) -> float:
     value = float(loss.detach())
-    if value - value != 0.0:  # NaN or infinite
-        raise InputError(f"the loss is {value} at step {step}: lower --lr, or lengthen --warmup")
+    if not math.isfinite(value):
+        raise InputError(f"the loss is {value} at step {step}: {REMEDY}")
     return value

@@ -95,4 +95,4 @@ class Optimizer:
 
 def is_decayed(name: str) -> bool:
     """Whether decay and penalties act on the parameter of this name."""
-    return not name.endswith((".bias", ".gamma", ".beta"))
+    return name.rpartition(".")[2] not in ("bias", "gamma", "beta")

@@ -1,10 +1,12 @@
 """What a run leaves behind for a person: lines while it runs, tables at its end, its curves as a picture."""
 
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from minitf.files import write_bytes, writing
 from minitf.training.loop import Epoch
 from minitf.training.metrics import ClassificationMetrics
 from minitf.training.optimizer import Optimizer
@@ -15,16 +17,22 @@ class Journal:
 
     def __init__(self, path: Path):
         self.steps: list[dict[str, Any]] = []
-        self._file = path.open("w", encoding="utf-8", buffering=1)
+        self._path = path
+        with writing(path):
+            self._file = path.open("w", encoding="utf-8", buffering=1)
 
     def step(self, record: dict[str, Any]) -> None:
         self.steps.append(record)
-        self._file.write(json.dumps(record) + "\n")
+        self._write(record)
 
     def epoch(self, epoch: Epoch) -> None:
         record = {"epoch": epoch.number, "train_loss": epoch.train_loss, "seconds": round(epoch.seconds, 3)}
         valid = epoch.valid.to_dict()
-        self._file.write(json.dumps(record | {"best": epoch.best, "valid": valid}, ensure_ascii=False) + "\n")
+        self._write(record | {"best": epoch.best, "valid": valid})
+
+    def _write(self, record: dict[str, Any]) -> None:
+        with writing(self._path):
+            self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
     def __enter__(self) -> "Journal":
         return self
@@ -91,7 +99,9 @@ def draw_curves(steps: Sequence[dict[str, Any]], history: Sequence[Epoch], path:
     score.legend(fontsize="small")
     rate.plot(numbers, [r["lr"] for r in steps], color="#1b9e77")
     rate.set(title="Learning rate", xlabel="step")
-    figure.savefig(path, dpi=120)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=120)
+    write_bytes(path, picture.getvalue())
 
 
 def seconds(t: float) -> str:

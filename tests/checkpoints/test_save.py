@@ -214,20 +214,6 @@ def full_for_safetensors(*_, **__):
     raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
 
 
-class FullForTokenizers:
-    """A tokenizer of the library `tokenizers` that finds the disk full: it raises a bare Exception."""
-
-    def __init__(self, fast):
-        self.fast = fast
-
-    def __getattr__(self, name):
-        return getattr(self.fast, name)
-
-    def save(self, path):
-        Path(path).write_text('{"version"')
-        raise Exception("No space left on device (os error 28)")
-
-
 def interrupt(*_, **__):
     raise KeyboardInterrupt
 
@@ -238,9 +224,7 @@ def break_off(monkeypatch, tokenizer, where, how):
         monkeypatch.setattr(saving, "_write_json", how)
     elif where == "model.safetensors":
         monkeypatch.setattr(saving, "save_file", how)
-    elif where == "tokenizer.json":
-        monkeypatch.setattr(tokenizer, "_fast", FullForTokenizers(tokenizer._fast))
-    elif where == "vocab.txt":
+    elif where in ("tokenizer.json", "vocab.txt"):
         write_text = Path.write_text
         patched = lambda path, *rest, **named: (how if path.name == where else write_text)(path, *rest, **named)  # noqa: E731
         monkeypatch.setattr(Path, "write_text", patched)

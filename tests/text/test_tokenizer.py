@@ -7,7 +7,7 @@ import unicodedata
 
 import pytest
 import transformers
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers import models
@@ -270,6 +270,7 @@ def test_against_googles_algorithm(pair_for, lower):
     @given(KNOWN | words)
     @PROPERTY
     def agree(text):
+        assume(not any(token in text for token in SPECIAL))  # these the reference takes whole, Google's code cuts
         expected = [piece for word in google_words(text, lower) for piece in google_pieces(word, vocabulary)]
         found = tokenizer.tokens(tokenizer.encode([text], max_length=300)[0].ids)
         assert found == ["[CLS]", *expected, "[SEP]"]

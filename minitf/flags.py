@@ -44,7 +44,7 @@ def parser(description: str) -> argparse.ArgumentParser:
     )
 
     how = p.add_argument_group("training")
-    how.add_argument("--epochs", type=count, default=4, metavar="N", help="default: %(default)s")
+    how.add_argument("--epochs", type=count, default=5, metavar="N", help="default: %(default)s")
     how.add_argument("--batch-size", type=count, default=16, metavar="N", help="default: %(default)s")
     how.add_argument(
         "--optimizer", choices=["gd", "momentum", "rmsprop", "adam", "adamw"], default="adamw", help="default: adamw"

@@ -48,7 +48,7 @@ def read_tensors(prefix: Path, names: Iterable[str] | None = None, verify: bool 
     naming the file at fault: as `read_index`, or if a shard is missing, too short or damaged.
     """
     entries, count = _read_index(prefix, verify)
-    wanted = list(entries if names is None else dict.fromkeys(names))
+    wanted = list(entries if names is None else names)
     if unknown := [name for name in wanted if name not in entries]:
         raise CheckpointError(f"{_index_file(prefix)}: has no tensor {unknown[0][:100]!r}")
     if unread := [entries[name] for name in wanted if entries[name].dtype not in READABLE]:

@@ -123,6 +123,8 @@ ENTRY = 3 + 1 + 1  # bytes of an entry of one byte of key and of value
         (block_of((0, b"a", b"x"), (0, b"b", b"x"), restarts=(0, 4)), "not at its entries"),
         (block_of((0, b"a", b"x"), (0, b"b", b"x"), restarts=(0, 0)), "not at its entries"),
         (block_of((0, b"a", b"x"), restarts=(0, 100)), "not at its entries"),
+        (block_of((0, b"a", b"x"), (0, b"b", b"x"), restarts=(ENTRY,)), "not at its entries"),
+        (block_of(restarts=(1,)), "not at its entries"),
         (block_of((0, b"a", b"x"), (1, b"b", b"x"), restarts=(0, ENTRY)), "lengths do not fit"),
         (block_of((1, b"a", b"x")), "lengths do not fit"),
         (block_of((0, b"a", b"x"), (2, b"b", b"x")), "lengths do not fit"),
@@ -159,6 +161,7 @@ def test_a_handle_that_leads_outside(place):
     data = table([contents([(b"a", b"x")])], [b"a"])
     refused(footer_of(data, place, (0, 8)), "outside")
     refused(footer_of(data, (13 + 5, 8), place), "outside")
+    refused(footer_of(data, (0, len(data) - 48 - 4), place), "outside")  # its checksum would be the footer's beginning
     handle = varint(place[0]) + varint(place[1])
     index = contents([(b"z", handle)])
     inner = index + b"\0" + struct.pack("<I", masked(index + b"\0"))

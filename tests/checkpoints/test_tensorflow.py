@@ -259,6 +259,13 @@ def test_an_entry_that_does_not_hold_together(tmp_path, value, reason):
     refused(prefix, f"{prefix}.index: truncated or corrupt (", reason, read=read_index)
 
 
+def test_fields_that_come_twice(tmp_path):
+    """As protocol buffers have it: the last number counts, a message goes on."""
+    twice = field(5, 4) + field(2, field(2, field(1, 1))) + GOOD
+    (found,) = read_tensors(indexed(tmp_path, (b"w", twice))).values()
+    assert found.tolist() == [[0, 0]]
+
+
 @pytest.mark.parametrize("offset", [993, 10**12, 2**63, 2**64 - 1])
 def test_a_place_outside_the_shard(tmp_path, offset):
     prefix = indexed(tmp_path, (b"w", entry(1, (2,), offset, 8, CRC)), (b"x", entry(1, (0,), offset, 0)))

@@ -113,7 +113,7 @@ def train(here: Path) -> Path:
 @pytest.fixture
 def good(train: Path, tiny: Path) -> list[str]:
     """Flags with which a run would go well."""
-    return ["--train", str(train), "--model", str(tiny), "--max-length", "32", "--epochs", "1"]
+    return ["--train", str(train), "--model", str(tiny), "--max-length", "32", "--epochs", "1", "--device", "cpu"]
 
 
 def test_the_flags_that_are_to_be_spoiled_are_good(command, here: Path, good: list[str]) -> None:

@@ -96,7 +96,7 @@ def run(command, here: Path):
     """A run of fine-tuning that must end well; gives what it says. One short epoch, unless flags say otherwise."""
 
     def call(*flags: object) -> str:
-        usual = {"--epochs": 1, "--batch-size": 16, "--max-length": 32, "--lr": 1e-3}
+        usual = {"--epochs": 1, "--batch-size": 16, "--max-length": 32, "--lr": 1e-3, "--device": "cpu"}
         given = [x for flag, value in usual.items() if flag not in flags for x in (flag, value)]
         status, out, err = command(finetune.main, *given, *flags)
         assert (status, err) == (0, "")

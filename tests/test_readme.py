@@ -64,7 +64,7 @@ def first_run(tmp_path_factory):
 def test_the_main_job_prints_what_the_readme_shows(first_run):
     _, done = first_run
     assert done.returncode == 0, done.stderr
-    said = [line for line in done.stdout.splitlines() if not line.startswith(("fetching", "  to "))]
+    said = [line for line in done.stdout.splitlines() if not line.startswith(("Asking ", "Fetching "))]
     assert form("\n".join(said)) == form(shown("finetune"))
 
 

@@ -60,6 +60,7 @@ def finetuned(seed: int, *flags: str) -> dict[str, float]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
+    surroundings = record.surroundings()  # as it is now: the runs may outlast a commit
     rows = {"from scratch": ("--from-scratch",), "fine-tuned": ()}
     runs = {name: [finetuned(seed, *flags) for seed in arguments.seeds] for name, flags in rows.items()}
     summary = {"majority": majority(), "bag of words": bag_of_words()}
@@ -70,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             "sd": statistics.stdev(scores) if len(scores) > 1 else 0.0,
             "lowest": min(scores),
         }
-    path = record.write(arguments.name, {**record.surroundings(), "summary": summary, "runs": runs})
+    path = record.write(arguments.name, {**surroundings, "summary": summary, "runs": runs})
     print(f"\n{json.dumps(summary, indent=1)}\nwritten: {path.name}")
     return 0
 

@@ -167,6 +167,7 @@ def one_seed(arguments: argparse.Namespace, train: Dataset, dev: Dataset, seed: 
 
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
+    surroundings = record.surroundings()  # as it is now: the run may outlast a commit
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     train = read_table(arguments.data / "train.tsv", "sentence", None, "label")
@@ -183,7 +184,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "confidence_95_points": [low, high],
         "median_speed_ratio": ratio,
     }
-    path = record.write(arguments.name, {**record.surroundings(), "summary": summary, "runs": runs})
+    path = record.write(arguments.name, {**surroundings, "summary": summary, "runs": runs})
     print(
         f"minitf − transformers: {summary['mean_difference_points']:+.2f} points, 95 % confidence"
         f" [{low:+.2f}, {high:+.2f}]; minitf's speed over the reference's: {ratio:.3f}; written: {path.name}"

@@ -1,5 +1,6 @@
 """The README's commands do what it says, and print what it shows."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -36,7 +37,7 @@ def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *words[1:]],
         cwd=folder,
-        env={**__import__("os").environ, "PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         encoding="utf-8",

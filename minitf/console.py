@@ -5,6 +5,7 @@ Status 0 done, 2 bad input, 130 interrupted, 1 anything else (a traceback, since
 
 import argparse
 import errno
+import io
 import math
 import os
 import sys
@@ -15,6 +16,9 @@ from minitf.errors import InputError
 
 def run(main: Callable[[Sequence[str] | None], int]) -> None:
     """Call a command's `main` and leave Python with its status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that has no γ shows a question mark
     try:
         status = main(None)
         sys.stdout.flush()

@@ -44,10 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         history = train(arguments, ready, runs.trained_with(arguments, splits["train"]), folder)
     except KeyboardInterrupt:
         kept = folder / "best"
-        print(
-            f"\ninterrupted; {f'the best epoch so far is in {kept}' if kept.exists() else 'nothing is kept'}",
-            file=sys.stderr,
-        )
+        if kept.exists():
+            print(f"\ninterrupted; the best epoch so far is in {kept}", file=sys.stderr)
+        else:
+            print("\ninterrupted before the first epoch was over: no model is kept", file=sys.stderr)
         return 130
     print(f"\n{conclude(arguments, ready, splits, history, folder)}")
     from minitf.training.report import seconds

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def parser(description: str) -> argparse.ArgumentParser:
     p = Parser(prog="python -m minitf.finetune", description=description, formatter_class=argparse.RawTextHelpFormatter)
     share, positive = number(0, 1), number(0, above=True)
-    count = number(1, whole=True)
+    count = number(1, 1_000_000, whole=True)
 
     data = p.add_argument_group("data (CSV, TSV or JSON lines with a header; by extension)")
     data.add_argument("--train", metavar="FILE", help="training examples (default: the built-in corpus)")

@@ -28,7 +28,10 @@ Function = Callable[..., Any]
 
 @dataclasses.dataclass(frozen=True)
 class Mathematics:
-    """Every function that may be replaced, by its name in `equations/`, where its docstring is."""
+    """Every function that may be replaced, by its name in `equations/`, where its docstring is.
+
+    What is not here (`log_softmax`, `clip_by_norm`, the schedules) is called directly by those that need it.
+    """
 
     softmax: Function = attention.softmax
     scaled_dot_product_attention: Function = attention.scaled_dot_product_attention
@@ -91,8 +94,10 @@ def mathematics(choice: "str | Mathematics") -> Mathematics:
     """
     if isinstance(choice, Mathematics):
         return choice
-    if choice in _BY_NAME:
+    if isinstance(choice, str) and choice in _BY_NAME:
         return _BY_NAME[choice]
+    if not isinstance(choice, str | Path):
+        raise InputError(f"math must be equations, kernels, a Mathematics or a Python file, not {choice!r}")
     path = Path(choice)
     if path.suffix != ".py":
         raise InputError(f"--math {choice}: give equations, kernels, or a Python file with functions of their names")

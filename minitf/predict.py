@@ -88,7 +88,16 @@ def trained_with(folder: Path) -> dict[str, Any]:
         noted = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as JSON ({error}); delete it or fine-tune again") from None
-    return noted if isinstance(noted, dict) else {}
+    length = noted.get("max_length") if isinstance(noted, dict) else None
+    if (
+        not isinstance(noted, dict)
+        or not all(isinstance(noted.get(name), str | None) for name in ("text", "pair", "label"))
+        or isinstance(length, bool)
+        or not isinstance(length, int | None)
+        or (length is not None and length < 1)
+    ):
+        raise InputError(f"{path}: is not as finetune wrote it; delete it or fine-tune again")
+    return noted
 
 
 def read_texts(arguments: argparse.Namespace, trained: dict[str, Any]) -> Texts:
@@ -103,7 +112,9 @@ def read_texts(arguments: argparse.Namespace, trained: dict[str, Any]) -> Texts:
                     raise InputError(f"{table.path}:{example.row}: column {column!r} is empty: nothing to judge")
         return table.texts, table.pairs
     if trained.get("pair") and pair is None and not arguments.embed:
-        raise InputError(f"this model judges pairs ({trained['text']}, {trained['pair']}): give the second with --pair")
+        raise InputError(
+            f"this model judges pairs ({trained.get('text')}, {trained['pair']}): give the second with --pair"
+        )
     if pair is not None and not pair.strip():
         raise InputError("--pair is empty: give the second text")
     empty = [i for i, text in enumerate(arguments.texts, 1) if not text.strip()]

@@ -1,15 +1,17 @@
 """What a run begins with, its data and its folder, and the record that it leaves. Nothing heavy is imported."""
 
 import argparse
+import dataclasses
 import json
 import platform
 import shlex
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minitf import __version__
+from minitf import __version__, flags
 from minitf.errors import InputError
 from minitf.files import whole, writing
 from minitf.text import checks, datasets
@@ -34,6 +36,7 @@ def read_data(arguments: argparse.Namespace) -> Splits:
         files = {name: getattr(arguments, name) for name in ("train", "valid", "test") if getattr(arguments, name)}
         splits = {name: datasets.read_table(path, **columns) for name, path in files.items()}
         if "valid" not in splits:
+            checks.refuse(checks.check_classification(splits["train"]))
             splits["train"], splits["valid"] = datasets.split(splits["train"], seed=arguments.seed)
             n = len(splits["valid"].examples)
             print(f"no --valid: {n} rows of --train, a tenth of each class, drawn by seed {arguments.seed}, validate")
@@ -54,21 +57,33 @@ def output_folder(arguments: argparse.Namespace, train: Dataset) -> Path:
             n += 1
         return folder
     folder = Path(arguments.output)
+    if Path(arguments.model).exists() and folder.resolve() in Path(arguments.model).resolve().parents:
+        raise InputError(f"--output {folder}: --model {arguments.model} lies in it; give another folder")
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if there != folder and not there.is_dir():
+        raise InputError(f"--output {folder}: cannot be written ({there} is a file); give another folder")
     with writing(folder):
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             if not folder.is_dir() or not (folder / "metrics.jsonl").is_file():
                 raise InputError(f"--output {folder}: holds something that is no earlier run; give another folder")
-            if not arguments.overwrite:
+            if (folder / "best").exists() and not arguments.overwrite:  # without it, a run that came to nothing
                 raise InputError(f"--output {folder}: holds an earlier run; give another folder, or --overwrite")
     return folder
 
 
+# What a run writes, and so what --overwrite may delete; anything else in the folder stays.
+WRITTEN = ("best", "last", "metrics.jsonl", "curves.png", "report.json", "report.html")
+
+
 def make_fresh(folder: Path) -> None:
-    """An empty `folder`: the earlier run in it goes now, when nothing but training is left that could fail."""
+    """`folder` without an earlier run: it goes now, when nothing but training is left that could fail."""
     with writing(folder):
-        if folder.exists():
-            shutil.rmtree(folder)
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in (folder / name for name in WRITTEN):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def data_line(splits: Splits, labels: Sequence[str]) -> str:
@@ -82,15 +97,22 @@ def data_line(splits: Splits, labels: Sequence[str]) -> str:
 def command_to_use(best: Path, train: Dataset) -> str:
     """How to ask the model, as a shell takes it: with the beginning of the first training example."""
     example = train.examples[0]
-    words = ["python", "-m", "minitf.predict", str(best)]
+    words = [_interpreter(), "-m", "minitf.predict", str(best)]
     if train.pair_column is not None:
         words.append(f"--pair={_beginning(example.pair or '')}")
     text = _beginning(example.text)
     return shlex.join([*words, "--", text] if text.startswith("-") else [*words, text])
 
 
+def _interpreter() -> str:
+    """This Python as one types it from here: a path below the working folder, else `python`."""
+    path, here = Path(sys.executable), Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else "python"
+
+
 def _beginning(text: str, most: int = 60) -> str:
-    return " ".join(text.split())[:most]
+    text = " ".join(text.split())
+    return text if len(text) <= most else text[:most].rpartition(" ")[0] or text[:most]
 
 
 def trained_with(arguments: argparse.Namespace, train: Dataset) -> dict[str, object]:
@@ -120,6 +142,7 @@ def write_report(
 
     content = {
         "arguments": vars(arguments),
+        "recipe": dataclasses.asdict(flags.recipe(arguments)),
         "versions": {"minitf": __version__, "python": platform.python_version(), "torch": torch.__version__},
         "data": {n: {"path": d.path, "rows": len(d.examples), "sha256": d.digest} for n, d in splits.items()},
         "epochs": [

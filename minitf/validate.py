@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"{versions}; {arguments.dtype}, {arguments.math}, {describe(device)}")
     S = batch.token_ids.shape[1]
     print(f"{len(SENTENCES)} sentences of {int(batch.mask.sum(1).min())} to {S} tokens in one padded batch\n")
-    rows = walk(pair, batch, torch.tensor(LABELS, device=device))
+    rows = walk(pair, batch, torch.tensor(LABELS, device=device) % pair.ours.config.num_labels)
     for line in table(rows, quiet=arguments.quiet):
         print(line)
     first = first_divergence(rows)

@@ -2,7 +2,9 @@
 
 import os
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test but those marked `network` may reach out
+os.environ.setdefault(
+    "HF_HUB_OFFLINE", "1"
+)  # the hub is for tests marked `network`; the default weights come from the index
 
 from collections.abc import Callable
 from pathlib import Path

@@ -610,3 +610,38 @@ def test_no_permission_for_the_answers(refusal, here: Path, classifier: Path, mo
     line = refusal(predict.main, classifier, "good", "--output", "out.csv")
     assert "--output out.csv" in line
     assert "Permission denied" in line
+
+
+def test_overwrite_deletes_only_what_a_run_writes(command, here: Path, good: list[str]) -> None:
+    """Someone's table in the folder of an earlier run is not the run's to delete."""
+    assert command(finetune.main, *good, "--output", "out")[0] == 0
+    (here / "out" / "mine.csv").write_text("text,label\n")
+    assert command(finetune.main, *good, "--output", "out", "--overwrite")[0] == 0
+    assert (here / "out" / "mine.csv").read_text() == "text,label\n"
+
+
+def test_the_model_lies_where_the_run_would(command, refusal, here: Path, good: list[str]) -> None:
+    assert command(finetune.main, *good, "--output", "out")[0] == 0
+    line = refusal(finetune.main, *good, "--model", "out/best", "--output", "out", "--overwrite")
+    assert "--model out/best" in line
+
+
+@pytest.mark.parametrize("flags", [["--dry-run"], []])
+def test_an_output_below_a_file(refusal, here: Path, good: list[str], flags: list[str]) -> None:
+    (here / "file").write_text("")
+    assert "file" in refusal(finetune.main, *good, "--output", "file/run", *flags)
+
+
+@pytest.mark.parametrize(
+    "noted", ['{"max_length": "x"}', '{"max_length": -5}', '{"max_length": 1.5}', '{"text": 5}', '["x"]', '{"pair": 1}']
+)
+def test_a_damaged_note_beside_the_model(refusal, classifier: Path, noted: str) -> None:
+    (classifier / "minitf.json").write_text(noted)
+    assert "minitf.json" in refusal(predict.main, classifier, "good")
+
+
+def test_a_folder_of_the_default_models_name(refusal, here: Path, good: list[str], tiny: Path) -> None:
+    """A name of the catalogue is a promise, also where a folder happens to be called so."""
+    shutil.copytree(tiny, here / "all-MiniLM-L6-v2")
+    line = refusal(finetune.main, *good[:2])
+    assert "./all-MiniLM-L6-v2" in line

@@ -207,3 +207,15 @@ def test_a_reader_that_has_gone_is_no_fault(lines: int) -> None:
         writer.stdin.close()
         err = writer.stderr.read()
     assert (writer.returncode, err) == (0, b"")
+
+
+def test_a_terminal_without_greek() -> None:
+    """The help names η and λ: what cannot be shown is a question mark, not a traceback."""
+    done = subprocess.run(
+        [sys.executable, "-m", "minitf.finetune", "--help"],
+        capture_output=True,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"--lr ?" in done.stdout

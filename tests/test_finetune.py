@@ -210,7 +210,7 @@ def test_the_result_is_that_of_best(
     """Of four epochs the second is kept: to the bit what a run of two ends with; and it is what is measured."""
     usual = ("--train", train, "--valid", valid, "--model", tiny, "--schedule", "constant", "--warmup", 0)
     for name, scores in (("two", [0.5, 0.9]), ("four", [0.5, 0.9, 0.3, 0.9]), ("last", [0.5, 0.6, 0.7, 0.9])):
-        script(monkeypatch, *({"accuracy": score} for score in scores))
+        script(monkeypatch, *({"accuracy": score, "loss": 1.0 + n} for n, score in enumerate(scores)))
         run(*usual, "--epochs", len(scores), "--lr", 0.01, "--output", name)
     two, four, last = ((here / name / "best/model.safetensors").read_bytes() for name in ("two", "four", "last"))
     assert two == four != last
@@ -339,7 +339,7 @@ def test_without_a_table_it_is_the_built_in_corpus(run, here: Path, tiny: Path) 
 def test_overwrite_replaces_an_earlier_run(run, command, here: Path, tiny: Path, train: Path) -> None:
     flags = ("--train", train, "--model", tiny, "--output", here / "deep/er/out")
     run(*flags, "--seed", 1)
-    (here / "deep/er/out/old.txt").write_text("of the earlier run")
+    (here / "deep/er/out/best/old.txt").write_text("of the earlier run")
     status, _, err = command(finetune.main, *flags, "--max-length", 32)
     assert status == 2
     assert "--overwrite" in err
@@ -370,14 +370,13 @@ def test_a_dry_run_writes_nothing(run, here: Path, tiny: Path, train: Path, outp
     assert "epoch 1" not in out
 
 
-@pytest.mark.parametrize("flags", [[], ["--output", "runs/train-1", "--overwrite"]])
-def test_the_model_may_be_an_earlier_run(run, here: Path, tiny: Path, train: Path, flags: list[str]) -> None:
-    """Fine-tuning goes on from best/, classifier and all; even into the same folder, for it is read before it goes."""
+def test_the_model_may_be_an_earlier_run(run, here: Path, tiny: Path, train: Path) -> None:
+    """Fine-tuning goes on from best/, classifier and all."""
     run("--train", train, "--model", tiny)
     first = load_file(here / "runs/train-1/best/model.safetensors")
-    out = run("--train", train, "--model", "runs/train-1/best", "--lr", 1e-12, *flags)
+    out = run("--train", train, "--model", "runs/train-1/best", "--lr", 1e-12)
     assert "new, drawn at random" not in out
-    second = load_file(here / ("runs/train-1" if flags else "runs/train-2") / "best/model.safetensors")
+    second = load_file(here / "runs/train-2" / "best/model.safetensors")
     assert all(torch.allclose(first[name], second[name], rtol=0, atol=1e-9) for name in first)
 
 
@@ -738,3 +737,5 @@ def test_interrupted(
         assert command(predict.main, "out/best", "good")[0] == 0
     else:
         assert files(here / "out") == {"metrics.jsonl"}
+        monkeypatch.setattr(loop, "answer", answer)
+        assert command(finetune.main, *flags)[0] == 0  # nothing was kept, so nothing stands in the way of a retry

@@ -48,6 +48,7 @@ def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
 def form(text: str) -> list[str]:
     """The lines of an output with every number, duration and origin replaced: what must not differ between machines."""
     text = re.sub(r"  best so far", "", text)
+    text = re.sub(r"\S*python -m", "python -m", text)
     text = re.sub(r"; from .*", "; from …", text)
     text = re.sub(r"\d+ min( \d+ s)?|\d+ s\b", "TIME", text)
     text = re.sub(r"[+-]?\d[\d.,]*(e[+-]?\d+)?", "N", text)

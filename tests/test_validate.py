@@ -80,7 +80,7 @@ def test_json_and_picture(folder, tmp_path):
     assert (tmp_path / "out" / "validate.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_bfloat16_is_told_from_float32(folder):
+def test_bfloat16_is_within_its_rounding(folder):
     assert validate.main([str(folder), "--dtype", "bfloat16", "--quiet"]) == 0
 
 
@@ -106,3 +106,9 @@ def test_an_attention_of_ones_own_without_a_softmax_to_record(folder, tmp_path, 
     )
     assert validate.main([str(folder), "--math", str(mine), "--quiet"]) == 0
     assert "equal: " in capsys.readouterr().out
+
+
+def test_a_model_of_ones_own_with_three_classes(write_bert, capsys):
+    folder, _ = write_bert(transformers.BertForSequenceClassification, num_labels=3)
+    assert validate.main([str(folder), "--quiet"]) == 0
+    assert "new, drawn at random" not in capsys.readouterr().out  # its own classifier is compared

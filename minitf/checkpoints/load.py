@@ -15,6 +15,10 @@ from minitf.mathematics import Mathematics, mathematics
 from minitf.text.tokenizer import Tokenizer
 
 
+class NoHeadError(CheckpointError):
+    """The head asked for is not in the checkpoint, and nothing says how large a new one should be."""
+
+
 @dataclasses.dataclass(frozen=True)
 class LoadReport:
     """What went where: tensors of the model by our names, tensors and keys of the files by the official ones."""
@@ -88,13 +92,15 @@ def load_with_report(
     `from_scratch` takes the config alone and draws every weight."""
     if head is not None and head not in HEADS:
         raise InputError(f"no head is called {head!r}; there are: {', '.join(HEADS)}")
+    _check_arguments(num_labels, labels, dtype, device)
+    functions = mathematics(math)
     found = sources.find(source, offline=offline, say=say)
     try:
         config, ignored = BertConfig.from_dict(pytorch.read_config(found.folder))
         state, left_out, unexpected = _renamed({} if from_scratch else pytorch.read_tensors(found.folder))
         config, state, more = _with_labels(config, state, head, num_labels, labels)
         with torch.device("meta"):
-            model = Bert(change(config), head, mathematics(math), pooler=head is not None or _has_pooler(state))
+            model = Bert(change(config), head, functions, pooler=head is not None or _has_pooler(state))
         fitting, new = _fit(model, state, unexpected, optional=("",) if from_scratch else ("head.", "pooler."))
     except InputError as error:
         raise type(error)(_located(str(error), found.folder)) from error
@@ -112,6 +118,22 @@ def load_with_report(
         activation=model.config.activation,
     )
     return model, report
+
+
+def _check_arguments(num_labels: object, labels: object, dtype: object, device: str | torch.device) -> None:
+    """Raises InputError for arguments that cannot be."""
+    if num_labels is not None and (isinstance(num_labels, bool) or not isinstance(num_labels, int)):
+        raise InputError(f"num_labels must be a whole number, not {num_labels!r}")
+    if labels is not None and (not isinstance(labels, tuple | list) or len(set(labels)) < len(labels)):
+        raise InputError(f"labels must be a tuple of names, no two alike, not {labels!r}")
+    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+        raise InputError(f"dtype must be one of PyTorch's floating-point types, not {dtype!r}")
+    try:
+        there = torch.device(device).type != "cuda" or torch.cuda.is_available()
+    except (RuntimeError, TypeError):
+        raise InputError(f"device must be one that PyTorch knows, cpu or cuda, not {device!r}") from None
+    if not there:
+        raise InputError(f"device {device!s}: PyTorch sees no NVIDIA GPU here; use cpu")
 
 
 def _renamed(official: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str], list[str]]:
@@ -147,7 +169,7 @@ def _with_labels(
     if wanted is None:
         wanted = held if held is not None else config.num_labels
     if head is not None and wanted < 1:
-        raise InputError("holds no classifier: fine-tune it first (python -m minitf.finetune), or name the labels")
+        raise NoHeadError("holds no classifier: fine-tune it first (python -m minitf.finetune), or name the labels")
     if labels is None:
         same = wanted == config.num_labels
         labels = config.labels if same else tuple(f"LABEL_{i}" for i in range(wanted))

@@ -63,7 +63,9 @@ def find(name: str | Path, offline: bool = False, say: Callable[[str], None] = l
     """
     asked = str(name)
     if asked and os.path.isdir(asked):
-        return Source(_whole(Path(asked), "give one that does"), asked, "folder given")
+        folder = _whole(Path(asked), "give one that does")
+        _trust(folder, catalogue.look_up(asked), f"if this folder of your own is meant, write ./{asked}")
+        return Source(folder, asked, "folder given")
     if os.path.isfile(asked) or not _NAME.fullmatch(asked):
         what = "is a file, not a folder" if os.path.isfile(asked) else "is no folder that exists, nor can it be a name"
         raise CheckpointError(f"{asked!r} {what}; give a folder with config.json and weights, NAME or owner/NAME")

@@ -6,6 +6,6 @@ A capital that is a matrix of the paper (`Q K V A X W`) is that matrix.
 
 The functions work on any float dtype and any device, know no configuration and keep no state.
 One marked exception to purity: the rules of `update` write θ and their state in place.
-Each function takes the others it needs as keyword arguments, so that a replacement of one (your own
-softmax, say) reaches every equation that is built on it.
+Attention takes softmax and dropout as keyword arguments, so that a replacement of one (your own softmax, say) reaches
+the attention that is built on it.
 """

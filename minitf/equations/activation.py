@@ -12,7 +12,7 @@ from torch import Tensor
 
 def relu(x: Tensor) -> Tensor:
     """max(0, x). Source: Vaswani et al. 2017, §3.3, eq. 2."""
-    return x.masked_fill(x <= 0.0, 0.0)  # not clamp: its slope at 0 is 1, where the field takes 0
+    return x.masked_fill(x <= 0.0, 0.0)  # clamp(min=0) would have the slope 1 at 0; the convention is 0
 
 
 def gelu(x: Tensor) -> Tensor:

@@ -23,7 +23,10 @@ def gradient_descent(theta: Tensor, g: Tensor, state: State, lr: float) -> None:
 
 @torch.no_grad()
 def momentum(theta: Tensor, g: Tensor, state: State, lr: float, mu: float = 0.9) -> None:
-    """v ← μ v + g ;  θ ← θ − η v. Source: Polyak 1964; in this form Sutskever et al. 2013 (η outside of v)."""
+    """v ← μ v + g ;  θ ← θ − η v. Source: Polyak 1964; η outside of v as in PyTorch.
+
+    Sutskever et al. 2013 put η inside, v ← μ v − η g, which differs while η changes.
+    """
     v = _moment(state, "v", theta)
     v *= mu
     v += g
@@ -99,10 +102,10 @@ def _moment(state: State, name: str, theta: Tensor) -> Tensor:
 
 @torch.no_grad()
 def clip_by_norm(gradients: Sequence[Tensor], most: float) -> Tensor:
-    """gᵢ ← gᵢ · min(1, c / ‖g‖₂), in place, where ‖g‖₂ is over all gᵢ together; returns ‖g‖₂ as it was, a scalar.
+    """gᵢ ← gᵢ · min(1, c / (‖g‖₂ + 10⁻⁶)), in place, ‖g‖₂ over all gᵢ together; returns ‖g‖₂ as it was, a scalar.
 
     The direction stays, the length is cut to c = `most`. Source: Pascanu et al. 2013, §3.2, algorithm 1.
-    PyTorch's 1e-6 is added to the norm, which changes a clipped gradient by a millionth, to be equal to it.
+    The 10⁻⁶ is PyTorch's, not the paper's: kept so that both agree, of no weight beside an ordinary gradient.
     """
     norm: Tensor = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients]))
     factor = (most / (norm + 1e-6)).clamp(max=1.0)

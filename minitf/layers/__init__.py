@@ -2,9 +2,10 @@
 
 Any encoder of Vaswani et al. 2017 is built from these alone:
 
-    embeddings = SinusoidalEmbeddings(N=32_000, D=512)
-    encoder = Encoder(L=6, D=512, H=8, F=2048, activation="relu")
-    states, attentions = encoder(embeddings(token_ids), mask)
+    embeddings = SinusoidalEmbeddings(N=32_000, D=512, dropout=0.1)
+    encoder = Encoder(L=6, D=512, H=8, F=2048, activation="relu", dropout=0.1)
+    may_look = mask[:, None, None, :].bool()  # [B, S] with 1 for a real token -> [B, 1, 1, S]
+    states, attentions = encoder(embeddings(token_ids), may_look)
 """
 
 from minitf.layers.attention import MultiHeadAttention

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from minitf.proof.reference import Pair, dropout_stand_in, reference_parameters, run_ours, run_reference
+from minitf.proof.reference import Pair, dropout_stand_in, reference_parameters, run_fast, run_ours, run_reference
 from minitf.text.batches import Batch
 from minitf.training.optimizer import Optimizer, Recipe
 
@@ -44,12 +44,14 @@ class Tolerance:
     weight: float
 
 
-# float64 sees every mistake. In the shorter types a weight whose gradient is rounding moves by rounding: Adam divides
-# it by its own size. There the steps are held to the length that they can have, STEPS · LR, against the FLOOR.
+# float64 sees every known mistake, the shorter types only the coarse ones: decay on LayerNorm, say, moves a weight by
+# a millionth in five steps. In them a key bias, whose gradient is rounding, also moves by rounding, for Adam divides
+# it by its own size: it is held only to the length that five steps can have.
+FREE = 2 * STEPS * LR / FLOOR
 TOLERANCES = {
     torch.float64: Tolerance(1e-10, 1e-10, 1e-10),
-    torch.float32: Tolerance(1e-5, 1e-4, 2 * STEPS * LR / FLOOR),
-    torch.bfloat16: Tolerance(1e-1, 5e-1, 1.0),
+    torch.float32: Tolerance(1e-5, 1e-4, 1e-3),
+    torch.bfloat16: Tolerance(1e-1, 5e-1, FREE),
 }
 
 
@@ -83,7 +85,11 @@ def walk(
     rows: list[Row] = []
     for step in range(max(1, steps)):
         _seed(train_seed, step)
-        logits, mine = run_ours(pair, batch)
+        if step == 0:
+            with torch.no_grad():
+                _, mine = run_ours(pair, batch)
+            _seed(train_seed, step)
+        logits, fast = run_fast(pair, batch)
         loss = pair.math.cross_entropy(logits, targets) + optimizer.penalty()
         loss.backward()
         _seed(train_seed, step)
@@ -95,6 +101,7 @@ def walk(
             if training:  # the reference hands out A after dropout, minitf before: not comparable
                 mine = {label: t for label, t in mine.items() if not label.endswith(".A")}
             rows += _forward_rows(mine, other, batch.mask, tolerance)
+            rows += _forward_rows(fast, other, batch.mask, tolerance, note="/without-A")
             rows.append(compare("forward", "loss", loss.detach(), their_loss.detach(), tolerance.forward))
             rows += _gradient_rows(ours, theirs, tolerance)
         if steps:
@@ -106,7 +113,9 @@ def walk(
     if steps:
         counterpart = reference_parameters(theirs)
         for name, p in ours.named_parameters():
-            rows.append(compare("weight", name, p.detach(), counterpart[name].detach(), tolerance.weight))
+            idle = name.endswith("W_K.bias") and dtype is not torch.float64
+            bound = FREE if idle else tolerance.weight
+            rows.append(compare("weight", name, p.detach(), counterpart[name].detach(), bound))
     return rows
 
 
@@ -115,7 +124,7 @@ def first_divergence(rows: Sequence[Row]) -> Row | None:
     return next((row for row in rows if not row.fine), None)
 
 
-def compare(stage: str, label: str, mine: Tensor, other: Tensor, tolerance: float) -> Row:
+def compare(stage: str, label: str, mine: Tensor, other: Tensor, tolerance: float, floor: float = FLOOR) -> Row:
     """One row. Shapes that differ, NaN, and an infinity on one side alone are infinitely far apart."""
     if mine.shape != other.shape:
         return Row(stage, label, math.inf, math.inf, tolerance)
@@ -126,18 +135,18 @@ def compare(stage: str, label: str, mine: Tensor, other: Tensor, tolerance: floa
     absolute = float(difference.nan_to_num(nan=math.inf).max())
     finite = other.abs()[other.isfinite()]
     largest = float(finite.max()) if finite.numel() else 0.0
-    return Row(stage, label, absolute, absolute / max(largest, FLOOR), tolerance)
+    return Row(stage, label, absolute, absolute / max(largest, floor), tolerance)
 
 
 def _forward_rows(
-    mine: dict[str, Tensor], other: dict[str, Tensor], mask: Tensor, tolerance: Tolerance
+    mine: dict[str, Tensor], other: dict[str, Tensor], mask: Tensor, tolerance: Tolerance, note: str = ""
 ) -> Iterator[Row]:
     real = mask.bool()
     for label, tensor in mine.items():
         pair = (tensor, other[label])
         if tensor.shape == other[label].shape:
             pair = (_real_only(label, tensor, real), _real_only(label, other[label], real))
-        yield compare("forward", label, *pair, tolerance.forward)
+        yield compare("forward", label + note, *pair, tolerance.forward)
 
 
 def _real_only(label: str, t: Tensor, real: Tensor) -> Tensor:
@@ -155,12 +164,16 @@ def _real_only(label: str, t: Tensor, real: Tensor) -> Tensor:
 def _gradient_rows(ours: nn.Module, theirs: nn.Module, tolerance: Tolerance) -> Iterator[Row]:
     """In the order of computation, which backward runs through from its end: last layers first."""
     counterpart = reference_parameters(theirs)
+    steepest = max(float(p.grad.abs().max()) for p in counterpart.values() if p.grad is not None)
     for name, p in reversed(list(ours.named_parameters())):
         other = counterpart[name].grad
         if p.grad is None or other is None:
             yield Row("gradient", name, math.inf, math.inf, tolerance.gradient)
             continue
-        yield compare("gradient", name, p.grad, other, tolerance.gradient)
+        # In a short type what is left of the key bias's zero is as large as its rounding: measured by all the others.
+        short = name.endswith("W_K.bias") and p.dtype is not torch.float64
+        floor = max(FLOOR, steepest) if short else FLOOR
+        yield compare("gradient", name, p.grad, other, tolerance.gradient, floor)
 
 
 def _reference_optimizer(theirs: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from minitf.bert import Bert
 from minitf.checkpoints import names
-from minitf.checkpoints.load import LoadReport, load_with_report
+from minitf.checkpoints.load import LoadReport, NoHeadError, load_with_report
 from minitf.errors import InputError
 from minitf.mathematics import Mathematics, mathematics
 from minitf.proof.recorder import Recorder, record_modules
@@ -51,30 +51,37 @@ def open_pair(
     math_choice: str | Mathematics = "equations",
     dtype: torch.dtype = torch.float64,
     device: torch.device | str = "cpu",
-    num_labels: int = 2,
+    num_labels: int | None = None,
     offline: bool = False,
     attention: str = "eager",
 ) -> Pair:
-    """Both models with a classifier. What the checkpoint does not hold is drawn here once and given to both."""
+    """Both models with a classifier: the checkpoint's own, else one of two classes, or one of `num_labels`.
+
+    What the checkpoint does not hold is drawn here once and given to both.
+    """
     import transformers
 
     recorder, base = Recorder(), mathematics(math_choice)
-    ours, report = load_with_report(
-        source,
-        head="classification",
-        num_labels=num_labels,
-        math=recorder.mathematics(base),
-        dtype=dtype,
-        device=device,
-        offline=offline,
-    )
+
+    def load(num_labels: int | None) -> tuple[Bert, LoadReport]:
+        math = recorder.mathematics(base)
+        return load_with_report(source, "classification", num_labels, None, math, dtype, device, offline)
+
+    try:
+        ours, report = load(num_labels)
+    except NoHeadError:
+        ours, report = load(2)
     level = transformers.utils.logging.get_verbosity()
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the reference's own, about itself
         theirs = transformers.BertForSequenceClassification.from_pretrained(
-            report.source.folder, num_labels=num_labels, dtype=dtype, attn_implementation=attention
+            report.source.folder,
+            num_labels=ours.config.num_labels,
+            dtype=dtype,
+            attn_implementation=attention,
+            ignore_mismatched_sizes=True,  # a head of another size is new on our side, and copied below
         )
     transformers.utils.logging.set_verbosity(level)
     theirs = torch.nn.Module.to(theirs, device).eval()
@@ -126,6 +133,14 @@ def run_ours(pair: Pair, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
     labelled["pooler"] = t["pooler"]
     labelled["logits"] = t["head"]
     return out.logits, labelled
+
+
+def run_fast(pair: Pair, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+    """Our logits as training computes them, A not asked for: so that a fused attention is walked too."""
+    out = pair.ours(batch.token_ids, batch.segment_ids, batch.mask)
+    assert out.logits is not None
+    states = {f"encoder.layers.{i}.ffn_norm": X.detach() for i, X in enumerate(out.hidden_states[1:])}
+    return out.logits, states | {"logits": out.logits.detach()}
 
 
 def run_reference(theirs: Any, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:

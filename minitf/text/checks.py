@@ -115,7 +115,7 @@ def _odd_labels(train: Dataset) -> Iterator[str]:
     names, counts, n = label_names(train), Counter(train.labels), len(train.examples)
     where = f"{train.path}, column {train.label_column!r}"
     if len(names) > MANY or len(names) > n / 2:
-        other = "a number to predict (--task regression)" if all(map(_is_number, names)) else "the wrong column"
+        other = "a number to predict and no class" if all(map(_is_number, names)) else "the wrong column"
         yield f"{where}: {len(names)} different labels in {n} rows: is this {other}?"
     rare = [f"{name!r} ({counts[name]})" for name in names if counts[name] < FEW]
     if rare:

@@ -1,9 +1,9 @@
-"""An exact saving: a word that the data never uses need not be in the table while the model trains.
+"""A saving, exact but for rounding: words that the data never uses need not be in the table while the model trains.
 
-Its row has no gradient, so no rule of `equations.update` moves it, but for AdamW's decay, which multiplies it by
-1 − ηλ at every step: known in closed form. So the table is trained without those rows, and they are put back, decayed,
-whenever the model is saved. The word table is half of MiniLM's weights and nine tenths of BERT-Tiny's, and a data set
-of a few thousand sentences uses a small part of it; clearing its gradient and moving it took a sixth of a step.
+The row of such a word has no gradient, so no rule of `equations.update` moves it, but for AdamW's decay, which
+multiplies it by 1 − ηλ at every step: known in closed form. So the table is trained without those rows, and they are
+put back, decayed, whenever the model is saved. The word table is half of MiniLM's weights and nine tenths of
+BERT-Tiny's, and a data set of a few thousand sentences uses a small part of it.
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ class WordTable(Protocol):
 class CompactVocabulary:
     """Takes the rows that no text of `data` uses out of the word table, whose `weight [N, D]` is replaced.
 
-    Without `data` all stay: the same object that does nothing, so that who trains need not ask.
+    Without `data` all stay: the same object that does nothing, so the caller need not ask.
     """
 
     def __init__(self, word: WordTable, data: Iterable[Examples] | None):

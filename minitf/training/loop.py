@@ -23,7 +23,7 @@ class Epoch:
     """What an epoch came to."""
 
     number: int  # from 1
-    train_loss: float  # the mean over its batches, with dropout on
+    train_loss: float  # the mean over its batches, with dropout on and penalties added
     valid: ClassificationMetrics
     best: bool  # so far
     seconds: float  # of training, without the evaluation
@@ -50,7 +50,8 @@ def train(
     Raises InputError if the loss is no longer a finite number.
     """
     device = next(model.parameters()).device
-    lengths, history, best = examples.lengths(), [], None
+    lengths, history = examples.lengths(), []
+    best: ClassificationMetrics | None = None
     for number in range(1, epochs + 1):
         model.train()
         start, losses = time.perf_counter(), []
@@ -67,8 +68,8 @@ def train(
         measured = task.measure(answer(model, task, valid), valid.targets)
         if not math.isfinite(measured.loss):  # the last step may have spoiled the weights, with no batch to show it
             raise InputError(f"the validation loss is {measured.loss} after epoch {number}: {REMEDY}")
-        better = is_better(metric, getattr(measured, metric), best)
-        best = getattr(measured, metric) if better else best
+        better = best is None or is_better(metric, measured, best)
+        best = measured if better else best
         history.append(Epoch(number, sum(losses) / len(losses), measured, better, seconds))
         after_epoch(history[-1])
         if patience is not None and not any(epoch.best for epoch in history[-patience:]):

@@ -32,13 +32,6 @@ class ClassificationMetrics:
 HIGHER_IS_BETTER = {"accuracy": True, "macro_f1": True, "loss": False}
 
 
-def is_better(metric: str, new: float, old: float | None) -> bool:
-    """Whether `new` beats the best so far; a tie does not."""
-    if old is None:
-        return True
-    return new > old if HIGHER_IS_BETTER[metric] else new < old
-
-
 def classification_metrics(
     labels: Sequence[str], true: Sequence[int], predicted: Sequence[int], loss: float
 ) -> ClassificationMetrics:
@@ -62,3 +55,14 @@ def classification_metrics(
         classes=tuple(classes),
         confusion=tuple(tuple(row) for row in confusion),
     )
+
+
+def is_better(metric: str, new: ClassificationMetrics, old: ClassificationMetrics) -> bool:
+    """Whether `new` beats the best so far by `metric`; of two alike, the one with the lower loss is better.
+
+    On a small or easy data set many epochs answer alike, and the first of them is the least trained.
+    """
+    mine, other = getattr(new, metric), getattr(old, metric)
+    if mine == other:
+        return new.loss < old.loss
+    return bool(mine > other) if HIGHER_IS_BETTER[metric] else bool(mine < other)

@@ -58,7 +58,7 @@ class Optimizer:
         self.decayed = {name for name in self.parameters if is_decayed(name)}
         self.state: dict[str, update.State] = {name: {} for name in self.parameters}
         self.steps = 0
-        self.shrinkage = 1.0  # what decay alone has made of a weight that never had a gradient
+        self.shrinkage = 1.0  # Π (1 − ηλ) so far: decay alone, of a weight without gradient (for `compact`)
 
     def rate(self) -> float:
         """The learning rate of the next step."""

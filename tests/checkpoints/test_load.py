@@ -662,3 +662,26 @@ def test_the_default_model_in_single_precision(minilm, math):
     assert report.new == ()
     assert_every_value(model, reference)
     assert_same_outputs(model, reference, (batch.token_ids, batch.segment_ids, batch.mask), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"num_labels": "3"},
+        {"num_labels": 2.0},
+        {"num_labels": True},
+        {"labels": "ab"},
+        {"labels": ("a", "a")},
+        {"dtype": torch.int64},
+        {"dtype": "float32"},
+        {"device": "nonsense"},
+        {"device": 3.5},
+        {"math": 5},
+    ],
+)
+def test_arguments_of_the_wrong_kind(write_bert, asked):
+    folder, _ = write_bert()
+    with pytest.raises(InputError) as caught:
+        load(folder, head="classification", **({"num_labels": 2} | asked))
+    assert next(iter(asked)) in str(caught.value)
+    assert str(folder) not in str(caught.value)  # the checkpoint is not to blame

@@ -27,7 +27,7 @@ def test_everything_is_equal_in_eval_mode(folder, math):
     rows = walk(open_pair(folder, math, num_labels=3), batch, targets, tolerance=TIGHT)
     assert first_divergence(rows) is None
     stages = [row.stage for row in rows]
-    assert stages.count("forward") == 5 + 3 * 12 + 3
+    assert stages.count("forward") == (5 + 3 * 12 + 3) + (3 + 1)  # with A asked for, and without
     assert stages.count("gradient") == stages.count("weight") == 5 + 3 * 16 + 4
 
 
@@ -117,3 +117,32 @@ def test_rows_are_frozen():
     row = compare("forward", "x", torch.ones(1), torch.ones(1), 1e-10)
     with pytest.raises(dataclasses.FrozenInstanceError):
         row.absolute = 0.0
+
+
+def test_the_fused_attention_is_walked(folder, monkeypatch):
+    """Asked for A, KERNELS answer by the equation; the walk must meet the fused kernel as well, backward too."""
+    fused, calls = torch.nn.functional.scaled_dot_product_attention, []
+
+    def spoiled(Q, K, V, **settings):
+        calls.append(Q.requires_grad)
+        return fused(Q, K, V, **settings) * (1.0 + 1e-6)
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", spoiled)
+    batch, targets = padded_batch(6)
+    first = first_divergence(walk(open_pair(folder, "kernels", num_labels=3), batch, targets, tolerance=TIGHT))
+    assert any(calls)
+    assert first is not None
+    assert first.label == "encoder.layers.0.ffn_norm/without-A"
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_coarse_mistakes_are_seen_in_short_types_too(folder, dtype):
+    from minitf.proof.mistakes import MISTAKES
+
+    seen = ["no scaling", "pre-norm", "LayerNorm over tokens"]
+    for name in seen + ["no bias correction"] * (dtype is torch.float32):
+        mistake = next(m for m in MISTAKES if m.name == name)
+        pair = open_pair(folder, EQUATIONS.overlay(**mistake.overlay), dtype, num_labels=3)
+        mistake.plant(pair.ours)
+        assert first_divergence(walk(pair, *padded_batch(8))) is not None, name
+    assert first_divergence(walk(open_pair(folder, "equations", dtype, num_labels=3), *padded_batch(8))) is None

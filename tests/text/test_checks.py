@@ -192,7 +192,7 @@ def test_unequal_classes() -> None:
 def test_suspiciously_many_labels() -> None:
     scores = table(*((f"text {i}", str(i / 8)) for i in range(12)))
     assert warnings(scores)[0] == (
-        "train.csv, column 'label': 12 different labels in 12 rows: is this a number to predict (--task regression)?"
+        "train.csv, column 'label': 12 different labels in 12 rows: is this a number to predict and no class?"
     )
     names = table(*((f"text {i}", f"name {i % 51}") for i in range(51 * 5)))
     assert warnings(names) == ["train.csv, column 'label': 51 different labels in 255 rows: is this the wrong column?"]

@@ -307,7 +307,9 @@ class Scripted(Classification):
 
     def measure(self, logits, targets):
         value = next(self.script)
-        return dataclasses.replace(super().measure(logits, targets), accuracy=value, macro_f1=1.0 - value, loss=value)
+        return dataclasses.replace(
+            super().measure(logits, targets), accuracy=value, macro_f1=1.0 - value, loss=1.0 - value
+        )
 
 
 @pytest.mark.parametrize(
@@ -317,7 +319,7 @@ class Scripted(Classification):
         ("accuracy", [0.5, 0.4, 0.3, 0.2, 0.1], [True, False, False, False, False]),
         ("accuracy", [0.5, 0.7, 0.4, 0.6, 0.7], [True, True, False, False, False]),
         ("macro_f1", [0.5, 0.7, 0.4, 0.4, 0.3], [True, False, True, False, True]),
-        ("loss", [0.5, 0.7, 0.4, 0.4, 0.3], [True, False, True, False, True]),
+        ("loss", [0.5, 0.3, 0.6, 0.6, 0.7], [True, False, True, False, True]),
     ],
 )
 def test_the_best_epoch(write_bert, metric: str, script: list[float], best: list[bool]) -> None:

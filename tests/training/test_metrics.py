@@ -82,14 +82,24 @@ def test_to_dict_is_plain() -> None:
     assert plain["classes"][1] == {"label": "pos", "precision": 1.0, "recall": 0.5, "f1": 2 / 3, "support": 2}
 
 
-@pytest.mark.parametrize("metric", HIGHER_IS_BETTER)
+@pytest.mark.parametrize("metric", list(HIGHER_IS_BETTER))
 def test_is_better(metric: str) -> None:
-    worse, better = (0.2, 0.4) if metric != "loss" else (0.4, 0.2)
-    assert is_better(metric, worse, None)  # the first is the best so far
+    plain = classification_metrics(("a", "b"), [0, 1], [0, 1], loss=0.5)
+    at = lambda value, loss=0.5: dataclasses.replace(plain, **({"loss": loss} | {metric: value}))  # noqa: E731
+    worse, better = (at(0.2), at(0.9)) if HIGHER_IS_BETTER[metric] else (at(0.9), at(0.2))
     assert is_better(metric, better, worse)
     assert not is_better(metric, worse, better)
-    assert not is_better(metric, better, better)  # a tie keeps the earlier one
-    assert not is_better(metric, math.nan, worse)
+    assert not is_better(metric, better, better)  # alike in all: the earlier stays
+    assert not is_better(metric, at(math.nan), worse)
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "macro_f1"])
+def test_of_two_alike_the_one_of_lower_loss_is_better(metric: str) -> None:
+    """Else the first epoch of an easy data set, all answers right and hardly trained, would be kept."""
+    first = classification_metrics(("a", "b"), [0, 1], [0, 1], loss=0.7)
+    later = dataclasses.replace(first, loss=0.1)
+    assert is_better(metric, later, first)
+    assert not is_better(metric, first, later)
 
 
 def test_every_metric_is_one() -> None:

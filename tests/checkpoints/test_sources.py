@@ -800,9 +800,9 @@ def test_within_passes_on_answers_and_errors():
 def test_weights_lie_where_the_environment_says(monkeypatch):
     monkeypatch.setenv("MINITF_WEIGHTS", "/some/where")
     assert sources.weights_folder() == Path("/some/where")
-    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("HOME", "/people/me")
     monkeypatch.setenv("MINITF_WEIGHTS", "~/where")
-    assert sources.weights_folder() == Path("/home/me/where")
+    assert sources.weights_folder() == Path("/people/me/where")
 
 
 @pytest.mark.parametrize("variable", ["", None])
@@ -812,13 +812,13 @@ def test_weights_lie_in_the_source_tree_or_in_the_cache(tmp_path, monkeypatch, v
         monkeypatch.setenv("MINITF_WEIGHTS", variable)
     assert sources.weights_folder() == ROOT / "weights"
     monkeypatch.setattr(sources, "__file__", str(tmp_path / "site-packages" / "minitf" / "checkpoints" / "sources.py"))
-    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("HOME", "/people/me")
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    assert sources.weights_folder() == Path("/home/me/.cache/minitf/weights")
+    assert sources.weights_folder() == Path("/people/me/.cache/minitf/weights")
     monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
     assert sources.weights_folder() == Path("/caches/minitf/weights")
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
-    assert sources.weights_folder() == Path("/home/me/.cache/minitf/weights")
+    assert sources.weights_folder() == Path("/people/me/.cache/minitf/weights")
 
 
 def test_a_source_cannot_be_changed():

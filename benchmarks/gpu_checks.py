@@ -62,7 +62,7 @@ class Setup:
     @property
     def max_length(self) -> int:
         config, _ = BertConfig.from_dict(pytorch.read_config(self.folder))
-        return min(128, config.max_position_embeddings)
+        return min(128, config.longest)
 
     def examples(self, n: int) -> Examples:
         """n labelled sentences of the built-in corpus, over and over if it has fewer."""
@@ -162,7 +162,7 @@ def _walked(
     setup: Setup, math: Mathematics, dtype: torch.dtype, tolerance: Tolerance, steps: int, fixed_dropout: bool = False
 ) -> list[Row]:
     pair = setup.pair(math, dtype, "eager")
-    batch = validate.sentences(setup.folder, setup.max_length).to(setup.device)
+    batch = validate.sentences(load_tokenizer(setup.folder), setup.max_length).to(setup.device)
     targets = torch.tensor(validate.LABELS, device=setup.device)
     return walk(pair, batch, targets, steps=steps, tolerance=tolerance, fixed_dropout=fixed_dropout)
 
@@ -171,7 +171,7 @@ def _walked(
 def _fused(setup: Setup, dtype: torch.dtype, tolerance: Tolerance) -> list[Row]:
     """The walk asks for attention weights, which a fused kernel never holds. Here nobody does, on either side."""
     pair = setup.pair(setup.kernels, dtype, "sdpa")
-    batch = validate.sentences(setup.folder, setup.max_length).to(setup.device)
+    batch = validate.sentences(load_tokenizer(setup.folder), setup.max_length).to(setup.device)
     mine = pair.ours(batch.token_ids, batch.segment_ids, batch.mask)
     other = pair.theirs(**inputs(batch), output_hidden_states=True)
     real = batch.mask.bool()

@@ -96,10 +96,11 @@ def prepare(arguments: argparse.Namespace, splits: runs.Splits) -> Ready:
         say=print,
         change=lambda config: flags.changed(config, arguments),
         from_scratch=arguments.from_scratch,
+        verify=not arguments.no_verify,
     )
     print(loaded)
-    tokenizer = load_tokenizer(loaded.source.folder, model=model)
-    longest = model.config.max_position_embeddings
+    tokenizer = load_tokenizer(arguments.model, arguments.offline, model)
+    longest = model.config.longest
     if arguments.max_length > longest:
         raise InputError(f"--max-length {arguments.max_length}: this model has learned only {longest} positions")
     task = Classification(labels, math=math)

@@ -86,6 +86,7 @@ def parser(description: str) -> argparse.ArgumentParser:
     out = p.add_argument_group("output")
     out.add_argument("--output", metavar="DIR", help="folder for the run (default: a fresh runs/NAME-N)")
     out.add_argument("--overwrite", action="store_true", help="replace an earlier run in --output")
+    out.add_argument("--no-verify", action="store_true", help="do not check a TensorFlow checkpoint's checksums")
     out.add_argument("--offline", action="store_true", help="use no network")
     out.add_argument("--dry-run", action="store_true", help="check everything, train nothing")
     return p

@@ -1,7 +1,8 @@
 """Ask a fine-tuned model: `python -m minitf.predict DIR "text" ["text" …]`, or a file in, a file out.
 
---embed gives sentence vectors instead, from any BERT: the mean over the tokens of the last layer, of length 1. That
-is what the default model was made for; a classifier reads [CLS] all the same, since fine-tuning teaches it to.
+--fill asks a pre-trained model which words [MASK] hides. --embed gives sentence vectors, from any BERT: the mean over
+the tokens of the last layer, of length 1. That is what the default model was made for; a classifier reads [CLS] all
+the same, since fine-tuning teaches it to.
 """
 
 import argparse
@@ -34,10 +35,13 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--input", metavar="FILE", help="a table with a text column, CSV, TSV or JSON lines")
     p.add_argument("--text", metavar="COL", help="with --input: the column of the text (default: as in training)")
     p.add_argument("--output", metavar="FILE", help="where the answers go, as CSV (default: the terminal)")
+    p.add_argument("--fill", metavar="TEXT", help="the five likeliest words for each [MASK] in TEXT")
     p.add_argument("--embed", action="store_true", help="sentence vectors, one JSON line each, instead of labels")
     p.add_argument("--max-length", type=count, metavar="N", help="tokens a text is cut to (default: as in training)")
     p.add_argument("--batch-size", type=count, default=32, metavar="N", help="default: %(default)s")
     p.add_argument("--math", default="kernels", metavar="WHICH", help="equations, kernels or a .py file")
+    p.add_argument("--hidden-act", choices=["gelu", "gelu_tanh", "relu"], help="activation (default: the checkpoint's)")
+    p.add_argument("--no-verify", action="store_true", help="do not check the checksums of a TensorFlow checkpoint")
     p.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: %(default)s")
     p.add_argument("--offline", action="store_true", help="use no network")
     return p
@@ -45,40 +49,66 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_intermixed_args(argv)
-    if bool(arguments.texts) == bool(arguments.input):
+    check(arguments)
+    trained = trained_with(Path(arguments.model))
+    texts = ([arguments.fill], None) if arguments.fill is not None else read_texts(arguments, trained)
+    model, tokenizer = open_model(arguments)
+    max_length = arguments.max_length or trained.get("max_length") or min(128, model.config.longest)
+    if max_length > model.config.longest:
+        raise InputError(f"--max-length {max_length}: this model has learned only {model.config.longest} positions")
+    with nullcontext(sys.stdout) if arguments.output is None else whole(Path(arguments.output)) as out:
+        if arguments.fill is not None:
+            fill(model, tokenizer, arguments.fill, max_length, out)
+        elif arguments.embed:
+            embed(model, tokenizer, texts, max_length, arguments.batch_size, out)
+        else:
+            classify(model, tokenizer, texts, max_length, arguments.batch_size, out, as_table=bool(arguments.output))
+    return 0
+
+
+def check(arguments: argparse.Namespace) -> None:
+    """Raises InputError for flags that do not go together."""
+    given = [name for name, value in (("texts", arguments.texts), ("--input", arguments.input)) if value]
+    if arguments.fill is not None:
+        others = [*given, *(["--embed"] if arguments.embed else []), *(["--pair"] if arguments.pair else [])]
+        if others:
+            raise InputError(f"--fill has a text of its own; leave {others[0]} out")
+        return
+    if len(given) != 1:
         raise InputError("give either texts or --input FILE")
     if arguments.text and not arguments.input:
         raise InputError(f"--text {arguments.text} names a column of --input FILE; texts stand by themselves")
     if arguments.input and arguments.output and Path(arguments.input).resolve() == Path(arguments.output).resolve():
         raise InputError(f"--output {arguments.output}: is the table that is read; give another file")
-    trained = trained_with(Path(arguments.model))
-    texts = read_texts(arguments, trained)
 
+
+def open_model(arguments: argparse.Namespace) -> "tuple[Bert, Tokenizer]":
+    """The model with the head that is asked for, and its tokenizer. Raises InputError if it has no such head."""
     from minitf.bert.device import choose_device
     from minitf.checkpoints import load
 
+    head = "masked-lm" if arguments.fill is not None else None if arguments.embed else "classification"
     model, loaded = load.load_with_report(
         arguments.model,
-        head=None if arguments.embed else "classification",
+        head=head,
         math=arguments.math,
         device=choose_device(arguments.device),
         offline=arguments.offline,
         say=lambda line: print(line, file=sys.stderr),
+        hidden_act=arguments.hidden_act,
+        verify=not arguments.no_verify,
     )
     if any(name.startswith("head.") for name in loaded.new):
-        raise InputError(f"{arguments.model}: holds no trained classifier; fine-tune it first, or ask for --embed")
-    tokenizer = load.load_tokenizer(loaded.source.folder, model=model)
-    max_length = arguments.max_length or trained.get("max_length") or min(128, model.config.max_position_embeddings)
-    if max_length > model.config.max_position_embeddings:
+        if arguments.fill is None:
+            raise InputError(f"{arguments.model}: holds no trained classifier; fine-tune it first, or ask for --embed")
+        held = loaded.files.held_head()
         raise InputError(
-            f"--max-length {max_length}: this model has learned only {model.config.max_position_embeddings} positions"
+            f"{arguments.model}: cannot fill in words, for it holds no masked-LM head ({held or 'nor any other'});"
+            " take a model as it was pre-trained, bert-base-uncased say"
         )
-    with nullcontext(sys.stdout) if arguments.output is None else whole(Path(arguments.output)) as out:
-        if arguments.embed:
-            embed(model, tokenizer, texts, max_length, arguments.batch_size, out)
-        else:
-            classify(model, tokenizer, texts, max_length, arguments.batch_size, out, as_table=bool(arguments.output))
-    return 0
+    if (tokenizer := loaded.tokenizer) is None or loaded.warning:
+        tokenizer = load.load_tokenizer(arguments.model, arguments.offline, model)
+    return model, tokenizer
 
 
 def trained_with(folder: Path) -> dict[str, Any]:
@@ -153,11 +183,39 @@ def classify(
                 print(f"{labels[best]}  ({others})  {' '.join(text.split())}", file=out)
 
 
+def fill(model: "Bert", tokenizer: "Tokenizer", text: str, max_length: int, out: TextIO) -> None:
+    """The five likeliest words for each [MASK] in `text`, with their probabilities."""
+    import torch
+
+    if tokenizer.mask_id is None:
+        raise InputError(f"this vocabulary has no {tokenizer.special.mask}, so there is nothing to fill in")
+    wanted = text.replace("[MASK]", tokenizer.special.mask)
+    batch = tokenizer([wanted], max_length=max_length)
+    places = (batch.token_ids[0] == tokenizer.mask_id).nonzero().flatten()
+    if len(places) == 0:
+        cut = tokenizer.special.mask in wanted
+        raise InputError(
+            f"--fill: the [MASK] is beyond the {max_length} tokens of --max-length"
+            if cut
+            else "--fill: the text has no [MASK]; write it where a word is to be guessed"
+        )
+    b = batch.to(next(model.parameters()).device)
+    with torch.no_grad():
+        logits = model(b.token_ids, b.segment_ids, b.mask).logits[0, places]  # [masks, N]
+    p, ids = logits.double().softmax(dim=-1).topk(min(5, logits.shape[-1]))
+    print(" ".join(text.split()), file=out)
+    for n, (probabilities, numbers) in enumerate(zip(p.tolist(), ids.tolist(), strict=True), 1):
+        if len(places) > 1:
+            print(f"[MASK] {n}", file=out)
+        for probability, word in zip(probabilities, tokenizer.words(numbers), strict=True):
+            print(f"  {probability:.4f}  {word}", file=out)
+
+
 def embed(model: "Bert", tokenizer: "Tokenizer", texts: Texts, max_length: int, size: int, out: TextIO) -> None:
     """Each text's vector, as one JSON line."""
     import torch
 
-    from minitf.bert.heads import mean_pooled
+    from minitf.bert.head import mean_pooled
 
     device = next(model.parameters()).device
     for part, batch in batches(tokenizer, texts, max_length, size):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import torch
 
     from minitf.proof.divergence import Row
+    from minitf.text.tokenizer import Tokenizer
 
 # Of many lengths, with a negation, an accent, a number, Chinese and an unknown sign: each a row of one padded batch.
 SENTENCES = (
@@ -59,7 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     torch.manual_seed(0)  # the classifier is new: drawn here, given to both
     pair = open_pair(arguments.model, arguments.math, dtype, device, offline=arguments.offline)
     print(pair.report)
-    batch = sentences(pair.report.source.folder, pair.ours.config.max_position_embeddings).to(device)
+    tokenizer = pair.report.tokenizer or pair.report.files.tokenizer()  # the second says why there is none
+    batch = sentences(tokenizer, pair.ours.config.longest).to(device)
     print(f"{versions}; {arguments.dtype}, {arguments.math}, {describe(device)}")
     S = batch.token_ids.shape[1]
     print(f"{len(SENTENCES)} sentences of {int(batch.mask.sum(1).min())} to {S} tokens in one padded batch\n")
@@ -79,11 +81,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0 if first is None else 1
 
 
-def sentences(folder: Path, longest: int) -> Any:
+def sentences(tokenizer: "Tokenizer", longest: int) -> Any:
     """The batch that both models read."""
-    from minitf.text.tokenizer import Tokenizer
-
-    return Tokenizer.from_folder(folder)(SENTENCES, max_length=min(64, longest))
+    return tokenizer(SENTENCES, max_length=min(64, longest))
 
 
 def describe(device: "torch.device") -> str:

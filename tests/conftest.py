@@ -8,11 +8,14 @@ os.environ.setdefault(
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import transformers
+from family import reference_class, reference_config
 
+from minitf import console
 from minitf.checkpoints import sources
 
 torch.set_num_threads(1)  # tiny tensors: more threads would only wait for each other
@@ -33,7 +36,7 @@ def redraw(model: torch.nn.Module, seed: int = 0) -> None:
     with torch.no_grad():
         for name, p in model.named_parameters():
             p.copy_(torch.randn(p.shape, generator=generator, dtype=torch.float64) * (0.3 if p.dim() > 1 else 0.5))
-            if "LayerNorm.weight" in name:
+            if name.endswith(("LayerNorm.weight", "layer_norm.weight")):
                 p += 1.0
 
 
@@ -73,6 +76,34 @@ def write_bert(tmp_path: Path) -> Callable[..., tuple[Path, torch.nn.Module]]:
         return folder, model
 
     return write
+
+
+@pytest.fixture
+def write_member(tmp_path: Path) -> Callable[..., tuple[Path, Any]]:
+    """A function that writes a tiny member of the family, with a head or none, as `transformers` does."""
+
+    def write(model_type: str, head: str | None, name: str = "member", seed: int = 0, **config) -> tuple[Path, Any]:
+        model = reference_class(model_type, head)(reference_config(model_type, **config))
+        redraw(model, seed)
+        model = model.double().eval()
+        folder = tmp_path / name
+        model.save_pretrained(folder)
+        return folder, model
+
+    return write
+
+
+@pytest.fixture
+def run_command(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Runs a command's `main` as the shell would: (status, what it says, its complaints)."""
+
+    def call(main: Callable[..., int], *argv: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            console.run(lambda _: main([str(a) for a in argv]))
+        return left.value.code, *capsys.readouterr()
+
+    return call
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """A writer of TensorFlow's checkpoints, from the description of the format alone: it shares no line with the reader."""
 
+import functools
 import struct
 from pathlib import Path
 from typing import NamedTuple
@@ -35,13 +36,18 @@ class Raw(NamedTuple):
 
 
 def crc32c(data: bytes) -> int:
-    """Bit by bit, as Castagnoli's polynomial is divided."""
+    """Byte by byte, as Castagnoli's polynomial is divided."""
     crc = 0xFFFFFFFF
     for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+        crc = crc >> 8 ^ _remainder(crc & 0xFF ^ byte)
     return crc ^ 0xFFFFFFFF
+
+
+@functools.cache
+def _remainder(byte: int) -> int:
+    for _ in range(8):
+        byte = byte >> 1 ^ (0x82F63B78 if byte & 1 else 0)
+    return byte
 
 
 def masked(data: bytes) -> int:

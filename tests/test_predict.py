@@ -1,6 +1,7 @@
 """`python -m minitf.predict`: the reference's labels, probabilities and vectors, on the terminal and through files."""
 
 import csv
+import functools
 import json
 import re
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 import torch
 import transformers
 
-from minitf import console, predict
+from minitf import predict
 
 TINY = {"num_hidden_layers": 2, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 24}
 LABELS = ("bad, so to say", "good", "neutral")
@@ -36,16 +37,9 @@ def one_thread():
 
 
 @pytest.fixture
-def command(capsys: pytest.CaptureFixture[str]):
+def command(run_command):
     """Runs the command as the shell would: (status, what it says, its complaints)."""
-
-    def call(*argv: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as left:
-            console.run(lambda _: predict.main([str(a) for a in argv]))
-        return left.value.code, *capsys.readouterr()
-
-    return call
+    return functools.partial(run_command, predict.main)
 
 
 @pytest.fixture

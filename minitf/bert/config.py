@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from minitf.bert.family import FAMILIES, Family
 from minitf.errors import CheckpointError
 
 # The official files' name of an activation -> the name of the equation.
@@ -18,7 +19,6 @@ ACTIVATIONS = {
 
 # Keys that would change the computation, with the only value that minitf computes.
 _ONLY = {
-    "model_type": "bert",
     "position_embedding_type": "absolute",
     "is_decoder": False,
     "add_cross_attention": False,
@@ -26,6 +26,7 @@ _ONLY = {
     "chunk_size_feed_forward": 0,
     "pruned_heads": {},
     "embedding_size": None,
+    "sinusoidal_pos_embds": False,
 }
 
 
@@ -52,17 +53,25 @@ class BertConfig:
     layer_norm_eps: float = 1e-12
     classifier_dropout: float | None = None
     labels: tuple[str, ...] = ()
+    model_type: str = "bert"
+    pad_token_id: int = 0
+    qa_dropout: float = 0.0  # before the question-answering head; only DistilBERT has one
 
     def __post_init__(self) -> None:
+        if not isinstance(self.model_type, str) or self.model_type not in FAMILIES:
+            raise CheckpointError(
+                f"config: model_type = {self.model_type!r} is not supported; there are: {', '.join(FAMILIES)}"
+            )
+        least = {"pad_token_id": 0, "type_vocab_size": self.family.fixed.get("type_vocab_size", 1)}
         for field in dataclasses.fields(self):
             if field.type is int or field.type == "int":
                 value = getattr(self, field.name)
-                most = 1_000 if field.name == "num_hidden_layers" else 1 << 24
-                if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+                low, most = least.get(field.name, 1), 1_000 if field.name == "num_hidden_layers" else 1 << 24
+                if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= most:
                     raise CheckpointError(
-                        f"config: {field.name} must be a whole number from 1 to {most}, not {value!r}"
+                        f"config: {field.name} must be a whole number from {low} to {most}, not {value!r}"
                     )
-        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
+        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "qa_dropout"):
             if not _is_number(getattr(self, name)) or not 0.0 <= getattr(self, name) < 1.0:
                 raise CheckpointError(f"config: {name} must be from 0 up to but not 1, not {getattr(self, name)!r}")
         for name in ("layer_norm_eps", "initializer_range"):
@@ -77,10 +86,24 @@ class BertConfig:
                 f"config: hidden_size {self.hidden_size} is no multiple of num_attention_heads"
                 f" {self.num_attention_heads}"
             )
+        if self.longest < 1:
+            raise CheckpointError(
+                f"config: max_position_embeddings {self.max_position_embeddings} leaves no position but padding's"
+            )
         if not isinstance(self.hidden_act, str) or self.hidden_act not in ACTIVATIONS:
             raise CheckpointError(
                 f"config: hidden_act {self.hidden_act!r} is not supported; there are: {', '.join(ACTIVATIONS)}"
             )
+
+    @property
+    def family(self) -> Family:
+        """What sets this model's kind apart."""
+        return FAMILIES[self.model_type]
+
+    @property
+    def longest(self) -> int:
+        """How many tokens a text can have."""
+        return self.max_position_embeddings - self.family.number_positions(self.pad_token_id)[1]
 
     @property
     def activation(self) -> str:
@@ -105,23 +128,35 @@ class BertConfig:
         for key, only in _ONLY.items():
             if key in official and official[key] not in (only, None):
                 raise CheckpointError(f"config: {key} = {official[key]!r} is not supported, only {only!r}")
-        fields = {field.name for field in dataclasses.fields(cls)} - {"labels"}
         if "vocab_size" not in official:
             raise CheckpointError("config: vocab_size is missing")
-        known = {key: official[key] for key in fields if key in official}
-        ignored = sorted(set(official) - fields - set(_ONLY) - {"id2label", "label2id", "num_labels"})
-        return cls(**known, labels=_labels(official)), tuple(ignored)
+        model_type = official.get("model_type") or "bert"  # Google's own files do not say it
+        # No family, no keys to read by: the check of a config refuses it by name.
+        family = FAMILIES.get(model_type) if isinstance(model_type, str) else None
+        keys = _keys(family) if family else {}
+        known = dict(family.means) | dict(family.fixed) if family else {}
+        known |= {field: official[key] for field, key in keys.items() if key in official}
+        if known.get("pad_token_id", 0) is None:
+            known["pad_token_id"] = family.means.get("pad_token_id", 0) if family else 0
+        config = cls(**{"vocab_size": official["vocab_size"]} | known, labels=_labels(official), model_type=model_type)
+        ignored = set(official) - set(keys.values()) - set(_ONLY) - {"model_type", "id2label", "label2id", "num_labels"}
+        return config, tuple(sorted(ignored))
 
     def to_dict(self) -> dict[str, Any]:
         """The official form, for `config.json`."""
-        official = dataclasses.asdict(self)
-        labels = official.pop("labels")
-        if labels:
-            official["id2label"] = {str(i): label for i, label in enumerate(labels)}
-            official["label2id"] = {label: i for i, label in enumerate(labels)}
-        if official["hidden_act"] == "gelu_tanh":
-            official["hidden_act"] = "gelu_new"  # the name that every reader of official files knows
-        return {"model_type": "bert", "position_embedding_type": "absolute", "pad_token_id": 0, **official}
+        official = {key: getattr(self, field) for field, key in _keys(self.family).items()}
+        if self.labels:
+            official["id2label"] = {str(i): label for i, label in enumerate(self.labels)}
+            official["label2id"] = {label: i for i, label in enumerate(self.labels)}
+        if self.hidden_act == "gelu_tanh":
+            official[_keys(self.family)["hidden_act"]] = "gelu_new"  # the name that every reader knows
+        return {"model_type": self.model_type, "position_embedding_type": "absolute", **official}
+
+
+def _keys(family: Family) -> dict[str, str]:
+    """Every field that the family's `config.json` has -> its key there."""
+    fields = {field.name for field in dataclasses.fields(BertConfig)} - {"labels", "model_type"} - set(family.fixed)
+    return {field: family.keys.get(field, field) for field in sorted(fields)}
 
 
 def _labels(official: Mapping[str, Any]) -> tuple[str, ...]:

@@ -1,11 +1,13 @@
 """The whole model: embeddings, encoder, pooler, and a head if one is wanted."""
 
 import dataclasses
+from typing import Any
 
 from torch import Tensor, nn
 
 from minitf.bert.config import BertConfig
-from minitf.bert.heads import HEADS, Pooler
+from minitf.bert.head import Pooler
+from minitf.bert.heads import HEADS, LABELLED, check_head
 from minitf.errors import InputError
 from minitf.layers import BertEmbeddings, Encoder, initialize
 from minitf.mathematics import EQUATIONS, Mathematics
@@ -18,26 +20,26 @@ class BertOutput:
     hidden_states: tuple[Tensor, ...]  # L + 1 × [B, S, D], embeddings first
     attentions: tuple[Tensor, ...]  # L × [B, H, S, S] if asked for, else empty
     pooled: Tensor | None  # [B, D]; None in a model without a pooler
-    logits: Tensor | None  # what the head gives, [B, C] for classification; None without a head
+    logits: Any  # what the head gives (see `heads`), [B, C] for classification; None without a head
 
 
 class Bert(nn.Module):
     """BERT with the head named `head`, or none.
 
     `token_ids`, `segment_ids`, `mask` are `[B, S]`; mask 1 where a token is real, 0 where it is padding. Without
-    `segment_ids` all are 0, without `mask` all are real. Raises InputError for a head that does not exist or has no
-    labels. Source: Devlin et al. 2019, §3.
+    `segment_ids` all are 0, without `mask` all are real. `pooler` counts without a head; a head has one if it reads
+    it. Raises InputError for a head that does not exist or has no labels. Source: Devlin et al. 2019, §3; the other
+    members of the family: `bert.family`.
     """
 
     def __init__(
         self, config: BertConfig, head: str | None = None, math: Mathematics = EQUATIONS, *, pooler: bool = True
     ):
         super().__init__()
-        if head is not None and head not in HEADS:
-            raise InputError(f"no head is called {head!r}; there are: {', '.join(HEADS)}")
-        if head == "classification" and config.num_labels < 1:
-            raise InputError("a classification head needs labels: give num_labels or label names")
+        check_head(head, config.model_type)
         self.config, self.head_name = config, head
+        family = config.family
+        number_positions, first_position = family.number_positions(config.pad_token_id)
         self.embeddings = BertEmbeddings(
             N=config.vocab_size,
             D=config.hidden_size,
@@ -46,6 +48,8 @@ class Bert(nn.Module):
             dropout=config.hidden_dropout_prob,
             eps=config.layer_norm_eps,
             math=math,
+            number_positions=number_positions,
+            first_position=first_position,
         )
         self.encoder = Encoder(
             L=config.num_hidden_layers,
@@ -57,9 +61,14 @@ class Bert(nn.Module):
             attention_dropout=config.attention_probs_dropout_prob,
             eps=config.layer_norm_eps,
             math=math,
+            attended_dropout=None if family.drops_attended else 0.0,
         )
-        self.pooler = Pooler(config.hidden_size, math) if pooler else None
-        self.head = HEADS[head](config, math) if head else None
+        if head in LABELLED and config.num_labels < 1:
+            raise InputError(f"a {head} head needs labels: give num_labels or label names")
+        on_top = HEADS[config.model_type][head](config, math) if head else None
+        wanted = pooler and family.has_pooler if on_top is None else on_top.reads_pooled
+        self.pooler = Pooler(config.hidden_size, math) if wanted else None
+        self.head = on_top
         initialize(self, config.initializer_range)
 
     def forward(
@@ -73,6 +82,9 @@ class Bert(nn.Module):
         may_look = None if mask is None else mask[:, None, None, :].bool()  # [B, 1, 1, S]: no query sees padding
         X = self.embeddings(token_ids, segment_ids)
         states, attentions = self.encoder(X, may_look, need_attention)
-        pooled = self.pooler(states[-1]) if self.pooler else None
-        logits = self.head(states[-1], pooled) if self.head else None
-        return BertOutput(states, attentions, pooled, logits)
+        return BertOutput(states, attentions, *self.read_out(states[-1]))
+
+    def read_out(self, X: Tensor) -> tuple[Tensor | None, Any]:
+        """What stands on the encoder says of its last states `[B, S, D]`: `(pooled, logits)`."""
+        pooled = self.pooler(X) if self.pooler else None
+        return pooled, self.head(X, pooled, self.embeddings.word.weight) if self.head else None

@@ -1,4 +1,4 @@
-"""An exact saving: a head that reads only the pooled vector needs the last layer's answer for [CLS] alone.
+"""An exact saving: a head that reads [CLS] alone needs the last layer's answer for no other token.
 
 So in that layer only [CLS] asks, projects and feeds forward, while its keys and values still come from every token:
 about four fifths of one layer less work, the same logits and gradients. With dropout the draws are fewer, so a seeded
@@ -15,16 +15,19 @@ from minitf.layers import EncoderLayer
 
 
 def logits_of_first_token(model: Bert, token_ids: Tensor, segment_ids: Tensor, mask: Tensor) -> Tensor:
-    """`model(token_ids, segment_ids, mask).logits` for a head on the pooled vector; inputs `[B, S]`, `[B, C]` out."""
-    if model.pooler is None or model.head is None:
-        raise InputError("this model has no pooler or no head, so its [CLS] has nothing to say")
+    """`model(token_ids, segment_ids, mask).logits` for a head that reads [CLS] alone; `[B, S]` in, `[B, C]` out.
+
+    Raises InputError for a model without such a head.
+    """
+    if model.head is None or not model.head.reads_first_alone:
+        raise InputError(f"the head {model.head_name} does not read [CLS] alone")
     may_look = mask[:, None, None, :].bool()  # [B, 1, 1, S]
     X = model.embeddings(token_ids, segment_ids)
     *lower, last = cast("list[EncoderLayer]", list(model.encoder.layers))
     for layer in lower:
         X, _ = layer(X, may_look)
     X = first_token(last, X, may_look)  # [B, 1, D]
-    logits: Tensor = model.head(X, model.pooler(X))
+    logits: Tensor = model.read_out(X)[1]
     return logits
 
 

@@ -8,39 +8,19 @@ import torch
 from torch import Tensor
 
 from minitf.bert import Bert, BertConfig
-from minitf.bert.heads import HEADS
-from minitf.checkpoints import names, pytorch, sources
+from minitf.bert.heads import LABELLED, check_head
+from minitf.checkpoints import sources
+from minitf.checkpoints.official import OfficialFiles
+from minitf.checkpoints.report import LoadReport
 from minitf.errors import CheckpointError, InputError
 from minitf.mathematics import Mathematics, mathematics
 from minitf.text.tokenizer import Tokenizer
 
+HELD = "held"  # in the place of a head's name: the one that the checkpoint holds
+
 
 class NoHeadError(CheckpointError):
     """The head asked for is not in the checkpoint, and nothing says how large a new one should be."""
-
-
-@dataclasses.dataclass(frozen=True)
-class LoadReport:
-    """What went where: tensors of the model by our names, tensors and keys of the files by the official ones."""
-
-    source: sources.Source
-    loaded: tuple[str, ...]
-    new: tuple[str, ...]  # drawn at random: the files do not hold them
-    left_out: tuple[str, ...]  # in the files, no part of the model asked for
-    ignored_keys: tuple[str, ...]  # of config.json; they change nothing
-    parameters: int
-    activation: str
-
-    def __str__(self) -> str:
-        count = f"{len(self.loaded)} tensors loaded, {self.parameters:,} parameters, {self.activation}"
-        lines = [f"{self.source.name}: {count}; from {self.source.origin}"]
-        if self.new:
-            lines.append(f"  new, drawn at random, to be trained: {', '.join(self.new)}")
-        if self.left_out:
-            lines.append(f"  left out on purpose: {_some(self.left_out)}")
-        if self.ignored_keys:
-            lines.append(f"  keys of config.json that change nothing: {', '.join(self.ignored_keys)}")
-        return "\n".join(lines)
 
 
 def load(
@@ -52,24 +32,31 @@ def load(
     dtype: torch.dtype = torch.float32,
     device: str | torch.device = "cpu",
     offline: bool = False,
+    hidden_act: str | None = None,
+    verify: bool = True,
 ) -> Bert:
-    """The model of `source` (a folder, or a name that `sources.find` finds), in eval mode.
+    """The model of `source` (a folder, a file, or a name that `sources.find` finds), in eval mode.
 
-    `head` is None or "classification". A head that the checkpoint does not hold is drawn at random from torch's
-    generator, as is one that it holds for another number of labels; `load_with_report` says which tensors are new.
+    `head` is None, "masked-lm", "next-sentence", "pretraining", "classification", "multiple-choice", "tagging" or
+    "qa". A head that the checkpoint does not hold is drawn at random from torch's generator, as is one that it holds
+    for another number of labels; `load_with_report` says which tensors are new. `hidden_act` replaces the config's
+    activation: Google's own code computes "gelu_tanh" where its files say "gelu". `verify` checks the checksums of a
+    TensorFlow checkpoint.
     Raises CheckpointError for a checkpoint that cannot be found, read or fitted, InputError for arguments that
     cannot be.
     """
-    return load_with_report(source, head, num_labels, labels, math, dtype, device, offline)[0]
+    return load_with_report(
+        source, head, num_labels, labels, math, dtype, device, offline, hidden_act=hidden_act, verify=verify
+    )[0]
 
 
 def load_tokenizer(source: str | Path, offline: bool = False, model: Bert | None = None) -> Tokenizer:
     """The tokenizer that belongs to `source`. Raises CheckpointError, also if `model` has no row for some word."""
-    folder = sources.find(source, offline=offline).folder
-    tokenizer = Tokenizer.from_folder(folder)
+    found = sources.find(source, offline=offline)
+    tokenizer = OfficialFiles(found).tokenizer() if found.tensorflow else Tokenizer.from_folder(found.folder)
     if model is not None and tokenizer.highest_id >= model.config.vocab_size:
         raise CheckpointError(
-            f"{folder}: the vocabulary numbers its words up to {tokenizer.highest_id}, the model has rows for"
+            f"{found.folder}: the vocabulary numbers its words up to {tokenizer.highest_id}, the model has rows for"
             f" {model.config.vocab_size}: they do not belong together"
         )
     return tokenizer
@@ -87,35 +74,47 @@ def load_with_report(
     say: Callable[[str], None] = lambda line: None,
     change: Callable[[BertConfig], BertConfig] = lambda config: config,
     from_scratch: bool = False,
+    hidden_act: str | None = None,
+    verify: bool = True,
 ) -> tuple[Bert, LoadReport]:
-    """`load`, and what was loaded. `change` may replace numbers of the config (dropout, hidden_act);
+    """`load`, and what was loaded. `head` may be HELD; `change` may replace numbers of the config (dropout);
     `from_scratch` takes the config alone and draws every weight."""
-    if head is not None and head not in HEADS:
-        raise InputError(f"no head is called {head!r}; there are: {', '.join(HEADS)}")
+    if head != HELD:
+        check_head(head)
     _check_arguments(num_labels, labels, dtype, device)
     functions = mathematics(math)
     found = sources.find(source, offline=offline, say=say)
     try:
-        config, ignored = BertConfig.from_dict(pytorch.read_config(found.folder))
-        state, left_out, unexpected = _renamed({} if from_scratch else pytorch.read_tensors(found.folder))
-        config, state, more = _with_labels(config, state, head, num_labels, labels)
+        files = OfficialFiles(found, verify)
+        head = files.held_head() if head == HELD else head
+        check_head(head, files.config.model_type)
+        read = files.tensors(head) if not from_scratch else None
+        state = read.state if read else {}
+        config, replaced = _with_labels(files.config, state, head, num_labels, labels)
+        if hidden_act is not None:
+            config = dataclasses.replace(config, hidden_act=hidden_act)
         with torch.device("meta"):
-            model = Bert(change(config), head, functions, pooler=head is not None or _has_pooler(state))
-        fitting, new = _fit(model, state, unexpected, optional=("",) if from_scratch else ("head.", "pooler."))
+            model = Bert(change(config), head, functions, pooler=_has_pooler(state))
+        more = _leave_out(model, state, files, head, replaced)
+        optional = ("",) if from_scratch else ("head.", "pooler.")
+        fitting, new = _fit(model, state, read.unexpected if read else [], optional, replaced)
     except InputError as error:
         raise type(error)(_located(str(error), found.folder)) from error
     tensors = _drawn(model, new, config.initializer_range) | fitting
     # Each tensor on its own, so that no second copy of the whole model is ever held.
-    model.load_state_dict({name: t.to(device=device, dtype=dtype) for name, t in _owned(tensors)}, assign=True)
+    model.load_state_dict(
+        {name: t.to(device=device, dtype=dtype).contiguous() for name, t in _owned(tensors)}, assign=True
+    )
     model = model.eval()
     report = LoadReport(
-        source=found,
+        files=files,
+        config=model.config,
+        head=head,
         loaded=tuple(fitting),
         new=tuple(new),
-        left_out=(*left_out, *more),
-        ignored_keys=ignored,
+        left_out=(*(read.left_out if read else ()), *more),
         parameters=sum(p.numel() for p in model.parameters()),
-        activation=model.config.activation,
+        size=sum(p.numel() * p.element_size() for p in model.parameters()),
     )
     return model, report
 
@@ -136,51 +135,44 @@ def _check_arguments(num_labels: object, labels: object, dtype: object, device: 
         raise InputError(f"device {device!s}: PyTorch sees no NVIDIA GPU here; use cpu")
 
 
-def _renamed(official: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str], list[str]]:
-    """The tensors by our names; the official names left out on purpose; those that are nothing of BERT's."""
-    state: dict[str, Tensor] = {}
-    left_out, unexpected = [], []
-    for name, tensor in official.items():
-        known, our_name = names.ours(name)
-        if not known or our_name in state:
-            unexpected.append(name)
-        elif our_name is None:
-            left_out.append(name)
-        else:
-            state[our_name] = tensor
-    return state, left_out, unexpected
-
-
 def _with_labels(
     config: BertConfig,
     state: dict[str, Tensor],
     head: str | None,
     num_labels: int | None,
     labels: tuple[str, ...] | None,
-) -> tuple[BertConfig, dict[str, Tensor], list[str]]:
-    """The config with its final labels, the state without a head that does not serve them, and the names dropped."""
+) -> tuple[BertConfig, tuple[str, ...]]:
+    """The config with its final labels, and the tensors of the head that serve another number of them."""
     if labels is not None and num_labels is not None and len(labels) != num_labels:
         raise InputError(f"{len(labels)} label names for num_labels = {num_labels}")
     if num_labels is not None and num_labels < 1:
         raise InputError(f"num_labels must be at least 1, not {num_labels}")
+    if head not in LABELLED:
+        if head is not None and (labels is not None or num_labels is not None):
+            raise InputError(f"a {head} head has no labels; leave num_labels and labels out")
+        return dataclasses.replace(config, labels=()), ()
     weight = state.get("head.W.weight")
     held = weight.shape[0] if weight is not None and weight.dim() == 2 else None
     wanted = len(labels) if labels is not None else num_labels
     if wanted is None:
         wanted = held if held is not None else config.num_labels
-    if head is not None and wanted < 1:
+    if wanted < 1:
         raise NoHeadError("holds no classifier: fine-tune it first (python -m minitf.finetune), or name the labels")
     if labels is None:
         same = wanted == config.num_labels
         labels = config.labels if same else tuple(f"LABEL_{i}" for i in range(wanted))
-    config = dataclasses.replace(config, labels=labels if head is not None else ())
-    if head is not None and held in (None, wanted):
-        return config, state, []
-    return (
-        config,
-        {name: tensor for name, tensor in state.items() if not name.startswith("head.")},
-        [names.theirs(name) for name in state if name.startswith("head.")],
-    )
+    replaced = () if held in (None, wanted) else ("head.W.weight", "head.W.bias")
+    return dataclasses.replace(config, labels=labels), replaced
+
+
+def _leave_out(
+    model: Bert, state: dict[str, Tensor], files: OfficialFiles, head: str | None, replaced: tuple[str, ...]
+) -> list[str]:
+    """Take out of `state` what this model has no part for, and what is to be drawn anew; their official names."""
+    out = [name for name in state if name in replaced or (model.pooler is None and name.startswith("pooler."))]
+    for name in out:
+        del state[name]
+    return [files.table.theirs(name, head) for name in out]
 
 
 def _has_pooler(state: dict[str, Tensor]) -> bool:
@@ -188,7 +180,11 @@ def _has_pooler(state: dict[str, Tensor]) -> bool:
 
 
 def _fit(
-    model: Bert, state: dict[str, Tensor], unexpected: list[str], optional: tuple[str, ...]
+    model: Bert,
+    state: dict[str, Tensor],
+    unexpected: list[str],
+    optional: tuple[str, ...],
+    replaced: tuple[str, ...] = (),
 ) -> tuple[dict[str, Tensor], list[str]]:
     """The tensors that fit, and the names of those to be drawn; one error lists all that is wrong."""
     expected = {name: tuple(p.shape) for name, p in model.named_parameters()}
@@ -196,7 +192,7 @@ def _fit(
     missing = {name for name in absent if not name.startswith(optional)}
     # Half of a pooler or a head is no pooler: draw it whole or not at all.
     for part in ("head.", "pooler."):
-        of_part = {name for name in expected if name.startswith(part)}
+        of_part = {name for name in expected if name.startswith(part)} - set(replaced)
         if not of_part <= set(absent):
             missing |= of_part & set(absent)
     wrong = [f"missing: {name} {list(expected[name])}" for name in expected if name in missing]
@@ -239,8 +235,3 @@ def _drawn(model: Bert, new: list[str], std: float) -> dict[str, Tensor]:
 
 def _located(message: str, folder: Path) -> str:
     return message if str(folder) in message else f"{folder}: {message}"
-
-
-def _some(items: list[str] | tuple[str, ...], most: int = 6) -> str:
-    more = f" and {len(items) - most} more" if len(items) > most else ""
-    return ", ".join(items[:most]) + more

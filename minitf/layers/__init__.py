@@ -9,7 +9,7 @@ Any encoder of Vaswani et al. 2017 is built from these alone:
 """
 
 from minitf.layers.attention import MultiHeadAttention
-from minitf.layers.embeddings import BertEmbeddings, SinusoidalEmbeddings
+from minitf.layers.embeddings import BertEmbeddings, SinusoidalEmbeddings, after_padding, from_zero
 from minitf.layers.encoder import Encoder, EncoderLayer
 from minitf.layers.feedforward import FeedForward
 from minitf.layers.normalization import Dropout, LayerNorm
@@ -26,5 +26,7 @@ __all__ = [
     "Linear",
     "MultiHeadAttention",
     "SinusoidalEmbeddings",
+    "after_padding",
+    "from_zero",
     "initialize",
 ]

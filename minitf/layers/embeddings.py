@@ -1,6 +1,7 @@
 """From ids to vectors: what a token is, where it stands, and (in BERT) which of two sentences it is in."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -10,11 +11,38 @@ from minitf.layers.projection import Embedding
 from minitf.mathematics import EQUATIONS, Mathematics
 
 
-class BertEmbeddings(nn.Module):
-    """X = Dropout(LayerNorm(E_word[token] + E_segment[segment] + E_position[0 … S − 1])).
+def from_zero(token_ids: Tensor) -> Tensor:
+    """0, 1, …, S − 1, whatever the tokens: `[B, S] -> [S]`. Source: Devlin et al. 2019's code."""
+    return torch.arange(token_ids.shape[1], device=token_ids.device)
 
-    `token_ids`, `segment_ids` `[B, S]` -> `[B, S, D]`. Positions are learned, `S_max` of them.
-    Raises ValueError if S is beyond `S_max`.
+
+def after_padding(pad_id: int) -> Callable[[Tensor], Tensor]:
+    """A function `[B, S] -> [B, S]` that numbers real tokens pad_id + 1, pad_id + 2, …, and gives padding pad_id.
+
+    So row pad_id of the table belongs to padding, and the rows before it to nothing: RoBERTa has 514 rows for 512
+    tokens. Source: `make_positions` in the code of Liu et al. 2019 (fairseq); not in the paper.
+    """
+
+    def number(token_ids: Tensor) -> Tensor:
+        real = token_ids != pad_id
+        return real.cumsum(dim=1) * real + pad_id
+
+    return number
+
+
+class NoEmbedding(nn.Module):
+    """The table of a model that has none: whatever the ids, it adds 0."""
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return ids.new_zeros(())
+
+
+class BertEmbeddings(nn.Module):
+    """X = Dropout(LayerNorm(E_word[token] + E_segment[segment] + E_position[position])).
+
+    `token_ids`, `segment_ids` `[B, S]` -> `[B, S, D]`. Positions are learned, `S_max` of them; `number_positions`
+    gives each token its own, and reserves the `first_position` of them. With `segments` = 0 there is no E_segment.
+    Raises ValueError if S is beyond the positions.
     Source: Devlin et al. 2019, §3 and figure 2; LayerNorm and dropout: their code, not in the paper.
     """
 
@@ -27,20 +55,22 @@ class BertEmbeddings(nn.Module):
         dropout: float = 0.0,
         eps: float = 1e-12,
         math: Mathematics = EQUATIONS,
+        number_positions: Callable[[Tensor], Tensor] = from_zero,
+        first_position: int = 0,
     ):
         super().__init__()
+        self.number_positions, self.first_position = number_positions, first_position
         self.word = Embedding(N, D, math)
-        self.segment = Embedding(segments, D, math)
+        self.segment = Embedding(segments, D, math) if segments else NoEmbedding()
         self.position = Embedding(S_max, D, math)
         self.norm = LayerNorm(D, eps, math)
         self.dropout = Dropout(dropout, math)
 
     def forward(self, token_ids: Tensor, segment_ids: Tensor) -> Tensor:
-        S, S_max = token_ids.shape[1], self.position.weight.shape[0]
+        S, S_max = token_ids.shape[1], self.position.weight.shape[0] - self.first_position
         if S > S_max:
             raise ValueError(f"{S} tokens, but this model has learned only {S_max} positions")
-        positions = torch.arange(S, device=token_ids.device)
-        X = self.word(token_ids) + self.segment(segment_ids) + self.position(positions)
+        X = self.word(token_ids) + self.segment(segment_ids) + self.position(self.number_positions(token_ids))
         Y: Tensor = self.dropout(self.norm(X))
         return Y
 

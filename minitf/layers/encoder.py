@@ -12,6 +12,7 @@ class EncoderLayer(nn.Module):
     """X ← LayerNorm(X + Dropout(MultiHead(X))) ;  X ← LayerNorm(X + Dropout(FFN(X))); `[B, S, D] -> [B, S, D]`.
 
     The norm comes after the sum ("post-norm"), as in the paper and in BERT; later models put it before.
+    `dropout` is the rate of both, `attended_dropout` that of the first alone (DistilBERT has none there).
     Returns `(X, A)`, A `[B, H, S, S]` if `need_attention`, else None.
     Source: Vaswani et al. 2017, §3.1 and §5.4.
     """
@@ -26,10 +27,11 @@ class EncoderLayer(nn.Module):
         attention_dropout: float = 0.0,
         eps: float = 1e-12,
         math: Mathematics = EQUATIONS,
+        attended_dropout: float | None = None,
     ):
         super().__init__()
         self.attention = MultiHeadAttention(D, H, attention_dropout, math)
-        self.attention_dropout = Dropout(dropout, math)
+        self.attention_dropout = Dropout(dropout if attended_dropout is None else attended_dropout, math)
         self.attention_norm = LayerNorm(D, eps, math)
         self.ffn = FeedForward(D, F, activation, math)
         self.ffn_dropout = Dropout(dropout, math)
@@ -62,10 +64,11 @@ class Encoder(nn.Module):
         attention_dropout: float = 0.0,
         eps: float = 1e-12,
         math: Mathematics = EQUATIONS,
+        attended_dropout: float | None = None,
     ):
         super().__init__()
         self.layers = nn.ModuleList(
-            EncoderLayer(D, H, F, activation, dropout, attention_dropout, eps, math) for _ in range(L)
+            EncoderLayer(D, H, F, activation, dropout, attention_dropout, eps, math, attended_dropout) for _ in range(L)
         )
 
     def forward(

@@ -200,7 +200,7 @@ def _swap_queries_and_keys(layer: EncoderLayer) -> None:
 
 
 def _segments_ignored(model: Bert) -> None:
-    table = model.embeddings.segment
+    table: Any = model.embeddings.segment
     _replace(table, lambda ids: table.math.look_up(table.weight, torch.zeros_like(ids)))
 
 

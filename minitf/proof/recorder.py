@@ -21,7 +21,7 @@ class Recorder:
     """Give a model `recorder.mathematics(base)`, then run it inside `recorder.watching(model)`.
 
     `tensors` then maps `path/function` (`encoder.layers.3.attention/softmax`) and `path/function.in` (its first
-    argument) to tensors, and `path` alone to a module's output, in the order of computation.
+    argument) to tensors, `path` alone to a module's output and `path.in` to its input, in the order of computation.
     """
 
     def __init__(self) -> None:
@@ -49,6 +49,7 @@ class Recorder:
 
     def _enter(self, path: str, module: nn.Module, inputs: Any) -> None:
         self._path.append(path)
+        self._note(f"{path}.in", inputs)
 
     def _leave(self, module: nn.Module, inputs: Any, output: Any) -> None:
         self._note(self._path.pop(), output)

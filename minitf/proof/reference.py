@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from minitf.bert import Bert
-from minitf.checkpoints import names
-from minitf.checkpoints.load import LoadReport, NoHeadError, load_with_report
+from minitf.bert.family import FAMILIES
+from minitf.checkpoints.load import NoHeadError, load_with_report
+from minitf.checkpoints.renaming import PYTORCH
+from minitf.checkpoints.report import LoadReport
+from minitf.checkpoints.save import save
 from minitf.errors import InputError
 from minitf.mathematics import Mathematics, mathematics
 from minitf.proof.recorder import Recorder, record_modules
@@ -27,7 +31,7 @@ class Pair:
 
     ours: Bert
     recorder: Recorder
-    theirs: Any  # a transformers.BertForSequenceClassification
+    theirs: Any  # a transformers.…ForSequenceClassification
     report: LoadReport
     math: Mathematics  # the one beneath the recorder
 
@@ -74,10 +78,10 @@ def open_pair(
     level = transformers.utils.logging.get_verbosity()
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _as_folder(ours, report) as folder:
         warnings.simplefilter("ignore")  # the reference's own, about itself
-        theirs = transformers.BertForSequenceClassification.from_pretrained(
-            report.source.folder,
+        theirs = transformers.AutoModelForSequenceClassification.from_pretrained(
+            folder,
             num_labels=ours.config.num_labels,
             dtype=dtype,
             attn_implementation=attention,
@@ -89,19 +93,31 @@ def open_pair(
     return Pair(ours, recorder, theirs, report, base)
 
 
-def copy_new(ours: Bert, theirs: nn.Module, new: tuple[str, ...]) -> None:
+@contextmanager
+def _as_folder(ours: Bert, report: LoadReport) -> Iterator[Path]:
+    """What the reference can open: the source's folder, or for a TensorFlow checkpoint, which it cannot, ours saved."""
+    if report.source.tensorflow is None:
+        yield report.source.folder
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        save(ours, None, Path(folder) / "converted")
+        yield Path(folder) / "converted"
+
+
+def copy_new(ours: Bert, theirs: Any, new: tuple[str, ...]) -> None:
     """Give the reference our values of the parameters named `new`: those that no file held."""
-    targets, values = reference_parameters(theirs), dict(ours.named_parameters())
+    targets, values = reference_parameters(theirs, ours.head_name), dict(ours.named_parameters())
     with torch.no_grad():
         for name in new:
             targets[name].copy_(values[name])
 
 
-def reference_parameters(theirs: nn.Module) -> dict[str, nn.Parameter]:
-    """The reference's parameters by our names."""
+def reference_parameters(theirs: Any, head: str | None = "classification") -> dict[str, nn.Parameter]:
+    """The reference's parameters by the names of our model with this head."""
+    rename = PYTORCH[theirs.config.model_type].renamer(head)
     named = {}
     for name, parameter in theirs.named_parameters():
-        our_name = names.ours(name)[1]
+        our_name = rename(name)[1]
         if our_name is not None:
             named[our_name] = parameter
     return named
@@ -113,7 +129,7 @@ def run_ours(pair: Pair, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         out = pair.ours(batch.token_ids, batch.segment_ids, batch.mask, need_attention=True)
     assert out.logits is not None
     t, labelled = pair.recorder.tensors, {}
-    for part in ("word", "segment", "position", "norm"):
+    for part in ("word", *(["segment"] if pair.ours.config.type_vocab_size else []), "position", "norm"):
         labelled[f"embeddings.{part}"] = t[f"embeddings.{part}"]
     labelled["embeddings"] = t["embeddings"]
     for i in range(pair.ours.config.num_hidden_layers):
@@ -130,7 +146,8 @@ def run_ours(pair: Pair, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         labelled[f"{layer}.activation"] = t[f"{layer}.ffn/{pair.ours.config.activation}"]
         labelled[f"{layer}.W_2"] = t[f"{layer}.ffn.W_2"]
         labelled[f"{layer}.ffn_norm"] = t[f"{layer}.ffn_norm"]
-    labelled["pooler"] = t["pooler"]
+    if pair.ours.pooler is not None:
+        labelled["pooler"] = t["pooler"]
     labelled["logits"] = t["head"]
     return out.logits, labelled
 
@@ -143,38 +160,56 @@ def run_fast(pair: Pair, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
     return out.logits, states | {"logits": out.logits.detach()}
 
 
+@dataclasses.dataclass(frozen=True)
+class _Places:
+    """Where a member of the family, in the reference, computes what no module with weights of its own shows."""
+
+    context: str  # A V, of all heads; below the layer
+    activation: str
+
+
+_PLACES = {
+    **dict.fromkeys(("bert", "roberta", "xlm-roberta"), _Places("attention.self", "intermediate")),
+    "distilbert": _Places("attention.out_lin.in", "ffn.activation"),
+}
+
+
 def run_reference(theirs: Any, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-    """The reference's logits, and its tensors under the same labels."""
-    out, t = record_modules(
-        theirs,
-        lambda: theirs(
-            input_ids=batch.token_ids,
-            token_type_ids=batch.segment_ids,
-            attention_mask=batch.mask,
-            output_attentions=True,
-        ),
-    )
-    e, labelled = "bert.embeddings", {}
-    labelled["embeddings.word"] = t[f"{e}.word_embeddings"]
-    labelled["embeddings.segment"] = t[f"{e}.token_type_embeddings"]
-    labelled["embeddings.position"] = t[f"{e}.position_embeddings"].squeeze(0)
-    labelled["embeddings.norm"] = t[f"{e}.LayerNorm"]
-    labelled["embeddings"] = t[e]
+    """The reference's logits, and its tensors under the same labels. The rename tables say where they are."""
+    kind = theirs.config.model_type
+    segments = {} if kind == "distilbert" else {"token_type_ids": batch.segment_ids}
+    ids = {"input_ids": batch.token_ids, "attention_mask": batch.mask}
+    out, t = record_modules(theirs, lambda: theirs(**ids, **segments, output_attentions=True))
+    table, places = PYTORCH[kind], _PLACES[kind]
+
+    def path(module: str) -> str:
+        name = f"{module}.{'gamma' if module.endswith('norm') else 'weight'}"
+        return table.theirs(name, "classification").removesuffix(".weight")
+
+    labelled = {}
+    for part in ("word", "segment", "position", "norm"):
+        if f"embeddings.{part}.weight" in (target for _, target in table.encoder) or part == "norm":
+            labelled[f"embeddings.{part}"] = t[path(f"embeddings.{part}")]
+    if not FAMILIES[kind].positions_after_padding:
+        labelled["embeddings.position"] = labelled["embeddings.position"].squeeze(0)  # one row of positions for all
+    labelled["embeddings"] = t[path("embeddings.word").rpartition(".")[0]]
     for i in range(theirs.config.num_hidden_layers):
-        layer, path = f"encoder.layers.{i}", f"bert.encoder.layer.{i}"
-        Q, K = t[f"{path}.attention.self.query"], t[f"{path}.attention.self.key"]
+        layer = f"encoder.layers.{i}"
+        below = path(f"{layer}.attention.W_Q").partition(f".{i}.")[0] + f".{i}"
+        Q, K = t[path(f"{layer}.attention.W_Q")], t[path(f"{layer}.attention.W_K")]
         labelled[f"{layer}.W_Q"], labelled[f"{layer}.W_K"] = Q, K
-        labelled[f"{layer}.W_V"] = t[f"{path}.attention.self.value"]
+        labelled[f"{layer}.W_V"] = t[path(f"{layer}.attention.W_V")]
         labelled[f"{layer}.QKᵀ/√d_k"] = _scores(Q, K, theirs.config.num_attention_heads)
         labelled[f"{layer}.A"] = out.attentions[i].detach()
-        labelled[f"{layer}.AV"] = t[f"{path}.attention.self"]
-        labelled[f"{layer}.W_O"] = t[f"{path}.attention.output.dense"]
-        labelled[f"{layer}.attention_norm"] = t[f"{path}.attention.output.LayerNorm"]
-        labelled[f"{layer}.W_1"] = t[f"{path}.intermediate.dense"]
-        labelled[f"{layer}.activation"] = t[f"{path}.intermediate"]
-        labelled[f"{layer}.W_2"] = t[f"{path}.output.dense"]
-        labelled[f"{layer}.ffn_norm"] = t[f"{path}.output.LayerNorm"]
-    labelled["pooler"] = t["bert.pooler"]
+        labelled[f"{layer}.AV"] = t[f"{below}.{places.context}"]
+        labelled[f"{layer}.W_O"] = t[path(f"{layer}.attention.W_O")]
+        labelled[f"{layer}.attention_norm"] = t[path(f"{layer}.attention_norm")]
+        labelled[f"{layer}.W_1"] = t[path(f"{layer}.ffn.W_1")]
+        labelled[f"{layer}.activation"] = t[f"{below}.{places.activation}"]
+        labelled[f"{layer}.W_2"] = t[path(f"{layer}.ffn.W_2")]
+        labelled[f"{layer}.ffn_norm"] = t[path(f"{layer}.ffn_norm")]
+    if (pooler := path("pooler.W").rpartition(".")[0] if FAMILIES[kind].has_pooler else "") in t:
+        labelled["pooler"] = t[pooler]
     labelled["logits"] = t["classifier"]
     return out.logits, labelled
 

@@ -35,7 +35,7 @@ class Classification:
                 f" {', '.join(self.labels)}"
             )
         targets = torch.tensor([number[str(e.label)] for e in dataset.examples], dtype=torch.long)
-        return Examples(tokenizer.encode(dataset.texts, dataset.pairs, max_length), targets)
+        return Examples(tokenizer.encode(dataset.texts, dataset.pairs, max_length), targets, tokenizer.pad_id)
 
     def logits(self, model: nn.Module, batch: Batch) -> Tensor:
         """The head's answer to `batch`, `[B, C]`; `model` is a Bert with a classification head."""

@@ -37,13 +37,14 @@ class Examples:
 
     tokens: list[Tokens]
     targets: Tensor
+    pad_id: int = 0  # what fills up the shorter texts of a batch
 
     def lengths(self) -> list[int]:
         return [len(t) for t in self.tokens]
 
-    def batch(self, indices: Sequence[int], pad_id: int = 0) -> tuple[Batch, Tensor]:
+    def batch(self, indices: Sequence[int]) -> tuple[Batch, Tensor]:
         """The examples at `indices`, padded, and their targets."""
-        return pad([self.tokens[i] for i in indices], pad_id), self.targets[torch.tensor(indices)]
+        return pad([self.tokens[i] for i in indices], self.pad_id), self.targets[torch.tensor(indices)]
 
 
 def pad(texts: Sequence[Tokens], pad_id: int = 0) -> Batch:

@@ -1,48 +1,74 @@
-"""BERT's tokenizer: lower-case (or not), split at blanks and punctuation, cut into word pieces, frame.
+"""The tokenizer: clean, split and cut a text into pieces of words, frame it, number the pieces.
 
-The work is done by the library `tokenizers`; here it is set up from the official files, `tokenizer.json` or
-`vocab.txt`, and its answers are made into batches. Ids are those of the reference's fast tokenizer.
+The work is done by the library `tokenizers`; here it is set up from the official files, and its answers are made into
+batches. BERT's is WordPiece, RoBERTa's byte-level BPE, XLM-RoBERTa's SentencePiece Unigram: what differs is in the
+file, and in what the special tokens are called. Ids are those of the reference's fast tokenizer. The algorithm of
+BERT's, to be read, is in `wordpiece`.
 """
 
+import dataclasses
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from tokenizers import Tokenizer as FastTokenizer
-from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
+from tokenizers import models
 
 from minitf.errors import CheckpointError, InputError
+from minitf.text import tokenizer_files
 from minitf.text.batches import Batch, Tokens, pad
+from minitf.text.tokenizer_files import LARGEST_VOCABULARY as LARGEST_VOCABULARY
 
-SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+@dataclasses.dataclass(frozen=True)
+class SpecialTokens:
+    """What a family calls the tokens that stand for no word."""
+
+    pad: str
+    unknown: str
+    first: str  # of every text
+    separator: str
+    mask: str
+    segments: int  # how many the model tells apart
+
+
+BERT = SpecialTokens(*tokenizer_files.BERT_SPECIAL, segments=2)
+ROBERTA = SpecialTokens("<pad>", "<unk>", "<s>", "</s>", "<mask>", segments=1)
 
 
 class Tokenizer:
-    """Texts in, ids out. Make one with `from_folder`."""
+    """Texts in, ids out. Make one with `from_folder` or `from_vocabulary`."""
 
-    def __init__(self, fast: FastTokenizer, lower_case: bool):
+    def __init__(self, fast: FastTokenizer, lower_case: bool, name: str | None = None):
         self._fast, self.lower_case = fast, lower_case
-        ids = {token: i for token in SPECIAL if (i := fast.token_to_id(token)) is not None}
-        missing = [token for token in SPECIAL if token not in ids and token != "[MASK]"]
-        if missing:
+        self.special = ROBERTA if fast.token_to_id("[CLS]") is None and fast.token_to_id("<s>") is not None else BERT
+        needed = (self.special.pad, self.special.unknown, self.special.first, self.special.separator)
+        ids: dict[str, int] = {token: i for token in needed if (i := fast.token_to_id(token)) is not None}
+        if missing := [token for token in needed if token not in ids]:
             raise CheckpointError(f"the vocabulary has no {', '.join(missing)}, so it is not BERT's")
-        self.pad_id, self.unknown_id = ids["[PAD]"], ids["[UNK]"]
+        self.pad_id, self.unknown_id = ids[self.special.pad], ids[self.special.unknown]
+        self._name = name or ("BertTokenizer" if self.special is BERT else "PreTrainedTokenizerFast")
 
     @classmethod
     def from_folder(cls, folder: Path) -> "Tokenizer":
         """From `tokenizer.json`, else `vocab.txt` with `tokenizer_config.json`. Raises CheckpointError."""
-        settings = _settings(folder / "tokenizer_config.json")
-        if (folder / "tokenizer.json").is_file():
-            fast = _from_json(folder / "tokenizer.json", settings)
-        elif (folder / "vocab.txt").is_file():
-            fast = _from_vocabulary(folder / "vocab.txt", settings)
-        else:
-            raise CheckpointError(f"{folder}: no tokenizer.json and no vocab.txt; one of them is needed to read text")
+        fast, settings = tokenizer_files.read_folder(folder)
+        name = settings.get("tokenizer_class")
         try:
-            return cls(fast, bool(getattr(fast.normalizer, "lowercase", settings.get("do_lower_case", False))))
+            lower_case = bool(getattr(fast.normalizer, "lowercase", settings.get("do_lower_case", False)))
+            return cls(fast, lower_case, name if isinstance(name, str) else None)
         except CheckpointError as error:
             raise CheckpointError(f"{folder}: {error}") from None
+
+    @classmethod
+    def from_vocabulary(cls, content: bytes, where: str) -> "Tokenizer":
+        """BERT's, from the content of a `vocab.txt` found at `where`. Raises CheckpointError."""
+        fast = tokenizer_files.read_vocabulary(content, where)
+        try:
+            return cls(fast, bool(fast.normalizer.lowercase))
+        except CheckpointError as error:
+            raise CheckpointError(f"{where}: {error}") from None
 
     @property
     def vocabulary_size(self) -> int:
@@ -54,12 +80,17 @@ class Tokenizer:
         """The largest number that a word can get."""
         return max(self._fast.get_vocab().values())
 
+    @property
+    def sha256(self) -> str:
+        """The digest of the vocabulary as a `vocab.txt` holds it."""
+        return hashlib.sha256(self._vocabulary().encode("utf-8", errors="replace")).hexdigest()
+
     def encode(self, texts: Sequence[str], pairs: Sequence[str] | None = None, max_length: int = 128) -> list[Tokens]:
         """Each text (or pair) framed and cut to `max_length` tokens, the longer of a pair cut first.
 
         Raises InputError if `max_length` has no room for the frame, or texts and pairs differ in number.
         """
-        frame = 2 if pairs is None else 3
+        frame = self._fast.num_special_tokens_to_add(pairs is not None)
         if max_length <= frame:
             raise InputError(f"max_length {max_length} has no room for a text: the frame alone takes {frame} tokens")
         if pairs is not None and len(pairs) != len(texts):
@@ -69,7 +100,8 @@ class Tokenizer:
             if not _is_unicode(text):
                 raise InputError(f"text {n % len(texts) + 1} is no Unicode text: {text!r:.60}; give it in UTF-8")
         inputs = list(texts) if pairs is None else list(zip(texts, pairs, strict=True))
-        return [Tokens(e.ids, e.type_ids) for e in self._fast.encode_batch(inputs)]
+        last = self.special.segments - 1
+        return [Tokens(e.ids, [min(s, last) for s in e.type_ids]) for e in self._fast.encode_batch(inputs)]
 
     def __call__(self, texts: Sequence[str], pairs: Sequence[str] | None = None, max_length: int = 128) -> Batch:
         """One padded batch of `texts`; see `encode`."""
@@ -79,31 +111,41 @@ class Tokenizer:
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
         """The word pieces behind `ids`."""
-        return [self._fast.id_to_token(int(i)) or "[UNK]" for i in ids]
+        return [self._fast.id_to_token(int(i)) or self.special.unknown for i in ids]
+
+    def words(self, ids: Sequence[int]) -> list[str]:
+        """Each id as a person reads it: without the sign for the space before a word that BPE and Unigram have."""
+        texts = [self._fast.decode([int(i)], skip_special_tokens=False).strip() for i in ids]
+        return [text or token for text, token in zip(texts, self.tokens(ids), strict=True)]
+
+    @property
+    def mask_id(self) -> int | None:
+        """The number of the token that hides a word; None in a vocabulary without one."""
+        number: int | None = self._fast.token_to_id(self.special.mask)
+        return number
 
     def save(self, folder: Path, max_length: int) -> None:
-        """Write tokenizer.json, vocab.txt and tokenizer_config.json, as `transformers` reads them."""
+        """Write tokenizer.json, vocab.txt (BERT's) and tokenizer_config.json, as `transformers` reads them."""
         self._fast.no_truncation()
         _write(folder / "tokenizer.json", self._fast.to_str(pretty=True))
-        vocabulary = {i: token for token, i in self._fast.get_vocab(with_added_tokens=False).items()}
-        # A number without a word (a line that stood twice in the official file) keeps its line.
-        lines = [vocabulary.get(i, f"[unused line {i}]") for i in range(max(vocabulary) + 1)]
-        _write(folder / "vocab.txt", "".join(f"{token}\n" for token in lines))
-        settings = {"tokenizer_class": "BertTokenizer", "do_lower_case": self.lower_case}
-        for name, attribute in _NORMALIZER.items():
+        settings: dict[str, object] = {"tokenizer_class": self._name}
+        if isinstance(self._fast.model, models.WordPiece):
+            _write(folder / "vocab.txt", self._vocabulary())
+            settings["do_lower_case"] = self.lower_case
+        for name, attribute in tokenizer_files.NORMALIZER.items():
             if name != "do_lower_case" and hasattr(self._fast.normalizer, attribute):
                 settings[name] = getattr(self._fast.normalizer, attribute)
         settings |= {"model_max_length": max_length}
-        settings |= {f"{token.strip('[]').lower()}_token": token for token in SPECIAL}
+        names = {"pad": "pad", "unk": "unknown", "cls": "first", "sep": "separator", "mask": "mask"}
+        settings |= {f"{theirs}_token": getattr(self.special, ours) for theirs, ours in names.items()}
         _write(folder / "tokenizer_config.json", json.dumps(settings, indent=2) + "\n")
 
-
-# A switch of tokenizer_config.json -> the same of the library's BertNormalizer.
-_NORMALIZER = {
-    "do_lower_case": "lowercase",
-    "strip_accents": "strip_accents",
-    "tokenize_chinese_chars": "handle_chinese_chars",
-}
+    def _vocabulary(self) -> str:
+        """The content of a `vocab.txt`."""
+        vocabulary = {i: token for token, i in self._fast.get_vocab(with_added_tokens=False).items()}
+        # A number without a word (a line that stood twice in the official file) keeps its line.
+        lines = [vocabulary.get(i, f"[unused line {i}]") for i in range(max(vocabulary) + 1)]
+        return "".join(f"{token}\n" for token in lines)
 
 
 def _is_unicode(text: object) -> bool:
@@ -112,60 +154,3 @@ def _is_unicode(text: object) -> bool:
 
 def _write(path: Path, content: str) -> None:
     path.write_text(content, encoding="utf-8")
-
-
-def _settings(path: Path) -> dict[str, Any]:
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: cannot be read as JSON ({error}); fetch it again") from None
-    if not isinstance(settings, dict):
-        raise CheckpointError(f"{path}: must hold a JSON object")
-    for name in _NORMALIZER:
-        if not isinstance(settings.get(name, True), bool | None):
-            raise CheckpointError(f"{path}: {name} must be true or false, not {settings[name]!r}")
-    return settings
-
-
-def _from_json(path: Path, settings: dict[str, Any]) -> FastTokenizer:
-    try:
-        fast = FastTokenizer.from_file(str(path))
-    except Exception as error:  # the library raises bare Exception for a file that it cannot read
-        raise CheckpointError(f"{path}: not a tokenizer file ({error}); fetch it again") from None
-    fast.no_padding()  # some official files ask for a fixed length; padding is `batches`' work
-    fast.no_truncation()
-    # Where the two files disagree, the reference follows tokenizer_config.json.
-    for name, attribute in _NORMALIZER.items():
-        if name in settings and hasattr(fast.normalizer, attribute):
-            setattr(fast.normalizer, attribute, settings[name])
-    return fast
-
-
-def _from_vocabulary(path: Path, settings: dict[str, Any]) -> FastTokenizer:
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: cannot be read as UTF-8 text ({error}); fetch it again") from None
-    if lines and not lines[-1]:
-        lines.pop()
-    vocabulary = {token.rstrip(): i for i, token in enumerate(lines)}
-    if "[UNK]" not in vocabulary or "[CLS]" not in vocabulary or "[SEP]" not in vocabulary:
-        raise CheckpointError(f"{path}: has no [UNK], [CLS] or [SEP], so it is not BERT's vocabulary")
-    # Google's folders do not say whether they are cased; a vocabulary with capitals is.
-    cased = any(token[:1].isascii() and token[:1].isupper() for token in vocabulary)
-    fast = FastTokenizer(models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=100))
-    fast.normalizer = normalizers.BertNormalizer(
-        clean_text=True,
-        handle_chinese_chars=bool(settings.get("tokenize_chinese_chars", True)),
-        strip_accents=settings.get("strip_accents"),
-        lowercase=bool(settings.get("do_lower_case", not cased)),
-    )
-    fast.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    fast.post_processor = processors.TemplateProcessing(
-        single="[CLS]:0 $A:0 [SEP]:0",
-        pair="[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1",
-        special_tokens=[(token, vocabulary[token]) for token in ("[CLS]", "[SEP]")],
-    )
-    fast.decoder = decoders.WordPiece(prefix="##")
-    fast.add_special_tokens([token for token in SPECIAL if token in vocabulary])
-    return fast

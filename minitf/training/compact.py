@@ -37,7 +37,10 @@ class CompactVocabulary:
         self.idle = data is None
         if data is None:
             return
-        used = {i for examples in data for tokens in examples.tokens for i in tokens.ids} | {0}  # 0 fills the padding
+        data = list(data)
+        used = {i for examples in data for tokens in examples.tokens for i in tokens.ids}
+        # Padding keeps its number, by which a model may know it, and so do the rows before it.
+        used |= set(range(max((examples.pad_id for examples in data), default=0) + 1))
         self.used = torch.tensor(sorted(used), device=self.whole_table.device)
         self._number = {i: n for n, i in enumerate(self.used.tolist())}
         word.weight = nn.Parameter(self.whole_table[self.used])
@@ -47,7 +50,7 @@ class CompactVocabulary:
         if self.idle:
             return examples
         tokens = [dataclasses.replace(t, ids=[self._number[i] for i in t.ids]) for t in examples.tokens]
-        return Examples(tokens, examples.targets)
+        return dataclasses.replace(examples, tokens=tokens)
 
     @contextmanager
     def restored(self, optimizer: Optimizer) -> Iterator[None]:

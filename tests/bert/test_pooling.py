@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from minitf.bert.heads import mean_pooled
+from minitf.bert.head import mean_pooled
 
 PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=60)
 

@@ -171,10 +171,10 @@ def test_the_chance_of_dropout_is_that_of_the_whole_model(math):
         assert ((other.std(dim=0) / spread - 1).abs() > 0.05).any()
 
 
-@pytest.mark.parametrize("model", [Bert(CONFIG), Bert(CONFIG, pooler=False)], ids=["no head", "no pooler"])
-def test_a_model_with_nothing_to_say(model):
-    with pytest.raises(InputError, match="no pooler or no head"):
-        logits_of_first_token(model, *draw([3]))
+@pytest.mark.parametrize("head", [None, "masked-lm", "pretraining", "tagging", "qa"])
+def test_a_head_that_needs_more_than_the_first_token(head):
+    with pytest.raises(InputError, match=rf"{head} does not read \[CLS\] alone"):
+        logits_of_first_token(Bert(CONFIG, head), *draw([3]))
 
 
 def test_it_does_less_work():

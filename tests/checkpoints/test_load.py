@@ -398,22 +398,25 @@ def test_the_report_says_what_was_loaded(write_bert):
     _, report = load_with_report(folder, head="classification", num_labels=2)
     parameters = sum(t.numel() for n, t in official_tensors(folder).items() if n.startswith("bert.")) + 2 * 32 + 2
     lines = str(report).split("\n")
-    assert lines[0] == f"{folder}: 55 tensors loaded, {parameters:,} parameters, gelu; from folder given"
-    assert lines[1] == "  new, drawn at random, to be trained: head.W.weight, head.W.bias"
-    assert lines[2].startswith("  left out on purpose: cls.predictions.bias, ")
-    assert lines[3].startswith("  keys of config.json that change nothing: architectures, ")
-    assert len(lines) == 4
-    assert report.parameters == parameters and report.activation == "gelu"
+    size = f"{4 * parameters / 1000:.0f} kB"
+    assert lines[0] == f"{folder}: 55 tensors loaded, {parameters:,} parameters, {size}; from folder given"
+    assert lines[1] == "  bert: 3 layers, width 32, 4 heads; head: classification; activation: GELU (erf)"
+    assert lines[2] == "  vocabulary: 65 words, lower-cased, none whose digest is known"
+    assert lines[3] == "  new, drawn at random, to be trained: head.W.weight, head.W.bias"
+    assert lines[4].startswith("  left out on purpose: cls.predictions.bias, ")
+    assert lines[5].startswith("  keys of config.json that change nothing: architectures, ")
+    assert len(lines) == 6
+    assert report.parameters == parameters and report.size == 4 * parameters
     assert report.source == Source(folder=folder, name=str(folder), origin="folder given")
 
 
-def test_a_report_of_nothing_remarkable_is_one_line(write_bert):
+def test_a_report_of_nothing_remarkable_is_three_lines(write_bert):
     folder, reference = write_bert()
     edit_config(folder, without=set(reference.config.to_dict()) - {"vocab_size", "hidden_size", "num_hidden_layers"})
     edit_config(folder, num_attention_heads=4, intermediate_size=48, max_position_embeddings=64, hidden_act="gelu_new")
     _, report = load_with_report(folder)
-    assert "\n" not in str(report)
-    assert "gelu_tanh" in str(report)
+    assert str(report).count("\n") == 2
+    assert "GELU (tanh)" in str(report)
 
 
 # One error that lists all that is wrong
@@ -535,7 +538,7 @@ def test_a_config_that_does_not_fit_the_weights(write_bert, change):
         ({"hidden_act": ["gelu"]}, ["hidden_act"]),
         ({"position_embedding_type": "relative_key"}, ["position_embedding_type", "relative_key"]),
         ({"is_decoder": True}, ["is_decoder"]),
-        ({"model_type": "roberta"}, ["model_type", "roberta"]),
+        ({"model_type": "gpt2"}, ["model_type", "gpt2"]),
         ({"layer_norm_eps": float("inf")}, ["layer_norm_eps", "inf"]),
         ({"id2label": "bad"}, ["id2label", "bad"]),
     ],
@@ -618,7 +621,7 @@ def test_numbers_of_the_config_changed_on_the_way(write_bert):
         return BertConfig(**(vars(config) | {"hidden_act": "relu", "hidden_dropout_prob": 0.5}))
 
     model, report = load_with_report(folder, dtype=torch.float64, change=change)
-    assert report.activation == "relu" and model.config.hidden_dropout_prob == 0.5
+    assert "ReLU" in str(report) and model.config.hidden_dropout_prob == 0.5
     assert_same_outputs(model, reference, draw())
 
 

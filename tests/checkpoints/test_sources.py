@@ -337,9 +337,9 @@ def test_a_folder_that_cannot_be_read(places, monkeypatch):
 
 
 def test_a_file_is_no_folder(places):
-    (places.here / "model.zip").write_bytes(b"")
-    with pytest.raises(CheckpointError, match=r"^'model\.zip' is a file, not a folder; give a folder"):
-        find("model.zip")
+    (places.here / "model.h5").write_bytes(b"")
+    with pytest.raises(CheckpointError, match=r"^'model\.h5' is a file, not a folder; give a folder"):
+        find("model.h5")
 
 
 HOSTILE = [
@@ -737,19 +737,19 @@ except ValueError as error:
 def test_a_hub_that_hangs_is_given_up(tmp_path):
     script = """
 import time
-download.HUB_PATIENCE = 0.4
+download.HUB_PATIENCE = 2.0
 start = time.monotonic()
 try:
     find("owner/loose")
 except ValueError as error:
     print(error)
-assert 0.4 <= time.monotonic() - start < 4
+assert 2 <= time.monotonic() - start < 12
 """
     assert download.HUB_PATIENCE == 10
     with serving(DrippingHub) as server:
         said = find_in_another_process(tmp_path, server, script)
     assert server.requests
-    assert "the hub (owner/loose): no answer within 0.4 s" in said
+    assert "the hub (owner/loose): no answer within 2 s" in said
 
 
 def test_hf_hub_offline_is_honoured(tmp_path):

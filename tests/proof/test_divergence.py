@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import google_layout
 import pytest
 import torch
 import transformers
@@ -10,6 +11,7 @@ from batches_to_compare import TIGHT, padded_batch
 from minitf.mathematics import EQUATIONS, KERNELS
 from minitf.proof.divergence import TOLERANCES, compare, first_divergence, walk
 from minitf.proof.reference import open_pair, stand_in
+from minitf.text.batches import Batch
 
 
 @pytest.fixture
@@ -146,3 +148,63 @@ def test_coarse_mistakes_are_seen_in_short_types_too(folder, dtype):
         mistake.plant(pair.ours)
         assert first_divergence(walk(pair, *padded_batch(8))) is not None, name
     assert first_divergence(walk(open_pair(folder, "equations", dtype, num_labels=3), *padded_batch(8))) is None
+
+
+# The family
+
+
+FAMILY = ["bert", "roberta", "xlm-roberta", "distilbert"]
+
+
+def family_batch(model_type):
+    batch, targets = padded_batch()
+    if "roberta" not in model_type:
+        return batch, targets
+    real = batch.mask.bool()  # its padding is 1, and it has one segment
+    ids = torch.where(real, batch.token_ids.clamp(min=2), 1)
+    return Batch(ids, torch.zeros_like(ids), batch.mask), targets
+
+
+@pytest.mark.parametrize("math", ["equations", "kernels"])
+@pytest.mark.parametrize("model_type", FAMILY)
+def test_every_member_is_walked(write_member, model_type, math):
+    folder, _ = write_member(model_type, "classification", num_labels=3)
+    rows = walk(open_pair(folder, math, num_labels=3), *family_batch(model_type), tolerance=TIGHT)
+    assert first_divergence(rows) is None
+    labels = [row.label for row in rows if row.stage == "forward"]
+    for part in (
+        "embeddings.position",
+        "encoder.layers.2.QKᵀ/√d_k",
+        "encoder.layers.1.AV",
+        "encoder.layers.0.activation",
+    ):
+        assert part in labels
+    assert ("embeddings.segment" in labels) == (model_type != "distilbert")
+    assert ("pooler" in labels) == (model_type == "bert")
+
+
+@pytest.mark.parametrize("model_type", FAMILY)
+@pytest.mark.parametrize("part", ["embeddings.position", "encoder.layers.1.AV", "encoder.layers.2.activation"])
+def test_a_mistake_in_a_member_is_found_where_it_is(write_member, model_type, part):
+    """The places that differ from one member to the next: spoilt, each is named."""
+    folder, _ = write_member(model_type, "classification", num_labels=3)
+    pair = open_pair(folder, num_labels=3)
+    spoilt = {
+        "embeddings.position": pair.ours.embeddings.position,
+        "encoder.layers.1.AV": pair.ours.encoder.layers[1].attention.W_V,
+        "encoder.layers.2.activation": pair.ours.encoder.layers[2].ffn.W_1,
+    }[part]
+    with torch.no_grad():
+        spoilt.weight[5] += 1e-6
+    first = first_divergence(walk(pair, *family_batch(model_type), steps=0, tolerance=TIGHT))
+    found = {"encoder.layers.1.AV": "encoder.layers.1.W_V", "encoder.layers.2.activation": "encoder.layers.2.W_1"}
+    assert first.label == found.get(part, part)
+
+
+def test_a_tensorflow_checkpoint_is_walked_too(write_member, tmp_path):
+    """The reference cannot open one: it is given ours, saved."""
+    _, model = write_member("bert", "classification", num_labels=3)
+    folder = google_layout.write(tmp_path / "google", model)
+    rows = walk(open_pair(folder, num_labels=3), *padded_batch(), tolerance=TIGHT)
+    assert first_divergence(rows) is None
+    assert rows

@@ -47,9 +47,9 @@ def test_pad_nothing():
 
 def test_examples_by_their_indices():
     tokens = [Tokens([i] * (i + 1), [0] * (i + 1)) for i in range(5)]
-    examples = Examples(tokens, torch.tensor([10, 11, 12, 13, 14]))
+    examples = Examples(tokens, torch.tensor([10, 11, 12, 13, 14]), pad_id=7)
     assert examples.lengths() == [1, 2, 3, 4, 5]
-    batch, targets = examples.batch([3, 0, 3], pad_id=7)
+    batch, targets = examples.batch([3, 0, 3])
     assert batch.token_ids.tolist() == [[3, 3, 3, 3], [0, 7, 7, 7], [3, 3, 3, 3]]
     assert batch.mask.sum(dim=1).tolist() == [4, 1, 4]
     assert targets.tolist() == [13, 10, 13]

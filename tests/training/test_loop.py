@@ -15,7 +15,8 @@ import transformers
 from torch import nn
 
 from minitf.bert import Bert
-from minitf.checkpoints import load, names
+from minitf.checkpoints import load
+from minitf.checkpoints.renaming import PYTORCH
 from minitf.errors import InputError
 from minitf.mathematics import mathematics
 from minitf.tasks.classification import Classification
@@ -88,9 +89,9 @@ def train_reference(reference: nn.Module, examples: Examples, optimizer, clip: f
 def farthest(model: Bert, reference: nn.Module) -> float:
     """The largest difference of any weight, every tensor of either side having its counterpart."""
     theirs = dict(reference.named_parameters())
-    official = names.prefixed(names.theirs(name) for name, _ in model.named_parameters())
+    official = {name: PYTORCH["bert"].theirs(name, "classification") for name, _ in model.named_parameters()}
     assert set(official.values()) == set(theirs)
-    pairs = ((p, theirs[official[names.theirs(name)]]) for name, p in model.named_parameters())
+    pairs = ((p, theirs[official[name]]) for name, p in model.named_parameters())
     return max(float((ours - other).detach().abs().max()) for ours, other in pairs)
 
 

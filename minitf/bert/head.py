@@ -1,0 +1,42 @@
+"""What stands on the encoder: the pooler, and what every head is."""
+
+import torch
+from torch import Tensor, nn
+
+from minitf.layers import Linear
+from minitf.mathematics import Mathematics
+
+
+class Pooler(nn.Module):
+    """tanh(W x_[CLS] + b); `[B, S, D] -> [B, D]`. Source: Devlin et al. 2019's code (C in their §3)."""
+
+    def __init__(self, D: int, math: Mathematics):
+        super().__init__()
+        self.W = Linear(D, D, math)
+
+    def forward(self, X: Tensor) -> Tensor:
+        return torch.tanh(self.W(X[:, 0]))
+
+
+def mean_pooled(X: Tensor, mask: Tensor) -> Tensor:
+    """The mean over real tokens, of length 1; `X [B, S, D]`, `mask [B, S]` -> `[B, D]`.
+
+    all-MiniLM-L6-v2 was trained so that the cosine of two such vectors says how alike two sentences are (Reimers &
+    Gurevych 2019). A classifier reads [CLS] all the same: fine-tuning moves every weight, so [CLS] learns to gather
+    what the task needs, and what is saved is the model that every other BERT library knows.
+    """
+    weight = mask.unsqueeze(-1).to(X.dtype)  # [B, S, 1]
+    mean = (X * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1.0)
+    unit: Tensor = mean / mean.norm(dim=-1, keepdim=True).clamp(min=1e-12)
+    return unit
+
+
+class Head(nn.Module):
+    """What turns the encoder's answer into a task's.
+
+    Called with the last hidden states `X [B, S, D]`, the pooled vector `[B, D]` (None in a model without a pooler) and
+    the word table `E [N, D]`; gives logits.
+    """
+
+    reads_pooled = False  # so the model needs a pooler
+    reads_first_alone = False  # of X or through the pooler: no other token matters

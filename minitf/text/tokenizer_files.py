@@ -1,0 +1,98 @@
+"""The official files of a tokenizer, read into the library `tokenizers`: `tokenizer.json`, or BERT's `vocab.txt`."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer as FastTokenizer
+from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
+
+from minitf.errors import CheckpointError
+
+BERT_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+LARGEST_VOCABULARY = 8 << 20  # bytes of a vocab.txt; BERT's for 104 languages has one
+
+# A switch of tokenizer_config.json -> the same of the library's BertNormalizer.
+NORMALIZER = {
+    "do_lower_case": "lowercase",
+    "strip_accents": "strip_accents",
+    "tokenize_chinese_chars": "handle_chinese_chars",
+}
+
+
+def read_folder(folder: Path) -> tuple[FastTokenizer, dict[str, Any]]:
+    """The library's tokenizer, and `tokenizer_config.json`. Raises CheckpointError."""
+    settings = _settings(folder / "tokenizer_config.json")
+    if (folder / "tokenizer.json").is_file():
+        return _from_json(folder / "tokenizer.json", settings), settings
+    if (folder / "vocab.txt").is_file():
+        try:
+            with (folder / "vocab.txt").open("rb") as file:
+                content = file.read(LARGEST_VOCABULARY + 1)
+        except OSError as error:
+            raise CheckpointError(f"{folder / 'vocab.txt'}: cannot be read ({error.strerror})") from None
+        return read_vocabulary(content, str(folder / "vocab.txt"), settings), settings
+    raise CheckpointError(f"{folder}: no tokenizer.json and no vocab.txt; one of them is needed to read text")
+
+
+def read_vocabulary(content: bytes, where: str, settings: Mapping[str, Any] | None = None) -> FastTokenizer:
+    """BERT's tokenizer from a `vocab.txt`, a word piece a line. `where` is what an error calls it."""
+    settings = settings or {}
+    if len(content) > LARGEST_VOCABULARY:
+        raise CheckpointError(f"{where}: more than {LARGEST_VOCABULARY} bytes, too many for a vocabulary of BERT's")
+    try:
+        # As Python reads a text file: each way to end a line is one.
+        lines = content.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    except ValueError as error:
+        raise CheckpointError(f"{where}: cannot be read as UTF-8 text ({error}); fetch it again") from None
+    if lines and not lines[-1]:
+        lines.pop()
+    vocabulary = {token.rstrip(): i for i, token in enumerate(lines)}
+    if "[UNK]" not in vocabulary or "[CLS]" not in vocabulary or "[SEP]" not in vocabulary:
+        raise CheckpointError(f"{where}: has no [UNK], [CLS] or [SEP], so it is not BERT's vocabulary")
+    # Google's folders do not say whether they are cased; a vocabulary with capitals is.
+    cased = any(token[:1].isascii() and token[:1].isupper() for token in vocabulary)
+    fast = FastTokenizer(models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=100))
+    fast.normalizer = normalizers.BertNormalizer(
+        clean_text=True,
+        handle_chinese_chars=bool(settings.get("tokenize_chinese_chars", True)),
+        strip_accents=settings.get("strip_accents"),
+        lowercase=bool(settings.get("do_lower_case", not cased)),
+    )
+    fast.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    fast.post_processor = processors.TemplateProcessing(
+        single="[CLS]:0 $A:0 [SEP]:0",
+        pair="[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1",
+        special_tokens=[(token, vocabulary[token]) for token in ("[CLS]", "[SEP]")],
+    )
+    fast.decoder = decoders.WordPiece(prefix="##")
+    fast.add_special_tokens([token for token in BERT_SPECIAL if token in vocabulary])
+    return fast
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: cannot be read as JSON ({error}); fetch it again") from None
+    if not isinstance(settings, dict):
+        raise CheckpointError(f"{path}: must hold a JSON object")
+    for name in NORMALIZER:
+        if not isinstance(settings.get(name, True), bool | None):
+            raise CheckpointError(f"{path}: {name} must be true or false, not {settings[name]!r}")
+    return settings
+
+
+def _from_json(path: Path, settings: Mapping[str, Any]) -> FastTokenizer:
+    try:
+        fast = FastTokenizer.from_file(str(path))
+    except Exception as error:  # the library raises bare Exception for a file that it cannot read
+        raise CheckpointError(f"{path}: not a tokenizer file ({error}); fetch it again") from None
+    fast.no_padding()  # some official files ask for a fixed length; padding is `batches`' work
+    fast.no_truncation()
+    # Where the two files disagree, the reference follows tokenizer_config.json.
+    for name, attribute in NORMALIZER.items():
+        if name in settings and hasattr(fast.normalizer, attribute):
+            setattr(fast.normalizer, attribute, settings[name])
+    return fast

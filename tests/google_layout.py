@@ -64,11 +64,16 @@ def write(folder: Path, model: torch.nn.Module, *, stem="bert_model.ckpt", prefi
     tensors = with_slots(tensors) if slots else tensors
     named = {prefix + name: t for name, t in tensors.items()}
     tensor_bundles.write(folder / stem, raw(named, shards), shards, **layout)
+    write_config(folder, model)
+    return folder
+
+
+def write_config(folder: Path, model: torch.nn.Module) -> None:
+    """`bert_config.json`, with the keys that Google's have."""
     kept = "vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size hidden_act".split()  # noqa: SIM905
     kept += ["max_position_embeddings", "type_vocab_size", "initializer_range", "hidden_dropout_prob"]
     config = {key: getattr(model.config, key) for key in [*kept, "attention_probs_dropout_prob"]}
     (folder / "bert_config.json").write_text(json.dumps(config))
-    return folder
 
 
 def zipped(folder: Path, path: Path, inside: str = "uncased_L-3_H-32_A-4/", compression=zipfile.ZIP_DEFLATED) -> Path:

@@ -127,14 +127,14 @@ def entry(dtype: int, shape: tuple[int, ...], offset: int, size: int, crc: int =
 
 
 def pairs_and_shards(tensors: dict[str, Raw], shards: int) -> tuple[list[tuple[bytes, bytes]], list[bytes]]:
-    data = [b""] * shards
+    data = [bytearray() for _ in range(shards)]
     pairs = [(b"", header(shards))]
     for name, t in sorted(tensors.items(), key=lambda item: item[0].encode()):
         number, _ = TYPES[t.dtype]
         place = len(data[t.shard])
         pairs.append((name.encode(), entry(number, t.shape, place, len(t.content), masked(t.content), t.shard)))
         data[t.shard] += t.content
-    return pairs, data
+    return pairs, [bytes(shard) for shard in data]
 
 
 def write(prefix: Path, tensors: dict[str, Raw], shards: int = 1, **layout) -> Path:

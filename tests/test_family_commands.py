@@ -3,6 +3,7 @@
 import csv
 import random
 
+import google_layout
 import pytest
 import torch
 import transformers
@@ -111,3 +112,18 @@ def test_sentence_vectors(write_member, run_command, model_type):
     write_tokenizer(folder, model_type)
     status, said, _ = run_command(predict.main, folder, "--embed", "the film was good", "so")
     assert status == 0 and said.count('"vector"') == 2
+
+
+def test_from_googles_zip(write_member, run_command, table, tmp_path):
+    """Fine-tuned from what Google published as it is; the result is in the layout of `transformers`."""
+    _, model = write_member("bert", "pretraining")
+    folder = google_layout.write(tmp_path / "google", model)
+    write_vocabulary(folder)
+    path = google_layout.zipped(folder, tmp_path / "uncased_L-3_H-32_A-4.zip")
+    argv = ["--train", table, "--model", path, "--epochs", "1", "--output", tmp_path / "run"]
+    status, said, complaints = run_command(finetune.main, *argv)
+    assert (status, complaints) == (0, "")
+    assert "from zip given" in said
+    opened = transformers.AutoModelForSequenceClassification.from_pretrained(tmp_path / "run" / "best")
+    assert type(opened).__name__ == "BertForSequenceClassification"
+    assert run_command(predict.main, tmp_path / "run" / "best", "good film")[0] == 0

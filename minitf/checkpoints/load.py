@@ -1,5 +1,6 @@
 """From an official checkpoint to a model: strict both ways, and it says everything at once."""
 
+import collections
 import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -100,8 +101,10 @@ def load_with_report(
         fitting, new = _fit(model, state, read.unexpected if read else [], optional, replaced)
     except InputError as error:
         raise type(error)(_located(str(error), found.folder)) from error
-    tensors = _drawn(model, new, config.initializer_range) | fitting
-    # Each tensor on its own, so that no second copy of the whole model is ever held.
+    loaded, left_out = tuple(fitting), (*(read.left_out if read else ()), *more)
+    tensors = fitting | _drawn(model, new, config.initializer_range)
+    # Each tensor is let go as soon as it is converted, so that no second copy of the whole model is ever held.
+    del read, state, fitting
     model.load_state_dict(
         {name: t.to(device=device, dtype=dtype).contiguous() for name, t in _owned(tensors)}, assign=True
     )
@@ -110,9 +113,9 @@ def load_with_report(
         files=files,
         config=model.config,
         head=head,
-        loaded=tuple(fitting),
+        loaded=loaded,
         new=tuple(new),
-        left_out=(*(read.left_out if read else ()), *more),
+        left_out=left_out,
         parameters=sum(p.numel() for p in model.parameters()),
         size=sum(p.numel() * p.element_size() for p in model.parameters()),
     )
@@ -209,12 +212,19 @@ def _fit(
 
 
 def _owned(tensors: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
-    """Each tensor in memory of its own: a file may give two names to one, and training one must not move the other."""
+    """Each tensor, taken out of the dict, in memory of its own.
+
+    A file may give two names to one, and training one must not move the other.
+    """
     seen: set[int] = set()
-    for name, tensor in tensors.items():
+    shared = collections.Counter(tensor.untyped_storage().data_ptr() for tensor in tensors.values())
+    for name in list(tensors):
+        tensor = tensors.pop(name)
         memory = tensor.untyped_storage().data_ptr()
+        # Memory that is let go may be given out again, under the same address: only what is shared is remembered.
         yield name, tensor.clone() if memory in seen else tensor
-        seen.add(memory)
+        if shared[memory] > 1:
+            seen.add(memory)
 
 
 def _drawn(model: Bert, new: list[str], std: float) -> dict[str, Tensor]:

@@ -103,11 +103,12 @@ def _safetensors(file: Path, names_alone: bool) -> dict[str, Tensor]:
 
 
 def _pickle(file: Path, names_alone: bool) -> Any:
-    if zipfile.is_zipfile(file):
+    mappable = zipfile.is_zipfile(file)  # PyTorch's later format, whose numbers need not be copied
+    if mappable:
         with zipfile.ZipFile(file) as archive:
             if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
                 raise ValueError("compressed, which PyTorch never writes")  # a few bytes could ask for any amount
-    return torch.load(file, map_location="cpu", weights_only=True)
+    return torch.load(file, map_location="cpu", weights_only=True, mmap=mappable)
 
 
 def parse(content: bytes, where: str) -> dict[str, Any]:

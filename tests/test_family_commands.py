@@ -120,7 +120,7 @@ def test_from_googles_zip(write_member, run_command, table, tmp_path):
     folder = google_layout.write(tmp_path / "google", model)
     write_vocabulary(folder)
     path = google_layout.zipped(folder, tmp_path / "uncased_L-3_H-32_A-4.zip")
-    argv = ["--train", table, "--model", path, "--epochs", "1", "--output", tmp_path / "run"]
+    argv = ["--train", table, "--model", path, "--max-length", "32", "--epochs", "1", "--output", tmp_path / "run"]
     status, said, complaints = run_command(finetune.main, *argv)
     assert (status, complaints) == (0, "")
     assert "from zip given" in said

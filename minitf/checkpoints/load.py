@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
@@ -105,9 +106,7 @@ def load_with_report(
     tensors = fitting | _drawn(model, new, config.initializer_range)
     # Each tensor is let go as soon as it is converted, so that no second copy of the whole model is ever held.
     del read, state, fitting
-    model.load_state_dict(
-        {name: t.to(device=device, dtype=dtype).contiguous() for name, t in _owned(tensors)}, assign=True
-    )
+    model.load_state_dict(_converted(tensors, device, dtype), assign=True)
     model = model.eval()
     report = LoadReport(
         files=files,
@@ -209,6 +208,17 @@ def _fit(
     if wrong:
         raise CheckpointError("the weights do not fit config.json:\n  " + "\n  ".join(wrong))
     return {name: state[name] for name in expected if name in state}, absent
+
+
+def _converted(tensors: dict[str, Tensor], device: str | torch.device, dtype: torch.dtype) -> dict[str, Tensor]:
+    """The tensors as the model has them, several at a time, for PyTorch transposes a matrix on one core alone."""
+
+    def convert(named: tuple[str, Tensor]) -> tuple[str, Tensor]:
+        name, tensor = named
+        return name, tensor.to(device=device, dtype=dtype).contiguous()
+
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        return dict(pool.map(convert, _owned(tensors)))
 
 
 def _owned(tensors: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:

@@ -48,6 +48,9 @@ class Tokenizer:
         if missing := [token for token in needed if token not in ids]:
             raise CheckpointError(f"the vocabulary has no {', '.join(missing)}, so it is not BERT's")
         self.pad_id, self.unknown_id = ids[self.special.pad], ids[self.special.unknown]
+        self.separator_id = ids[self.special.separator]
+        # What frames and pads: no words, and not what hides or replaces one.
+        self.special_ids = frozenset((self.pad_id, self.separator_id, ids[self.special.first]))
         self._name = name or ("BertTokenizer" if self.special is BERT else "PreTrainedTokenizerFast")
 
     @classmethod

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from minitf.checkpoints.load import load as load
     from minitf.checkpoints.load import load_tokenizer as load_tokenizer
+    from minitf.checkpoints.load import load_with_report as load_with_report
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load", "load_tokenizer"]
+__all__ = ["__version__", "load", "load_tokenizer", "load_with_report"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("load", "load_tokenizer"):
+    if name in ("load", "load_tokenizer", "load_with_report"):
         from minitf.checkpoints import load as module
 
         return getattr(module, name)

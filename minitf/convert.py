@@ -51,7 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(loaded)
     if loaded.source.folder.resolve() == folder.resolve():
         raise InputError(f"{folder}: is the checkpoint itself; give another DIR")
-    save(model, loaded.tokenizer, folder)
+    tokenizer = None if loaded.tokenizer is None else loaded.checked_tokenizer()
+    save(model, tokenizer, folder)
     name = architecture(model.config, model.head_name)
     print(f"\nwritten to {folder}: transformers.{name}.from_pretrained({str(folder)!r}) opens it")
     if loaded.tokenizer is None:

@@ -77,7 +77,7 @@ def prepare(arguments: argparse.Namespace, splits: runs.Splits) -> Ready:
     import torch
 
     from minitf.bert.device import choose_device
-    from minitf.checkpoints.load import load_tokenizer, load_with_report
+    from minitf.checkpoints.load import load_with_report
     from minitf.mathematics import mathematics
     from minitf.tasks.classification import Classification, balanced_weights
     from minitf.training import report
@@ -99,8 +99,9 @@ def prepare(arguments: argparse.Namespace, splits: runs.Splits) -> Ready:
         verify=not arguments.no_verify,
     )
     print(loaded)
-    tokenizer = load_tokenizer(arguments.model, arguments.offline, model)
-    longest = model.config.longest
+    tokenizer, longest = loaded.checked_tokenizer(), model.config.longest
+    if arguments.max_length is None:
+        arguments.max_length = min(128, longest)
     if arguments.max_length > longest:
         raise InputError(f"--max-length {arguments.max_length}: this model has learned only {longest} positions")
     task = Classification(labels, math=math)

@@ -25,12 +25,12 @@ def parser(description: str) -> argparse.ArgumentParser:
     data.add_argument("--label", metavar="COL", help="column of the label (default: guessed from the header)")
     data.add_argument("--task", choices=["auto", "classification"], default="auto", help="default: %(default)s")
     data.add_argument(
-        "--max-length", type=count, default=128, metavar="N", help="tokens a text is cut to (default: %(default)s)"
+        "--max-length", type=count, metavar="N", help="tokens a text is cut to (default: 128, or all the model has)"
     )
 
     model = p.add_argument_group("model")
     model.add_argument(
-        "--model", default="all-MiniLM-L6-v2", metavar="M", help="hub name or folder (default: %(default)s)"
+        "--model", default="all-MiniLM-L6-v2", metavar="M", help="folder, Google's zip, or name (default: %(default)s)"
     )
     model.add_argument("--from-scratch", action="store_true", help="take the model's shape, not its weights")
     model.add_argument(
@@ -42,6 +42,8 @@ def parser(description: str) -> argparse.ArgumentParser:
     model.add_argument(
         "--math", default="kernels", metavar="WHICH", help="equations, kernels or a .py file (default: %(default)s)"
     )
+
+    model.add_argument("--no-verify", action="store_true", help="do not check a TensorFlow checkpoint's checksums")
 
     how = p.add_argument_group("training")
     how.add_argument("--epochs", type=count, default=5, metavar="N", help="default: %(default)s")
@@ -86,17 +88,16 @@ def parser(description: str) -> argparse.ArgumentParser:
     out = p.add_argument_group("output")
     out.add_argument("--output", metavar="DIR", help="folder for the run (default: a fresh runs/NAME-N)")
     out.add_argument("--overwrite", action="store_true", help="replace an earlier run in --output")
-    out.add_argument("--no-verify", action="store_true", help="do not check a TensorFlow checkpoint's checksums")
     out.add_argument("--offline", action="store_true", help="use no network")
     out.add_argument("--dry-run", action="store_true", help="check everything, train nothing")
     return p
 
 
 def changed(config: "BertConfig", arguments: argparse.Namespace) -> "BertConfig":
-    """The config with what the flags replace."""
-    numbers: dict[str, Any] = {}
+    """The config with what the flags replace; what is trained here names one class."""
+    numbers: dict[str, Any] = {"problem_type": None}
     if arguments.dropout is not None:
-        numbers = dict.fromkeys(("hidden_dropout_prob", "attention_probs_dropout_prob"), arguments.dropout)
+        numbers |= dict.fromkeys(("hidden_dropout_prob", "attention_probs_dropout_prob"), arguments.dropout)
         numbers["classifier_dropout"] = arguments.dropout
     if arguments.hidden_act is not None:
         numbers["hidden_act"] = arguments.hidden_act

@@ -20,7 +20,7 @@ from minitf.files import whole
 from minitf.text import datasets
 
 if TYPE_CHECKING:
-    from minitf.bert import Bert
+    from minitf.bert import Bert, BertConfig
     from minitf.text.tokenizer import Tokenizer
 
 Texts = tuple[list[str], list[str] | None]
@@ -99,16 +99,28 @@ def open_model(arguments: argparse.Namespace) -> "tuple[Bert, Tokenizer]":
         verify=not arguments.no_verify,
     )
     if any(name.startswith("head.") for name in loaded.new):
-        if arguments.fill is None:
-            raise InputError(f"{arguments.model}: holds no trained classifier; fine-tune it first, or ask for --embed")
         held = loaded.files.held_head()
+        if arguments.fill is not None:
+            raise InputError(
+                f"{arguments.model}: cannot fill in words, for it holds no masked-LM head ({held or 'nor any other'});"
+                " take a model as it was pre-trained, bert-base-uncased say"
+            )
+        what = f"its head is {held}" if held else "fine-tune it first"
+        raise InputError(f"{arguments.model}: holds no trained classifier; {what}, or ask for --embed")
+    if head == "classification" and not names_one_class(model.config):
         raise InputError(
-            f"{arguments.model}: cannot fill in words, for it holds no masked-LM head ({held or 'nor any other'});"
-            " take a model as it was pre-trained, bert-base-uncased say"
+            f"{arguments.model}: its logits name no single class ({model.config.problem_type or 'one label alone'}),"
+            " which predict does not answer yet; ask for --embed, or use the model from Python"
         )
-    if (tokenizer := loaded.tokenizer) is None or loaded.warning:
-        tokenizer = load.load_tokenizer(arguments.model, arguments.offline, model)
+    tokenizer = loaded.checked_tokenizer()
+    if loaded.warning:
+        print(f"minitf: warning: {loaded.warning}", file=sys.stderr)
     return model, tokenizer
+
+
+def names_one_class(config: "BertConfig") -> bool:
+    """Whether the largest logit is the answer: not so for regression, for several labels at once, for a lone score."""
+    return config.problem_type in (None, "single_label_classification") and config.num_labels > 1
 
 
 def trained_with(folder: Path) -> dict[str, Any]:

@@ -35,7 +35,7 @@ LABELS = (0, 1, 1, 0, 1, 0)
 
 def parser() -> argparse.ArgumentParser:
     p = Parser(prog="python -m minitf.validate", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    p.add_argument("model", metavar="MODEL", help="any source that both libraries can read: a hub name, a folder")
+    p.add_argument("model", metavar="MODEL", help="any source that finetune takes")
     p.add_argument(
         "--dtype", choices=["float64", "float32", "bfloat16"], default="float64", help="default: %(default)s"
     )
@@ -62,6 +62,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(pair.report)
     tokenizer = pair.report.tokenizer or pair.report.files.tokenizer()  # the second says why there is none
     batch = sentences(tokenizer, pair.ours.config.longest).to(device)
+    if pair.report.source.tensorflow:
+        print(
+            "the reference, which reads no TensorFlow, is given what minitf read: what follows checks the computation"
+        )
     print(f"{versions}; {arguments.dtype}, {arguments.math}, {describe(device)}")
     S = batch.token_ids.shape[1]
     print(f"{len(SENTENCES)} sentences of {int(batch.mask.sum(1).min())} to {S} tokens in one padded batch\n")

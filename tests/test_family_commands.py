@@ -1,6 +1,7 @@
 """Every member of the family through the commands: fine-tuned on a table, asked, and opened by `transformers`."""
 
 import csv
+import json
 import random
 
 import google_layout
@@ -12,7 +13,7 @@ from family import PREFIXES, reference_class
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers import models, pre_tokenizers, processors
 
-from minitf import finetune, predict
+from minitf import convert, finetune, predict
 
 ROBERTAS = ("roberta", "xlm-roberta")
 
@@ -127,3 +128,77 @@ def test_from_googles_zip(write_member, run_command, table, tmp_path):
     opened = transformers.AutoModelForSequenceClassification.from_pretrained(tmp_path / "run" / "best")
     assert type(opened).__name__ == "BertForSequenceClassification"
     assert run_command(predict.main, tmp_path / "run" / "best", "good film")[0] == 0
+
+
+def test_a_vocabulary_that_pads_otherwise(write_member, run_command, table, tmp_path):
+    """RoBERTa counts its positions from the padding: a tokenizer with another would move every token."""
+    folder, _ = write_member("roberta", None)
+    write_vocabulary(folder)
+    status, _, complaint = run_command(finetune.main, "--train", table, "--model", folder, "--output", tmp_path / "run")
+    assert status == 2
+    assert "the vocabulary pads with 0, but this model counts its positions from pad_token_id 1" in complaint
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_model_with_one_segment_takes_pairs(write_member, run_command):
+    """BERT's tokenizer tells two apart; the reference ends in an IndexError."""
+    folder, _ = write_member("bert", "classification", num_labels=2, type_vocab_size=1)
+    write_vocabulary(folder)
+    assert run_command(predict.main, folder, "good film", "--pair", "bad room")[0] == 0
+
+
+def test_a_small_model_is_given_what_it_can_have(write_member, run_command, table, tmp_path):
+    """Without --max-length a text is cut to 128 tokens, or to all that the model has positions for."""
+    folder, _ = write_member("bert", None)
+    write_vocabulary(folder)
+    argv = ["--train", table, "--model", folder, "--output", tmp_path / "run", "--epochs", "1"]
+    assert run_command(finetune.main, *argv)[0] == 0
+    assert json.loads((tmp_path / "run" / "best" / "minitf.json").read_text())["max_length"] == 64
+
+
+@pytest.mark.parametrize("problem", ["regression", "multi_label_classification"])
+def test_logits_that_name_no_class(write_member, run_command, tmp_path, problem):
+    """Not answered as if they did; and a conversion keeps what says so."""
+    folder, _ = write_member("bert", "classification", num_labels=3, problem_type=problem)
+    write_vocabulary(folder)
+    status, said, complaint = run_command(predict.main, folder, "good film")
+    assert (status, said) == (2, "")
+    assert f"its logits name no single class ({problem})" in complaint
+    assert run_command(convert.main, folder, tmp_path / "out")[0] == 0
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["problem_type"] == problem
+
+
+def test_a_lone_score(write_member, run_command):
+    folder, _ = write_member("bert", "classification", num_labels=1)
+    write_vocabulary(folder)
+    assert "its logits name no single class (one label alone)" in run_command(predict.main, folder, "good film")[2]
+
+
+def test_fine_tuned_from_a_regression_it_names_a_class(write_member, run_command, table, tmp_path):
+    folder, _ = write_member("bert", "classification", num_labels=1, problem_type="regression")
+    write_vocabulary(folder)
+    argv = ["--train", table, "--model", folder, "--output", tmp_path / "run", "--epochs", "1"]
+    assert run_command(finetune.main, *argv)[0] == 0
+    assert run_command(predict.main, tmp_path / "run" / "best", "good film")[0] == 0
+
+
+def test_rows_without_a_word_are_said(write_member, run_command):
+    folder, _ = write_member("bert", "masked-lm", vocab_size=70)
+    write_vocabulary(folder)
+    status, _, complaint = run_command(predict.main, folder, "--fill", "the [MASK]")
+    assert status == 0
+    assert complaint.startswith("minitf: warning: the vocabulary has 65 words, the weights 70 rows")
+
+
+def test_a_tagger_is_no_classifier(write_member, run_command):
+    folder, _ = write_member("bert", "tagging", num_labels=5)
+    write_vocabulary(folder)
+    complaint = run_command(predict.main, folder, "good film")[2]
+    assert "holds no trained classifier; its head is tagging, or ask for --embed" in complaint
+
+
+def test_a_distilbert_whose_positions_were_drawn_as_sines(write_member, run_command):
+    """That says how the table began; it is in the file, and read from there."""
+    folder, _ = write_member("distilbert", "masked-lm", sinusoidal_pos_embds=True)
+    write_vocabulary(folder)
+    assert run_command(predict.main, folder, "--fill", "the [MASK]")[0] == 0

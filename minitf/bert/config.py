@@ -23,11 +23,10 @@ _ONLY = {
     "is_decoder": False,
     "add_cross_attention": False,
     "is_encoder_decoder": False,
-    "chunk_size_feed_forward": 0,
     "pruned_heads": {},
     "embedding_size": None,
-    "sinusoidal_pos_embds": False,
 }
+PROBLEMS = (None, "single_label_classification", "multi_label_classification", "regression")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +55,7 @@ class BertConfig:
     model_type: str = "bert"
     pad_token_id: int = 0
     qa_dropout: float = 0.0  # before the question-answering head; only DistilBERT has one
+    problem_type: str | None = None  # what a classifier's logits mean, where the file says: one of PROBLEMS
 
     def __post_init__(self) -> None:
         if not isinstance(self.model_type, str) or self.model_type not in FAMILIES:
@@ -89,6 +89,10 @@ class BertConfig:
         if self.longest < 1:
             raise CheckpointError(
                 f"config: max_position_embeddings {self.max_position_embeddings} leaves no position but padding's"
+            )
+        if self.problem_type not in PROBLEMS:
+            raise CheckpointError(
+                f"config: problem_type = {self.problem_type!r} is not supported; there are: {PROBLEMS[1:]}"
             )
         if not isinstance(self.hidden_act, str) or self.hidden_act not in ACTIVATIONS:
             raise CheckpointError(
@@ -145,6 +149,8 @@ class BertConfig:
     def to_dict(self) -> dict[str, Any]:
         """The official form, for `config.json`."""
         official = {key: getattr(self, field) for field, key in _keys(self.family).items()}
+        if self.problem_type is None:
+            del official["problem_type"]
         if self.labels:
             official["id2label"] = {str(i): label for i, label in enumerate(self.labels)}
             official["label2id"] = {label: i for i, label in enumerate(self.labels)}

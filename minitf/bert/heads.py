@@ -1,21 +1,13 @@
-"""Which heads there are: by the member of the family, and by name."""
+"""Which heads there are: by the member of the family, and by name; how wide each is, and at what rate it drops."""
 
 from collections.abc import Callable, Mapping
+
+import torch
 
 from minitf.bert.config import BertConfig
 from minitf.bert.head import Head
 from minitf.bert.pretraining_heads import MaskedLMHead, NextSentenceHead, PretrainingHead, RobertaMaskedLMHead
-from minitf.bert.task_heads import (
-    ClassificationHead,
-    DistilBertClassificationHead,
-    DistilBertMultipleChoiceHead,
-    DistilBertTaggingHead,
-    MultipleChoiceHead,
-    QuestionAnsweringHead,
-    RobertaClassificationHead,
-    RobertaMultipleChoiceHead,
-    TaggingHead,
-)
+from minitf.bert.task_heads import FirstTokenHead, PooledHead, TokenHead
 from minitf.errors import InputError
 from minitf.mathematics import Mathematics
 
@@ -25,31 +17,35 @@ BERT: Heads = {
     "masked-lm": MaskedLMHead,
     "next-sentence": NextSentenceHead,
     "pretraining": PretrainingHead,
-    "classification": ClassificationHead,
-    "multiple-choice": MultipleChoiceHead,
-    "tagging": TaggingHead,
-    "qa": QuestionAnsweringHead,
+    "classification": lambda c, math: PooledHead(c.hidden_size, c.num_labels, c.head_dropout, math),
+    "multiple-choice": lambda c, math: PooledHead(c.hidden_size, 1, c.head_dropout, math),
+    "tagging": lambda c, math: TokenHead(c.hidden_size, c.num_labels, c.head_dropout, math),
+    "qa": lambda c, math: TokenHead(c.hidden_size, 2, c.qa_dropout, math),
 }
+# Only BERT was trained on pairs of sentences.
 _WITHOUT_PAIRS = {name: head for name, head in BERT.items() if name not in ("next-sentence", "pretraining")}
 ROBERTA: Heads = _WITHOUT_PAIRS | {
     "masked-lm": RobertaMaskedLMHead,
-    "classification": RobertaClassificationHead,
-    "multiple-choice": RobertaMultipleChoiceHead,
+    "classification": lambda c, math: FirstTokenHead(
+        c.hidden_size, c.num_labels, c.head_dropout, math, torch.tanh, dropout_in=c.head_dropout
+    ),
+    # It drops as the layers do, whatever the rate before a classifier; so does DistilBERT's tagger.
+    "multiple-choice": lambda c, math: PooledHead(c.hidden_size, 1, c.hidden_dropout_prob, math),
 }
 DISTILBERT: Heads = _WITHOUT_PAIRS | {
-    "classification": DistilBertClassificationHead,
-    "multiple-choice": DistilBertMultipleChoiceHead,
-    "tagging": DistilBertTaggingHead,
+    "classification": lambda c, math: FirstTokenHead(c.hidden_size, c.num_labels, c.head_dropout, math, math.relu),
+    "multiple-choice": lambda c, math: FirstTokenHead(c.hidden_size, 1, c.head_dropout, math, math.relu),
+    "tagging": lambda c, math: TokenHead(c.hidden_size, c.num_labels, c.hidden_dropout_prob, math),
 }
 
-LABELLED = ("classification", "tagging")  # these give a logit for each of the config's labels
-
-# The heads of each member of the family, by `model_type`; only BERT was trained on pairs of sentences.
+# By `model_type`.
 HEADS: Mapping[str, Heads] = {"bert": BERT, "roberta": ROBERTA, "xlm-roberta": ROBERTA, "distilbert": DISTILBERT}
+
+LABELLED = ("classification", "tagging")  # these give a logit for each of the config's labels
 
 
 def check_head(head: str | None, model_type: str = "bert") -> None:
     """Raises InputError unless this member of the family has a head of this name."""
-    if head is not None and head not in HEADS.get(model_type, HEADS["bert"]):
-        whose = f" in a {model_type} model" if head in HEADS["bert"] else ""
+    if head is not None and head not in HEADS.get(model_type, BERT):
+        whose = f" in a {model_type} model" if head in BERT else ""
         raise InputError(f"no head is called {head!r}{whose}; there are: {', '.join(HEADS[model_type])}")

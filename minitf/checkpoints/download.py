@@ -52,11 +52,6 @@ def missing(names: Collection[str]) -> str | None:
     return None if weight_files(names) else f"weights ({' or '.join('.'.join(layout) for layout in LAYOUTS)})"
 
 
-def has_weights(folder: Path) -> bool:
-    """Whether the folder has weights in a layout of `transformers`."""
-    return bool(weight_files(file_names(folder)))
-
-
 def missing_shards(names: Collection[str]) -> str | None:
     """Whether shards lack, by what they are called: model-00001-of-00003.safetensors says how many there are."""
     first, *shards = weight_files(names)

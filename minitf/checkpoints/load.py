@@ -13,7 +13,7 @@ from minitf.bert import Bert, BertConfig
 from minitf.bert.heads import LABELLED, check_head
 from minitf.checkpoints import sources
 from minitf.checkpoints.official import OfficialFiles
-from minitf.checkpoints.report import LoadReport
+from minitf.checkpoints.report import LoadReport, check_together
 from minitf.errors import CheckpointError, InputError
 from minitf.mathematics import Mathematics, mathematics
 from minitf.text.tokenizer import Tokenizer
@@ -43,7 +43,7 @@ def load(
     "qa". A head that the checkpoint does not hold is drawn at random from torch's generator, as is one that it holds
     for another number of labels; `load_with_report` says which tensors are new. `hidden_act` replaces the config's
     activation: Google's own code computes "gelu_tanh" where its files say "gelu". `verify` checks the checksums of a
-    TensorFlow checkpoint.
+    TensorFlow checkpoint. Weights are mapped from their file where that can be: do not overwrite it in place.
     Raises CheckpointError for a checkpoint that cannot be found, read or fitted, InputError for arguments that
     cannot be.
     """
@@ -53,14 +53,11 @@ def load(
 
 
 def load_tokenizer(source: str | Path, offline: bool = False, model: Bert | None = None) -> Tokenizer:
-    """The tokenizer that belongs to `source`. Raises CheckpointError, also if `model` has no row for some word."""
+    """The tokenizer that belongs to `source`. Raises CheckpointError, also if `model` cannot have been its model."""
     found = sources.find(source, offline=offline)
     tokenizer = OfficialFiles(found).tokenizer() if found.tensorflow else Tokenizer.from_folder(found.folder)
-    if model is not None and tokenizer.highest_id >= model.config.vocab_size:
-        raise CheckpointError(
-            f"{found.folder}: the vocabulary numbers its words up to {tokenizer.highest_id}, the model has rows for"
-            f" {model.config.vocab_size}: they do not belong together"
-        )
+    if model is not None:
+        check_together(tokenizer, model.config, found.folder)
     return tokenizer
 
 
@@ -125,7 +122,11 @@ def _check_arguments(num_labels: object, labels: object, dtype: object, device: 
     """Raises InputError for arguments that cannot be."""
     if num_labels is not None and (isinstance(num_labels, bool) or not isinstance(num_labels, int)):
         raise InputError(f"num_labels must be a whole number, not {num_labels!r}")
-    if labels is not None and (not isinstance(labels, tuple | list) or len(set(labels)) < len(labels)):
+    if labels is not None and (
+        not isinstance(labels, tuple | list)
+        or not all(isinstance(label, str) for label in labels)
+        or len(set(labels)) < len(labels)
+    ):
         raise InputError(f"labels must be a tuple of names, no two alike, not {labels!r}")
     if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
         raise InputError(f"dtype must be one of PyTorch's floating-point types, not {dtype!r}")
@@ -160,11 +161,18 @@ def _with_labels(
         wanted = held if held is not None else config.num_labels
     if wanted < 1:
         raise NoHeadError("holds no classifier: fine-tune it first (python -m minitf.finetune), or name the labels")
+    fits = held in (None, wanted)
     if labels is None:
         same = wanted == config.num_labels
         labels = config.labels if same else tuple(f"LABEL_{i}" for i in range(wanted))
-    replaced = () if held in (None, wanted) else ("head.W.weight", "head.W.bias")
-    return dataclasses.replace(config, labels=labels), replaced
+    elif held == wanted == config.num_labels and config.labels != tuple(f"LABEL_{i}" for i in range(wanted)):
+        fits = set(labels) == set(config.labels)  # a row that was trained to say one thing is not renamed to another
+        if fits:
+            order = [config.labels.index(label) for label in labels]
+            for name in ("head.W.weight", "head.W.bias"):
+                if name in state and len(state[name]) == wanted:
+                    state[name] = state[name][order]
+    return dataclasses.replace(config, labels=tuple(labels)), () if fits else ("head.W.weight", "head.W.bias")
 
 
 def _leave_out(
@@ -205,6 +213,12 @@ def _fit(
             wrong.append(f"misshapen: {name} is {list(tensor.shape)}, must be {list(expected[name])}")
         elif not tensor.is_floating_point():
             wrong.append(f"misshapen: {name} holds {tensor.dtype}, must hold real numbers")
+    if unexpected and not state:
+        some = ", ".join(unexpected[:3])
+        raise CheckpointError(
+            f"none of the {len(unexpected)} tensors is named as a {model.config.model_type}'s are ({some}, …);"
+            " were they saved under a prefix, or from another kind of model?"
+        )
     if wrong:
         raise CheckpointError("the weights do not fit config.json:\n  " + "\n  ".join(wrong))
     return {name: state[name] for name in expected if name in state}, absent
@@ -222,9 +236,10 @@ def _converted(tensors: dict[str, Tensor], device: str | torch.device, dtype: to
 
 
 def _owned(tensors: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
-    """Each tensor, taken out of the dict, in memory of its own.
+    """Each tensor, taken out of the dict, sharing its memory with no other.
 
-    A file may give two names to one, and training one must not move the other.
+    A file may give two names to one, and training one must not move the other. (The memory may be the file's, mapped:
+    written to it stays in this process, but a file that is overwritten in place changes the model.)
     """
     seen: set[int] = set()
     shared = collections.Counter(tensor.untyped_storage().data_ptr() for tensor in tensors.values())

@@ -80,17 +80,16 @@ class OfficialFiles:
         if self._files is None:
             return self._sorted(pytorch.read_tensors(self.source.folder), rename, head)
         place, prefix = self._files.place, self.source.folder / self._files.stem
-        wanted = [name for name in self._names() if (known := rename(name))[0] is False or known[1] is not None]
-        unexpected = [name for name in wanted if not rename(name)[0]]
-        read = {} if unexpected else tensorflow.read_tensors(prefix, wanted, self.verify, place)
-        renamed = self._sorted(read, rename, head)
-        renamed.left_out.extend(name for name in self._names() if name not in set(wanted))
-        renamed.unexpected.extend(unexpected)
+        known = {name: rename(name) for name in self._names()}
+        wanted = [name for name, (is_known, ours) in known.items() if is_known and ours is not None]
+        renamed = self._sorted(tensorflow.read_tensors(prefix, wanted, self.verify, place), rename, head)
+        renamed.unexpected.extend(name for name, (is_known, _) in known.items() if not is_known)
+        renamed.left_out.extend(name for name, (is_known, ours) in known.items() if is_known and ours is None)
         return renamed
 
     def tokenizer(self) -> Tokenizer:
         """The one whose files lie beside the weights."""
-        if self._files is None or "vocab.txt" not in self._files.place.names():
+        if self._files is None or self.source.folder.is_dir() or "vocab.txt" not in self._files.place.names():
             return Tokenizer.from_folder(self.source.folder)
         place = self._files.place
         return Tokenizer.from_vocabulary(place.text("vocab.txt", LARGEST_VOCABULARY), place.where("vocab.txt"))

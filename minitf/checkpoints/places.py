@@ -116,10 +116,12 @@ class Zip:
     def __init__(self, path: Path, ending: str = ".index"):
         self.path = path
         self._archive = _guarded(str(path), lambda: zipfile.ZipFile(path))
-        files = [info for info in self._archive.infolist() if not info.filename.endswith("/")]
+        files = [info for info in self._archive.infolist() if not _is_beside(info.filename)]
         folders = sorted({posixpath.dirname(info.filename) for info in files if info.filename.endswith(ending)})
         if len(folders) != 1:
-            found = f"{len(folders)} of them" if folders else "none"
+            hubs = any(posixpath.basename(info.filename) == "config.json" for info in files)
+            none = "none, but a config.json: unpack it and give the folder" if hubs else "none"
+            found = f"{len(folders)} of them" if folders else none
             raise CheckpointError(f"{path}: must hold one TensorFlow checkpoint ({ending}); it holds {found}")
         self._files = {posixpath.basename(i.filename): i for i in files if posixpath.dirname(i.filename) == folders[0]}
 
@@ -139,6 +141,11 @@ class Zip:
             raise CheckpointError(f"{self.where(name)}: claims {info.file_size} bytes, more than it can hold")
         where = self.where(name)
         return _Packed(where, info.file_size, _guarded(where, lambda: self._archive.open(info)))
+
+
+def _is_beside(name: str) -> bool:
+    """Whether a name in a zip is a folder's, or one that macOS adds to what it packs."""
+    return name.endswith("/") or name.startswith("__MACOSX/") or posixpath.basename(name).startswith("._")
 
 
 class _Packed:

@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import functools
+from pathlib import Path
 
 from minitf.bert import BertConfig
 from minitf.checkpoints import catalogue
@@ -48,14 +49,13 @@ class LoadReport:
     @property
     def warning(self) -> str | None:
         """Whether vocabulary and weights look as if they did not belong together."""
-        words = self.config.vocab_size if self.tokenizer is None else self.tokenizer.highest_id + 1
-        if words == self.config.vocab_size:
-            return None
-        lacking = "some words have no row" if words > self.config.vocab_size else "some rows have no word"
-        return (
-            f"the vocabulary has {words:,} words, the weights {self.config.vocab_size:,} rows: {lacking};"
-            " is it this model's vocabulary?"
-        )
+        return None if self.tokenizer is None else mismatch(self.tokenizer, self.config)
+
+    def checked_tokenizer(self) -> Tokenizer:
+        """The tokenizer. Raises CheckpointError if there is none, or if it cannot be this model's."""
+        tokenizer = self.tokenizer or self.files.tokenizer()  # the second says why there is none
+        check_together(tokenizer, self.config, self.source.folder)
+        return tokenizer
 
     def __str__(self) -> str:
         count = f"{len(self.loaded)} tensors loaded, {self.parameters:,} parameters, {_bytes(self.size)}"
@@ -88,6 +88,27 @@ class LoadReport:
         case = "lower-cased" if self.tokenizer.lower_case else "cased"
         whose = f"that of {known}, by its digest" if known else "none whose digest is known"
         return f"vocabulary: {self.tokenizer.vocabulary_size:,} words, {case}, {whose}"
+
+
+def mismatch(tokenizer: Tokenizer, config: BertConfig) -> str | None:
+    """Why a vocabulary looks as if it were another model's; None if it does not."""
+    words, rows = tokenizer.highest_id + 1, config.vocab_size
+    if words == rows:
+        return None
+    lacking = "some words have no row" if words > rows else "some rows have no word"
+    return f"the vocabulary has {words:,} words, the weights {rows:,} rows: {lacking}; is it this model's vocabulary?"
+
+
+def check_together(tokenizer: Tokenizer, config: BertConfig, folder: Path) -> None:
+    """Raises CheckpointError if the model would not understand what the tokenizer says; fits the segments to it."""
+    if tokenizer.highest_id >= config.vocab_size:
+        raise CheckpointError(f"{folder}: {mismatch(tokenizer, config)}")
+    if config.family.positions_after_padding and tokenizer.pad_id != config.pad_token_id:
+        raise CheckpointError(
+            f"{folder}: the vocabulary pads with {tokenizer.pad_id}, but this model counts its positions from"
+            f" pad_token_id {config.pad_token_id}: they do not belong together"
+        )
+    tokenizer.segments = max(1, min(tokenizer.segments, config.type_vocab_size))
 
 
 def _bytes(size: int) -> str:

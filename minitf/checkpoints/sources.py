@@ -20,6 +20,7 @@ from minitf.errors import CheckpointError
 
 # NAME or owner/NAME, the hub's own rule: no part begins with a dot, so that none leads out of a folder.
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}"
+_OF_WEIGHTS = (".bin", ".safetensors", ".pt")
 _NAME = re.compile(f"({_PART}/)?{_PART}")
 
 
@@ -81,11 +82,10 @@ def find(name: str | Path, offline: bool = False, say: Callable[[str], None] = l
         return source
     if asked and (prefix := find_prefix(_without_ending(Path(asked)))):
         return Source(prefix.parent, asked, "file given", _tensorflow(Folder(prefix.parent), prefix.name))
-    if os.path.isfile(asked) and (asked.endswith(".zip") or zipfile.is_zipfile(asked)):
+    if os.path.isfile(asked) and asked.endswith(".zip"):
         return _open(Path(asked), asked, "zip given", "give one that does")
     if os.path.isfile(asked) or not _NAME.fullmatch(asked):
-        what = "is a file, not a folder" if os.path.isfile(asked) else "is no folder that exists, nor can it be a name"
-        raise CheckpointError(f"{asked!r} {what}; give a folder with config.json and weights, NAME or owner/NAME")
+        raise CheckpointError(f"{asked!r} {_no_checkpoint(Path(asked))}")
     wanted = _Wanted(asked, catalogue.look_up(asked), offline, say)
     tried = [f"a folder {asked}: there is none"]
     for where, look in _sources(wanted):
@@ -178,11 +178,25 @@ def _open(path: Path, asked: str, origin: str, remedy: str) -> Source:
 
 
 def _tensorflow_alone(folder: Path) -> Path | None:
-    """The prefix of a TensorFlow checkpoint in a folder that has no weights in another layout."""
+    """The prefix of a TensorFlow checkpoint in a folder that is no complete one of the hub's."""
     try:
-        return None if download.has_weights(folder) else find_prefix(folder)
+        return find_prefix(folder) if download.missing(download.file_names(folder)) else None
     except OSError:
         return None  # it cannot be read, as `_whole` will say
+
+
+def _no_checkpoint(path: Path) -> str:
+    """Why a path that is no folder is no checkpoint, and what to give."""
+    remedy = "give a folder with config.json and weights, NAME or owner/NAME"
+    if os.path.isfile(path):
+        return f"is a file, not a folder; {'give its folder' if path.suffix in _OF_WEIGHTS else remedy}"
+    if (
+        path.parent != Path()
+        and os.path.isdir(path.parent)
+        and (stems := sorted(index.stem for index in path.parent.glob("*.index")))
+    ):
+        return f"is not there; the TensorFlow checkpoints in {path.parent} are: {', '.join(stems[:8])}"
+    return f"is no folder that exists, nor can it be a name; {remedy}"
 
 
 def _without_ending(path: Path) -> Path:

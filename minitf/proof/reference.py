@@ -95,7 +95,10 @@ def open_pair(
 
 @contextmanager
 def _as_folder(ours: Bert, report: LoadReport) -> Iterator[Path]:
-    """What the reference can open: the source's folder, or for a TensorFlow checkpoint, which it cannot, ours saved."""
+    """What the reference can open: the source's folder; for a TensorFlow checkpoint, which it cannot, ours saved.
+
+    There the walk is of the computation alone. The reading is for tests with a writer of their own.
+    """
     if report.source.tensorflow is None:
         yield report.source.folder
         return

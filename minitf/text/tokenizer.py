@@ -2,13 +2,15 @@
 
 The work is done by the library `tokenizers`; here it is set up from the official files, and its answers are made into
 batches. BERT's is WordPiece, RoBERTa's byte-level BPE, XLM-RoBERTa's SentencePiece Unigram: what differs is in the
-file, and in what the special tokens are called. Ids are those of the reference's fast tokenizer. The algorithm of
-BERT's, to be read, is in `wordpiece`.
+file, and in what the special tokens are called. Ids are those of the reference's fast tokenizer, but where a folder
+says nowhere whether it is cased: then a vocabulary with capitals is, while the reference lower-cases. The algorithm
+of BERT's, to be read, is in `wordpiece`.
 """
 
 import dataclasses
 import hashlib
 import json
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,11 +32,10 @@ class SpecialTokens:
     first: str  # of every text
     separator: str
     mask: str
-    segments: int  # how many the model tells apart
 
 
-BERT = SpecialTokens(*tokenizer_files.BERT_SPECIAL, segments=2)
-ROBERTA = SpecialTokens("<pad>", "<unk>", "<s>", "</s>", "<mask>", segments=1)
+BERT = SpecialTokens(*tokenizer_files.BERT_SPECIAL)
+ROBERTA = SpecialTokens("<pad>", "<unk>", "<s>", "</s>", "<mask>")
 
 
 class Tokenizer:
@@ -51,6 +52,8 @@ class Tokenizer:
         self.separator_id = ids[self.special.separator]
         # What frames and pads: no words, and not what hides or replaces one.
         self.special_ids = frozenset((self.pad_id, self.separator_id, ids[self.special.first]))
+        self.segments = 1 if self.special is ROBERTA else 2  # that are told apart; a model may know fewer
+        self._lock = threading.Lock()  # the library's truncation is a setting of the object, not of the call
         self._name = name or ("BertTokenizer" if self.special is BERT else "PreTrainedTokenizerFast")
 
     @classmethod
@@ -98,13 +101,15 @@ class Tokenizer:
             raise InputError(f"max_length {max_length} has no room for a text: the frame alone takes {frame} tokens")
         if pairs is not None and len(pairs) != len(texts):
             raise InputError(f"{len(texts)} texts, but {len(pairs)} second texts")
-        self._fast.enable_truncation(max_length, strategy="longest_first")
         for n, text in enumerate([*texts, *(pairs or ())]):
             if not _is_unicode(text):
                 raise InputError(f"text {n % len(texts) + 1} is no Unicode text: {text!r:.60}; give it in UTF-8")
         inputs = list(texts) if pairs is None else list(zip(texts, pairs, strict=True))
-        last = self.special.segments - 1
-        return [Tokens(e.ids, [min(s, last) for s in e.type_ids]) for e in self._fast.encode_batch(inputs)]
+        with self._lock:
+            self._fast.enable_truncation(max_length, strategy="longest_first")
+            encoded = self._fast.encode_batch(inputs)
+        last = self.segments - 1
+        return [Tokens(e.ids, [min(s, last) for s in e.type_ids]) for e in encoded]
 
     def __call__(self, texts: Sequence[str], pairs: Sequence[str] | None = None, max_length: int = 128) -> Batch:
         """One padded batch of `texts`; see `encode`."""
@@ -119,7 +124,8 @@ class Tokenizer:
     def words(self, ids: Sequence[int]) -> list[str]:
         """Each id as a person reads it: without the sign for the space before a word that BPE and Unigram have."""
         texts = [self._fast.decode([int(i)], skip_special_tokens=False).strip() for i in ids]
-        return [text or token for text, token in zip(texts, self.tokens(ids), strict=True)]
+        # A piece of bytes that are no whole letter has no reading: the token itself is shown, as for a bare sign.
+        return [t if t and "\ufffd" not in t else token for t, token in zip(texts, self.tokens(ids), strict=True)]
 
     @property
     def mask_id(self) -> int | None:
@@ -129,7 +135,8 @@ class Tokenizer:
 
     def save(self, folder: Path, max_length: int) -> None:
         """Write tokenizer.json, vocab.txt (BERT's) and tokenizer_config.json, as `transformers` reads them."""
-        self._fast.no_truncation()
+        with self._lock:
+            self._fast.no_truncation()
         _write(folder / "tokenizer.json", self._fast.to_str(pretty=True))
         settings: dict[str, object] = {"tokenizer_class": self._name}
         if isinstance(self._fast.model, models.WordPiece):
@@ -156,4 +163,4 @@ def _is_unicode(text: object) -> bool:
 
 
 def _write(path: Path, content: str) -> None:
-    path.write_text(content, encoding="utf-8")
+    path.write_text(content, encoding="utf-8", newline="\n")

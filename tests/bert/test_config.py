@@ -81,6 +81,7 @@ def test_what_the_reference_writes_is_read_whole():
         "classifier_dropout": 0.4,
         "pad_token_id": 3,
         "model_type": "bert",
+        "problem_type": "regression",
     }
     assert sorted(numbers) == sorted(NUMBERS)
     theirs = {name: value for name, value in numbers.items() if name != "model_type"}
@@ -153,14 +154,13 @@ def test_keys_that_change_nothing_are_named():
     ("key", "value"),
     [
         ("model_type", ["bert"]),
-        ("sinusoidal_pos_embds", True),
+        ("problem_type", "ranking"),
         ("model_type", "gpt2"),
         ("position_embedding_type", "relative_key"),
         ("position_embedding_type", "relative_key_query"),
         ("is_decoder", True),
         ("add_cross_attention", True),
         ("is_encoder_decoder", True),
-        ("chunk_size_feed_forward", 2),
         ("pruned_heads", {"0": [1]}),
         ("embedding_size", 128),
         ("hidden_act", "silu"),
@@ -176,7 +176,7 @@ def test_what_would_change_the_computation_is_refused(key, value):
     "official",
     [
         {"model_type": "bert", "position_embedding_type": "absolute", "is_decoder": False, "pruned_heads": {}},
-        {"model_type": None, "chunk_size_feed_forward": 0, "embedding_size": None, "add_cross_attention": False},
+        {"model_type": None, "embedding_size": None, "add_cross_attention": False},
     ],
 )
 def test_what_only_says_how_it_is_is_not_reported(official):

@@ -113,18 +113,27 @@ def test_the_activation_can_be_chosen_and_is_said(write_google, act):
         load(folder, hidden_act="silu")
 
 
-def test_a_large_model_is_mapped_not_copied(write_google):
-    """The tensors that lie as they are used stay in the file; the transposed ones are copied."""
+def test_what_lies_as_it_is_used_is_mapped_and_the_rest_copied(write_google, monkeypatch):
     folder, _ = write_google("masked-lm", slots=False)
+    mapped = []
+
+    class Watched(places._Mapped):
+        def __init__(self, path):
+            super().__init__(path)
+            mapped.append(self._bytes)
+
+    monkeypatch.setattr(places, "_Mapped", Watched)
     model = load(folder, "masked-lm")
-    mapped = np.memmap(folder / "bert_model.ckpt.data-00000-of-00001", np.uint8, mode="r")
-    assert mapped.size == sum(p.numel() * 4 for p in model.parameters())
-    before = mapped.copy()
+    (content,) = mapped
+    before = (folder / "bert_model.ckpt.data-00000-of-00001").read_bytes()
+    for name, p in model.named_parameters():
+        turned = name.endswith(".weight") and "embeddings" not in name
+        assert np.shares_memory(p.detach().numpy(), content) == (not turned), name
+        assert p.is_contiguous()
     with torch.no_grad():
         for p in model.parameters():
             p.fill_(3.0)  # writing to the model changes no file
-    assert (np.memmap(folder / "bert_model.ckpt.data-00000-of-00001", np.uint8, mode="r") == before).all()
-    assert all(p.is_contiguous() for p in model.parameters())
+    assert (folder / "bert_model.ckpt.data-00000-of-00001").read_bytes() == before
 
 
 def test_a_flipped_bit_is_found_and_no_verify_lets_it_pass(write_google):
@@ -186,7 +195,7 @@ def test_a_vocabulary_of_another_model(write_google, change):
     model, report = load_with_report(folder)
     assert f"warning: the vocabulary has {65 + change} words, the weights 65 rows" in str(report)
     if change > 0:
-        with pytest.raises(CheckpointError, match="they do not belong together"):
+        with pytest.raises(CheckpointError, match="66 words, the weights 65 rows: some words have no row"):
             load_tokenizer(folder, model=model)
 
 
@@ -238,6 +247,47 @@ def test_a_zip_that_is_none_of_googles(tmp_path, content, said):
     with pytest.raises(CheckpointError, match=said) as caught:
         load(path)
     assert str(path) in str(caught.value)
+
+
+def test_what_macos_adds_to_a_zip(write_google, tmp_path):
+    folder, reference = write_google()
+    path = google_layout.zipped(folder, tmp_path / "x.zip")
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("__MACOSX/uncased_L-3_H-32_A-4/._bert_model.ckpt.index", b"x")
+        archive.writestr("uncased_L-3_H-32_A-4/._bert_config.json", b"x")
+    assert_loaded(load(path, "pretraining"), reference, "pretraining")
+
+
+def test_a_zip_of_the_hubs_layout(write_member, tmp_path):
+    folder, _ = write_member("bert", None)
+    path = google_layout.zipped(folder, tmp_path / "x.zip")
+    with pytest.raises(CheckpointError, match=r"it holds none, but a config\.json: unpack it and give the folder"):
+        load(path)
+
+
+def test_a_slip_in_the_prefix(write_google):
+    folder, _ = write_google()
+    with pytest.raises(CheckpointError, match=r"is not there; the TensorFlow checkpoints in .* are: bert_model\.ckpt$"):
+        load(folder / "bert_modle.ckpt")
+
+
+def test_both_layouts_in_one_folder(write_google, write_member):
+    """The hub's if it is complete, else TensorFlow's; a prefix says which."""
+    folder, _ = write_google("masked-lm")
+    hub, _ = write_member("bert", None, name="hub", seed=5)
+    shutil.copy(hub / "model.safetensors", folder)
+    assert load_with_report(folder)[1].source.tensorflow is not None
+    shutil.copy(hub / "config.json", folder)
+    assert load_with_report(folder)[1].source.tensorflow is None
+    assert load_with_report(folder / "bert_model.ckpt")[1].source.tensorflow is not None
+
+
+def test_whether_it_is_cased_can_be_said(write_google):
+    """Google's files do not say it; a tokenizer_config.json beside them does."""
+    folder, _ = write_google()
+    assert load_tokenizer(folder).lower_case
+    (folder / "tokenizer_config.json").write_text('{"do_lower_case": false}')
+    assert not load_tokenizer(folder).lower_case
 
 
 def test_a_zip_cut_off_or_damaged(write_google, tmp_path):

@@ -342,6 +342,13 @@ def test_a_file_is_no_folder(places):
         find("model.h5")
 
 
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "model.safetensors"])
+def test_a_file_of_weights_alone(places, name):
+    (places.here / name).write_bytes(b"")
+    with pytest.raises(CheckpointError, match=rf"^'{name}' is a file, not a folder; give its folder$"):
+        find(name)
+
+
 HOSTILE = [
     "",
     " ",

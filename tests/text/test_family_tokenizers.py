@@ -4,6 +4,7 @@ Small ones, trained here and saved by `transformers`, so that the files are as i
 """
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import transformers
@@ -194,3 +195,14 @@ def test_a_vocabulary_without_its_special_tokens(tmp_path):
 
 def test_the_vocabulary_of_the_tests_has_what_is_asked(tmp_path):
     assert {"the", "film", "and"} <= set(VOCABULARY)
+
+
+def test_calls_from_several_threads(both):
+    """The library's truncation is a setting of the object: each call gets its own all the same."""
+    ours, _, _ = both
+
+    def lengths(max_length):
+        return {len(t) for _ in range(200) for t in ours.encode(["the film and " * 40], max_length=max_length)}
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lengths, [8, 16, 24, 32])) == [{8}, {16}, {24}, {32}]

@@ -1,0 +1,99 @@
+"""The maps of a text: the reference's, for every member of the family, under both mathematics."""
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from conftest import write_vocabulary
+
+import minitf
+from minitf.attention_maps import collect
+from minitf.attention_maps.collect import Opened, look, open_model
+from minitf.errors import InputError
+
+TEXT, PAIR = "the film was great , so great", "a hotel room"
+
+
+@pytest.fixture
+def folder(write_member):
+    folder, _ = write_member("bert", "classification", num_labels=3)
+    write_vocabulary(folder)
+    return folder
+
+
+@pytest.mark.parametrize("pair", [None, PAIR])
+@pytest.mark.parametrize("math", ["equations", "kernels"])
+def test_as_the_reference(folder, math, pair):
+    opened = open_model(folder, math, torch.float64)
+    maps = look(opened, TEXT, pair)
+    reference = transformers.BertForSequenceClassification.from_pretrained(
+        folder, dtype=torch.float64, attn_implementation="eager"
+    ).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    batch = tokenizer(TEXT, pair, return_tensors="pt")
+    with torch.no_grad():
+        out = reference(**batch, output_attentions=True)
+    theirs = torch.stack(out.attentions)[:, 0].numpy()
+    assert maps.A.shape == theirs.shape == (3, 4, len(maps.tokens), len(maps.tokens))
+    np.testing.assert_allclose(maps.A, theirs, rtol=0, atol=1e-10)
+    assert list(maps.tokens) == tokenizer.convert_ids_to_tokens(batch["input_ids"][0].tolist())
+    assert list(maps.segments) == batch["token_type_ids"][0].tolist()
+    np.testing.assert_allclose(maps.probabilities, out.logits[0].softmax(-1).numpy(), rtol=0, atol=1e-10)
+    assert maps.labels == ("LABEL_0", "LABEL_1", "LABEL_2")
+    assert [t for t, s in zip(maps.tokens, maps.special, strict=True) if s] == [
+        "[CLS]",
+        "[SEP]",
+        *(["[SEP]"] if pair else []),
+    ]
+
+
+def test_asking_for_maps_changes_no_answer(folder):
+    opened = open_model(folder, "kernels", torch.float64)
+    batch = opened.tokenizer([TEXT])
+    with torch.no_grad():
+        plain = opened.model(batch.token_ids, batch.segment_ids, batch.mask).logits[0]
+    np.testing.assert_allclose(look(opened, TEXT).probabilities, plain.softmax(-1).numpy(), rtol=0, atol=1e-10)
+
+
+def test_both_mathematics_give_the_same_maps(folder):
+    fast, plain = (look(open_model(folder, math, torch.float64), TEXT).A for math in ("kernels", "equations"))
+    np.testing.assert_allclose(fast, plain, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize(("model_type", "head"), [("bert", None), ("bert", "pretraining"), ("distilbert", "masked-lm")])
+def test_models_that_classify_nothing(write_member, model_type, head):
+    folder, _ = write_member(model_type, head)
+    write_vocabulary(folder)
+    maps = collect(folder, TEXT)
+    assert (maps.labels, maps.probabilities) == ((), ())
+    np.testing.assert_allclose(maps.A.sum(axis=-1), 1.0, rtol=0, atol=1e-5)
+
+
+def test_the_python_face(folder):
+    model = minitf.load(folder, head="classification")
+    maps = collect(model, TEXT, tokenizer=minitf.load_tokenizer(folder))
+    np.testing.assert_array_equal(maps.A, collect(folder, TEXT).A)
+    with pytest.raises(InputError, match="needs the model's tokenizer"):
+        collect(model, TEXT)
+
+
+def test_the_mode_is_put_back_and_dropout_off(folder):
+    opened = open_model(folder)
+    opened.model.train()
+    maps = look(opened, TEXT)
+    assert opened.model.training
+    np.testing.assert_array_equal(maps.A, look(Opened("x", opened.model.eval(), opened.tokenizer), TEXT).A)
+
+
+def test_length(folder):
+    opened = open_model(folder)
+    assert len(look(opened, "great " * 200).tokens) == 64  # all it has positions for
+    assert len(look(opened, "great " * 200, max_length=10).tokens) == 10
+    with pytest.raises(InputError, match="max_length 65: this model has learned only 64 positions"):
+        look(opened, TEXT, max_length=65)
+
+
+@pytest.mark.parametrize(("text", "pair"), [("", None), ("  ", None), (TEXT, ""), (TEXT, "\n")])
+def test_nothing_to_look_at(folder, text, pair):
+    with pytest.raises(InputError, match="is empty: there is nothing to look at"):
+        collect(folder, text, pair)

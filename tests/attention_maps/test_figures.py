@@ -1,0 +1,150 @@
+"""What is drawn: the numbers in the pictures, the labels, the sizes, and the summary of each head by slow loops."""
+
+import math
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+
+from minitf.attention_maps import figures
+from minitf.attention_maps.collect import AttentionMaps
+from minitf.errors import InputError
+
+THEMES = [figures.LIGHT, figures.DARK]
+
+
+def drawn_maps(S=10, L=2, H=3, tokens=None):
+    rng = np.random.default_rng(0)
+    A = rng.random((L, H, S, S)) ** 4
+    A /= A.sum(axis=-1, keepdims=True)
+    words = tuple(tokens or ("[CLS]", *(f"word{i}" for i in range(S - 2)), "[SEP]"))
+    special = tuple(word in ("[CLS]", "[SEP]") for word in words)
+    return AttentionMaps("tiny", "a text", None, words, (0,) * S, special, A, (), ())
+
+
+def images(figure):
+    return [image.get_array() for axes in figure.axes for image in axes.images]
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_one_head_is_its_map(theme):
+    maps = drawn_maps()
+    figure = figures.head(maps, 1, 2, theme)
+    np.testing.assert_array_equal(images(figure)[0], maps.A[1, 2])
+    assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == list(maps.tokens)
+    assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == list(maps.tokens)
+    assert figure.axes[0].get_title() == "layer 2, head 3"
+
+
+def test_the_grid_is_all_of_them_in_order():
+    maps = drawn_maps(L=3, H=4)
+    shown = images(figures.grid(maps))
+    assert len(shown) == 12
+    for i, image in enumerate(shown):
+        np.testing.assert_array_equal(image, maps.A[i // 4, i % 4])
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.1, 0.5, 2.0])
+def test_a_line_for_each_weight_above_the_threshold(threshold):
+    maps = drawn_maps()
+    figure = figures.lines(maps, 0, 1, threshold)
+    (collection,) = figure.axes[0].collections
+    ends = [tuple(path.vertices[:, 1].astype(int)) for path in collection.get_paths()]
+    assert ends == [(q, k) for q in range(10) for k in range(10) if maps.A[0, 1, q, k] >= threshold]
+    widths = np.array(collection.get_linewidths()[: len(ends)])
+    assert all(np.diff(widths[np.argsort([maps.A[0, 1, q, k] for q, k in ends])]) >= 0)  # thick is much
+    figure.canvas.draw()
+
+
+def test_rollout_is_the_first_tokens():
+    from minitf.attention_maps.attribution import rollout
+
+    maps = drawn_maps(L=4)
+    np.testing.assert_allclose(images(figures.rollout(maps))[0], rollout(maps.A)[:, 0])
+
+
+def test_the_summary_by_slow_loops():
+    maps = drawn_maps(S=7)
+    found = figures.summarise(maps)
+    for layer in range(maps.layers):
+        for h in range(maps.heads):
+            A = maps.A[layer, h]
+            S = range(7)
+            expected = {
+                "entropy": sum(-A[q, k] * math.log(A[q, k]) for q in S for k in S) / 7,
+                "special": sum(A[q, 0] + A[q, 6] for q in S) / 7,
+                "previous": sum(A[q, q - 1] for q in range(1, 7)) / 6,
+                "following": sum(A[q, q + 1] for q in range(6)) / 6,
+                "same": sum(A[q, q] for q in S) / 7,
+            }
+            for name, value in expected.items():
+                assert abs(getattr(found, name)[layer, h] - value) < 1e-12, name
+
+
+def test_the_summary_of_heads_that_are_known():
+    S = 5
+    previous = np.eye(S, k=-1)
+    previous[0, 0] = 1.0
+    A = np.stack([np.full((S, S), 1 / S), previous, np.eye(S, k=1) + np.eye(S)[:, ::-1] * 0])[None]
+    A[0, 2, -1, -1] = 1.0
+    maps = AttentionMaps(
+        "x", "t", None, ("[CLS]", "a", "b", "c", "[SEP]"), (0,) * 5, (True, False, False, False, True), A, (), ()
+    )
+    found = figures.summarise(maps)
+    np.testing.assert_allclose(found.entropy[0], [math.log(5), 0, 0], atol=1e-12)
+    np.testing.assert_allclose(found.previous[0, 1], 1.0)
+    np.testing.assert_allclose(found.following[0, 2], 1.0)
+    np.testing.assert_allclose(found.special[0, 0], 2 / 5)
+
+
+@pytest.mark.parametrize("S", [2, 10, 128])
+@pytest.mark.parametrize("theme", THEMES)
+def test_every_picture_at_every_length(tmp_path, S, theme):
+    """Drawn without a warning, readable in size: no letters below 4 points, no side above 30 inches."""
+    maps = drawn_maps(S=S, tokens=["[CLS]", *(["extraordinarily", "$5", "a_b^c", "\\frac"] * S)[: S - 2], "[SEP]"])
+    for i, figure in enumerate(
+        (
+            figures.head(maps, 0, 0, theme),
+            figures.grid(maps, theme),
+            figures.lines(maps, 0, 0, theme=theme),
+            figures.rollout(maps, theme),
+            figures.summary(maps, theme),
+        )
+    ):
+        path = tmp_path / f"{i}.png"
+        figures.save(figure, path)
+        assert path.read_bytes().startswith(b"\x89PNG")
+        labels = [t for axes in figure.axes for t in (*axes.get_yticklabels(), *axes.get_xticklabels())]
+        assert all(label.get_fontsize() >= 4.0 for label in labels)
+        assert max(figure.get_size_inches()) <= 30.0
+        assert to_hex(figure.get_facecolor()) == theme.paper
+
+
+@pytest.mark.parametrize(("kind", "magic"), [("svg", b"<?xml"), ("png", b"\x89PNG"), ("pdf", b"%PDF")])
+def test_the_ending_says_how(tmp_path, kind, magic):
+    figures.save(figures.grid(drawn_maps()), tmp_path / f"maps.{kind}")
+    assert (tmp_path / f"maps.{kind}").read_bytes().startswith(magic)
+
+
+def test_letters_stay_letters_in_svg(tmp_path):
+    figures.save(figures.head(drawn_maps(), 0, 0), tmp_path / "maps.svg")
+    assert ">word3</text>" in (tmp_path / "maps.svg").read_text()
+
+
+@pytest.mark.parametrize("name", ["maps.jpg", "maps", "maps.html2"])
+def test_another_ending(tmp_path, name):
+    with pytest.raises(InputError, match="there are: svg, png, pdf"):
+        figures.save(figures.grid(drawn_maps()), tmp_path / name)
+    assert not (tmp_path / name).exists()
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(InputError, match="cannot be written"):
+        figures.save(figures.grid(drawn_maps()), tmp_path / "none" / "maps.png")
+
+
+@pytest.mark.parametrize(("layer", "head"), [(2, 0), (0, 3), (-1, 0), (0, -1)])
+@pytest.mark.parametrize("draw", [figures.head, figures.lines])
+def test_a_head_that_is_not_there(draw, layer, head):
+    with pytest.raises(InputError, match="tiny has 2 layers of 3 heads"):
+        draw(drawn_maps(), layer, head)

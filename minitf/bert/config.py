@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,6 +27,7 @@ _ONLY = {
     "pruned_heads": {},
     "embedding_size": None,
 }
+MOST_LABELS = 1 << 16  # a number in the config alone may ask for a classifier of that many
 PROBLEMS = (None, "single_label_classification", "multi_label_classification", "regression")
 
 
@@ -170,7 +172,7 @@ def _labels(official: Mapping[str, Any]) -> tuple[str, ...]:
     by_id = official.get("id2label")
     if by_id is None:
         n = official.get("num_labels", 0)
-        if isinstance(n, bool) or not isinstance(n, int) or not 0 <= n <= 1_000_000:
+        if isinstance(n, bool) or not isinstance(n, int) or not 0 <= n <= MOST_LABELS:
             raise CheckpointError(f"config: num_labels must be a small whole number, not {n!r}")
         return tuple(f"LABEL_{i}" for i in range(n))
     try:
@@ -183,4 +185,5 @@ def _labels(official: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    # Of whole numbers in JSON, some are no float at all.
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max

@@ -18,6 +18,8 @@ from minitf.errors import CheckpointError, InputError
 from minitf.mathematics import Mathematics, mathematics
 from minitf.text.tokenizer import Tokenizer
 
+# Types of numbers that are what they say; those of eight bits and less need a scale that no checkpoint of BERT has.
+REAL = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 HELD = "held"  # in the place of a head's name: the one that the checkpoint holds
 
 
@@ -211,7 +213,7 @@ def _fit(
     for name, tensor in state.items():
         if name in expected and tuple(tensor.shape) != expected[name]:
             wrong.append(f"misshapen: {name} is {list(tensor.shape)}, must be {list(expected[name])}")
-        elif not tensor.is_floating_point():
+        elif tensor.dtype not in REAL:
             wrong.append(f"misshapen: {name} holds {tensor.dtype}, must hold real numbers")
     if unexpected and not state:
         some = ", ".join(unexpected[:3])

@@ -47,7 +47,10 @@ class OfficialFiles:
             if self._files
             else pytorch.read_config(source.folder)
         )
-        self.config, self.ignored_keys = BertConfig.from_dict(content)
+        try:
+            self.config, self.ignored_keys = BertConfig.from_dict(content)
+        except CheckpointError as error:
+            raise CheckpointError(f"{self.where}: {error}") from None
         if self._files and self.config.model_type != "bert":
             kind = self.config.model_type
             raise CheckpointError(f"{self.where}: of TensorFlow's checkpoints only BERT's are read, none of {kind}")

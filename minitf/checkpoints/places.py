@@ -4,6 +4,7 @@ A zip is looked into, never unpacked: so nothing is ever written, and a text in 
 claims. Numbers come as arrays of bytes: from a folder mapped into memory, from a zip uncompressed piece by piece.
 """
 
+import io
 import os
 import posixpath
 import struct
@@ -21,6 +22,7 @@ Answer = TypeVar("Answer")
 
 # Deflate makes at most 1,032 bytes out of one: what claims to be larger was not written by a compressor.
 MOST_OUT_OF_ONE = 1032
+LARGEST_LIST = 1 << 20  # bytes of a zip's list of files; that of a checkpoint has a few hundred
 _CHUNK = 1 << 20
 # What the library raises for a damaged archive, a password, an unknown compression, a number or a name that cannot be.
 _DAMAGE = (
@@ -107,6 +109,34 @@ class _Mapped:
         return self._bytes[offset : offset + size]
 
 
+class Archive(zipfile.ZipFile):
+    """A zip whose list of files is of a bounded size: the library reads it whole, and makes ten times as much of it."""
+
+    def __init__(self, path: Path):
+        self._file = _AtMost(io.FileIO(path))
+        try:
+            super().__init__(self._file)
+        except BaseException:
+            self._file.close()
+            raise
+        self._file.most = None
+
+    def close(self) -> None:
+        super().close()
+        self._file.close()
+
+
+class _AtMost(io.BufferedReader):
+    """A file that does not give more at once."""
+
+    most: int | None = LARGEST_LIST
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self.most is not None and size is not None and size > self.most:
+            raise zipfile.BadZipFile("its list of files is too long for a checkpoint")
+        return super().read(size)
+
+
 class Zip:
     """One folder of a zip file: the one with `ending` in it, which is where a checkpoint's index lies.
 
@@ -115,7 +145,7 @@ class Zip:
 
     def __init__(self, path: Path, ending: str = ".index"):
         self.path = path
-        self._archive = _guarded(str(path), lambda: zipfile.ZipFile(path))
+        self._archive = _guarded(str(path), lambda: Archive(path))
         files = [info for info in self._archive.infolist() if not _is_beside(info.filename)]
         folders = sorted({posixpath.dirname(info.filename) for info in files if info.filename.endswith(ending)})
         if len(folders) != 1:
@@ -132,15 +162,22 @@ class Zip:
         return f"{self.path}: {name}" if name else str(self.path)
 
     def text(self, name: str, most: int) -> bytes:
-        with _guarded(self.where(name), lambda: self._archive.open(self._files[name])) as file:
+        with self._opened(name) as file:
             return _at_most(_guarded(self.where(name), lambda: file.read(most + 1)), most, self.where(name))
 
     def numbers(self, name: str) -> Numbers:
         info = self._files[name]
-        if info.file_size > MOST_OUT_OF_ONE * info.compress_size + 64:
+        packed = min(info.compress_size, self.path.stat().st_size)
+        if info.file_size > MOST_OUT_OF_ONE * packed + 64:
             raise CheckpointError(f"{self.where(name)}: claims {info.file_size} bytes, more than it can hold")
-        where = self.where(name)
-        return _Packed(where, info.file_size, _guarded(where, lambda: self._archive.open(info)))
+        return _Packed(self.where(name), info.file_size, self._opened(name))
+
+    def _opened(self, name: str) -> IO[bytes]:
+        info = self._files[name]
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            # The others make any amount of a few bytes, and the library takes it all at once.
+            raise CheckpointError(f"{self.where(name)}: neither stored nor deflated; zip it in the usual way")
+        return _guarded(self.where(name), lambda: self._archive.open(info))
 
 
 def _is_beside(name: str) -> bool:

@@ -68,7 +68,8 @@ class LoadReport:
             lines.append(f"  keys of config.json that change nothing: {', '.join(self.ignored_keys)}")
         if self.warning:
             lines.append(f"  warning: {self.warning}")
-        return "\n".join(lines)
+        # A name in a file may be half a letter, which nothing can print.
+        return "\n".join(lines).encode("utf-8", "backslashreplace").decode("utf-8")
 
     def _model(self) -> str:
         c = self.config

@@ -130,10 +130,17 @@ def _among_weights(wanted: _Wanted) -> Source:
     google = Path(wanted.entry.google).stem if wanted.entry else ""
     for name in filter(None, (wanted.name, google)):
         for path in (weights_folder() / name, weights_folder() / f"{name}.zip"):
-            if os.path.isdir(path) or (os.path.isfile(path) and zipfile.is_zipfile(path)):
+            if os.path.isdir(path) or (os.path.isfile(path) and _is_zip(path)):
                 origin = str(Path(weights_folder().name) / path.relative_to(weights_folder()))
                 return _open(path, wanted.asked, origin, "delete it, and it can be fetched again")
     raise NoAnswer("there is none")
+
+
+def _is_zip(path: Path) -> bool:
+    try:
+        return zipfile.is_zipfile(path)
+    except zipfile.BadZipFile:
+        return True  # one of several parts, as `Zip` will say
 
 
 def _in_hub_cache(wanted: _Wanted) -> Source:

@@ -6,9 +6,9 @@ The index says what there is (`bundle`); a shard is nothing but the tensors' num
 from collections.abc import Iterable
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
+from minitf.checkpoints import raw
 from minitf.checkpoints.bundle import READABLE, Entry, LeftOutError, read_bundle
 from minitf.checkpoints.places import Folder, Numbers, Place
 from minitf.checkpoints.sstable import LARGEST, CorruptError, masked_crc32c
@@ -81,11 +81,4 @@ def _tensor(entry: Entry, shard: Numbers, file: str, verify: bool) -> Tensor:
     content = shard.at(entry.offset, entry.size)
     if verify and masked_crc32c(content) != entry.crc32c:
         raise CheckpointError(f"{file}: corrupt: {entry.name[:100]!r} does not have its checksum; fetch it again")
-    dtype = READABLE[entry.dtype]
-    if not entry.size:
-        return torch.empty(entry.shape, dtype=dtype)  # no bytes cannot be seen as another type
-    if entry.offset % dtype.itemsize:
-        content = content.copy()
-    raw = torch.from_numpy(content)
-    # Any byte but 0 and 1 would make a bool that is neither.
-    return (raw != 0 if dtype == torch.bool else raw.view(dtype)).reshape(entry.shape)
+    return raw.tensor(content, entry.offset, READABLE[entry.dtype]).reshape(entry.shape)

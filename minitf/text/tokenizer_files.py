@@ -1,4 +1,8 @@
-"""The official files of a tokenizer, read into the library `tokenizers`: `tokenizer.json`, or BERT's `vocab.txt`."""
+"""The official files of a tokenizer, read into the library `tokenizers`: `tokenizer.json`, or BERT's `vocab.txt`.
+
+The library believes a `tokenizer.json`, and what does not fit together in it shows only once a text is read: so each is
+tried on one before it is given out.
+"""
 
 import json
 from collections.abc import Mapping
@@ -12,6 +16,11 @@ from minitf.errors import CheckpointError
 
 BERT_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 LARGEST_VOCABULARY = 8 << 20  # bytes of a vocab.txt; BERT's for 104 languages has one
+LARGEST_TOKENIZER = 64 << 20  # of a tokenizer.json; XLM-RoBERTa's has 9 million, indented 17
+LARGEST_SETTINGS = 2 << 20
+# Each takes some 350 bytes, however few its file spends on it. XLM-V has the most: 901,629; of BERTs LaBSE, 501,153.
+MOST_WORDS = 1 << 20
+TRIAL = "The film, it was so good! café Ελλάς 中国 ꙮ 😀 x\u0301\u200b 123"
 
 # A switch of tokenizer_config.json -> the same of the library's BertNormalizer.
 NORMALIZER = {
@@ -27,11 +36,7 @@ def read_folder(folder: Path) -> tuple[FastTokenizer, dict[str, Any]]:
     if (folder / "tokenizer.json").is_file():
         return _from_json(folder / "tokenizer.json", settings), settings
     if (folder / "vocab.txt").is_file():
-        try:
-            with (folder / "vocab.txt").open("rb") as file:
-                content = file.read(LARGEST_VOCABULARY + 1)
-        except OSError as error:
-            raise CheckpointError(f"{folder / 'vocab.txt'}: cannot be read ({error.strerror})") from None
+        content = _read(folder / "vocab.txt", LARGEST_VOCABULARY)
         return read_vocabulary(content, str(folder / "vocab.txt"), settings), settings
     raise CheckpointError(f"{folder}: no tokenizer.json and no vocab.txt; one of them is needed to read text")
 
@@ -39,8 +44,8 @@ def read_folder(folder: Path) -> tuple[FastTokenizer, dict[str, Any]]:
 def read_vocabulary(content: bytes, where: str, settings: Mapping[str, Any] | None = None) -> FastTokenizer:
     """BERT's tokenizer from a `vocab.txt`, a word piece a line. `where` is what an error calls it."""
     settings = settings or {}
-    if len(content) > LARGEST_VOCABULARY:
-        raise CheckpointError(f"{where}: more than {LARGEST_VOCABULARY} bytes, too many for a vocabulary of BERT's")
+    if max(content.count(b"\n"), content.count(b"\r")) > MOST_WORDS:
+        raise CheckpointError(f"{where}: more than {MOST_WORDS} lines, too many for a vocabulary of BERT's")
     try:
         # As Python reads a text file: each way to end a line is one.
         lines = content.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n").split("\n")
@@ -72,27 +77,52 @@ def read_vocabulary(content: bytes, where: str, settings: Mapping[str, Any] | No
 
 
 def _settings(path: Path) -> dict[str, Any]:
+    content = _read(path, LARGEST_SETTINGS) if path.is_file() else b"{}"
     try:
-        settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    except (OSError, ValueError, RecursionError) as error:
+        settings = json.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: cannot be read as JSON ({error}); fetch it again") from None
     if not isinstance(settings, dict):
         raise CheckpointError(f"{path}: must hold a JSON object")
     for name in NORMALIZER:
-        if not isinstance(settings.get(name, True), bool | None):
-            raise CheckpointError(f"{path}: {name} must be true or false, not {settings[name]!r}")
+        value = settings.get(name, True)
+        # No answer to `strip_accents` is one: as `do_lower_case` says.
+        if not isinstance(value, bool) and (value is not None or name != "strip_accents"):
+            raise CheckpointError(f"{path}: {name} must be true or false, not {value!r:.60}")
     return settings
 
 
 def _from_json(path: Path, settings: Mapping[str, Any]) -> FastTokenizer:
+    content = _read(path, LARGEST_TOKENIZER)
+    if content.count(b",") > 2 * MOST_WORDS:  # a word of a Unigram has two
+        raise CheckpointError(f"{path}: more than {MOST_WORDS} words, too many for a tokenizer")
     try:
-        fast = FastTokenizer.from_file(str(path))
-    except Exception as error:  # the library raises bare Exception for a file that it cannot read
+        fast = FastTokenizer.from_buffer(content)
+        fast.no_padding()  # some official files ask for a fixed length; padding is `batches`' work
+        fast.no_truncation()
+        # Where the two files disagree, the reference follows tokenizer_config.json.
+        for name, attribute in NORMALIZER.items():
+            if name in settings and hasattr(fast.normalizer, attribute):
+                setattr(fast.normalizer, attribute, settings[name])
+        fast.encode(TRIAL, TRIAL)
+        numbers = fast.get_vocab(with_added_tokens=False).values()
+    except BaseException as error:  # the library raises bare Exception; when its Rust panics, not even that
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         raise CheckpointError(f"{path}: not a tokenizer file ({error}); fetch it again") from None
-    fast.no_padding()  # some official files ask for a fixed length; padding is `batches`' work
-    fast.no_truncation()
-    # Where the two files disagree, the reference follows tokenizer_config.json.
-    for name, attribute in NORMALIZER.items():
-        if name in settings and hasattr(fast.normalizer, attribute):
-            setattr(fast.normalizer, attribute, settings[name])
+    # A `vocab.txt` has a line for every number, whether or not there is a word to it.
+    if not numbers or max(numbers) > 2 * len(numbers) + 65_536:
+        raise CheckpointError(f"{path}: no words, or numbers far beyond how many there are, so no tokenizer of BERT's")
     return fast
+
+
+def _read(path: Path, most: int) -> bytes:
+    """A file of at most so many bytes."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(most + 1)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from None
+    if len(content) > most:
+        raise CheckpointError(f"{path}: more than {most} bytes, which no official file of its kind has")
+    return content

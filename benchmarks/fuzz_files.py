@@ -1,0 +1,274 @@
+"""Checkpoints of every kind, tiny and sound, and what spoils any file whatever its format: bytes and JSON.
+
+What is built to be believed by the reader of one format (a pickle's, a zip's, an index's) is in `fuzz_hostile`.
+"""
+
+import copy
+import dataclasses
+import functools
+import importlib.util
+import io
+import json
+import struct
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import google_crc32c
+import torch
+from safetensors.torch import load_file, save_file
+
+from benchmarks import record
+from minitf.bert import Bert, BertConfig
+from minitf.checkpoints.renaming import TENSORFLOW
+from minitf.checkpoints.save import save
+from minitf.text.tokenizer import Tokenizer
+
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "film", "was", "good", "bad", "##ly", "##s", ",", "."]
+MARKER = "executed"  # the file that every payload would make
+STEM = "bert_model.ckpt"
+INDEX, SHARD = f"{STEM}.index", f"{STEM}.data-00000-of-00001"
+
+Files = dict[str, bytes]
+Bases = dict[str, Files]  # a checkpoint's layout -> its files; a zip is one file
+Spoil = Callable[[Random, bytes, bytes], bytes]  # of a file; the second is another of its kind, to splice with
+
+
+def write(folder: Path, layers: int = 1) -> Bases:
+    """The same kind of model in every layout, written below `folder`; `layers` also draws other numbers."""
+    vocabulary = [*WORDS, *(f"more{i}" for i in range(layers))]
+    tokenizer = Tokenizer.from_vocabulary("\n".join(vocabulary).encode(), "fuzz")
+    sizes = {"hidden_size": 8, "num_attention_heads": 2, "intermediate_size": 12, "max_position_embeddings": 8}
+    config = BertConfig(len(vocabulary), num_hidden_layers=layers, **sizes, labels=("no", "yes", "perhaps"))
+    save(_drawn(config, "classification"), tokenizer, folder / "whole")
+    tensors, lines = load_file(folder / "whole" / "model.safetensors"), "\n".join(vocabulary) + "\n"
+    for layout in ("plain", "sharded", "bin", "legacy", "google"):
+        (folder / layout).mkdir()
+        (folder / layout / "vocab.txt").write_text(lines)
+        if layout != "google":
+            (folder / layout / "config.json").write_bytes((folder / "whole" / "config.json").read_bytes())
+    save_file(tensors, folder / "plain" / "model.safetensors")
+    for number, names in enumerate((list(tensors)[::2], list(tensors)[1::2]), 1):
+        save_file({n: tensors[n] for n in names}, folder / "sharded" / f"model-{number:05d}-of-00002.safetensors")
+    places = {name: f"model-{i % 2 + 1:05d}-of-00002.safetensors" for i, name in enumerate(tensors)}
+    (folder / "sharded" / "model.safetensors.index.json").write_text(json.dumps({"weight_map": places}))
+    for layout, later in (("bin", True), ("legacy", False)):
+        torch.save(tensors, folder / layout / "pytorch_model.bin", _use_new_zipfile_serialization=later)
+    model = _drawn(dataclasses.replace(config, labels=()), "pretraining")
+    bundles().write(folder / "google" / STEM, google_tensors(model))
+    numbers = sizes | {"vocab_size": len(vocabulary), "num_hidden_layers": layers}
+    (folder / "google" / "bert_config.json").write_text(json.dumps(numbers))
+    bases = _read(folder)
+    return bases | {"zip": {"google.zip": zipped(bases["google"], "uncased/")}}
+
+
+def _drawn(config: BertConfig, head: str) -> Bert:
+    generator, model = torch.Generator().manual_seed(config.num_hidden_layers), Bert(config, head)
+    with torch.no_grad():
+        for p in model.parameters():
+            p.copy_(torch.randn(p.shape, generator=generator))
+    return model
+
+
+def google_tensors(model: Bert) -> dict[str, Any]:
+    """As the writer of the tests takes them, by Google's names; a kernel is transposed."""
+    tensors = {}
+    for name, p in model.named_parameters():
+        theirs = TENSORFLOW.theirs(name, model.head_name)
+        value = p.detach().T if theirs.endswith("kernel") else p.detach()
+        tensors[theirs] = bundles().Raw("float32", tuple(value.shape), value.contiguous().numpy().tobytes())
+    return tensors
+
+
+@functools.cache
+def bundles() -> Any:
+    """The tests' writer of TensorFlow's files, which shares no line with the reader; here with a faster checksum."""
+    spec = importlib.util.spec_from_file_location("fuzz_bundles", record.ROOT / "tests" / "tensor_bundles.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.crc32c = google_crc32c.value  # type: ignore[attr-defined]
+    return module
+
+
+def zipped(files: Files | Iterable[tuple[str, bytes]], inside: str, compression: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """The same bytes at any time; `inside` goes before each name. Pairs may give a name twice."""
+    out = io.BytesIO()
+    with warnings.catch_warnings(), zipfile.ZipFile(out, "w") as archive:
+        warnings.simplefilter("ignore")  # the library warns of a name given twice
+        for name, content in files.items() if isinstance(files, dict) else files:
+            archive.writestr(zipfile.ZipInfo(inside + name), content, compression)
+    return out.getvalue()
+
+
+def unzipped(content: bytes) -> Files:
+    """By the names below the first folder."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return {name.partition("/")[2]: archive.read(name) for name in archive.namelist()}
+
+
+def put(folder: Path, files: Files) -> None:
+    folder.mkdir(parents=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+
+
+def write_bases(folder: Path) -> None:
+    """The sound checkpoints, two of each layout, where `read_bases` reads them."""
+    for layers in (1, 2):
+        with tempfile.TemporaryDirectory() as written:
+            for layout, files in write(Path(written), layers).items():
+                put(folder / str(layers) / layout, files)
+
+
+def read_bases(folder: Path) -> tuple[Bases, Bases]:
+    return _read(folder / "1"), _read(folder / "2")
+
+
+def _read(folder: Path) -> Bases:
+    return {layout.name: {f.name: f.read_bytes() for f in sorted(layout.iterdir())} for layout in folder.iterdir()}
+
+
+# --- bytes, whatever they mean
+
+_NUMBERS = (0, 1, 2**7, 2**8 - 1, 2**15, 2**16 - 1, 2**31 - 1, 2**31, 2**32 - 1, 2**40, 2**63 - 1, 2**63, 2**64 - 1)
+
+
+def spoiled_bytes(rng: Random, content: bytes, other: bytes) -> bytes:
+    """A few changes of any kind."""
+    for _ in range(rng.choice((1, 1, 1, 2, 5))):
+        content = rng.choice(_CHANGES)(rng, content, other)
+    return content
+
+
+def _flips(rng: Random, content: bytes, other: bytes) -> bytes:
+    changed = bytearray(content)
+    for _ in range(rng.choice((1, 1, 2, 8, 64)) if changed else 0):
+        changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
+    return bytes(changed)
+
+
+def _run(rng: Random, content: bytes, other: bytes) -> bytes:
+    at, size = _stretch(rng, content)
+    return content[:at] + rng.choice((b"\0", b"\xff", b"\x80", b" ", b"A")) * size + content[at + size :]
+
+
+def _inserted(rng: Random, content: bytes, other: bytes) -> bytes:
+    at = rng.randint(0, len(content))
+    return content[:at] + rng.randbytes(rng.choice((1, 2, 8, 200))) + content[at:]
+
+
+def _deleted(rng: Random, content: bytes, other: bytes) -> bytes:
+    at, size = _stretch(rng, content)
+    return content[:at] + content[at + size :]
+
+
+def _cut(rng: Random, content: bytes, other: bytes) -> bytes:
+    at = rng.randint(0, len(content))
+    return rng.choice((content[:at], content[:at], content[at:]))
+
+
+def _doubled(rng: Random, content: bytes, other: bytes) -> bytes:
+    at, size = _stretch(rng, content)
+    return content[: at + size] + content[at : at + size] * rng.choice((1, 1, 3)) + content[at + size :]
+
+
+def _spliced(rng: Random, content: bytes, other: bytes) -> bytes:
+    return content[: rng.randint(0, len(content))] + other[rng.randint(0, len(other)) :]
+
+
+def _numbered(rng: Random, content: bytes, other: bytes) -> bytes:
+    """A number that is hard to believe, in one of the ways that formats write numbers."""
+    number = rng.choice(_NUMBERS)
+    written = rng.choice(
+        [struct.pack(kind, number % 256 ** struct.calcsize(kind)) for kind in ("<H", "<I", "<Q", ">I")]
+        + [bundles().varint(number)]
+    )
+    at = rng.randint(0, len(content))
+    return content[:at] + written + content[at + rng.choice((0, len(written), len(written))) :]
+
+
+def _stretch(rng: Random, content: bytes) -> tuple[int, int]:
+    at = rng.randint(0, len(content))
+    return at, min(len(content) - at, rng.choice((1, 4, 32, 256)))
+
+
+_CHANGES: tuple[Spoil, ...] = (_flips, _run, _inserted, _deleted, _cut, _doubled, _spliced, _numbered)
+
+
+# --- JSON
+
+_VALUES = (
+    None,
+    True,
+    False,
+    0,
+    1,
+    -1,
+    2,
+    3,
+    2**16,
+    2**24,
+    2**31,
+    2**63,
+    -(2**63),
+    10**30,
+    0.5,
+    -0.0,
+    1e-300,
+    1e39,
+    1e308,
+)
+_VALUES += ("", "bert", "distilbert", "roberta", "relu", "..", "../x", "/etc/passwd", "a\0b", "x" * 300, "é", "\ud800")
+_VALUES += ([], {}, [[]], {"0": None}, {"a": {"b": 1}}, ["BertForMaskedLM"], [0, 2**62], [2**32, 2**32], [-1])
+# What no `json.dumps` would write, by the sign that stands for it there.
+_RAW = {
+    "~inf~": "1e999",
+    "~nan~": "NaN",
+    "~digits~": "1" * 5000,
+    "~large~": "1" + "0" * 400,
+    "~wide~": "[" + "0," * 30_000 + "0]",
+    "~long~": '"' + "x" * 70_000 + '"',
+    "~deep~": "[" * 100_000 + "]" * 100_000,
+} | {f"~{depth} deep~": "[" * depth + "]" * depth for depth in range(800, 1000, 5)}
+
+
+def spoiled_json(rng: Random, content: bytes, other: bytes = b"{}") -> bytes:
+    """A JSON text of which some fields are changed, added, taken away, named otherwise or twice."""
+    parsed = json.loads(content)
+    for _ in range(rng.choice((1, 1, 2, 4))):
+        _spoil_field(rng, parsed, json.loads(other))
+    text = json.dumps(parsed)
+    for sign, raw in _RAW.items():
+        text = text.replace(f'"{sign}"', raw, 1)
+    if rng.random() < 0.05:  # a second field of the same name
+        text = text.replace("{", "{" + rng.choice([f'"{key}": 1, ' for key in json.loads(content)] or [""]), 1)
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _spoil_field(rng: Random, tree: Any, other: Any) -> None:
+    """One field of some object or list below, itself included."""
+    while True:
+        keys = list(tree) if isinstance(tree, dict) else range(len(tree))
+        deeper = [tree[key] for key in keys if isinstance(tree[key], dict | list)]
+        if not deeper or rng.random() < 0.4:
+            break
+        tree = rng.choice(deeper)
+    key = rng.choice(list(keys)) if keys else None
+    value = copy.deepcopy(rng.choice((*_VALUES, *_RAW)))
+    if isinstance(tree, list):
+        rng.choice((lambda: tree.append(value), lambda: key is not None and tree.__setitem__(key, value), tree.clear))()
+    elif key is None or rng.random() < 0.1:
+        tree[rng.choice(("", "new", "\ud800", "x" * 300, "auto_map", "num_labels", "id2label", "weight_map"))] = value
+    elif rng.random() < 0.2:
+        tree[rng.choice(("new", *map(str, keys)))] = tree.pop(key)
+    elif rng.random() < 0.1:
+        del tree[key]
+    elif isinstance(tree[key], int) and rng.random() < 0.5:
+        tree[key] += rng.choice((-1, 1, 8, 2**16, 2**40))
+    else:
+        tree[key] = other[key] if isinstance(other, dict) and key in other and rng.random() < 0.2 else value

@@ -94,7 +94,9 @@ def test_a_safetensors_header_without_end(write_member):
     refused(folder, "a header of 1099511627776 bytes")
 
 
-@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 50_000, '{"vocab_size": 1e999}', " " * (3 << 20), "\ufeff{}"])
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, '{"a":' * 50_000, '{"vocab_size": 1e999}', " " * (3 << 20), "\ufeff{}"]
+)
 def test_configs_that_are_none(write_member, text):
     folder, _ = write_member("bert", None)
     (folder / "config.json").write_text(text, encoding="utf-8")
@@ -119,9 +121,9 @@ def test_a_zip_writes_nothing(write_member, tmp_path):
     with zipfile.ZipFile(path, "a") as archive:
         for name in ("../out.txt", "/out.txt", "a/../../out.txt", "//", "uncased_L-3_H-32_A-4/../out.txt"):
             archive.writestr(name, "out")
-    before = {p for p in tmp_path.rglob("*")}
+    before = set(tmp_path.rglob("*"))
     load(path)
-    assert {p for p in tmp_path.rglob("*")} == before
+    assert set(tmp_path.rglob("*")) == before
 
 
 @pytest.fixture(scope="module")

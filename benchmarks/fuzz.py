@@ -17,9 +17,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,10 @@ from benchmarks import record
 
 PATIENCE = 20.0  # seconds for one case
 START = 120.0  # and for a worker to import everything
+CHILD = ("-m", "benchmarks.fuzz_case")
 GENERATION = 30_000  # cases until a worker is replaced, so that what little a library keeps adds up to nothing
 
+READY = b"ready"  # what a worker says first
 Results = collections.deque[dict[str, Any]]
 
 
@@ -61,15 +63,14 @@ def fuzz(folder: Path, seed: str, cases: int, workers: int, keep: Path) -> dict[
 
     fuzz_files.write_bases(folder / "bases")
     start, results = time.perf_counter(), Results()
-    threads = [
-        threading.Thread(target=_watch, args=(folder, seed, range(first, cases, workers), results, keep))
-        for first in range(workers)
-    ]
-    for thread in threads:
-        thread.start()
-    while any(thread.is_alive() for thread in threads):
-        print(f"{len(results):,} of {cases:,} in {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
-        next(thread for thread in threads if thread.is_alive()).join(10)
+    with ThreadPoolExecutor(workers) as pool:
+        watched = [
+            pool.submit(_watch, folder, seed, range(first, cases, workers), results, keep) for first in range(workers)
+        ]
+        while wait(watched, 10).not_done:
+            print(f"{len(results):,} of {cases:,} in {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
+        for future in watched:
+            future.result()  # raises what went wrong in the watching itself
     seconds = time.perf_counter() - start
     kinds: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     for result in results:
@@ -103,7 +104,10 @@ def _watch(folder: Path, seed: str, numbers: range, results: Results, keep: Path
     while numbers:
         now, at = numbers[:GENERATION], 0
         with _worker(folder, seed, now) as process:
-            for line in _lines(process):
+            lines = _lines(process)
+            if next(lines, None) != READY:
+                raise RuntimeError(f"a worker does not start: {(folder / 'complaints').read_text()[-2000:]}")
+            for line in lines:
                 results.append(json.loads(line))
                 if results[-1]["outcome"] == "finding":
                     _keep(folder, seed, now[at], keep)
@@ -127,7 +131,7 @@ def _worker(folder: Path, seed: str, numbers: range) -> Iterator[subprocess.Pope
     surroundings = {"HOME": str(place / "home"), "TMPDIR": str(place / "temporary"), "RUST_BACKTRACE": "0"}
     surroundings |= {"TOKENIZERS_PARALLELISM": "false"}
     surroundings |= {"MINITF_WEIGHTS": str(place / "weights"), "PYTHONPATH": str(record.ROOT), "HF_HUB_OFFLINE": "1"}
-    command = [sys.executable, "-W", "error", "-m", "benchmarks.fuzz_case", str(folder / "bases"), seed]
+    command = [sys.executable, "-W", "error", *CHILD, str(folder / "bases"), seed]
     command += [str(number) for number in (numbers.start, numbers.stop, numbers.step)]
     with (
         (folder / "complaints").open("ab") as complaints,  # what a library prints that panics
@@ -140,7 +144,7 @@ def _worker(folder: Path, seed: str, numbers: range) -> Iterator[subprocess.Pope
 
 
 def _lines(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
-    """What it says line by line, until it ends or says nothing for too long. An empty line says that it is ready."""
+    """What it says line by line, until it ends or says nothing for too long."""
     assert process.stdout is not None
     stream, said, patience = process.stdout.fileno(), b"", START
     while select.select([stream], [], [], patience)[0]:
@@ -149,7 +153,7 @@ def _lines(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
             process.wait()
             return
         *lines, said = (said + part).split(b"\n")
-        yield from filter(None, lines)
+        yield from lines
         patience = PATIENCE
 
 

@@ -51,7 +51,8 @@ def examine(folder: Path, kind: str, head: str | None = HELD, sound: Bert | None
         declared += PER_WEIGHT * report.parameters
     try:
         tokenizer = load_tokenizer(source, model=model)
-        tokenizer(["the film, was so good", ""], ["bad", "x"])
+        tokenizer(["the film, was so good", ""])
+        tokenizer(["the film", ""], ["bad", "x"])
     except InputError as error:
         outcome = _refused(error, folder)
     except BaseException as error:
@@ -107,7 +108,7 @@ def main(argv: list[str]) -> None:
         examine(folder, kind)
         sound[kind] = copy.deepcopy(load_with_report(fuzz_hostile.source(folder, kind), HELD)[0])
         shutil.rmtree(folder)
-    print(flush=True)
+    print("ready", flush=True)
     for number in range(*map(int, argv[2:])):
         made = fuzz_hostile.case(seed, number, bases)
         fuzz_files.put(folder, made.files)
@@ -121,16 +122,16 @@ def run(made: fuzz_hostile.Case, folder: Path, sound: Bert) -> dict[str, Any]:
     there = _listing(folder.parent)
     ctypes.CDLL(None).malloc_trim(0)  # what is kept for later use would hide what a case takes
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-    before = _memory("VmRSS")
+    before = memory("VmRSS")
     try:
         outcome, declared = examine(folder, made.kind, made.head, sound if made.sealed else None)
-        growth = max(0, _memory("VmHWM") - before)
+        growth = max(0, memory("VmHWM") - before)
         if growth > MOST_MEMORY + 2 * declared:
             raise Finding(f"{growth / 2**20:.0f} MiB of memory for {declared:,} bytes declared")
         if changed := {path for path, _ in there ^ _listing(folder.parent)}:
             raise Finding(f"files made or changed: {sorted(changed)}"[:500])
     except Finding as finding:
-        return {"outcome": "finding", "said": str(finding), "growth": max(0, _memory("VmHWM") - before)}
+        return {"outcome": "finding", "said": str(finding), "growth": max(0, memory("VmHWM") - before)}
     return {"outcome": outcome, "growth": growth}
 
 
@@ -140,7 +141,7 @@ def _listing(around: Path) -> set[tuple[str, tuple[int, int]]]:
     return {(str(path), ((stat := path.lstat()).st_size, stat.st_mtime_ns)) for path in found}
 
 
-def _memory(name: str) -> int:
+def memory(name: str) -> int:
     """Of this process, in bytes: VmRSS what it has, VmHWM the most that it had."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(name)) * 1024

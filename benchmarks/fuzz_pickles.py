@@ -18,7 +18,7 @@ import torch
 from benchmarks.fuzz_files import MARKER, spoiled_bytes, unzipped, zipped
 
 
-class _Call:
+class Call:
     """What a pickle says to call."""
 
     def __init__(self, function: Any, *arguments: Any):
@@ -29,18 +29,18 @@ class _Call:
 
 
 @functools.cache
-def _payloads() -> tuple[tuple[Any, ...], ...]:
+def payloads() -> tuple[tuple[Any, ...], ...]:
     """What no table of tensors has: code, large and odd objects, and tensors without numbers of their own."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # some of these PyTorch calls a prototype
         quantized = torch.quantize_per_tensor(torch.ones(8), 0.1, 0, torch.qint8)
         csr = torch.eye(8).to_sparse_csr()
         nested = torch.nested.nested_tensor([torch.ones(2), torch.ones(3)])
-    code = f"open({MARKER!r}, 'w')"
+    code = f"__import__('pathlib').Path({MARKER!r}).touch()"
     return (
-        (_Call(os.system, f"touch {MARKER}"), _Call(eval, code), _Call(exec, code), _Call(Path.touch, Path(MARKER))),
-        (_Call(subprocess.call, ["touch", MARKER]), _Call(open, MARKER, "w"), _Call(torch.load, MARKER), _Call(print)),
-        (_Call(bytearray, 2**33), _Call(torch.empty, 2**33), _Call(torch.Size, [2**62]), _Call(set, [1]), 1j, b"x" * 9),
+        (Call(os.system, f"touch {MARKER}"), Call(eval, code), Call(exec, code), Call(Path.touch, Path(MARKER))),
+        (Call(subprocess.call, ["touch", MARKER]), Call(Path.write_bytes, Path(MARKER), b""), Call(print)),
+        (Call(bytearray, 2**33), Call(torch.empty, 2**33), Call(torch.Size, [2**62]), Call(set, [1]), 1j, b"x" * 9),
         (quantized, csr, nested, torch.eye(8).to_sparse(), torch.ones(8, device="meta"), torch.ones(8).to_mkldnn()),
         (torch.zeros(1).expand(2**40), torch.zeros(1).expand(2**33), torch.zeros(9).as_strided((4, 4), (1, 1))),
         (torch.ones(8, dtype=torch.complex64), torch.ones(8).bool(), torch.ones(8).to(torch.float8_e5m2), None, "x"),
@@ -52,7 +52,7 @@ def _payloads() -> tuple[tuple[Any, ...], ...]:
 def payload(rng: Random, content: bytes, other: bytes) -> bytes:
     """A table of tensors one of which is something else, or all of them."""
     tensors = torch.load(io.BytesIO(content), weights_only=True)
-    odd = rng.choice(rng.choice(_payloads()))
+    odd = rng.choice(rng.choice(payloads()))
     if rng.random() < 0.2:
         tensors = odd
     elif rng.random() < 0.2:
@@ -63,7 +63,7 @@ def payload(rng: Random, content: bytes, other: bytes) -> bytes:
     try:
         torch.save(tensors, out, _use_new_zipfile_serialization=content.startswith(b"PK"))
     except Exception:  # not all can be said in both formats
-        return pickle.dumps(odd, rng.choice((0, 2, 4))) if isinstance(odd, _Call) else content
+        return pickle.dumps(odd, rng.choice((0, 2, 4))) if isinstance(odd, Call) else content
     return out.getvalue()
 
 

@@ -129,6 +129,8 @@ def _older(opened: IO[bytes]) -> tuple[Any, _Places]:
     _, _, (table, storages), (keys, _) = (_followed(pickles) for _ in range(4))
     at, places = pickles.tell(), {}
     for key in keys:
+        if not isinstance(key, str) or key not in storages:
+            raise ValueError("it has a storage that the table does not name")
         opened.seek(at)
         if int.from_bytes(opened.read(8), "little") != storages[key].count:
             raise ValueError("a storage has not the size that the table says")

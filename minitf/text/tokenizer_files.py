@@ -104,6 +104,7 @@ def _from_json(path: Path, settings: Mapping[str, Any]) -> FastTokenizer:
         for name, attribute in NORMALIZER.items():
             if name in settings and hasattr(fast.normalizer, attribute):
                 setattr(fast.normalizer, attribute, settings[name])
+        fast.encode(TRIAL)
         fast.encode(TRIAL, TRIAL)
         numbers = fast.get_vocab(with_added_tokens=False).values()
     except BaseException as error:  # the library raises bare Exception; when its Rust panics, not even that

@@ -149,7 +149,7 @@ def one_seed(arguments: argparse.Namespace, train: Dataset, dev: Dataset, seed: 
     timed = turns[WARM_UP:-1]
     result = {
         "seed": seed,
-        "accuracy": {"minitf": history[-1].valid.accuracy, "transformers": reference.accuracy(development)},
+        "accuracy": {"minitf": history[-1].valid["accuracy"], "transformers": reference.accuracy(development)},
         "sentences_per_second": {
             "minitf": TURN * arguments.batch_size * len(timed) / sum(t for t, _ in timed),
             "transformers": TURN * arguments.batch_size * len(timed) / sum(t for _, t in timed),

@@ -11,16 +11,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minitf import flags, runs
+from minitf import flags, kinds, runs
 from minitf.console import run
 from minitf.errors import InputError
-from minitf.text import checks
 
 if TYPE_CHECKING:
     from minitf.bert import Bert
     from minitf.checkpoints.load import LoadReport
     from minitf.mathematics import Mathematics
-    from minitf.tasks.classification import Classification
+    from minitf.tasks.task import Task
     from minitf.text.batches import Examples
     from minitf.text.tokenizer import Tokenizer
     from minitf.training.loop import Epoch
@@ -33,15 +32,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise InputError(f"--weight-decay belongs to adamw; with --optimizer {arguments.optimizer} use --l2")
     if arguments.no_bias_correction and arguments.optimizer not in ("adam", "adamw"):
         raise InputError(f"--no-bias-correction belongs to adam and adamw, not to --optimizer {arguments.optimizer}")
-    splits = runs.read_data(arguments)
+    kind = kinds.choose(arguments)
+    splits = runs.read_data(arguments, kind)
     folder = runs.output_folder(arguments, splits["train"])
-    ready = prepare(arguments, splits)
+    ready = prepare(arguments, kind, splits)
     if arguments.dry_run:
         print("dry run: everything is in order, nothing was trained")
         return 0
     runs.make_fresh(folder)
     try:
-        history = train(arguments, ready, runs.trained_with(arguments, splits["train"]), folder)
+        history = train(arguments, ready, runs.trained_with(arguments, kind, splits["train"]), folder)
     except KeyboardInterrupt:
         kept = folder / "best"
         if kept.exists():
@@ -64,37 +64,36 @@ class Ready:
     model: "Bert"
     loaded: "LoadReport"
     tokenizer: "Tokenizer"
-    task: "Classification"
+    task: "Task"
     data: "dict[str, Examples]"
     math: "Mathematics"
 
     def steps(self, arguments: argparse.Namespace) -> int:
-        return int(arguments.epochs * -(-len(self.data["train"].tokens) // arguments.batch_size))
+        return int(arguments.epochs * -(-len(self.data["train"]) // arguments.batch_size))
 
 
-def prepare(arguments: argparse.Namespace, splits: runs.Splits) -> Ready:
+def prepare(arguments: argparse.Namespace, kind: kinds.Kind, splits: runs.Splits) -> Ready:
     """Load the model, encode the texts, and say what is about to happen."""
     import torch
 
     from minitf.bert.device import choose_device
     from minitf.checkpoints.load import load_with_report
     from minitf.mathematics import mathematics
-    from minitf.tasks.classification import Classification, balanced_weights
     from minitf.training import report
     from minitf.training.optimizer import Optimizer
 
     torch.manual_seed(arguments.seed)
-    labels = checks.label_names(splits["train"])
     math = mathematics(arguments.math)
+    task = kind.make(splits["train"], arguments, math)
     model, loaded = load_with_report(
         arguments.model,
-        head=Classification.head,
-        labels=labels,
+        head=task.head,
+        labels=task.labels or None,
         math=math,
         device=choose_device(arguments.device),
         offline=arguments.offline,
         say=print,
-        change=lambda config: flags.changed(config, arguments),
+        change=lambda config: flags.changed(config, arguments, task.problem_type),
         from_scratch=arguments.from_scratch,
         verify=not arguments.no_verify,
     )
@@ -104,15 +103,11 @@ def prepare(arguments: argparse.Namespace, splits: runs.Splits) -> Ready:
         arguments.max_length = min(128, longest)
     if arguments.max_length > longest:
         raise InputError(f"--max-length {arguments.max_length}: this model has learned only {longest} positions")
-    task = Classification(labels, math=math)
     data = {name: task.encode(dataset, tokenizer, arguments.max_length) for name, dataset in splits.items()}
-    if arguments.class_weights == "balanced":
-        weights = balanced_weights(data["train"].targets.tolist(), len(labels))
-        task = Classification(labels, weights.float(), math)
     ready = Ready(model, loaded, tokenizer, task, data, math)
 
-    print(runs.data_line(splits, labels))
-    n, cut = len(data["train"].tokens), sum(length == arguments.max_length for length in data["train"].lengths())
+    print(runs.data_line(splits, kind))
+    n, cut = len(data["train"]), sum(length == arguments.max_length for length in data["train"].lengths())
     if cut:
         print(f"  {cut} of {n} training texts fill all {arguments.max_length} tokens of --max-length: likely cut")
     recipe, steps = flags.recipe(arguments), ready.steps(arguments)
@@ -181,16 +176,15 @@ def conclude(
     best = load(folder / "best", head=ready.task.head, math=ready.math, device=device)
     name = "test" if "test" in splits else "valid"
     examples = ready.data[name]
-    measured = ready.task.measure(loop.answer(best, ready.task, examples), examples.targets)
+    measured = ready.task.measure(loop.answer(best, ready.task, examples), examples)
     kept = max(epoch.number for epoch in history if epoch.best)
     seconds = sum(epoch.seconds for epoch in history)
     runs.write_report(folder / "report.json", arguments, splits, history, kept, seconds, {name: measured})
-    majority = max(examples.targets.bincount().tolist()) / len(examples.targets)
+    scores = ", ".join(f"{what} {value:.4f}" for what, value in measured.scores.items())
     return (
-        f"{name} accuracy {measured.accuracy:.4f}, macro F1 {measured.macro_f1:.4f}"
-        f"  (epoch {kept}, chosen by {arguments.metric} on the validation set;"
-        f" always guessing one class: {majority:.4f})\n{report.class_table(measured)}"
-    )
+        f"{name} {scores}  (epoch {kept}, chosen by {arguments.metric} on the validation set;"
+        f" {ready.task.baseline(examples)})\n{report.table(measured)}"
+    ).rstrip()
 
 
 if __name__ == "__main__":

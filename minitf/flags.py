@@ -71,6 +71,13 @@ def parser(description: str) -> argparse.ArgumentParser:
     )
     how.add_argument("--no-bias-correction", action="store_true", help="Adam as in Google's BERT code")
     how.add_argument(
+        "--label-smoothing",
+        type=number(0, 0.99),
+        default=0.0,
+        metavar="ε",
+        help="share given to all classes (default: 0)",
+    )
+    how.add_argument(
         "--class-weights", choices=["none", "balanced"], default="none", help="weigh rare classes up (default: none)"
     )
     how.add_argument(
@@ -93,9 +100,9 @@ def parser(description: str) -> argparse.ArgumentParser:
     return p
 
 
-def changed(config: "BertConfig", arguments: argparse.Namespace) -> "BertConfig":
-    """The config with what the flags replace; what is trained here names one class."""
-    numbers: dict[str, Any] = {"problem_type": None}
+def changed(config: "BertConfig", arguments: argparse.Namespace, problem_type: str | None) -> "BertConfig":
+    """The config with what the flags and the task replace."""
+    numbers: dict[str, Any] = {"problem_type": problem_type}
     if arguments.dropout is not None:
         numbers |= dict.fromkeys(("hidden_dropout_prob", "attention_probs_dropout_prob"), arguments.dropout)
         numbers["classifier_dropout"] = arguments.dropout

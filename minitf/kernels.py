@@ -78,9 +78,11 @@ def layer_norm(x: Tensor, gamma: Tensor, beta: Tensor, eps: float) -> Tensor:
     return F.layer_norm(x, gamma.shape, gamma, beta, eps)
 
 
-def cross_entropy(logits: Tensor, labels: Tensor, class_weights: Tensor | None = None) -> Tensor:
+def cross_entropy(
+    logits: Tensor, labels: Tensor, class_weights: Tensor | None = None, label_smoothing: float = 0.0
+) -> Tensor:
     """`equations.loss.cross_entropy`."""
-    return F.cross_entropy(logits, labels, weight=class_weights)
+    return F.cross_entropy(logits, labels, weight=class_weights, label_smoothing=label_smoothing)
 
 
 def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:

@@ -14,17 +14,18 @@ from typing import TYPE_CHECKING
 from minitf import __version__, flags
 from minitf.errors import InputError
 from minitf.files import whole, writing
+from minitf.kinds import Kind
 from minitf.text import checks, datasets
 from minitf.text.datasets import Dataset
 
 if TYPE_CHECKING:
+    from minitf.tasks.task import Metrics
     from minitf.training.loop import Epoch
-    from minitf.training.metrics import ClassificationMetrics
 
 Splits = dict[str, Dataset]
 
 
-def read_data(arguments: argparse.Namespace) -> Splits:
+def read_data(arguments: argparse.Namespace, kind: Kind) -> Splits:
     """All examples, read and checked before anything heavy is loaded; doubts are printed. Raises DataError."""
     if arguments.train is None:
         given = [f"--{name}" for name in ("valid", "test", "text", "pair", "label") if getattr(arguments, name)]
@@ -34,13 +35,13 @@ def read_data(arguments: argparse.Namespace) -> Splits:
     else:
         columns = {"text": arguments.text, "pair": arguments.pair, "label": arguments.label}
         files = {name: getattr(arguments, name) for name in ("train", "valid", "test") if getattr(arguments, name)}
-        splits = {name: datasets.read_table(path, **columns) for name, path in files.items()}
+        splits = {name: kind.read(path, **columns) for name, path in files.items()}
         if "valid" not in splits:
-            checks.refuse(checks.check_classification(splits["train"]))
-            splits["train"], splits["valid"] = datasets.split(splits["train"], seed=arguments.seed)
+            checks.refuse(kind.check(splits["train"], None, None))
+            splits["train"], splits["valid"] = kind.split(splits["train"], seed=arguments.seed)
             n = len(splits["valid"].examples)
-            print(f"no --valid: {n} rows of --train, a tenth of each class, drawn by seed {arguments.seed}, validate")
-    findings = checks.check_classification(splits["train"], splits.get("valid"), splits.get("test"))
+            print(f"no --valid: {n} rows of --train, {kind.portion}, drawn by seed {arguments.seed}, validate")
+    findings = kind.check(splits["train"], splits.get("valid"), splits.get("test"))
     for finding in findings:
         if finding.level == "warning":
             print(f"warning: {finding.message}")
@@ -86,12 +87,10 @@ def make_fresh(folder: Path) -> None:
                 path.unlink(missing_ok=True)
 
 
-def data_line(splits: Splits, labels: Sequence[str]) -> str:
+def data_line(splits: Splits, kind: Kind) -> str:
     """How much there is to learn from."""
     sizes = ", ".join(f"{name} {len(dataset.examples)}" for name, dataset in splits.items())
-    counts = [sum(e.label == label for e in splits["train"].examples) for label in labels]
-    classes = ", ".join(f"{label} {n}" for label, n in zip(labels, counts, strict=True))
-    return f"{splits['train'].path}: {sizes} texts; in training: {classes}"
+    return f"{splits['train'].path}: {sizes} texts; in training: {kind.counts(splits['train'])}"
 
 
 def command_to_use(best: Path, train: Dataset) -> str:
@@ -115,11 +114,11 @@ def _beginning(text: str, most: int = 60) -> str:
     return text if len(text) <= most else text[:most].rpartition(" ")[0] or text[:most]
 
 
-def trained_with(arguments: argparse.Namespace, train: Dataset) -> dict[str, object]:
+def trained_with(arguments: argparse.Namespace, kind: Kind, train: Dataset) -> dict[str, object]:
     """What `minitf.json` notes beside the model, for those who use it later."""
     return {
         "minitf": __version__,
-        "task": "classification",
+        "task": kind.name,
         "model": arguments.model,
         "text": train.text_column,
         "pair": train.pair_column,
@@ -135,7 +134,7 @@ def write_report(
     history: Sequence["Epoch"],
     kept: int,
     seconds: float,
-    measured: dict[str, "ClassificationMetrics"],
+    measured: dict[str, "Metrics"],
 ) -> None:
     """`report.json`: everything needed to say what was done and what came out."""
     import torch
@@ -146,8 +145,7 @@ def write_report(
         "versions": {"minitf": __version__, "python": platform.python_version(), "torch": torch.__version__},
         "data": {n: {"path": d.path, "rows": len(d.examples), "sha256": d.digest} for n, d in splits.items()},
         "epochs": [
-            {"epoch": e.number, "train_loss": e.train_loss, "seconds": e.seconds, "valid": e.valid.to_dict()}
-            for e in history
+            {"epoch": e.number, "train_loss": e.train_loss, "seconds": e.seconds, "valid": e.valid} for e in history
         ],
         "best_epoch": kept,
         **{name: metrics.to_dict() for name, metrics in measured.items()},

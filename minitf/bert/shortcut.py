@@ -11,7 +11,7 @@ from torch import Tensor
 
 from minitf.bert.model import Bert
 from minitf.errors import InputError
-from minitf.layers import EncoderLayer
+from minitf.layers import EncoderLayer, Passed
 
 
 def logits_of_first_token(model: Bert, token_ids: Tensor, segment_ids: Tensor, mask: Tensor) -> Tensor:
@@ -26,7 +26,7 @@ def logits_of_first_token(model: Bert, token_ids: Tensor, segment_ids: Tensor, m
     *lower, last = cast("list[EncoderLayer]", list(model.encoder.layers))
     for layer in lower:
         X, _ = layer(X, may_look)
-    X = first_token(last, X, may_look)  # [B, 1, D]
+    X = X[:, :1] if isinstance(last, Passed) else first_token(last, X, may_look)  # [B, 1, D]
     logits: Tensor = model.read_out(X)[1]
     return logits
 

@@ -23,17 +23,23 @@ def log_softmax(z: Tensor) -> Tensor:
     return shifted - torch.exp(shifted).sum(dim=-1, keepdim=True).log()
 
 
-def cross_entropy(logits: Tensor, labels: Tensor, class_weights: Tensor | None = None) -> Tensor:
-    """−Σ w_y log softmax(z)_y / Σ w_y over the examples, w = 1 without `class_weights`; a scalar.
+def cross_entropy(
+    logits: Tensor, labels: Tensor, class_weights: Tensor | None = None, label_smoothing: float = 0.0
+) -> Tensor:
+    """−Σ w_y Σ_c q_c log softmax(z)_c / Σ w_y over the examples, w = 1 without `class_weights`; a scalar.
 
-    `logits [B, C]`, `labels [B]` (integers 0 … C − 1), `class_weights [C]`.
+    q is 1 for the label and 0 elsewhere; with `label_smoothing` ε it is (1 − ε) of that and ε/C for every class, each
+    then weighed by its own w_c. `logits [B, C]`, `labels [B]` (integers 0 … C − 1), `class_weights [C]`.
     Source: Goodfellow et al. 2016, §6.2.2.3; dividing by the sum of the weights keeps the scale of the loss.
+    Smoothing: Szegedy et al. 2016, §7; with weights as PyTorch has it.
     """
-    loss = -log_softmax(logits).gather(-1, labels.unsqueeze(-1)).squeeze(-1)  # [B]
-    if class_weights is None:
-        return loss.mean()
-    w = class_weights[labels]  # [B]
-    return (w * loss).sum() / w.sum()
+    log_p = log_softmax(logits)  # [B, C]
+    w = logits.new_ones(logits.shape[-1]) if class_weights is None else class_weights  # [C]
+    w_y = w[labels]  # [B]
+    loss = -w_y * log_p.gather(-1, labels.unsqueeze(-1)).squeeze(-1)  # [B]
+    if label_smoothing:
+        loss = (1.0 - label_smoothing) * loss - label_smoothing * (w * log_p).mean(dim=-1)
+    return loss.sum() / w_y.sum()
 
 
 def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:

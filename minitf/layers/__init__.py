@@ -10,7 +10,7 @@ Any encoder of Vaswani et al. 2017 is built from these alone:
 
 from minitf.layers.attention import MultiHeadAttention
 from minitf.layers.embeddings import BertEmbeddings, SinusoidalEmbeddings, after_padding, from_zero
-from minitf.layers.encoder import Encoder, EncoderLayer
+from minitf.layers.encoder import Encoder, EncoderLayer, Passed
 from minitf.layers.feedforward import FeedForward
 from minitf.layers.normalization import Dropout, LayerNorm
 from minitf.layers.projection import Embedding, Linear, initialize
@@ -25,6 +25,7 @@ __all__ = [
     "LayerNorm",
     "Linear",
     "MultiHeadAttention",
+    "Passed",
     "SinusoidalEmbeddings",
     "after_padding",
     "from_zero",

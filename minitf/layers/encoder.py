@@ -46,6 +46,13 @@ class EncoderLayer(nn.Module):
         return X, A
 
 
+class Passed(nn.Module):
+    """In the place of a layer whose work is done already: `X` as it came, and no A."""
+
+    def forward(self, X: Tensor, mask: Tensor | None = None, need_attention: bool = False) -> tuple[Tensor, None]:
+        return X, None
+
+
 class Encoder(nn.Module):
     """L encoder layers, one after another: `[B, S, D]` -> the states before and after each layer, and all A.
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +24,11 @@ class Classification:
     labels: tuple[str, ...]
     class_weights: Tensor | None = None
     math: Mathematics = EQUATIONS
-    head = "classification"
+    label_smoothing: float = 0.0
+    name: ClassVar[str] = "classification"
+    head: ClassVar[str] = "classification"
+    metrics: ClassVar[tuple[str, ...]] = ("accuracy", "macro_f1", "matthews", "loss")
+    problem_type: ClassVar[str | None] = None
 
     def encode(self, dataset: Dataset, tokenizer: Tokenizer, max_length: int) -> Examples:
         """Texts as tokens, labels as numbers. Raises DataError for a label that is none of `labels`."""
@@ -38,21 +43,46 @@ class Classification:
         return Examples(tokenizer.encode(dataset.texts, dataset.pairs, max_length), targets, tokenizer.pad_id)
 
     def logits(self, model: nn.Module, batch: Batch) -> Tensor:
-        """The head's answer to `batch`, `[B, C]`; `model` is a Bert with a classification head."""
+        """The head's answer to each text, `[B, C]`; `model` is a Bert with a classification head."""
         assert isinstance(model, Bert)
-        return logits_of_first_token(model, batch.token_ids, batch.segment_ids, batch.mask)
+        return mean_of_windows(logits_of_first_token(model, batch.token_ids, batch.segment_ids, batch.mask), batch)
 
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy, a scalar; `logits [B, C]`, `targets [B]`."""
         weights = None if self.class_weights is None else self.class_weights.to(logits)
-        loss: Tensor = self.math.cross_entropy(logits, targets, weights)
+        # Without smoothing the equation is called as before, so that one of one's own need not know of it.
+        smoothing = (self.label_smoothing,) if self.label_smoothing else ()
+        loss: Tensor = self.math.cross_entropy(logits, targets, weights, *smoothing)
         return loss
 
-    def measure(self, logits: Tensor, targets: Tensor) -> ClassificationMetrics:
+    def weight(self, targets: Tensor) -> float:
+        """The texts, or the sum of their classes' weights."""
+        if self.class_weights is None:
+            return float(len(targets))
+        return float(self.class_weights.double()[targets.cpu()].sum())
+
+    def answers(self, logits: Tensor, batch: Batch) -> Sequence[Tensor]:
+        return list(logits)
+
+    def measure(self, answers: Sequence[Tensor], examples: Examples) -> ClassificationMetrics:
         """Loss, accuracy, and precision, recall and F1 of each class, over a whole data set."""
-        return classification_metrics(
-            self.labels, targets.tolist(), logits.argmax(dim=-1).tolist(), float(self.loss(logits, targets))
-        )
+        logits, targets = torch.stack(list(answers)), examples.targets_of(range(len(examples)))
+        plain = dataclasses.replace(self, label_smoothing=0.0)  # a target softened for training says nothing of right
+        loss = float(plain.loss(logits, targets))
+        return classification_metrics(self.labels, targets.tolist(), logits.argmax(dim=-1).tolist(), loss)
+
+    def baseline(self, examples: Examples) -> str:
+        counts = examples.targets_of(range(len(examples))).bincount()
+        return f"always guessing one class: {int(counts.max()) / len(examples):.4f}"
+
+
+def mean_of_windows(logits: Tensor, batch: Batch) -> Tensor:
+    """The mean of the logits of each text's windows: `[rows, C] -> [B, C]`; without windows they are as they were."""
+    if batch.owners is None:
+        return logits
+    B = int(batch.owners[-1]) + 1
+    total = logits.new_zeros(B, logits.shape[-1]).index_add(0, batch.owners, logits)
+    return total / batch.owners.bincount(minlength=B).unsqueeze(-1)
 
 
 def balanced_weights(targets: Sequence[int], C: int) -> Tensor:

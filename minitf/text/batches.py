@@ -5,19 +5,26 @@ import random
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+IGNORED = -100  # the target of a token that has none: PyTorch's number for it
 
 
 @dataclasses.dataclass(frozen=True)
 class Batch:
-    """What a model reads: three LongTensors `[B, S]`; mask 1 where a token is real, 0 where it is padding."""
+    """What a model reads: three LongTensors `[B, S]`; mask 1 where a token is real, 0 where it is padding.
+
+    `owners [B]` says which text each row is a window of, texts counted from 0; None: each row is a text of its own.
+    """
 
     token_ids: Tensor
     segment_ids: Tensor
     mask: Tensor
+    owners: Tensor | None = None
 
     def to(self, device: str | torch.device) -> "Batch":
-        return Batch(self.token_ids.to(device), self.segment_ids.to(device), self.mask.to(device))
+        owners = None if self.owners is None else self.owners.to(device)
+        return Batch(self.token_ids.to(device), self.segment_ids.to(device), self.mask.to(device), owners)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,18 +40,39 @@ class Tokens:
 
 @dataclasses.dataclass(frozen=True)
 class Examples:
-    """A data set as a model reads it: n texts, and the target of each along the first axis of `targets`."""
+    """A data set as a model reads it: n texts and their targets.
+
+    `targets` is a tensor whose first axis counts the texts, or n tensors `[S]` with a target for each token. With
+    `windows` text i is cut into the rows `windows[i]` of `tokens`; without, into one row.
+    """
 
     tokens: list[Tokens]
-    targets: Tensor
+    targets: Tensor | Sequence[Tensor]
     pad_id: int = 0  # what fills up the shorter texts of a batch
+    windows: Sequence[range] | None = None
+
+    def __len__(self) -> int:
+        return len(self.tokens) if self.windows is None else len(self.windows)
 
     def lengths(self) -> list[int]:
-        return [len(t) for t in self.tokens]
+        """The tokens of each text, those of all its windows together."""
+        if self.windows is None:
+            return [len(t) for t in self.tokens]
+        return [sum(len(self.tokens[row]) for row in rows) for rows in self.windows]
+
+    def targets_of(self, indices: Sequence[int]) -> Tensor:
+        """Theirs as one tensor; targets by token are padded with IGNORED, `[B, S]`."""
+        if isinstance(self.targets, Tensor):
+            return self.targets[torch.tensor(indices)]
+        return nn.utils.rnn.pad_sequence([self.targets[i] for i in indices], True, IGNORED)
 
     def batch(self, indices: Sequence[int]) -> tuple[Batch, Tensor]:
         """The examples at `indices`, padded, and their targets."""
-        return pad([self.tokens[i] for i in indices], self.pad_id), self.targets[torch.tensor(indices)]
+        if self.windows is None:
+            return pad([self.tokens[i] for i in indices], self.pad_id), self.targets_of(indices)
+        rows = [self.tokens[row] for i in indices for row in self.windows[i]]
+        owners = torch.tensor([n for n, i in enumerate(indices) for _ in self.windows[i]])
+        return dataclasses.replace(pad(rows, self.pad_id), owners=owners), self.targets_of(indices)
 
 
 def pad(texts: Sequence[Tokens], pad_id: int = 0) -> Batch:

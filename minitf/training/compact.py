@@ -7,6 +7,7 @@ BERT-Tiny's, and a data set of a few thousand sentences uses a small part of it.
 """
 
 import dataclasses
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -59,7 +60,9 @@ class CompactVocabulary:
             yield
             return
         compact = self.word.weight
-        table = self.whole_table * optimizer.shrinkage
+        # A frozen table is none of the optimizer's.
+        decay = [optimizer.shrinkage[name] for name, p in optimizer.parameters.items() if p is compact]
+        table = self.whole_table * math.prod(decay)
         table[self.used] = compact.detach()
         self.word.weight = nn.Parameter(table)
         try:
@@ -68,8 +71,8 @@ class CompactVocabulary:
             self.word.weight = compact
 
 
-def is_exact(recipe: Recipe, math: Mathematics) -> bool:
+def is_exact(recipe: Recipe, mathematics: Mathematics) -> bool:
     """Whether decay alone moves a row without gradient: a penalty would move it, and so might a rule of one's own."""
     name = RULES[recipe.rule]
-    known = getattr(math, name) in (getattr(EQUATIONS, name), getattr(KERNELS, name))
+    known = getattr(mathematics, name) in (getattr(EQUATIONS, name), getattr(KERNELS, name))
     return known and not recipe.l1 and not recipe.l2

@@ -1,7 +1,9 @@
 """How good the answers are. Plain counting, no tensors."""
 
 import dataclasses
-from collections.abc import Sequence
+import math
+import operator
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -21,15 +23,30 @@ class ClassificationMetrics:
     loss: float
     accuracy: float
     macro_f1: float  # the mean of the classes' F1: each class counts the same, however rare
+    matthews: float  # the correlation of what is said with what is true, 0 for a guess (Matthews 1975; Gorodkin 2004)
     classes: tuple[ClassScore, ...]
     confusion: tuple[tuple[int, ...], ...]  # [true][predicted]
+
+    @property
+    def scores(self) -> dict[str, float]:
+        return {"accuracy": self.accuracy, "macro F1": self.macro_f1}
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 
 
 # Whether more of a metric is better.
-HIGHER_IS_BETTER = {"accuracy": True, "macro_f1": True, "loss": False}
+HIGHER_IS_BETTER = {
+    "accuracy": True,
+    "macro_f1": True,
+    "micro_f1": True,
+    "matthews": True,
+    "f1": True,
+    "exact_match": True,
+    "pearson": True,
+    "spearman": True,
+    "loss": False,
+}
 
 
 def classification_metrics(
@@ -52,17 +69,28 @@ def classification_metrics(
         loss=loss,
         accuracy=sum(confusion[c][c] for c in range(C)) / len(true),
         macro_f1=sum(score.f1 for score in classes) / C,
+        matthews=_matthews(confusion),
         classes=tuple(classes),
         confusion=tuple(tuple(row) for row in confusion),
     )
 
 
-def is_better(metric: str, new: ClassificationMetrics, old: ClassificationMetrics) -> bool:
+def _matthews(confusion: Sequence[Sequence[int]]) -> float:
+    """(c s − Σ pₖ tₖ) / √((s² − Σ pₖ²)(s² − Σ tₖ²)), c right of s; 0 where one class alone is said or true."""
+    C = len(confusion)
+    t = [sum(confusion[k]) for k in range(C)]
+    p = [sum(row[k] for row in confusion) for k in range(C)]
+    s, c = sum(t), sum(confusion[k][k] for k in range(C))
+    square = (s * s - sum(n * n for n in p)) * (s * s - sum(n * n for n in t))
+    return (c * s - sum(map(operator.mul, p, t))) / math.sqrt(square) if square else 0.0
+
+
+def is_better(metric: str, new: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
     """Whether `new` beats the best so far by `metric`; of two alike, the one with the lower loss is better.
 
     On a small or easy data set many epochs answer alike, and the first of them is the least trained.
     """
-    mine, other = getattr(new, metric), getattr(old, metric)
+    mine, other = new[metric], old[metric]
     if mine == other:
-        return new.loss < old.loss
+        return bool(new["loss"] < old["loss"])
     return bool(mine > other) if HIGHER_IS_BETTER[metric] else bool(mine < other)

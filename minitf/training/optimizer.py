@@ -1,6 +1,7 @@
 """From gradients to new weights: penalties, clipping, the learning rate, one update rule."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor, nn
@@ -45,10 +46,20 @@ class Optimizer:
     """Applies one rule of `equations.update` to every trainable parameter of `model`, `total` times.
 
     Decay and penalties act on the matrices alone. Biases and LayerNorm's γ and β are left out, as in Google's code:
-    they are few, and pulling γ to 0 would switch the layer off.
+    they are few, and pulling γ to 0 would switch the layer off. A parameter's rate is the schedule's times its `scale`.
+    One that requires no gradient for a time stays as it is in that time.
+
+    `shrinkage` is Π (1 − ηλ) so far, for each parameter: what decay alone does to a weight without gradient.
     """
 
-    def __init__(self, model: nn.Module, recipe: Recipe, total: int, math: Mathematics = EQUATIONS):
+    def __init__(
+        self,
+        model: nn.Module,
+        recipe: Recipe,
+        total: int,
+        math: Mathematics = EQUATIONS,
+        scale: Callable[[str], float] = lambda name: 1.0,
+    ):
         if recipe.weight_decay and recipe.rule != "adamw":
             raise InputError(f"weight decay belongs to adamw; with {recipe.rule} use the penalty --l2")
         self.recipe, self.total, self.math = recipe, total, math
@@ -58,32 +69,48 @@ class Optimizer:
         self.decayed = {name for name in self.parameters if is_decayed(name)}
         self.state: dict[str, update.State] = {name: {} for name in self.parameters}
         self.steps = 0
-        self.shrinkage = 1.0  # Π (1 − ηλ) so far: decay alone, of a weight without gradient (for `compact`)
+        self.scale = {name: scale(name) for name in self.parameters}
+        self.shrinkage = dict.fromkeys(self.parameters, 1.0)
 
     def rate(self) -> float:
-        """The learning rate of the next step."""
+        """The learning rate of the next step, before any parameter's `scale`."""
         return SCHEDULES[self.recipe.schedule](self.steps, self.recipe.lr, self.total, self.warmup)
 
     def penalty(self) -> Tensor | float:
         """λ₁‖θ‖₁ + λ₂‖θ‖₂², to be added to the loss; 0.0 where neither is asked for."""
-        matrices = [self.parameters[name] for name in self.decayed]
+        matrices = [self.parameters[name] for name in self.decayed if self.parameters[name].requires_grad]
         l1 = self.math.l1_penalty(matrices, self.recipe.l1) if self.recipe.l1 else 0.0
         l2 = self.math.l2_penalty(matrices, self.recipe.l2) if self.recipe.l2 else 0.0
         return l1 + l2
 
     def step(self) -> Tensor:
-        """Clip the gradients, move every parameter by its own, forget them; returns ‖g‖₂ before clipping."""
+        """Clip the gradients, move every parameter by its own, forget them; returns ‖g‖₂ before clipping.
+
+        Raises InputError, and moves nothing, if a gradient is not finite.
+        """
         moved = {name: p for name, p in self.parameters.items() if p.grad is not None}
         gradients = [p.grad for p in moved.values() if p.grad is not None]
         most = self.recipe.clip if self.recipe.clip is not None else float("inf")
         norm = update.clip_by_norm(gradients, most)
-        lr = self.rate()
+        if not bool(norm.isfinite()):  # NaN anywhere is everywhere now: the factor was NaN
+            bad = [name for name, g in zip(moved, gradients, strict=True) if not bool(g.isfinite().all())]
+            what = f"the gradient of {bad[-1]}" if len(bad) < len(moved) else "the gradient"
+            raise InputError(f"{what} is no finite number at step {self.steps + 1}: lower --lr, or lengthen --warmup")
+        rate = self.rate()
         for (name, theta), g in zip(moved.items(), gradients, strict=True):
-            self.rule(theta, g, self.state[name], lr, **self.settings(name))
+            lr, settings = rate * self.scale[name], self.settings(name)
+            self.rule(theta, g, self.state[name], lr, **settings)
+            self.shrinkage[name] *= 1.0 - lr * settings.get("weight_decay", 0.0)
             theta.grad = None
         self.steps += 1
-        self.shrinkage *= 1.0 - lr * self.recipe.weight_decay
         return norm
+
+    def skip(self) -> float:
+        """Forget the gradients and move nothing, but count the step; returns NaN, the length of what overflowed."""
+        for p in self.parameters.values():
+            p.grad = None
+        self.steps += 1
+        return float("nan")
 
     def settings(self, name: str) -> dict[str, Any]:
         """What the rule takes besides the rate, for the parameter `name`."""

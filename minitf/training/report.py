@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from minitf.files import write_bytes, writing
+from minitf.tasks.task import Metrics
 from minitf.training.loop import Epoch
 from minitf.training.metrics import ClassificationMetrics
 from minitf.training.optimizer import Optimizer
@@ -27,8 +28,7 @@ class Journal:
 
     def epoch(self, epoch: Epoch) -> None:
         record = {"epoch": epoch.number, "train_loss": epoch.train_loss, "seconds": round(epoch.seconds, 3)}
-        valid = epoch.valid.to_dict()
-        self._write(record | {"best": epoch.best, "valid": valid})
+        self._write(record | {"best": epoch.best, "valid": epoch.valid})
 
     def _write(self, record: dict[str, Any]) -> None:
         with writing(self._path):
@@ -42,11 +42,16 @@ class Journal:
 
 
 def epoch_line(epoch: Epoch, of: int) -> str:
+    scores = "  ".join(f"{name} {value:.4f}" for name, value in epoch.scores.items())
     return (
-        f"epoch {epoch.number}/{of}  train loss {epoch.train_loss:.4f}  valid loss {epoch.valid.loss:.4f}"
-        f"  accuracy {epoch.valid.accuracy:.4f}  macro F1 {epoch.valid.macro_f1:.4f}"
-        f"  {epoch.seconds:.0f} s{'  best so far' if epoch.best else ''}"
+        f"epoch {epoch.number}/{of}  train loss {epoch.train_loss:.4f}  valid loss {epoch.valid['loss']:.4f}"
+        f"  {scores}  {epoch.seconds:.0f} s{'  best so far' if epoch.best else ''}"
     )
+
+
+def table(metrics: Metrics) -> str:
+    """Precision, recall and F1 of each class, where there are classes."""
+    return class_table(metrics) if isinstance(metrics, ClassificationMetrics) else ""
 
 
 def class_table(metrics: ClassificationMetrics) -> str:
@@ -71,7 +76,7 @@ def parameter_table(optimizer: Optimizer, total: int) -> str:
 
 
 def draw_curves(steps: Sequence[dict[str, Any]], history: Sequence[Epoch], path: Path) -> None:
-    """The loss of every step, the loss and accuracy after every epoch, and the learning rate, as one picture."""
+    """The loss of every step, the loss and the scores after every epoch, and the learning rate, as one picture."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
@@ -83,18 +88,24 @@ def draw_curves(steps: Sequence[dict[str, Any]], history: Sequence[Epoch], path:
     ends = [max(r["step"] for r in steps if r["epoch"] == epoch.number) for epoch in history]
     loss.plot(numbers, [r["loss"] for r in steps], color="#9ecae1", linewidth=0.8, label="train, each step")
     loss.plot(ends, [e.train_loss for e in history], "o-", color="#08519c", label="train, mean of the epoch")
-    loss.plot(ends, [e.valid.loss for e in history], "s--", color="#d95f02", label="valid")
-    highest = max([r["loss"] for r in steps] + [e.valid.loss for e in history])
+    loss.plot(ends, [e.valid["loss"] for e in history], "s--", color="#d95f02", label="valid")
+    highest = max([r["loss"] for r in steps] + [e.valid["loss"] for e in history])
     loss.set(title="Loss", xlabel="step", ylim=(0, 1.08 * highest))
     loss.legend(fontsize="small")
     epochs = [e.number for e in history]
-    score.plot(epochs, [e.valid.accuracy for e in history], "s--", color="#d95f02", label="accuracy")
-    score.plot(epochs, [e.valid.macro_f1 for e in history], "^:", color="#7570b3", label="macro F1")
+    for n, name in enumerate(history[0].scores):
+        style, color = (("s--", "#d95f02"), ("^:", "#7570b3"), ("o-.", "#1b9e77"))[n % 3]
+        score.plot(epochs, [e.scores[name] for e in history], style, color=color, label=name)
     kept = max((e for e in history if e.best), key=lambda e: e.number)
     score.axvline(kept.number, color="0.7", zorder=0)
     score.annotate("kept", (kept.number, 0.02), xycoords=("data", "axes fraction"), color="0.4", fontsize="small")
-    lowest = min(min(e.valid.accuracy, e.valid.macro_f1) for e in history)
-    score.set(title="Validation", xlabel="epoch", xlim=(0.5, len(history) + 0.5), ylim=(max(0.0, lowest - 0.1), 1.0))
+    lowest = min(min(e.scores.values()) for e in history)
+    score.set(
+        title="Validation",
+        xlabel="epoch",
+        xlim=(0.5, len(history) + 0.5),
+        ylim=(max(0.0, lowest - 0.1) if lowest >= 0 else -1.0, 1.0),
+    )
     score.xaxis.set_major_locator(MaxNLocator(integer=True))
     score.legend(fontsize="small")
     rate.plot(numbers, [r["lr"] for r in steps], color="#1b9e77")

@@ -16,6 +16,7 @@ from minitf.checkpoints import load
 from minitf.errors import DataError
 from minitf.mathematics import EQUATIONS, KERNELS
 from minitf.tasks.classification import Classification, balanced_weights
+from minitf.text.batches import Examples, Tokens
 from minitf.text.datasets import Dataset, Example
 
 PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=40)
@@ -100,7 +101,7 @@ def test_loss_as_pytorch(mathematics, weights: list[float] | None, n: int, seed:
 @given(n=st.integers(1, 30), seed=st.integers(0, 2**31))
 def test_measure(n: int, seed: int) -> None:
     logits, targets = drawn(n, seed)
-    measured = Classification(LABELS).measure(logits, targets)
+    measured = Classification(LABELS).measure(list(logits), Examples([Tokens([1], [0])] * n, targets))
     probabilities, predicted = logits.softmax(dim=-1).numpy(), logits.argmax(dim=-1)
     assert measured.loss == pytest.approx(sklearn.log_loss(targets, probabilities, labels=[0, 1, 2]), rel=1e-10)
     assert measured.accuracy == pytest.approx(sklearn.accuracy_score(targets, predicted))

@@ -250,9 +250,9 @@ def test_it_learns(write_bert) -> None:
     losses = []
     history = learn(model, examples, epochs=16, log=lambda record: losses.append(record["loss"]))
     assert losses[0] == pytest.approx(math.log(2), abs=0.1)  # at first it guesses
-    assert history[-1].valid.accuracy == history[-1].valid.macro_f1 == 1.0
-    assert max(history[-1].valid.loss, losses[-1]) < 0.1
-    answers = loop.answer(model, Classification(LABELS), examples).argmax(dim=-1)
+    assert history[-1].valid["accuracy"] == history[-1].valid["macro_f1"] == 1.0
+    assert max(history[-1].valid["loss"], losses[-1]) < 0.1
+    answers = torch.stack(loop.answer(model, Classification(LABELS), examples)).argmax(dim=-1)
     assert torch.equal(answers, examples.targets)
 
 
@@ -306,10 +306,10 @@ class Scripted(Classification):
         object.__setattr__(self, "script", iter(script))
         return self
 
-    def measure(self, logits, targets):
+    def measure(self, answers, examples):
         value = next(self.script)
         return dataclasses.replace(
-            super().measure(logits, targets), accuracy=value, macro_f1=1.0 - value, loss=1.0 - value
+            super().measure(answers, examples), accuracy=value, macro_f1=1.0 - value, loss=1.0 - value
         )
 
 
@@ -362,7 +362,7 @@ def test_a_loss_that_is_no_number_is_named(write_bert, value: float) -> None:
             return loss * value if model.training and len(told) == 3 else loss
 
     told: list[dict] = []
-    spoiled = rf"the loss is {value} at step 4: lower --lr, or lengthen --warmup"
+    spoiled = rf"the loss is {value} at step 4; first in the loss itself: lower --lr, or lengthen --warmup"
     with pytest.raises(InputError, match=spoiled):
         learn(model, examples, task=Failing(LABELS), log=told.append)
     assert [record["step"] for record in told] == [1, 2, 3]
@@ -385,7 +385,7 @@ def test_answers_come_in_the_order_of_the_examples(write_bert, batch_size: int) 
     examples, task = encoded(folder, pairs=False), Classification(LABELS)
     assert examples.lengths() != sorted(examples.lengths(), reverse=True)
     model = load.load(folder, head="classification", dtype=torch.float64)
-    answers = loop.answer(model, task, examples, batch_size)
+    answers = torch.stack(loop.answer(model, task, examples, batch_size))
     assert answers.shape == (len(examples.tokens), 2)
     assert not answers.requires_grad
     with torch.no_grad():
@@ -397,9 +397,9 @@ def test_answers_come_in_the_order_of_the_examples(write_bert, batch_size: int) 
 def test_evaluation_is_without_dropout_and_leaves_the_mode(write_bert, training: bool) -> None:
     model, examples = plain_model(write_bert, hidden_dropout_prob=0.5)
     task = Classification(LABELS)
-    expected = loop.answer(model.eval(), task, examples)
+    expected = torch.stack(loop.answer(model.eval(), task, examples))
     state = torch.get_rng_state()
-    assert torch.equal(loop.answer(model.train(training), task, examples), expected)
+    assert torch.equal(torch.stack(loop.answer(model.train(training), task, examples)), expected)
     assert torch.equal(torch.get_rng_state(), state)  # nothing was drawn
     assert all(part.training is training for part in model.modules())
     with torch.no_grad():

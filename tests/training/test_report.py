@@ -23,7 +23,9 @@ def step(number: int, epoch: int) -> dict:
 
 
 def epoch(number: int, best: bool = True, seconds: float = 1.25) -> Epoch:
-    return Epoch(number, train_loss=0.5 / number, valid=MEASURED, best=best, seconds=seconds)
+    return Epoch(
+        number, train_loss=0.5 / number, valid=MEASURED.to_dict(), scores=MEASURED.scores, best=best, seconds=seconds
+    )
 
 
 def lines(path: Path) -> list[dict]:

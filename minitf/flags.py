@@ -2,13 +2,43 @@
 
 import argparse
 import dataclasses
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from minitf.console import Parser, number
+from minitf.errors import InputError
 
 if TYPE_CHECKING:
     from minitf.bert import BertConfig
     from minitf.training.optimizer import Recipe
+    from minitf.training.strategy import Strategy
+
+
+def parse(description: str, argv: Sequence[str] | None) -> argparse.Namespace:
+    """The flags as they are given, with their defaults."""
+    return parser(description).parse_args(argv)
+
+
+def given(description: str, argv: Sequence[str] | None) -> dict[str, Any]:
+    """Those flags alone that are given."""
+    p = parser(description)
+    for action in p._actions:
+        action.default = argparse.SUPPRESS
+    return vars(p.parse_args(argv))
+
+
+def check(arguments: argparse.Namespace) -> None:
+    """Raises InputError for flags that do not go together."""
+    if arguments.weight_decay and arguments.optimizer != "adamw":
+        raise InputError(f"--weight-decay belongs to adamw; with --optimizer {arguments.optimizer} use --l2")
+    if arguments.no_bias_correction and arguments.optimizer not in ("adam", "adamw"):
+        raise InputError(f"--no-bias-correction belongs to adam and adamw, not to --optimizer {arguments.optimizer}")
+    if arguments.from_scratch and (arguments.freeze is not None or arguments.unfreeze):
+        raise InputError("--from-scratch draws every weight, and --freeze would keep some as drawn; leave one out")
+    if arguments.freeze == "all" and arguments.unfreeze:
+        raise InputError("--freeze all leaves nothing for --unfreeze to unfreeze; leave one out")
+    if arguments.seeds > 1 and arguments.dry_run:
+        raise InputError("--dry-run trains nothing, so it needs no --seeds")
 
 
 def parser(description: str) -> argparse.ArgumentParser:
@@ -45,9 +75,23 @@ def parser(description: str) -> argparse.ArgumentParser:
 
     model.add_argument("--no-verify", action="store_true", help="do not check a TensorFlow checkpoint's checksums")
 
+    model.add_argument(
+        "--freeze", type=frozen, metavar="WHAT", help="embeddings, N (the lowest N layers too) or all (but the head)"
+    )
+    model.add_argument("--unfreeze", choices=["gradual"], help="epoch by epoch from the top, all in the last one")
+    model.add_argument(
+        "--layer-lr-decay", type=number(0, 1, above=True), default=1.0, metavar="ξ", help="rate by layer: η ξ^(L − ℓ)"
+    )
+    model.add_argument(
+        "--reinit-top", type=number(0, 1000, whole=True), default=0, metavar="N", help="draw the top N layers anew"
+    )
+
     how = p.add_argument_group("training")
     how.add_argument("--epochs", type=count, default=5, metavar="N", help="default: %(default)s")
     how.add_argument("--batch-size", type=count, default=16, metavar="N", help="default: %(default)s")
+    how.add_argument(
+        "--accumulate", type=count, default=1, metavar="N", help="batches learned from as one (default: 1)"
+    )
     how.add_argument(
         "--optimizer", choices=["gd", "momentum", "rmsprop", "adam", "adamw"], default="adamw", help="default: adamw"
     )
@@ -90,11 +134,23 @@ def parser(description: str) -> argparse.ArgumentParser:
         "--early-stopping", type=count, metavar="N", help="stop after N epochs without a best one (default: never)"
     )
     how.add_argument("--seed", type=number(0, 2**31, whole=True), default=0, metavar="S", help="default: %(default)s")
+    how.add_argument(
+        "--seeds",
+        type=number(1, 1000, whole=True),
+        default=1,
+        metavar="N",
+        help="train N times, from --seed S on",
+    )
+    how.add_argument(
+        "--precision", choices=["fp32", "bf16", "fp16"], default="fp32", help="of the products (default: %(default)s)"
+    )
     how.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: %(default)s")
 
     out = p.add_argument_group("output")
     out.add_argument("--output", metavar="DIR", help="folder for the run (default: a fresh runs/NAME-N)")
     out.add_argument("--overwrite", action="store_true", help="replace an earlier run in --output")
+    out.add_argument("--resume", action="store_true", help="go on with the run in --output; other flags are its own")
+    out.add_argument("--save-every", type=count, metavar="N", help="save every N steps too (default: every epoch)")
     out.add_argument("--offline", action="store_true", help="use no network")
     out.add_argument("--dry-run", action="store_true", help="check everything, train nothing")
     return p
@@ -109,6 +165,26 @@ def changed(config: "BertConfig", arguments: argparse.Namespace, problem_type: s
     if arguments.hidden_act is not None:
         numbers["hidden_act"] = arguments.hidden_act
     return dataclasses.replace(config, **numbers)
+
+
+def frozen(text: str) -> str:
+    """An argparse type: `embeddings`, a number of layers, or `all`."""
+    if text not in ("embeddings", "all") and not (text.isascii() and text.isdigit() and int(text) <= 1000):
+        raise argparse.ArgumentTypeError(f"must be embeddings, a number of layers, or all, not {text!r}")
+    return text
+
+
+def strategy(arguments: argparse.Namespace, L: int) -> "Strategy":
+    """The flags as a `training.strategy.Strategy` for a model of L layers. Raises InputError if it has too few."""
+    from minitf.training.strategy import Strategy
+
+    what = arguments.freeze
+    if what not in (None, "embeddings", "all") and int(what) > L:
+        raise InputError(f"--freeze {what}: this model has {L} layers; give fewer, or all")
+    depths = 0 if what is None else {"embeddings": 1, "all": L + 2}.get(what) or int(what) + 1
+    chosen = Strategy(depths, arguments.unfreeze == "gradual", arguments.layer_lr_decay, arguments.reinit_top)
+    chosen.check(L)
+    return chosen
 
 
 def recipe(arguments: argparse.Namespace) -> "Recipe":

@@ -7,7 +7,6 @@ import platform
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,10 +18,10 @@ from minitf.text import checks, datasets
 from minitf.text.datasets import Dataset
 
 if TYPE_CHECKING:
-    from minitf.tasks.task import Metrics
-    from minitf.training.loop import Epoch
+    from minitf.experiment import Outcome, Ready
 
 Splits = dict[str, Dataset]
+STATE = "state.safetensors"  # in last/: what resuming needs
 
 
 def read_data(arguments: argparse.Namespace, kind: Kind) -> Splits:
@@ -58,6 +57,8 @@ def output_folder(arguments: argparse.Namespace, train: Dataset) -> Path:
             n += 1
         return folder
     folder = Path(arguments.output)
+    if arguments.resume:
+        return folder
     if Path(arguments.model).exists() and folder.resolve() in Path(arguments.model).resolve().parents:
         raise InputError(f"--output {folder}: --model {arguments.model} lies in it; give another folder")
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
@@ -65,11 +66,51 @@ def output_folder(arguments: argparse.Namespace, train: Dataset) -> Path:
         raise InputError(f"--output {folder}: cannot be written ({there} is a file); give another folder")
     with writing(folder):
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            if not folder.is_dir() or not (folder / "metrics.jsonl").is_file():
+            if not folder.is_dir() or not _is_run(folder):
                 raise InputError(f"--output {folder}: holds something that is no earlier run; give another folder")
-            if (folder / "best").exists() and not arguments.overwrite:  # without it, a run that came to nothing
-                raise InputError(f"--output {folder}: holds an earlier run; give another folder, or --overwrite")
+            if not arguments.overwrite and _came_to_something(folder):
+                raise InputError(
+                    f"--output {folder}: holds an earlier run; --resume it, give another folder, or --overwrite"
+                )
     return folder
+
+
+def is_saved(folder: Path) -> bool:
+    """Whether there is something to resume in the folder of a run, or of one with several seeds."""
+    return bool(states(folder))
+
+
+def states(folder: Path) -> list[Path]:
+    """The files that runs in `folder` can be resumed from: its own, or those of its seeds."""
+    return [path for path in (folder / "last" / STATE, *sorted(folder.glob(f"seed-*/last/{STATE}"))) if path.is_file()]
+
+
+def mend(folder: Path) -> None:
+    """Tidy what a process that was killed in the midst of saving left: half a copy, or the only one moved aside."""
+    best = folder / "best"
+    for path in sorted(folder.glob(".best-*-old")):
+        if best.exists():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.rename(best)
+    for path in folder.glob(".*"):
+        if path.name.startswith((".best-", ".report.json-", ".curves.png-", ".report.html-")):
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _is_run(folder: Path) -> bool:
+    return any((part / "metrics.jsonl").is_file() for part in (folder, *folder.glob("seed-*"))) or is_saved(folder)
+
+
+def _came_to_something(folder: Path) -> bool:
+    """Whether there is a model or a step to lose."""
+    if any((part / "best").exists() for part in (folder, *folder.glob("seed-*"))):
+        return True
+    if not is_saved(folder):
+        return False
+    from minitf.training.state import steps_behind
+
+    return any(steps_behind(path.parent) for path in states(folder))
 
 
 # What a run writes, and so what --overwrite may delete; anything else in the folder stays.
@@ -80,7 +121,8 @@ def make_fresh(folder: Path) -> None:
     """`folder` without an earlier run: it goes now, when nothing but training is left that could fail."""
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        for path in (folder / name for name in WRITTEN):
+        mend(folder)
+        for path in (*(folder / name for name in WRITTEN), *folder.glob("seed-*")):
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:
@@ -96,14 +138,14 @@ def data_line(splits: Splits, kind: Kind) -> str:
 def command_to_use(best: Path, train: Dataset) -> str:
     """How to ask the model, as a shell takes it: with the beginning of the first training example."""
     example = train.examples[0]
-    words = [_interpreter(), "-m", "minitf.predict", str(best)]
+    words = [interpreter(), "-m", "minitf.predict", str(best)]
     if train.pair_column is not None:
         words.append(f"--pair={_beginning(example.pair or '')}")
     text = _beginning(example.text)
     return shlex.join([*words, "--", text] if text.startswith("-") else [*words, text])
 
 
-def _interpreter() -> str:
+def interpreter() -> str:
     """This Python as one types it from here: a path below the working folder, else `python`."""
     path, here = Path(sys.executable), Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else "python"
@@ -127,29 +169,29 @@ def trained_with(arguments: argparse.Namespace, kind: Kind, train: Dataset) -> d
     }
 
 
-def write_report(
-    path: Path,
-    arguments: argparse.Namespace,
-    splits: Splits,
-    history: Sequence["Epoch"],
-    kept: int,
-    seconds: float,
-    measured: dict[str, "Metrics"],
-) -> None:
-    """`report.json`: everything needed to say what was done and what came out."""
+def versions() -> dict[str, str]:
     import torch
 
+    return {"minitf": __version__, "python": platform.python_version(), "torch": torch.__version__}
+
+
+def write_report(path: Path, ready: "Ready", outcome: "Outcome") -> None:
+    """`report.json`: everything needed to say what was done and what came out."""
+    arguments, splits = ready.arguments, ready.splits
     content = {
+        "task": ready.kind.name,
         "arguments": vars(arguments),
         "recipe": dataclasses.asdict(flags.recipe(arguments)),
-        "versions": {"minitf": __version__, "python": platform.python_version(), "torch": torch.__version__},
+        "versions": versions(),
         "data": {n: {"path": d.path, "rows": len(d.examples), "sha256": d.digest} for n, d in splits.items()},
         "epochs": [
-            {"epoch": e.number, "train_loss": e.train_loss, "seconds": e.seconds, "valid": e.valid} for e in history
+            {"epoch": e.number, "train_loss": e.train_loss, "seconds": e.seconds, "valid": e.valid}
+            for e in outcome.history
         ],
-        "best_epoch": kept,
-        **{name: metrics.to_dict() for name, metrics in measured.items()},
-        "seconds": seconds,
+        "best_epoch": outcome.best.number,
+        outcome.name: outcome.measured.to_dict(),
+        "learned": ready.task.learned(outcome.measured, ready.data[outcome.name]),
+        "seconds": sum(epoch.seconds for epoch in outcome.history),
     }
     with whole(path) as file:
         file.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")

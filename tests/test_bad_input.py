@@ -438,7 +438,7 @@ def test_a_rate_at_which_the_loss_is_lost(command, here: Path, good: list[str]) 
     (line,) = err.splitlines()
     assert "the loss is nan at step" in line
     assert "--lr" in line
-    assert set(contents(here)) == {"train.csv", "out/metrics.jsonl"}
+    assert set(contents(here)) == {"train.csv", "out/metrics.jsonl", "out/last/state.safetensors"}
 
 
 # Where it is to be written --------------------------------------------------------------------------------------------
@@ -521,7 +521,7 @@ def test_no_space_for_best(command, here: Path, good: list[str], monkeypatch: py
     assert status == 2
     (line,) = err.splitlines()
     assert f"{Path('out/best')}: no space left on the disk" in line
-    assert {path.name for path in (here / "out").iterdir()} == {"metrics.jsonl"}
+    assert {path.name for path in (here / "out").iterdir()} == {"metrics.jsonl", "last"}
 
 
 def test_no_space_for_the_weights(command, here: Path, good: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -544,7 +544,7 @@ def test_no_space_for_the_weights(command, here: Path, good: list[str], monkeypa
     assert status == 2
     (line,) = err.splitlines()
     assert f"{Path('out/best')}: no space left on the disk" in line
-    assert {path.name for path in (here / "out").iterdir()} == {"metrics.jsonl", "best"}
+    assert {path.name for path in (here / "out").iterdir()} == {"metrics.jsonl", "best", "last"}
     assert command(predict.main, "out/best", "good")[0] == 0
 
 

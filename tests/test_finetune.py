@@ -151,7 +151,7 @@ def files(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
-RUN = {"metrics.jsonl", "report.json", "curves.png"}
+RUN = {"metrics.jsonl", "report.json", "curves.png", "last/state.safetensors"}
 BEST = {f"best/{n}" for n in ("config.json", "model.safetensors", "minitf.json", "tokenizer.json", "vocab.txt")}
 BEST |= {"best/tokenizer_config.json"}
 
@@ -637,7 +637,7 @@ def test_a_run_is_the_loop(run, here: Path, tiny: Path, train: Path, valid: Path
 def test_every_optimizer(run, here: Path, tiny: Path, train: Path, optimizer: str) -> None:
     out = run("--train", train, "--model", tiny, "--optimizer", optimizer, "--epochs", 2, "--output", "out")
     assert f"{optimizer}, 6 steps of 16" in out
-    assert f"decay {0.01 if optimizer == 'adamw' else 0:g}\n" in out
+    assert ("decay 0.01: " in out) == (optimizer == "adamw")
     assert files(here / "out") == RUN | BEST
 
 
@@ -736,6 +736,6 @@ def test_interrupted(
         assert str(Path("out/best")) in err
         assert command(predict.main, "out/best", "good")[0] == 0
     else:
-        assert files(here / "out") == {"metrics.jsonl"}
+        assert files(here / "out") == {"metrics.jsonl", "last/state.safetensors"}
         monkeypatch.setattr(loop, "answer", answer)
         assert command(finetune.main, *flags)[0] == 0  # nothing was kept, so nothing stands in the way of a retry

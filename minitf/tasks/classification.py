@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -72,8 +72,16 @@ class Classification:
         return classification_metrics(self.labels, targets.tolist(), logits.argmax(dim=-1).tolist(), loss)
 
     def baseline(self, examples: Examples) -> str:
-        counts = examples.targets_of(range(len(examples))).bincount()
-        return f"always guessing one class: {int(counts.max()) / len(examples):.4f}"
+        return f"always guessing one class: {_largest_class(examples):.4f}"
+
+    def learned(self, metrics: Any, examples: Examples) -> bool:
+        assert isinstance(metrics, ClassificationMetrics)
+        return metrics.accuracy > _largest_class(examples)
+
+
+def _largest_class(examples: Examples) -> float:
+    """Its share of the texts."""
+    return int(examples.targets_of(range(len(examples))).bincount().max()) / len(examples)
 
 
 def mean_of_windows(logits: Tensor, batch: Batch) -> Tensor:

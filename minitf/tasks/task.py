@@ -57,5 +57,8 @@ class Task(Protocol):
     def measure(self, answers: Sequence[Tensor], examples: Examples) -> Metrics:
         """How good the answers to all of `examples` are, in their order."""
 
+    def learned(self, metrics: Any, examples: Examples) -> bool:
+        """Whether what `measure` gave is better than that guess: some runs fail to learn (Mosbach et al. 2021)."""
+
     def baseline(self, examples: Examples) -> str:
         """What the simplest guess that reads no text would score, in words."""

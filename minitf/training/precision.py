@@ -38,7 +38,7 @@ class Half(Precision):
     def __init__(self, dtype: torch.dtype, device: torch.device, scale: float = 2.0**16, patience: int = 2000):
         self.dtype, self.device, self.patience = dtype, device, patience
         self.scale = scale if dtype is torch.float16 else 1.0
-        self._good = 0  # steps since the last change
+        self.good = 0  # steps since the last change
 
     def autocast(self) -> AbstractContextManager[object]:
         return torch.autocast(self.device.type, self.dtype)
@@ -54,11 +54,11 @@ class Half(Precision):
         for g in gradients:
             g /= self.scale
             finite = finite and bool(g.isfinite().all())
-        self._good = self._good + 1 if finite else 0
+        self.good = self.good + 1 if finite else 0
         if not finite:
             self.scale /= 2.0
-        elif self._good == self.patience:
-            self.scale, self._good = self.scale * 2.0, 0
+        elif self.good == self.patience:
+            self.scale, self.good = self.scale * 2.0, 0
         return finite
 
 

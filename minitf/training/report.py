@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,17 +11,28 @@ from minitf.files import write_bytes, writing
 from minitf.tasks.task import Metrics
 from minitf.training.loop import Epoch
 from minitf.training.metrics import ClassificationMetrics
-from minitf.training.optimizer import Optimizer
 
 
 class Journal:
-    """`metrics.jsonl`: one JSON object a line, written as it happens, so that an interrupted run has its record."""
+    """`metrics.jsonl`: one JSON object a line, written as it happens, so that an interrupted run has its record.
 
-    def __init__(self, path: Path):
+    Without `path` nothing is written. What an earlier part of the run wrote is kept up to `offset`, in bytes.
+    """
+
+    def __init__(self, path: Path | None, offset: int = 0):
         self.steps: list[dict[str, Any]] = []
-        self._path = path
-        with writing(path):
-            self._file = path.open("w", encoding="utf-8", buffering=1)
+        self._path = path or Path(os.devnull)
+        with writing(self._path):
+            if offset and path is not None:
+                os.truncate(path, offset)
+                records = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+                self.steps = [record for record in records if "step" in record]
+            self._file = self._path.open("a" if offset else "w", encoding="utf-8", buffering=1)
+
+    @property
+    def offset(self) -> int:
+        """How many bytes are written."""
+        return self._file.tell()
 
     def step(self, record: dict[str, Any]) -> None:
         self.steps.append(record)
@@ -61,18 +73,6 @@ def class_table(metrics: ClassificationMetrics) -> str:
     for s in metrics.classes:
         lines.append(f"  {s.label:<{width}}  {s.precision:9.4f}  {s.recall:6.4f}  {s.f1:6.4f}  {s.support:6d}")
     return "\n".join(lines)
-
-
-def parameter_table(optimizer: Optimizer, total: int) -> str:
-    """Which parameters move, and how; `total` counts all of the model's."""
-    rows = []
-    for decayed, what in ((True, "matrices"), (False, "biases, γ and β")):
-        sizes = [p.numel() for name, p in optimizer.parameters.items() if (name in optimizer.decayed) is decayed]
-        decay = optimizer.recipe.weight_decay if decayed else 0.0
-        rows.append(f"  {what:<16}{len(sizes):4d} tensors {sum(sizes):>12,} weights   decay {decay:g}")
-    moved = sum(p.numel() for p in optimizer.parameters.values())
-    rows.append(f"  trained: {moved:,} of {total:,} weights")
-    return "\n".join(rows)
 
 
 def draw_curves(steps: Sequence[dict[str, Any]], history: Sequence[Epoch], path: Path) -> None:

@@ -1,6 +1,6 @@
 """Which parameters are trained, from when on, and how fast each: freezing, unfreezing, rates by layer, a new top.
 
-A parameter lies at a depth: 0 the embeddings, 1 … L the layers from below, L + 1 the pooler and the head.
+A parameter lies at a depth: 0 the embeddings, 1 … L the layers from below, L + 1 the pooler, L + 2 the head.
 """
 
 import dataclasses
@@ -15,10 +15,9 @@ from minitf.errors import InputError
 class Strategy:
     """The defaults train everything at one rate.
 
-    `frozen` depths from below are never trained: 1 the embeddings, N + 1 also the lowest N layers, L + 1 all but the
-    head; the pooler is frozen with the last of them, for it is of the pre-trained model. `gradual` unfreezes the others
-    from the top, in even portions, the last of them for the last epoch (Howard & Ruder 2018, §3.3: one layer an epoch,
-    which a BERT of 12 layers and 3 epochs has no time for). `layer_decay` ξ makes the rate of depth ℓ ≤ L
+    `frozen` depths from below are never trained: 1 the embeddings, N + 1 also the lowest N layers, L + 2 all but the
+    head. `gradual` begins with the pooler and the head, and unfreezes the others from the top, in even portions, the
+    last of them for the last epoch (Howard & Ruder 2018, §3.3, have one layer an epoch, for which three are too few). `layer_decay` ξ makes the rate of depth ℓ ≤ L
     η ξ^(L − ℓ) (Sun et al. 2019, §5.3.4). `reinitialized` layers from the top are drawn anew, and the pooler with them
     (Zhang et al. 2021, §4).
     """
@@ -30,8 +29,6 @@ class Strategy:
 
     def check(self, L: int) -> None:
         """Raises InputError for more layers than a model of L has, or layers both frozen and new."""
-        if self.frozen > L + 1:
-            raise InputError(f"--freeze {self.frozen - 1}: this model has {L} layers; give fewer, or all")
         if self.reinitialized > L:
             raise InputError(f"--reinit-top {self.reinitialized}: this model has {L} layers; give fewer")
         if self.reinitialized and self.frozen - 1 > L - self.reinitialized:
@@ -54,13 +51,12 @@ class Strategy:
 def depth(name: str, L: int) -> int:
     """Where the parameter of this name lies in a Bert of L layers."""
     room, *rest = name.split(".")
-    if room == "embeddings":
-        return 0
-    return int(rest[1]) + 1 if room == "encoder" else L + 1
+    if room == "encoder":
+        return int(rest[1]) + 1
+    return {"embeddings": 0, "pooler": L + 1}.get(room, L + 2)
 
 
 def freeze(model: nn.Module, L: int, lowest: int) -> None:
-    """Train what lies at the depth `lowest` or above, and nothing else. The head always is."""
+    """Train what lies at the depth `lowest` or above, and nothing else."""
     for name, p in model.named_parameters():
-        kept = name.startswith("pooler.") and lowest > L
-        p.requires_grad_(depth(name, L) >= lowest and not kept)
+        p.requires_grad_(depth(name, L) >= lowest)

@@ -6,13 +6,10 @@ import struct
 from pathlib import Path
 
 import pytest
-import transformers
 
-from minitf.checkpoints import load
 from minitf.training import report
 from minitf.training.loop import Epoch
 from minitf.training.metrics import classification_metrics
-from minitf.training.optimizer import Optimizer, Recipe
 
 LABELS = ("neg", 'négligé, "so"')
 MEASURED = classification_metrics(LABELS, [0, 0, 0, 1], [0, 1, 1, 1], loss=0.75)
@@ -67,24 +64,6 @@ def test_the_table_of_classes() -> None:
         numbers = [float(x) for x in row.split()[-4:]]
         assert numbers == pytest.approx([score.precision, score.recall, score.f1, score.support], abs=1e-4)
     assert len({len(line) for line in (header, *rows)}) == 1  # its columns stand in line
-
-
-@pytest.mark.parametrize("frozen", [False, True])
-def test_the_table_of_parameters(write_bert, frozen: bool) -> None:
-    """How many tensors and weights decay, how many do not, and that the two are all that is trained."""
-    folder, reference = write_bert(transformers.BertForSequenceClassification, num_labels=2, num_hidden_layers=1)
-    model = load.load(folder, head="classification")
-    model.embeddings.requires_grad_(not frozen)
-    total = sum(p.numel() for p in reference.parameters())
-    moving = [(n, p) for n, p in reference.named_parameters() if not (frozen and ".embeddings." in n)]
-    table = report.parameter_table(Optimizer(model, Recipe(weight_decay=0.02), total=1), total)
-    matrices, vectors, last = table.splitlines()
-    for line, dims, decay in ((matrices, 2, "0.02"), (vectors, 1, "0")):
-        sizes = [p.numel() for _, p in moving if p.dim() == dims]
-        assert f" {len(sizes)} tensors" in line
-        assert f" {sum(sizes):,} weights" in line
-        assert line.endswith(f"decay {decay}")
-    assert f"{sum(p.numel() for _, p in moving):,} of {total:,} weights" in last
 
 
 @pytest.mark.parametrize("epochs", [1, 3])

@@ -1,0 +1,345 @@
+"""One fine-tuning, from what was asked for to what is left in its folder: what commands that train are made of."""
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from minitf import flags, kinds, resuming, runs
+from minitf.errors import InputError
+from minitf.files import whole
+
+if TYPE_CHECKING:
+    from minitf.bert import Bert
+    from minitf.checkpoints.load import LoadReport
+    from minitf.mathematics import Mathematics
+    from minitf.tasks.task import Metrics, Task
+    from minitf.text.batches import Examples
+    from minitf.text.tokenizer import Tokenizer
+    from minitf.training.loop import Epoch, Progress
+    from minitf.training.optimizer import Optimizer
+    from minitf.training.strategy import Strategy
+    from minitf.training.workers import Workers
+
+
+@dataclasses.dataclass(frozen=True)
+class Ready:
+    """All that training needs, loaded and encoded."""
+
+    arguments: argparse.Namespace
+    kind: kinds.Kind
+    splits: runs.Splits
+    model: "Bert"
+    loaded: "LoadReport"
+    tokenizer: "Tokenizer"
+    task: "Task"
+    data: "dict[str, Examples]"
+    math: "Mathematics"
+    strategy: "Strategy"
+
+    @property
+    def layers(self) -> int:
+        return len(self.model.encoder.layers)
+
+    @property
+    def steps(self) -> int:
+        size = self.arguments.batch_size * self.arguments.accumulate
+        return int(self.arguments.epochs * -(-len(self.data["train"]) // size))
+
+    def optimizer(self) -> "Optimizer":
+        """A fresh one, for what the strategy ever trains."""
+        from minitf.training.optimizer import Optimizer
+        from minitf.training.strategy import freeze
+
+        freeze(self.model, self.layers, self.strategy.frozen)
+        recipe = flags.recipe(self.arguments)
+        return Optimizer(self.model, recipe, self.steps, self.math, self.strategy.scale(self.layers))
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What a run came to."""
+
+    history: "list[Epoch]"
+    name: str  # of the table that it was measured on: test, or valid
+    measured: "Metrics"
+    baseline: str
+
+    @property
+    def best(self) -> "Epoch":
+        """The epoch that was kept."""
+        return next(epoch for epoch in reversed(self.history) if epoch.best)
+
+
+def prepare(
+    arguments: argparse.Namespace,
+    kind: kinds.Kind,
+    splits: runs.Splits,
+    workers: "Workers",
+    say: Callable[[str], None] = print,
+) -> Ready:
+    """Load the model, encode the texts, and say what is about to happen."""
+    import torch
+
+    from minitf.bert.device import choose_device
+    from minitf.bert.fresh import reinitialize_top
+    from minitf.checkpoints.load import load_with_report
+    from minitf.mathematics import mathematics
+    from minitf.training import groups
+    from minitf.training.workers import local_device
+
+    torch.manual_seed(arguments.seed)
+    math = mathematics(arguments.math)
+    task = kind.make(splits["train"], arguments, math)
+    model, loaded = load_with_report(
+        arguments.model,
+        head=task.head,
+        labels=task.labels or None,
+        math=math,
+        device=local_device(choose_device(arguments.device)),
+        offline=arguments.offline,
+        say=say,
+        change=lambda config: flags.changed(config, arguments, task.problem_type),
+        from_scratch=arguments.from_scratch,
+        verify=not arguments.no_verify,
+    )
+    say(str(loaded))
+    L = len(model.encoder.layers)
+    strategy = flags.strategy(arguments, L)
+    reinitialize_top(model, strategy.reinitialized)
+    if workers.rank:
+        torch.manual_seed(arguments.seed + (workers.rank << 32))  # its own dropout; the first draws as one alone would
+    tokenizer, longest = loaded.checked_tokenizer(), model.config.longest
+    if arguments.max_length is None:
+        arguments.max_length = min(128, longest)
+    if arguments.max_length > longest:
+        raise InputError(f"--max-length {arguments.max_length}: this model has learned only {longest} positions")
+    data = {name: task.encode(dataset, tokenizer, arguments.max_length) for name, dataset in splits.items()}
+    ready = Ready(arguments, kind, splits, model, loaded, tokenizer, task, data, math, strategy)
+
+    say(runs.data_line(splits, kind))
+    n, cut = len(data["train"]), sum(length == arguments.max_length for length in data["train"].lengths())
+    if cut:
+        say(f"  {cut} of {n} training texts fill all {arguments.max_length} tokens of --max-length: likely cut")
+    say(f"{arguments.optimizer}, {ready.steps} steps of {_how(arguments)}")
+    optimizer = ready.optimizer()
+    rows = groups.groups(model, optimizer, strategy, L, arguments.epochs)
+    say(groups.parameter_table(rows, optimizer.recipe.weight_decay))
+    return ready
+
+
+def _how(arguments: argparse.Namespace) -> str:
+    size = f"{arguments.batch_size} texts"
+    if arguments.accumulate > 1:
+        size = f"{arguments.accumulate} × {size}"
+    return f"{size}, learning rate {arguments.lr:g}, {arguments.schedule}, seed {arguments.seed}"
+
+
+def train(ready: Ready, folder: Path, workers: "Workers", resume: bool, say: Callable[[str], None]) -> "list[Epoch]":
+    """Train, keeping the best epoch in `folder`/best, what resuming needs in `folder`/last, every number in
+    metrics.jsonl. Raises Interrupted when asked to stop, its state saved; InputError."""
+    import torch
+    from tqdm import tqdm
+
+    from minitf.bert.frozen import FrozenLayers
+    from minitf.checkpoints.save import save
+    from minitf.training import loop, report, state
+    from minitf.training.compact import CompactVocabulary, is_exact
+    from minitf.training.keeper import Keeper
+    from minitf.training.precision import choose_precision
+    from minitf.training.strategy import freeze
+    from minitf.training.witness import Witness
+
+    arguments, model, L = ready.arguments, ready.model, ready.layers
+    note = runs.trained_with(arguments, ready.kind, ready.splits["train"])
+    exact = is_exact(flags.recipe(arguments), ready.math)
+    vocabulary = CompactVocabulary(model.embeddings.word, ready.data.values() if exact else None)
+    data = {name: vocabulary.renumber(examples) for name, examples in ready.data.items()}
+    optimizer = ready.optimizer()
+    precision = choose_precision(arguments.precision, next(model.parameters()).device)
+    layers, last = FrozenLayers(model), folder / "last"
+    progress, offset = None, 0
+    if resume:
+        offset = state.read_extra(last)["journal"]
+        progress = state.restore_state(last, optimizer, precision, workers)
+        say(f"resumed at step {optimizer.steps} of {optimizer.total}, in epoch {progress.epoch}")
+    witness: Witness | None = None if resume else Witness(model)
+
+    @contextmanager
+    def stage(epoch: int) -> Iterator[None]:
+        lowest = ready.strategy.lowest(L, epoch, arguments.epochs)
+        freeze(model, L, lowest)
+        with layers.below(lowest):
+            yield
+
+    with (
+        report.Journal(folder / "metrics.jsonl" if workers.first else None, offset) as journal,
+        tqdm(total=optimizer.total, initial=optimizer.steps, unit="step", disable=_no_bar(workers), leave=False) as bar,
+    ):
+
+        def log(record: dict[str, Any]) -> None:
+            nonlocal witness
+            journal.step(record)
+            bar.update()
+            bar.set_postfix_str(f"epoch {record['epoch']}, loss {record['loss']:.3f}")
+            if witness is not None and record["lr"] > 0.0:
+                moved, witness = witness.look(), None
+                if workers.first:
+                    bar.write(f"step {record['step']}: {moved}")
+                if moved.wrong:
+                    raise RuntimeError(str(moved))
+
+        def after_epoch(epoch: "Epoch") -> None:
+            journal.epoch(epoch)
+            if workers.first:
+                bar.write(report.epoch_line(epoch, arguments.epochs))
+                if epoch.best:
+                    with vocabulary.restored(optimizer):
+                        save(model, ready.tokenizer, folder / "best", note)
+
+        def keep(progress: "Progress") -> None:
+            state.save_state(last, optimizer, progress, resuming.begun_with(ready, journal.offset), precision, workers)
+
+        if not resume:
+            keep(loop.Progress())  # so that there is something to resume from the beginning
+        try:
+            with Keeper(
+                keep, arguments.save_every, workers, lambda line: print(f"\n{line}", file=sys.stderr)
+            ) as keeper:
+                history = loop.train(
+                    model,
+                    ready.task,
+                    data["train"],
+                    data["valid"],
+                    optimizer,
+                    epochs=arguments.epochs,
+                    batch_size=arguments.batch_size,
+                    accumulate=arguments.accumulate,
+                    seed=arguments.seed,
+                    metric=arguments.metric,
+                    patience=arguments.early_stopping,
+                    log=log,
+                    after_epoch=after_epoch,
+                    stage=stage,
+                    keep=keeper,
+                    progress=progress,
+                    precision=precision,
+                    workers=workers,
+                )
+        except torch.OutOfMemoryError:
+            raise InputError(_smaller(arguments)) from None
+    if workers.first:
+        report.draw_curves(journal.steps, history, folder / "curves.png")
+    return history
+
+
+def _aside(line: str) -> None:
+    print(f"\n{line}", file=sys.stderr)
+
+
+def _no_bar(workers: "Workers") -> bool | None:
+    """None: where there is no terminal."""
+    return None if workers.first else True
+
+
+def _smaller(arguments: argparse.Namespace) -> str:
+    size, parts = arguments.batch_size, arguments.accumulate
+    half = f"--batch-size {size // 2} --accumulate {parts * 2} (the same steps)" if size > 1 else "a smaller model"
+    return (
+        f"out of GPU memory with --batch-size {size} of up to {arguments.max_length} tokens: try {half}, a shorter"
+        " --max-length, or --precision bf16"
+    )
+
+
+def conclude(ready: Ready, history: "list[Epoch]", folder: Path) -> Outcome:
+    """Measure what was saved, the best epoch read back; write report.json."""
+    from minitf.checkpoints.load import load
+    from minitf.training import loop
+
+    device = next(ready.model.parameters()).device
+    best = load(folder / "best", head=ready.task.head, math=ready.math, device=device)
+    name = "test" if "test" in ready.splits else "valid"
+    measured = loop.evaluate(best, ready.task, ready.data[name])
+    outcome = Outcome(history, name, measured, ready.task.baseline(ready.data[name]))
+    runs.write_report(folder / "report.json", ready, outcome)
+    return outcome
+
+
+def in_words(outcome: Outcome, metric: str) -> str:
+    """The result for a person."""
+    from minitf.training import report
+
+    scores = ", ".join(f"{what} {value:.4f}" for what, value in outcome.measured.scores.items())
+    return (
+        f"{outcome.name} {scores}  (epoch {outcome.best.number}, chosen by {metric} on the validation set;"
+        f" {outcome.baseline})\n{report.table(outcome.measured)}"
+    ).rstrip()
+
+
+def run(
+    arguments: argparse.Namespace,
+    kind: kinds.Kind,
+    splits: runs.Splits,
+    folder: Path,
+    workers: "Workers",
+    say: Callable[[str], None] = print,
+) -> Outcome | None:
+    """A whole run in `folder`, from its beginning or, with --resume, from where it stopped.
+
+    Only the first of several processes has an outcome.
+    """
+    from minitf.training.report import seconds
+
+    start = time.perf_counter()
+    resuming.check_unchanged(arguments, splits)
+    ready = prepare(arguments, kind, splits, workers, say)
+    with resuming.locked(folder) if workers.first else contextlib.nullcontext():
+        resume = bool(arguments.resume) and runs.is_saved(folder)
+        if workers.first:
+            runs.mend(folder) if resume else runs.make_fresh(folder)
+        history = train(ready, folder, workers, resume, say)
+        if not workers.first:
+            return None
+        outcome = conclude(ready, history, folder)
+    say(f"\n{in_words(outcome, arguments.metric)}")
+    say(f"took {seconds(time.perf_counter() - start)}; the model is in {folder / 'best'}, its curves beside it")
+    return outcome
+
+
+def run_seeds(
+    arguments: argparse.Namespace, kind: kinds.Kind, splits: runs.Splits, folder: Path, workers: "Workers"
+) -> None:
+    """A run for each of --seeds, in `folder`/seed-S; what they came to, together. The validation rows stay the same.
+
+    With --resume those that are done stay as they are.
+    """
+    from minitf.training import seeds
+
+    with resuming.locked(folder) if workers.first else contextlib.nullcontext():
+        if workers.first and not arguments.resume:
+            runs.make_fresh(folder)
+        say: Callable[[str], None] = print
+        for seed in range(arguments.seed, arguments.seed + arguments.seeds):
+            place = folder / f"seed-{seed}"
+            if not (arguments.resume and (place / "report.json").is_file()):
+                print(f"\nseed {seed}")
+                run(argparse.Namespace(**{**vars(arguments), "seed": seed}), kind, splits, place, workers, say)
+            workers.wait()
+            say = _silent  # what is loaded and planned is said once
+        if workers.first:
+            found = {path.parent.name: path for path in sorted(folder.glob("seed-*/report.json"))}
+            reports = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in found.items()}
+            summary = seeds.summary(reports, arguments.metric)
+            with whole(folder / "report.json") as file:
+                file.write(json.dumps(summary.to_dict(), indent=2) + "\n")
+            print(f"\n{summary}\nthe models are in {folder}/seed-*/best")
+
+
+def _silent(line: str) -> None:
+    pass

@@ -1,0 +1,138 @@
+"""What resuming needs, in one file that is whole or not there: weights, optimizer, progress, random numbers.
+
+The order of the data, the schedule and the words drawn for augmentation follow from the seed and the step, so of them
+nothing need be kept. A safetensors file: tensors, and beside them everything else as JSON in its header.
+"""
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from minitf.errors import InputError
+from minitf.files import refused, writing
+from minitf.training.loop import Epoch, Progress
+from minitf.training.optimizer import Optimizer
+from minitf.training.precision import Half, Precision
+from minitf.training.workers import ALONE, Workers
+
+FILE = "state.safetensors"
+VERSION = 1
+
+
+def save_state(
+    folder: Path,
+    optimizer: Optimizer,
+    progress: Progress,
+    extra: Mapping[str, Any],
+    precision: Precision,
+    workers: Workers = ALONE,
+) -> None:
+    """Write `folder`/state.safetensors; `extra` is JSON for `read_extra`. One that was there stays until this is whole.
+
+    Raises InputError where the disk is full or may not be written to.
+    """
+    draws = workers.gathered([_random_state()])  # every process has its own
+    if not workers.first:
+        return
+    tensors = {f"weights/{name}": p.detach() for name, p in optimizer.parameters.items()}
+    plain: dict[str, dict[str, Any]] = {}
+    for name, state in optimizer.state.items():
+        tensors |= {f"optimizer/{name}/{key}": value for key, value in state.items() if isinstance(value, Tensor)}
+        plain[name] = {key: value for key, value in state.items() if not isinstance(value, Tensor)}
+    for rank, drawn in enumerate(draws):
+        tensors |= {f"random/{rank}/{device}": value for device, value in drawn.items()}
+    content = {
+        "version": VERSION,
+        "steps": optimizer.steps,
+        "shrinkage": optimizer.shrinkage,
+        "optimizer": plain,
+        "progress": dataclasses.asdict(progress),
+        "scale": [precision.scale, precision.good] if isinstance(precision, Half) else None,
+        "extra": extra,
+    }
+    partial = folder / f".{FILE}.partial"
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            save_file({k: t.contiguous() for k, t in tensors.items()}, partial, {"state": json.dumps(content)})
+            with partial.open("rb+") as file:
+                os.fsync(file.fileno())
+            os.replace(partial, folder / FILE)
+        except BaseException as error:
+            partial.unlink(missing_ok=True)
+            if isinstance(error, SafetensorError):
+                raise InputError(refused(folder, error)) from None
+            raise
+
+
+def is_saved(folder: Path) -> bool:
+    return (folder / FILE).is_file()
+
+
+def read_extra(folder: Path) -> dict[str, Any]:
+    """The `extra` of a saved state. Raises InputError."""
+    extra: dict[str, Any] = _content(folder)["extra"]
+    return extra
+
+
+def steps_behind(folder: Path) -> int:
+    """How many steps a saved run had taken. Raises InputError."""
+    return int(_content(folder)["steps"])
+
+
+def restore_state(folder: Path, optimizer: Optimizer, precision: Precision, workers: Workers = ALONE) -> Progress:
+    """Put everything back as it was when it was saved; returns how far the run had come.
+
+    Raises InputError if what is saved is another model's, or another number of processes'.
+    """
+    content = _content(folder)
+    with safe_open(folder / FILE, "pt") as file:
+        names = set(file.keys())
+        kept = {name.partition("/")[2] for name in names if name.startswith("weights/")}
+        if kept != set(optimizer.parameters):
+            raise InputError(f"{folder}: the saved state is of another model; start again with --overwrite")
+        with torch.no_grad():
+            for name, p in optimizer.parameters.items():
+                weights = file.get_tensor(f"weights/{name}")
+                if weights.shape != p.shape:
+                    raise InputError(f"{folder}: the saved {name} has another shape; start again with --overwrite")
+                p.copy_(weights)
+                optimizer.state[name] = dict(content["optimizer"][name])
+                for key in (k for k in names if k.startswith(f"optimizer/{name}/")):
+                    optimizer.state[name][key.rpartition("/")[2]] = file.get_tensor(key).to(p.device)
+        if sum(name.startswith("random/") and name.endswith("/cpu") for name in names) != workers.count:
+            raise InputError(f"{folder}: was saved by another number of processes; resume with as many")
+        torch.set_rng_state(file.get_tensor(f"random/{workers.rank}/cpu"))
+        if torch.cuda.is_available() and f"random/{workers.rank}/cuda" in names:
+            torch.cuda.set_rng_state(file.get_tensor(f"random/{workers.rank}/cuda"))
+    optimizer.steps, optimizer.shrinkage = content["steps"], content["shrinkage"]
+    if isinstance(precision, Half) and content["scale"]:
+        precision.scale, precision.good = content["scale"]
+    at = content["progress"]
+    return Progress([Epoch(**epoch) for epoch in at["history"]], at["losses"], at["seconds"])
+
+
+def _content(folder: Path) -> dict[str, Any]:
+    try:
+        with safe_open(folder / FILE, "np") as file:
+            content: dict[str, Any] = json.loads((file.metadata() or {})["state"])
+    except (OSError, SafetensorError, ValueError, KeyError) as error:
+        raise InputError(f"{folder / FILE}: cannot be read ({error}); start again with --overwrite") from None
+    if content.get("version") != VERSION:
+        raise InputError(f"{folder / FILE}: was written by another version of minitf; start again with --overwrite")
+    return content
+
+
+def _random_state() -> dict[str, Tensor]:
+    states = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        states["cuda"] = torch.cuda.get_rng_state()
+    return states

@@ -17,9 +17,9 @@ class Strategy:
 
     `frozen` depths from below are never trained: 1 the embeddings, N + 1 also the lowest N layers, L + 2 all but the
     head. `gradual` begins with the pooler and the head, and unfreezes the others from the top, in even portions, the
-    last of them for the last epoch (Howard & Ruder 2018, §3.3, have one layer an epoch, for which three are too few). `layer_decay` ξ makes the rate of depth ℓ ≤ L
-    η ξ^(L − ℓ) (Sun et al. 2019, §5.3.4). `reinitialized` layers from the top are drawn anew, and the pooler with them
-    (Zhang et al. 2021, §4).
+    last of them for the last epoch (Howard & Ruder 2018, §3.3, have one layer an epoch, for which three are too few).
+    `layer_decay` ξ makes the rate of depth ℓ ≤ L η ξ^(L − ℓ) (Sun et al. 2019, §5.3.4). `reinitialized` layers from
+    the top are drawn anew, and the pooler with them (Zhang et al. 2021, §4).
     """
 
     frozen: int = 0

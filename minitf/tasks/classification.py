@@ -11,6 +11,7 @@ from minitf.bert import Bert
 from minitf.bert.shortcut import logits_of_first_token
 from minitf.errors import DataError
 from minitf.mathematics import EQUATIONS, Mathematics
+from minitf.tasks.mistakes import Mistake
 from minitf.text.batches import Batch, Examples
 from minitf.text.datasets import Dataset
 from minitf.text.tokenizer import Tokenizer
@@ -70,6 +71,19 @@ class Classification:
         plain = dataclasses.replace(self, label_smoothing=0.0)  # a target softened for training says nothing of right
         loss = float(plain.loss(logits, targets))
         return classification_metrics(self.labels, targets.tolist(), logits.argmax(dim=-1).tolist(), loss)
+
+    def mistakes(self, answers: Sequence[Tensor], examples: Examples, table: Dataset) -> list[Mistake]:
+        log_p = torch.stack(list(answers)).double().log_softmax(dim=-1)
+        rows = zip(table.examples, log_p, examples.targets_of(range(len(examples))).tolist(), strict=True)
+        found = []
+        for example, row, true in rows:
+            said = int(row.argmax())
+            if said != true:
+                told = f"{self.labels[said]} ({float(row[said].exp()):.0%})"
+                found.append(
+                    Mistake(example.row, example.text, example.pair, self.labels[true], told, -float(row[true]))
+                )
+        return found
 
     def baseline(self, examples: Examples) -> str:
         return f"always guessing one class: {_largest_class(examples):.4f}"

@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Protocol
 
 from torch import Tensor, nn
 
+from minitf.tasks.mistakes import Mistake
 from minitf.text.batches import Batch, Examples
 from minitf.text.tokenizer import Tokenizer
 
@@ -56,6 +57,9 @@ class Task(Protocol):
 
     def measure(self, answers: Sequence[Tensor], examples: Examples) -> Metrics:
         """How good the answers to all of `examples` are, in their order."""
+
+    def mistakes(self, answers: Sequence[Tensor], examples: Examples, table: Any) -> list[Mistake]:
+        """The examples that were answered wrongly, with their texts from the `table` that they were encoded from."""
 
     def learned(self, metrics: Any, examples: Examples) -> bool:
         """Whether what `measure` gave is better than that guess: some runs fail to learn (Mosbach et al. 2021)."""

@@ -1,4 +1,4 @@
-"""The answers that were most wrong: what to read first, for it shows what a model has not understood, or a wrong label."""
+"""The answers that were most wrong: what to read first, for it shows what was not understood, or a wrong label."""
 
 import dataclasses
 from collections.abc import Sequence

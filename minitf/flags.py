@@ -37,6 +37,8 @@ def check(arguments: argparse.Namespace) -> None:
         raise InputError("--from-scratch draws every weight, and --freeze would keep some as drawn; leave one out")
     if arguments.freeze == "all" and arguments.unfreeze:
         raise InputError("--freeze all leaves nothing for --unfreeze to unfreeze; leave one out")
+    if arguments.stride is not None and arguments.long_text != "windows":
+        raise InputError(f"--stride belongs to --long-text windows, not to {arguments.long_text}")
     if arguments.seeds > 1 and arguments.dry_run:
         raise InputError("--dry-run trains nothing, so it needs no --seeds")
 
@@ -53,9 +55,27 @@ def parser(description: str) -> argparse.ArgumentParser:
     data.add_argument("--text", metavar="COL", help="column of the text (default: guessed from the header)")
     data.add_argument("--pair", metavar="COL", help="column of the second text of a pair (default: none)")
     data.add_argument("--label", metavar="COL", help="column of the label (default: guessed from the header)")
-    data.add_argument("--task", choices=["auto", "classification"], default="auto", help="default: %(default)s")
+    data.add_argument(
+        "--task",
+        choices=["auto", "classification", "multilabel", "regression"],
+        default="auto",
+        help="default: auto, as the labels are: a|b are several, 2.5 a number, others classes",
+    )
     data.add_argument(
         "--max-length", type=count, metavar="N", help="tokens a text is cut to (default: 128, or all the model has)"
+    )
+    data.add_argument(
+        "--long-text",
+        choices=["truncate", "head-tail", "windows"],
+        default="truncate",
+        help="of a longer text: its beginning, beginning and end,\nor all in windows whose logits are averaged"
+        " (default: %(default)s)",
+    )
+    data.add_argument(
+        "--stride",
+        type=number(0, 1_000_000, whole=True),
+        metavar="N",
+        help="tokens that a window shares with the one before (default: a quarter)",
     )
 
     model = p.add_argument_group("model")

@@ -8,12 +8,14 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from minitf.text import checks, datasets
+from minitf.errors import InputError
+from minitf.text import checks, datasets, label_sets, task_checks
 from minitf.text.checks import Finding
 
 if TYPE_CHECKING:
     from minitf.mathematics import Mathematics
     from minitf.tasks.task import Task
+    from minitf.text.windows import LongText
 
 Table = Any  # what `read` gives: it has `path`, `examples` (each with its `row`), `digest`
 
@@ -43,7 +45,56 @@ def _classification(train: Table, arguments: argparse.Namespace, math: "Mathemat
     weights = None
     if arguments.class_weights == "balanced":
         weights = balanced_weights([names.index(label) for label in train.labels], len(names)).float()
-    return Classification(names, weights, math, arguments.label_smoothing)
+    return Classification(names, weights, math, arguments.label_smoothing, _long_text(arguments))
+
+
+def _long_text(arguments: argparse.Namespace) -> "LongText":
+    from minitf.text.windows import LongText
+
+    return LongText(arguments.long_text, arguments.stride)
+
+
+def _no_classes(arguments: argparse.Namespace, task: str) -> None:
+    if arguments.class_weights != "none":
+        raise InputError(f"--class-weights weighs classes, of which --task {task} has none; leave it out")
+    if arguments.label_smoothing:
+        raise InputError(f"--label-smoothing spreads a target over classes, not for --task {task}; leave it out")
+
+
+def _read_sets(path: str, text: str | None, pair: str | None, label: str | None) -> Table:
+    return datasets.read_table(path, text, pair, label, read_label=label_sets.several_labels)
+
+
+def _set_counts(train: Table) -> str:
+    borne = [name for example in train.examples for name in label_sets.labels_in(example.label)]
+    none = sum(not example.label for example in train.examples)
+    return ", ".join([*(f"{name} {borne.count(name)}" for name in label_sets.set_names(train)), f"no label {none}"])
+
+
+def _multilabel(train: Table, arguments: argparse.Namespace, math: "Mathematics") -> "Task":
+    from minitf.tasks.multilabel import MultiLabel
+
+    _no_classes(arguments, "multilabel")
+    return MultiLabel(label_sets.set_names(train), math, _long_text(arguments))
+
+
+def _read_numbers(path: str, text: str | None, pair: str | None, label: str | None) -> Table:
+    return datasets.read_table(path, text, pair, label, read_label=label_sets.finite_number)
+
+
+def _split_numbers(train: Table, seed: int) -> tuple[Table, Table]:
+    return datasets.split(train, seed=seed, stratify=False)
+
+
+def _number_range(train: Table) -> str:
+    return f"{train.label_column} {task_checks.range_of(label_sets.numbers_in(train))}"
+
+
+def _regression(train: Table, arguments: argparse.Namespace, math: "Mathematics") -> "Task":
+    from minitf.tasks.regression import Regression
+
+    _no_classes(arguments, "regression")
+    return Regression(math, _long_text(arguments))
 
 
 CLASSIFICATION = Kind(
@@ -55,9 +106,34 @@ CLASSIFICATION = Kind(
     "a tenth of each class",
     _classification,
 )
-KINDS = {kind.name: kind for kind in (CLASSIFICATION,)}
+MULTILABEL = Kind(
+    "multilabel",
+    _read_sets,
+    task_checks.check_multilabel,
+    label_sets.split_sets,
+    _set_counts,
+    "a tenth, each row counted for its rarest label",
+    _multilabel,
+)
+REGRESSION = Kind(
+    "regression",
+    _read_numbers,
+    task_checks.check_regression,
+    _split_numbers,
+    _number_range,
+    "a tenth of them",
+    _regression,
+)
+KINDS = {kind.name: kind for kind in (CLASSIFICATION, MULTILABEL, REGRESSION)}
 
 
 def choose(arguments: argparse.Namespace) -> Kind:
-    """The task that is asked for, or that the data speak for."""
-    return CLASSIFICATION if arguments.task == "auto" else KINDS[arguments.task]
+    """The task that is asked for, or that the data speak for: then it is printed why. Raises DataError."""
+    if arguments.task != "auto":
+        return KINDS[arguments.task]
+    if arguments.train is None:
+        return CLASSIFICATION
+    columns = {name: getattr(arguments, name) for name in ("text", "pair", "label")}
+    name, why = label_sets.likely_task(_read_sets(arguments.train, **columns))
+    print(f"--task auto: {name}, for {why}")
+    return KINDS[name]

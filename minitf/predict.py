@@ -20,7 +20,8 @@ from minitf.files import whole
 from minitf.text import datasets
 
 if TYPE_CHECKING:
-    from minitf.bert import Bert, BertConfig
+    from minitf.bert import Bert
+    from minitf.tasks.wording import Wording
     from minitf.text.tokenizer import Tokenizer
 
 Texts = tuple[list[str], list[str] | None]
@@ -56,13 +57,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     max_length = arguments.max_length or trained.get("max_length") or min(128, model.config.longest)
     if max_length > model.config.longest:
         raise InputError(f"--max-length {max_length}: this model has learned only {model.config.longest} positions")
+    told = wording_of(arguments, model)
     with nullcontext(sys.stdout) if arguments.output is None else whole(Path(arguments.output)) as out:
         if arguments.fill is not None:
             fill(model, tokenizer, arguments.fill, max_length, out)
         elif arguments.embed:
             embed(model, tokenizer, texts, max_length, arguments.batch_size, out)
-        else:
-            classify(model, tokenizer, texts, max_length, arguments.batch_size, out, as_table=bool(arguments.output))
+        elif told is not None:
+            as_table = bool(arguments.output)
+            classify(model, tokenizer, texts, max_length, arguments.batch_size, out, told, trained, as_table=as_table)
     return 0
 
 
@@ -107,20 +110,10 @@ def open_model(arguments: argparse.Namespace) -> "tuple[Bert, Tokenizer]":
             )
         what = f"its head is {held}" if held else "fine-tune it first"
         raise InputError(f"{arguments.model}: holds no trained classifier; {what}, or ask for --embed")
-    if head == "classification" and not names_one_class(model.config):
-        raise InputError(
-            f"{arguments.model}: its logits name no single class ({model.config.problem_type or 'one label alone'}),"
-            " which predict does not answer yet; ask for --embed, or use the model from Python"
-        )
     tokenizer = loaded.checked_tokenizer()
     if loaded.warning:
         print(f"minitf: warning: {loaded.warning}", file=sys.stderr)
     return model, tokenizer
-
-
-def names_one_class(config: "BertConfig") -> bool:
-    """Whether the largest logit is the answer: not so for regression, for several labels at once, for a lone score."""
-    return config.problem_type in (None, "single_label_classification") and config.num_labels > 1
 
 
 def trained_with(folder: Path) -> dict[str, Any]:
@@ -130,16 +123,30 @@ def trained_with(folder: Path) -> dict[str, Any]:
         noted = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as JSON ({error}); delete it or fine-tune again") from None
-    length = noted.get("max_length") if isinstance(noted, dict) else None
     if (
         not isinstance(noted, dict)
         or not all(isinstance(noted.get(name), str | None) for name in ("text", "pair", "label"))
-        or isinstance(length, bool)
-        or not isinstance(length, int | None)
-        or (length is not None and length < 1)
+        or not all(_is_count(noted.get(name), least) for name, least in (("max_length", 1), ("stride", 0)))
+        or noted.get("long_text", "truncate") not in ("truncate", "head-tail", "windows")
     ):
         raise InputError(f"{path}: is not as finetune wrote it; delete it or fine-tune again")
     return noted
+
+
+def _is_count(value: object, least: int) -> bool:
+    return value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= least)
+
+
+def wording_of(arguments: argparse.Namespace, model: "Bert") -> "Wording | None":
+    """How the model's logits are told; None where it is asked for something else."""
+    from minitf.tasks.wording import wording
+
+    if model.head_name != "classification":
+        return None
+    try:
+        return wording(model.config)
+    except InputError as error:
+        raise InputError(f"{arguments.model}: {error}") from None
 
 
 def read_texts(arguments: argparse.Namespace, trained: dict[str, Any]) -> Texts:
@@ -147,7 +154,7 @@ def read_texts(arguments: argparse.Namespace, trained: dict[str, Any]) -> Texts:
     pair = arguments.pair
     if arguments.input:
         columns = {"text": arguments.text or trained.get("text"), "pair": pair or trained.get("pair")}
-        table = datasets.read_table(arguments.input, **columns, need_label=False)
+        table = datasets.read_table(arguments.input, **columns, need_label=False, read_label=lambda *cell: "")
         for example in table.examples:
             for column, text in ((table.text_column, example.text), (table.pair_column, example.pair)):
                 if text is not None and not text.strip():
@@ -173,26 +180,39 @@ def batches(tokenizer: "Tokenizer", texts: Texts, max_length: int, size: int) ->
 
 
 def classify(
-    model: "Bert", tokenizer: "Tokenizer", texts: Texts, max_length: int, size: int, out: TextIO, *, as_table: bool
+    model: "Bert",
+    tokenizer: "Tokenizer",
+    texts: Texts,
+    max_length: int,
+    size: int,
+    out: TextIO,
+    told: "Wording",
+    trained: dict[str, Any],
+    *,
+    as_table: bool,
 ) -> None:
-    """Each text's label and the probability of every label: a line each, or a CSV."""
+    """Each text's answer, with the probability of every label: a line each, or a CSV."""
     import torch
 
-    labels, device = model.config.labels, next(model.parameters()).device
+    from minitf.tasks.texts import logits_of_texts
+    from minitf.text import windows
+
+    long_text = windows.LongText(trained.get("long_text", "truncate"), trained.get("stride"))
+    device = next(model.parameters()).device
     table = csv.writer(out, lineterminator="\n")
     if as_table:
-        table.writerow(["text", "label", *(f"p_{label}" for label in labels)])
-    for part, batch in batches(tokenizer, texts, max_length, size):
-        b = batch.to(device)
+        table.writerow(["text", *told.columns()])
+    first, second = texts
+    for i in range(0, len(first), size):
+        part, pairs = first[i : i + size], None if second is None else second[i : i + size]
+        batch = windows.batch(tokenizer, part, pairs, max_length, long_text).to(device)
         with torch.no_grad():
-            logits = model(b.token_ids, b.segment_ids, b.mask).logits
-        for text, p in zip(part, logits.double().softmax(dim=-1).tolist(), strict=True):
-            best = max(range(len(labels)), key=p.__getitem__)
+            logits = logits_of_texts(model, batch).cpu()
+        for text, z in zip(part, logits, strict=True):
             if as_table:
-                table.writerow([text, labels[best], *(f"{x:.6f}" for x in p)])
+                table.writerow([text, *told.cells(z)])
             else:
-                others = ", ".join(f"{label} {x:.4f}" for label, x in zip(labels, p, strict=True))
-                print(f"{labels[best]}  ({others})  {' '.join(text.split())}", file=out)
+                print(f"{told.line(z)}  {' '.join(text.split())}", file=out)
 
 
 def fill(model: "Bert", tokenizer: "Tokenizer", text: str, max_length: int, out: TextIO) -> None:

@@ -166,6 +166,8 @@ def trained_with(arguments: argparse.Namespace, kind: Kind, train: Dataset) -> d
         "pair": train.pair_column,
         "label": train.label_column,
         "max_length": arguments.max_length,
+        "long_text": arguments.long_text,
+        "stride": arguments.stride,
     }
 
 

@@ -157,21 +157,19 @@ def test_a_small_model_is_given_what_it_can_have(write_member, run_command, tabl
 
 
 @pytest.mark.parametrize("problem", ["regression", "multi_label_classification"])
-def test_logits_that_name_no_class(write_member, run_command, tmp_path, problem):
-    """Not answered as if they did; and a conversion keeps what says so."""
+def test_a_conversion_keeps_what_the_logits_mean(write_member, run_command, tmp_path, problem):
     folder, _ = write_member("bert", "classification", num_labels=3, problem_type=problem)
     write_vocabulary(folder)
-    status, said, complaint = run_command(predict.main, folder, "good film")
-    assert (status, said) == (2, "")
-    assert f"its logits name no single class ({problem})" in complaint
     assert run_command(convert.main, folder, tmp_path / "out")[0] == 0
     assert json.loads((tmp_path / "out" / "config.json").read_text())["problem_type"] == problem
 
 
-def test_a_lone_score(write_member, run_command):
-    folder, _ = write_member("bert", "classification", num_labels=1)
+def test_several_numbers_for_a_text_are_refused(write_member, run_command):
+    folder, _ = write_member("bert", "classification", num_labels=3, problem_type="regression")
     write_vocabulary(folder)
-    assert "its logits name no single class (one label alone)" in run_command(predict.main, folder, "good film")[2]
+    status, said, complaint = run_command(predict.main, folder, "good film")
+    assert (status, said) == (2, "")
+    assert f"{folder}: says 3 numbers of each text" in complaint
 
 
 def test_fine_tuned_from_a_regression_it_names_a_class(write_member, run_command, table, tmp_path):

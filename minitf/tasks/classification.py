@@ -7,14 +7,14 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from minitf.bert import Bert
-from minitf.bert.shortcut import logits_of_first_token
 from minitf.errors import DataError
 from minitf.mathematics import EQUATIONS, Mathematics
 from minitf.tasks.mistakes import Mistake
+from minitf.tasks.texts import encode_texts, logits_of_texts
 from minitf.text.batches import Batch, Examples
 from minitf.text.datasets import Dataset
 from minitf.text.tokenizer import Tokenizer
+from minitf.text.windows import TRUNCATE, LongText
 from minitf.training.metrics import ClassificationMetrics, classification_metrics
 
 
@@ -26,6 +26,7 @@ class Classification:
     class_weights: Tensor | None = None
     math: Mathematics = EQUATIONS
     label_smoothing: float = 0.0
+    long_text: LongText = TRUNCATE
     name: ClassVar[str] = "classification"
     head: ClassVar[str] = "classification"
     metrics: ClassVar[tuple[str, ...]] = ("accuracy", "macro_f1", "matthews", "loss")
@@ -41,12 +42,11 @@ class Classification:
                 f" {', '.join(self.labels)}"
             )
         targets = torch.tensor([number[str(e.label)] for e in dataset.examples], dtype=torch.long)
-        return Examples(tokenizer.encode(dataset.texts, dataset.pairs, max_length), targets, tokenizer.pad_id)
+        return encode_texts(dataset, targets, tokenizer, max_length, self.long_text)
 
     def logits(self, model: nn.Module, batch: Batch) -> Tensor:
         """The head's answer to each text, `[B, C]`; `model` is a Bert with a classification head."""
-        assert isinstance(model, Bert)
-        return mean_of_windows(logits_of_first_token(model, batch.token_ids, batch.segment_ids, batch.mask), batch)
+        return logits_of_texts(model, batch)
 
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy, a scalar; `logits [B, C]`, `targets [B]`."""
@@ -96,15 +96,6 @@ class Classification:
 def _largest_class(examples: Examples) -> float:
     """Its share of the texts."""
     return int(examples.targets_of(range(len(examples))).bincount().max()) / len(examples)
-
-
-def mean_of_windows(logits: Tensor, batch: Batch) -> Tensor:
-    """The mean of the logits of each text's windows: `[rows, C] -> [B, C]`; without windows they are as they were."""
-    if batch.owners is None:
-        return logits
-    B = int(batch.owners[-1]) + 1
-    total = logits.new_zeros(B, logits.shape[-1]).index_add(0, batch.owners, logits)
-    return total / batch.owners.bincount(minlength=B).unsqueeze(-1)
 
 
 def balanced_weights(targets: Sequence[int], C: int) -> Tensor:

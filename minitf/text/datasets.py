@@ -10,7 +10,9 @@ import math
 import os
 import random
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from minitf.errors import DataError, InputError
 from minitf.text import tables
@@ -52,17 +54,27 @@ class Dataset:
         return None if self.label_column is None else [example.label or "" for example in self.examples]
 
 
+def one_label(where: str, record: dict[str, Any], column: str, needed: bool = True) -> str:
+    """A cell that holds one label. Raises DataError if there is none and one is `needed`."""
+    label = tables.cell(where, record, column, needed).strip()
+    if needed and not label:
+        raise DataError(f"{where}: column {column!r} is empty: write the label, or delete the row")
+    return label
+
+
 def read_table(
     path: str | os.PathLike[str],
     text: str | None = None,
     pair: str | None = None,
     label: str | None = None,
     need_label: bool = True,
+    read_label: Callable[[str, dict[str, Any], str, bool], str] = one_label,
 ) -> Dataset:
     """The table in a .csv, .tsv or .jsonl file; columns not named are recognised, if only one can be meant.
 
     Texts come as they stand, labels without the white space around them. A TSV has no quoting: as in the GLUE files,
     a quotation mark is a character like any other. Of JSON, null is an empty text, 1.0 reads as 1, true as true.
+    `read_label` makes a label of a cell; `label_sets` has others.
     Raises DataError, with the row, for whatever cannot be read with certainty.
     """
     name = os.fspath(path)
@@ -74,9 +86,7 @@ def read_table(
     for row, record in records:
         where = f"{name}:{row}"
         second = None if pair is None else tables.cell(where, record, pair)
-        tag = None if label is None else tables.cell(where, record, label, need_label).strip()
-        if need_label and not tag:
-            raise DataError(f"{where}: column {label!r} is empty: write the label, or delete the row")
+        tag = None if label is None else read_label(where, record, label, need_label)
         examples.append(Example(tables.cell(where, record, text), second, tag, row))
     return Dataset(name, tuple(examples), text, pair, label, hashlib.sha256(data).hexdigest())
 

@@ -11,6 +11,8 @@ from minitf.files import write_bytes, writing
 from minitf.tasks.task import Metrics
 from minitf.training.loop import Epoch
 from minitf.training.metrics import ClassificationMetrics
+from minitf.training.metrics.numbers import RegressionMetrics
+from minitf.training.metrics.sets import MultiLabelMetrics
 
 
 class Journal:
@@ -62,12 +64,20 @@ def epoch_line(epoch: Epoch, of: int) -> str:
 
 
 def table(metrics: Metrics) -> str:
-    """Precision, recall and F1 of each class, where there are classes."""
-    return class_table(metrics) if isinstance(metrics, ClassificationMetrics) else ""
+    """More of a result than a line can hold: each class by itself, or how far the numbers reach."""
+    if isinstance(metrics, ClassificationMetrics | MultiLabelMetrics):
+        return class_table(metrics)
+    return number_table(metrics) if isinstance(metrics, RegressionMetrics) else ""
 
 
-def class_table(metrics: ClassificationMetrics) -> str:
-    """Precision, recall and F1 of each class, and what is taken for what."""
+def number_table(metrics: RegressionMetrics) -> str:
+    """The usual error, and the range of what is said and of what is true."""
+    (low, high), (lowest, highest) = metrics.said, metrics.true
+    return f"  rmse {metrics.rmse:.4f}; said {low:.4g} to {high:.4g}, true {lowest:g} to {highest:g}"
+
+
+def class_table(metrics: ClassificationMetrics | MultiLabelMetrics) -> str:
+    """Precision, recall and F1 of each class."""
     width = max(5, *(len(score.label) for score in metrics.classes))
     lines = [f"  {'class':<{width}}  precision  recall      F1   texts"]
     for s in metrics.classes:

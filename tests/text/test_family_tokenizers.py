@@ -15,7 +15,9 @@ from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tok
 from tokenizers import Tokenizer as FastTokenizer
 
 from minitf.errors import CheckpointError, InputError
+from minitf.text import windows
 from minitf.text.tokenizer import Tokenizer
+from minitf.text.windows import LongText
 
 PROPERTY = settings(
     deadline=None,
@@ -120,6 +122,17 @@ def test_nasty_strings(both):
     ours, theirs, _ = both
     assert_same(ours, theirs, NASTY)
     assert_same(ours, theirs, NASTY, NASTY[::-1])
+
+
+@pytest.mark.parametrize("stride", [0, 3])
+def test_windows(both, stride):
+    """Each member frames its windows in its own way."""
+    ours, theirs, _ = both
+    texts = ["the fox and the dog " * 7, "film"]
+    rows, owned = windows.encode(ours, texts, None, 9, LongText("windows", stride))
+    expected = theirs(texts, truncation=True, max_length=9, stride=stride, return_overflowing_tokens=True)
+    assert [t.ids for t in rows] == expected["input_ids"]
+    assert [n for n, mine in enumerate(owned) for _ in mine] == list(expected["overflow_to_sample_mapping"])
 
 
 @pytest.mark.parametrize("max_length", [5, 6, 7, 9, 16, 33])

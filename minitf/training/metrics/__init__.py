@@ -45,6 +45,7 @@ HIGHER_IS_BETTER = {
     "exact_match": True,
     "pearson": True,
     "spearman": True,
+    "rmse": False,
     "loss": False,
 }
 
@@ -59,12 +60,10 @@ def classification_metrics(
     confusion = [[0] * C for _ in range(C)]
     for t, p in zip(true, predicted, strict=True):
         confusion[t][p] += 1
-    classes = []
-    for c, label in enumerate(labels):
-        hits, given, borne = confusion[c][c], sum(row[c] for row in confusion), sum(confusion[c])
-        precision, recall = hits / given if given else 0.0, hits / borne if borne else 0.0
-        f1 = 2.0 * hits / (given + borne) if given + borne else 0.0
-        classes.append(ClassScore(label, precision, recall, f1, borne))
+    classes = [
+        class_score(label, confusion[c][c], sum(row[c] for row in confusion), sum(confusion[c]))
+        for c, label in enumerate(labels)
+    ]
     return ClassificationMetrics(
         loss=loss,
         accuracy=sum(confusion[c][c] for c in range(C)) / len(true),
@@ -73,6 +72,17 @@ def classification_metrics(
         classes=tuple(classes),
         confusion=tuple(tuple(row) for row in confusion),
     )
+
+
+def class_score(label: str, hits: int, given: int, borne: int) -> ClassScore:
+    """From the texts given this label, those that bear it, and those of which both is true."""
+    precision, recall = hits / given if given else 0.0, hits / borne if borne else 0.0
+    return ClassScore(label, precision, recall, f1_score(hits, given, borne), borne)
+
+
+def f1_score(hits: int, given: int, borne: int) -> float:
+    """2 · hits / (given + borne), the harmonic mean of precision and recall; 0 where there is nothing to count."""
+    return 2.0 * hits / (given + borne) if given + borne else 0.0
 
 
 def _matthews(confusion: Sequence[Sequence[int]]) -> float:

@@ -1,0 +1,88 @@
+"""Any number of C labels for each text: C questions with yes or no, answered at once."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from minitf.errors import DataError
+from minitf.mathematics import EQUATIONS, Mathematics
+from minitf.tasks.mistakes import Mistake
+from minitf.tasks.texts import encode_texts, logits_of_texts
+from minitf.text.batches import Batch, Examples
+from minitf.text.datasets import Dataset
+from minitf.text.label_sets import labels_in
+from minitf.text.tokenizer import Tokenizer
+from minitf.text.windows import TRUNCATE, LongText
+from minitf.training.metrics.sets import MultiLabelMetrics, best_constant, multilabel_metrics
+
+
+@dataclasses.dataclass(frozen=True)
+class MultiLabel:
+    """`labels` are the names of the logits, in their order. A text gets each label whose probability is above ½."""
+
+    labels: tuple[str, ...]
+    math: Mathematics = EQUATIONS
+    long_text: LongText = TRUNCATE
+    name: ClassVar[str] = "multilabel"
+    head: ClassVar[str] = "classification"
+    metrics: ClassVar[tuple[str, ...]] = ("micro_f1", "macro_f1", "accuracy", "loss")
+    problem_type: ClassVar[str | None] = "multi_label_classification"
+
+    def encode(self, dataset: Dataset, tokenizer: Tokenizer, max_length: int) -> Examples:
+        """Texts as tokens, labels as 1 where a text bears them, `[n, C]`. Raises DataError for an unknown label."""
+        number = {label: i for i, label in enumerate(self.labels)}
+        targets = torch.zeros(len(dataset.examples), len(self.labels))
+        for i, example in enumerate(dataset.examples):
+            for label in labels_in(example.label):
+                if label not in number:
+                    raise DataError(
+                        f"{dataset.path}, row {example.row}: the label {label!r} is none of {', '.join(self.labels)}"
+                    )
+                targets[i, number[label]] = 1.0
+        return encode_texts(dataset, targets, tokenizer, max_length, self.long_text)
+
+    def logits(self, model: nn.Module, batch: Batch) -> Tensor:
+        """The head's answer to each text, `[B, C]`; `model` is a Bert with a classification head."""
+        return logits_of_texts(model, batch)
+
+    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Binary cross-entropy, the mean over texts and labels, a scalar; both `[B, C]`."""
+        loss: Tensor = self.math.binary_cross_entropy(logits, targets.to(logits))
+        return loss
+
+    def weight(self, targets: Tensor) -> float:
+        """The questions answered: B · C."""
+        return float(targets.numel())
+
+    def answers(self, logits: Tensor, batch: Batch) -> Sequence[Tensor]:
+        return list(logits)
+
+    def measure(self, answers: Sequence[Tensor], examples: Examples) -> MultiLabelMetrics:
+        """Loss, F1 over all labels and of each, and how often all are right, over a whole data set."""
+        logits, targets = torch.stack(list(answers)), examples.targets_of(range(len(examples)))
+        true, predicted = ([set(row.nonzero().flatten().tolist()) for row in rows] for rows in (targets, logits > 0))
+        return multilabel_metrics(self.labels, true, predicted, float(self.loss(logits, targets)))
+
+    def mistakes(self, answers: Sequence[Tensor], examples: Examples, table: Dataset) -> list[Mistake]:
+        found = []
+        for i, (example, logits) in enumerate(zip(table.examples, answers, strict=True)):
+            targets = examples.targets_of([i])
+            said = [name for name, z in zip(self.labels, logits.tolist(), strict=True) if z > 0]
+            if set(said) != set(labels_in(example.label)):
+                loss = float(self.loss(logits.unsqueeze(0), targets))
+                told = " | ".join(said) or "none"
+                found.append(Mistake(example.row, example.text, example.pair, example.label or "none", told, loss))
+        return found
+
+    def learned(self, metrics: Any, examples: Examples) -> bool:
+        assert isinstance(metrics, MultiLabelMetrics)
+        borne = examples.targets_of(range(len(examples))).sum(dim=0).int().tolist()
+        return metrics.micro_f1 > best_constant(borne, len(examples))[1]
+
+    def baseline(self, examples: Examples) -> str:
+        borne = examples.targets_of(range(len(examples))).sum(dim=0).int().tolist()
+        k, f1 = best_constant(borne, len(examples))
+        return f"always guessing the most frequent {f'{k} labels' if k > 1 else 'label'}: micro F1 {f1:.4f}"

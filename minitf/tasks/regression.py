@@ -1,0 +1,78 @@
+"""A number for each text, as it stands in the table: how alike two sentences are, how many stars."""
+
+import dataclasses
+from collections.abc import Sequence
+from math import sqrt
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from minitf.mathematics import EQUATIONS, Mathematics
+from minitf.tasks.mistakes import Mistake
+from minitf.tasks.texts import encode_texts, logits_of_texts
+from minitf.text.batches import Batch, Examples
+from minitf.text.datasets import Dataset
+from minitf.text.label_sets import numbers_in
+from minitf.text.tokenizer import Tokenizer
+from minitf.text.windows import TRUNCATE, LongText
+from minitf.training.metrics.numbers import RegressionMetrics, regression_metrics
+
+
+@dataclasses.dataclass(frozen=True)
+class Regression:
+    """One logit, which is the number: no standardising, so that what is saved needs nothing beside it."""
+
+    math: Mathematics = EQUATIONS
+    long_text: LongText = TRUNCATE
+    labels: ClassVar[tuple[str, ...]] = ("LABEL_0",)  # as every library calls a lone logit
+    name: ClassVar[str] = "regression"
+    head: ClassVar[str] = "classification"
+    metrics: ClassVar[tuple[str, ...]] = ("pearson", "spearman", "rmse", "loss")
+    problem_type: ClassVar[str | None] = "regression"
+
+    def encode(self, dataset: Dataset, tokenizer: Tokenizer, max_length: int) -> Examples:
+        """Texts as tokens, and their numbers, `[n]`, not yet rounded to what a model computes in."""
+        targets = torch.tensor(numbers_in(dataset), dtype=torch.float64)
+        return encode_texts(dataset, targets, tokenizer, max_length, self.long_text)
+
+    def logits(self, model: nn.Module, batch: Batch) -> Tensor:
+        """The number for each text, `[B, 1]`; `model` is a Bert with a classification head of one output."""
+        return logits_of_texts(model, batch)
+
+    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """The mean squared error, a scalar; `logits [B, 1]`, `targets [B]`."""
+        loss: Tensor = self.math.mean_squared_error(logits.squeeze(-1), targets.to(logits))
+        return loss
+
+    def weight(self, targets: Tensor) -> float:
+        """The texts."""
+        return float(len(targets))
+
+    def answers(self, logits: Tensor, batch: Batch) -> Sequence[Tensor]:
+        return list(logits)
+
+    def measure(self, answers: Sequence[Tensor], examples: Examples) -> RegressionMetrics:
+        """Loss and correlations, over a whole data set."""
+        predicted, targets = torch.stack(list(answers)).double(), examples.targets_of(range(len(examples)))
+        return regression_metrics(
+            targets.tolist(), predicted.squeeze(-1).tolist(), float(self.loss(predicted, targets))
+        )
+
+    def mistakes(self, answers: Sequence[Tensor], examples: Examples, table: Dataset) -> list[Mistake]:
+        """Every example: no number is quite right."""
+        targets = examples.targets_of(range(len(examples))).tolist()
+        rows = zip(table.examples, [float(answer) for answer in answers], targets, strict=True)
+        return [
+            Mistake(e.row, e.text, e.pair, f"{true:g}", f"{said:.3f}", (said - true) ** 2) for e, said, true in rows
+        ]
+
+    def learned(self, metrics: Any, examples: Examples) -> bool:
+        """Whether it is nearer than the mean."""
+        assert isinstance(metrics, RegressionMetrics)
+        targets = examples.targets_of(range(len(examples))).double()
+        return metrics.rmse < float(targets.std(correction=0))
+
+    def baseline(self, examples: Examples) -> str:
+        targets = examples.targets_of(range(len(examples))).double()
+        return f"always the mean: rmse {sqrt((targets - targets.mean()).square().mean()):.4f}"

@@ -1,0 +1,101 @@
+"""What becomes of a text that is longer than a model reads: cut, head and tail kept, or read in overlapping windows.
+
+A framed text of n word pieces has room for r = max_length − 2 of them.
+
+    truncate    the first r
+    head-tail   the first ⌈r/4⌉ and the last r − ⌈r/4⌉; for BERT's 510 these are 128 and 382, the best of what Sun et
+                al. 2019 (§5.3.1) tried
+    windows     r at a time, each window beginning with the last `stride` pieces of the one before, the last as long as
+                what is left: window k holds the pieces from k (r − stride) on. A text that fits is one window.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import torch
+
+from minitf.errors import InputError
+from minitf.text.batches import Batch, Examples, Tokens
+from minitf.text.tokenizer import Tokenizer
+
+How = Literal["truncate", "head-tail", "windows"]
+HOW: tuple[How, ...] = get_args(How)
+UNCUT = 1 << 31  # tokens that no text has
+FRAME = 2  # [CLS] and [SEP]
+
+
+@dataclasses.dataclass(frozen=True)
+class LongText:
+    """What to do with long texts. `stride` is the number of word pieces that a window shares with the one before."""
+
+    how: How = "truncate"
+    stride: int | None = None  # None: a quarter of the room
+
+    def shared(self, room: int) -> int:
+        """The stride, given the room of a window. Raises InputError if it would leave nothing new to read."""
+        stride = room // 4 if self.stride is None else self.stride
+        if not 0 <= stride < room:
+            raise InputError(
+                f"--stride {stride}: a window has room for {room} word pieces, so at most {room - 1} can be shared with"
+                " the one before; lower it, or raise --max-length"
+            )
+        return stride
+
+
+TRUNCATE = LongText()
+
+
+def encode(
+    tokenizer: Tokenizer, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int, long_text: LongText
+) -> tuple[list[Tokens], list[range] | None]:
+    """Rows of at most `max_length` tokens, and which of them are each text's; None where each text is one row.
+
+    Raises InputError if `max_length` leaves no room, and for pairs, which have no one end to be cut at.
+    """
+    if long_text.how == "truncate":
+        return tokenizer.encode(texts, pairs, max_length), None
+    if pairs is not None:
+        raise InputError(f"--long-text {long_text.how} is for single texts; of a pair the longer is cut: leave it out")
+    tokenizer.encode([], None, max_length)  # says so if there is no room
+    room = max_length - FRAME
+    whole = tokenizer.encode(texts, None, UNCUT)
+    if long_text.how == "head-tail":
+        return [head_and_tail(text, room) for text in whole], None
+    stride = long_text.shared(room)
+    rows: list[Tokens] = []
+    owned: list[range] = []
+    for text in whole:
+        mine = windows(text, room, stride)
+        owned.append(range(len(rows), len(rows) + len(mine)))
+        rows += mine
+    return rows, owned
+
+
+def batch(
+    tokenizer: Tokenizer, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int, long_text: LongText
+) -> Batch:
+    """One padded batch of `texts`; see `encode`."""
+    tokens, rows = encode(tokenizer, texts, pairs, max_length, long_text)
+    return Examples(tokens, torch.zeros(len(texts)), tokenizer.pad_id, rows).batch(range(len(texts)))[0]
+
+
+def head_and_tail(text: Tokens, room: int) -> Tokens:
+    """The first quarter of `room` word pieces and, of the rest, the last; framed as before."""
+    pieces = text.ids[1:-1]
+    if len(pieces) <= room:
+        return text
+    head = -(-room // 4)
+    return _framed(text, [*pieces[:head], *pieces[len(pieces) - (room - head) :]])
+
+
+def windows(text: Tokens, room: int, stride: int) -> list[Tokens]:
+    """All of the text, `room` word pieces at a time, each window framed by itself; `0 <= stride < room`."""
+    pieces = text.ids[1:-1]
+    starts = range(0, max(len(pieces) - stride, 1), room - stride)
+    return [_framed(text, pieces[start : start + room]) for start in starts]
+
+
+def _framed(text: Tokens, pieces: list[int]) -> Tokens:
+    ids = [text.ids[0], *pieces, text.ids[-1]]
+    return Tokens(ids, [text.segments[0]] * len(ids))

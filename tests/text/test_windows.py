@@ -1,0 +1,103 @@
+"""Long texts: what is kept, against the reference tokenizer's own windows and against the definition."""
+
+import itertools
+
+import pytest
+import transformers
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minitf.checkpoints import load
+from minitf.errors import InputError
+from minitf.text import windows
+from minitf.text.batches import Tokens
+from minitf.text.windows import TRUNCATE, LongText, head_and_tail
+
+PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=200)
+TEXTS = ["a", "", "good " * 6, "the film was great , so very " * 5, "unwanted running " * 11, "a b c d e h " * 20]
+
+
+def framed(n: int) -> Tokens:
+    """A text of n word pieces, each another."""
+    return Tokens([2, *range(100, 100 + n), 3], [0] * (n + 2))
+
+
+@PROPERTY
+@given(st.integers(0, 200), st.integers(1, 40), st.data())
+def test_windows_cover_a_text(n: int, room: int, data: st.DataObject) -> None:
+    """Every piece in order, the overlap as asked, framed, none too long, none without anything new."""
+    stride = data.draw(st.integers(0, room - 1))
+    made = windows.windows(framed(n), room, stride)
+    inside = [t.ids[1:-1] for t in made]
+    assert all((t.ids[0], t.ids[-1]) == (2, 3) and t.segments == [0] * len(t.ids) for t in made)
+    assert all(len(pieces) <= room for pieces in inside)
+    assert all(len(pieces) == room for pieces in inside[:-1])
+    whole = list(inside[0])
+    for before, after in itertools.pairwise(inside):
+        assert before[len(before) - stride :] == after[:stride]
+        assert len(after) > stride
+        whole += after[stride:]
+    assert whole == framed(n).ids[1:-1]
+
+
+@PROPERTY
+@given(st.integers(0, 200), st.integers(1, 40))
+def test_head_and_tail(n: int, room: int) -> None:
+    pieces = list(range(100, 100 + n))
+    kept = head_and_tail(framed(n), room)
+    assert kept.segments == [0] * len(kept.ids)
+    assert (kept.ids[0], kept.ids[-1]) == (2, 3)
+    if n <= room:
+        assert kept.ids[1:-1] == pieces
+    else:
+        head = (room + 3) // 4
+        assert kept.ids[1:-1] == pieces[:head] + (pieces[-(room - head) :] if room > head else [])
+        assert len(kept) == room + 2
+
+
+def test_head_and_tail_of_the_paper() -> None:
+    """Sun et al. 2019, §5.3.1: of 510 the first 128 and the last 382."""
+    kept = head_and_tail(framed(1000), 510).ids[1:-1]
+    assert kept == [*range(100, 228), *range(1100 - 382, 1100)]
+
+
+@pytest.mark.parametrize(("max_length", "stride"), [(8, 0), (8, 2), (8, 5), (12, 4), (64, 7), (3, 0)])
+def test_windows_as_the_reference_cuts_them(write_bert, max_length: int, stride: int) -> None:
+    """Its `stride` is the overlap too."""
+    folder, _ = write_bert()
+    rows, owned = windows.encode(load.load_tokenizer(folder), TEXTS, None, max_length, LongText("windows", stride))
+    theirs = transformers.AutoTokenizer.from_pretrained(folder)(
+        TEXTS, truncation=True, max_length=max_length, stride=stride, return_overflowing_tokens=True
+    )
+    assert [t.ids for t in rows] == theirs["input_ids"]
+    assert [n for n, mine in enumerate(owned) for _ in mine] == theirs["overflow_to_sample_mapping"]
+    assert [list(mine) for mine in owned] == [
+        [i for i, owner in enumerate(theirs["overflow_to_sample_mapping"]) if owner == n] for n in range(len(TEXTS))
+    ]
+
+
+def test_truncation_is_the_tokenizers(write_bert) -> None:
+    tokenizer = load.load_tokenizer(write_bert()[0])
+    assert windows.encode(tokenizer, TEXTS, None, 9, TRUNCATE) == (tokenizer.encode(TEXTS, None, 9), None)
+    assert windows.encode(tokenizer, TEXTS, TEXTS, 9, TRUNCATE) == (tokenizer.encode(TEXTS, TEXTS, 9), None)
+
+
+def test_the_stride_that_nobody_chose() -> None:
+    assert [LongText("windows").shared(room) for room in (1, 4, 126, 510)] == [0, 1, 31, 127]
+
+
+@pytest.mark.parametrize("stride", [6, 7, 100])
+def test_a_stride_that_leaves_nothing_new(write_bert, stride: int) -> None:
+    tokenizer = load.load_tokenizer(write_bert()[0])
+    with pytest.raises(InputError, match=f"--stride {stride}: a window has room for 6 word pieces, so at most 5"):
+        windows.encode(tokenizer, TEXTS, None, 8, LongText("windows", stride))
+
+
+@pytest.mark.parametrize("how", ["windows", "head-tail"])
+def test_what_is_refused(write_bert, how) -> None:
+    """Pairs, and a length without room."""
+    tokenizer = load.load_tokenizer(write_bert()[0])
+    with pytest.raises(InputError, match=f"--long-text {how} is for single texts"):
+        windows.encode(tokenizer, TEXTS, TEXTS, 20, LongText(how))
+    with pytest.raises(InputError, match="max_length 2 has no room"):
+        windows.encode(tokenizer, TEXTS, None, 2, LongText(how))

@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import dataclasses
+import functools
 import json
 import sys
 import time
@@ -14,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 from minitf import flags, kinds, resuming, runs
 from minitf.errors import InputError
 from minitf.files import whole
+from minitf.tasks.mistakes import Mistake, worst
+
+WORST = 20  # mistakes that the report shows
 
 if TYPE_CHECKING:
     from minitf.bert import Bert
@@ -61,6 +65,15 @@ class Ready:
         recipe = flags.recipe(self.arguments)
         return Optimizer(self.model, recipe, self.steps, self.math, self.strategy.scale(self.layers))
 
+    @functools.cached_property
+    def parameters(self) -> str:
+        """Which parameters move, when, and how fast, as a table; to be asked for before training."""
+        from minitf.training import groups
+
+        optimizer = self.optimizer()
+        rows = groups.groups(self.model, optimizer, self.strategy, self.layers, self.arguments.epochs)
+        return groups.parameter_table(rows, optimizer.recipe.weight_decay)
+
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
@@ -70,6 +83,8 @@ class Outcome:
     name: str  # of the table that it was measured on: test, or valid
     measured: "Metrics"
     baseline: str
+    mistakes: list[Mistake]  # the worst
+    mistaken: int  # how many there are
 
     @property
     def best(self) -> "Epoch":
@@ -91,7 +106,6 @@ def prepare(
     from minitf.bert.fresh import reinitialize_top
     from minitf.checkpoints.load import load_with_report
     from minitf.mathematics import mathematics
-    from minitf.training import groups
     from minitf.training.workers import local_device
 
     torch.manual_seed(arguments.seed)
@@ -128,9 +142,7 @@ def prepare(
     if cut:
         say(f"  {cut} of {n} training texts fill all {arguments.max_length} tokens of --max-length: likely cut")
     say(f"{arguments.optimizer}, {ready.steps} steps of {_how(arguments)}")
-    optimizer = ready.optimizer()
-    rows = groups.groups(model, optimizer, strategy, L, arguments.epochs)
-    say(groups.parameter_table(rows, optimizer.recipe.weight_decay))
+    say(ready.parameters)
     return ready
 
 
@@ -257,17 +269,20 @@ def _smaller(arguments: argparse.Namespace) -> str:
     )
 
 
-def conclude(ready: Ready, history: "list[Epoch]", folder: Path) -> Outcome:
-    """Measure what was saved, the best epoch read back; write report.json."""
+def conclude(ready: Ready, history: "list[Epoch]", folder: Path, command: str) -> Outcome:
+    """Measure what was saved, the best epoch read back; write report.json and report.html."""
     from minitf.checkpoints.load import load
     from minitf.training import loop
 
     device = next(ready.model.parameters()).device
     best = load(folder / "best", head=ready.task.head, math=ready.math, device=device)
     name = "test" if "test" in ready.splits else "valid"
-    measured = loop.evaluate(best, ready.task, ready.data[name])
-    outcome = Outcome(history, name, measured, ready.task.baseline(ready.data[name]))
-    runs.write_report(folder / "report.json", ready, outcome)
+    examples = ready.data[name]
+    answers = loop.answer(best, ready.task, examples)
+    mistakes = ready.task.mistakes(answers, examples, ready.splits[name])
+    measured = ready.task.measure(answers, examples)
+    outcome = Outcome(history, name, measured, ready.task.baseline(examples), worst(mistakes, WORST), len(mistakes))
+    runs.write_report(folder, ready, outcome, command)
     return outcome
 
 
@@ -288,9 +303,10 @@ def run(
     splits: runs.Splits,
     folder: Path,
     workers: "Workers",
+    command: str = "",
     say: Callable[[str], None] = print,
 ) -> Outcome | None:
-    """A whole run in `folder`, from its beginning or, with --resume, from where it stopped.
+    """A whole run in `folder`, from its beginning or, with --resume, from where it stopped. `command` is reported.
 
     Only the first of several processes has an outcome.
     """
@@ -306,14 +322,19 @@ def run(
         history = train(ready, folder, workers, resume, say)
         if not workers.first:
             return None
-        outcome = conclude(ready, history, folder)
+        outcome = conclude(ready, history, folder, command)
     say(f"\n{in_words(outcome, arguments.metric)}")
     say(f"took {seconds(time.perf_counter() - start)}; the model is in {folder / 'best'}, its curves beside it")
     return outcome
 
 
 def run_seeds(
-    arguments: argparse.Namespace, kind: kinds.Kind, splits: runs.Splits, folder: Path, workers: "Workers"
+    arguments: argparse.Namespace,
+    kind: kinds.Kind,
+    splits: runs.Splits,
+    folder: Path,
+    workers: "Workers",
+    command: str = "",
 ) -> None:
     """A run for each of --seeds, in `folder`/seed-S; what they came to, together. The validation rows stay the same.
 
@@ -329,7 +350,7 @@ def run_seeds(
             place = folder / f"seed-{seed}"
             if not (arguments.resume and (place / "report.json").is_file()):
                 print(f"\nseed {seed}")
-                run(argparse.Namespace(**{**vars(arguments), "seed": seed}), kind, splits, place, workers, say)
+                run(argparse.Namespace(**{**vars(arguments), "seed": seed}), kind, splits, place, workers, command, say)
             workers.wait()
             say = _silent  # what is loaded and planned is said once
         if workers.first:

@@ -34,11 +34,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             experiment.prepare(arguments, kind, splits, workers)
             print("dry run: everything is in order, nothing was trained")
             return 0
+        command = runs.command_line("finetune", argv)
         try:
             if arguments.seeds > 1:
-                experiment.run_seeds(arguments, kind, splits, folder, workers)
+                experiment.run_seeds(arguments, kind, splits, folder, workers, command)
             else:
-                experiment.run(arguments, kind, splits, folder, workers)
+                experiment.run(arguments, kind, splits, folder, workers, command)
                 print(f"use it:  {runs.command_to_use(folder / 'best', splits['train'])}")
         except KeyboardInterrupt:
             if workers.first:

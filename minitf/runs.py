@@ -7,10 +7,11 @@ import platform
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minitf import __version__, flags
+from minitf import __version__, flags, report_page
 from minitf.errors import InputError
 from minitf.files import whole, writing
 from minitf.kinds import Kind
@@ -145,6 +146,12 @@ def command_to_use(best: Path, train: Dataset) -> str:
     return shlex.join([*words, "--", text] if text.startswith("-") else [*words, text])
 
 
+def command_line(name: str, argv: Sequence[str] | None) -> str:
+    """The command that is running, as a shell takes it."""
+    given = sys.argv[1:] if argv is None else argv
+    return shlex.join([interpreter(), "-m", f"minitf.{name}", *map(str, given)])
+
+
 def interpreter() -> str:
     """This Python as one types it from here: a path below the working folder, else `python`."""
     path, here = Path(sys.executable), Path.cwd()
@@ -177,11 +184,12 @@ def versions() -> dict[str, str]:
     return {"minitf": __version__, "python": platform.python_version(), "torch": torch.__version__}
 
 
-def write_report(path: Path, ready: "Ready", outcome: "Outcome") -> None:
-    """`report.json`: everything needed to say what was done and what came out."""
+def write_report(folder: Path, ready: "Ready", outcome: "Outcome", command: str) -> None:
+    """`report.json`: everything needed to say what was done and what came out; `report.html`: the same for people."""
     arguments, splits = ready.arguments, ready.splits
     content = {
         "task": ready.kind.name,
+        "command": command,
         "arguments": vars(arguments),
         "recipe": dataclasses.asdict(flags.recipe(arguments)),
         "versions": versions(),
@@ -192,8 +200,17 @@ def write_report(path: Path, ready: "Ready", outcome: "Outcome") -> None:
         ],
         "best_epoch": outcome.best.number,
         outcome.name: outcome.measured.to_dict(),
+        "scores": outcome.measured.scores,
+        "baseline": outcome.baseline,
         "learned": ready.task.learned(outcome.measured, ready.data[outcome.name]),
         "seconds": sum(epoch.seconds for epoch in outcome.history),
+        "mistakes": [dataclasses.asdict(mistake) for mistake in outcome.mistakes],
+        "mistaken": outcome.mistaken,
     }
-    with whole(path) as file:
+    with whole(folder / "report.json") as file:
         file.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    title = f"{Path(splits['train'].path).name}, {arguments.model}"
+    content |= {"title": title, "parameters": ready.parameters}
+    curves = folder / "curves.png"
+    with whole(folder / "report.html") as file:
+        file.write(report_page.page(content, curves.read_bytes() if curves.is_file() else None))

@@ -151,7 +151,7 @@ def files(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
-RUN = {"metrics.jsonl", "report.json", "curves.png", "last/state.safetensors"}
+RUN = {"metrics.jsonl", "report.json", "report.html", "curves.png", "last/state.safetensors"}
 BEST = {f"best/{n}" for n in ("config.json", "model.safetensors", "minitf.json", "tokenizer.json", "vocab.txt")}
 BEST |= {"best/tokenizer_config.json"}
 

@@ -12,6 +12,7 @@ function readColours() {
     ...Object.fromEntries(["ink", "soft", "edge", "accent", "warm", "focus", "panel"].map((n) => [n, list(`--${n}`)[0]])),
     less: less[0],
     more: more[1],
+    family: getComputedStyle(document.body).fontFamily,
   };
 }
 
@@ -35,13 +36,17 @@ const placeOf = (value, most, signed) => {
 
 // A canvas of this size on the page; drawing is in the page's own pixels.
 function size(canvas, width, height) {
-  const dots = devicePixelRatio || 1;
-  canvas.width = Math.max(1, Math.round(width * dots));
-  canvas.height = Math.max(1, Math.round(height * dots));
-  canvas.style.width = `${width}px`;
-  canvas.style.height = `${height}px`;
-  const pen = canvas.getContext("2d");
-  pen.scale(dots, dots);
+  const dots = devicePixelRatio || 1, pen = canvas.getContext("2d");
+  const wide = Math.max(1, Math.round(width * dots)), tall = Math.max(1, Math.round(height * dots));
+  if (canvas.width !== wide || canvas.height !== tall) {
+    canvas.width = wide;
+    canvas.height = tall;
+    canvas.style.width = `${width}px`;
+    canvas.style.height = `${height}px`;
+  }
+  pen.setTransform(dots, 0, 0, dots, 0, 0);
+  pen.clearRect(0, 0, width, height);
+  pen.globalAlpha = 1;
   pen.imageSmoothingEnabled = false;
   return pen;
 }
@@ -54,9 +59,10 @@ function image(values, n, m, most, signed, least = 0) {
   const pen = canvas.getContext("2d"), pixels = pen.createImageData(canvas.width, canvas.height);
   const dots = new Uint32Array(pixels.data.buffer), ramp = signed ? colours.difference : colours.weight;
   const nothing = ramp[signed ? 127 : 0];
+  const middle = signed ? 128 : 0.5, wide = (signed ? 127.5 : 255) / (most || 1); // as `placeOf`, for each of many
   for (let i = 0; i < n * m; i++) {
     const value = values[i];
-    dots[i] = Math.abs(value) < least ? nothing : ramp[placeOf(value, most, signed)];
+    dots[i] = value < least && value > -least ? nothing : ramp[(middle + wide * value) | 0];
   }
   pen.putImageData(pixels, 0, 0);
   return canvas;

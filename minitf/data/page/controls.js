@@ -1,6 +1,7 @@
 // The controls: each shows the state and changes it; and the keys that do the same.
 
 const CHOICES = { heads: ["one", "mean", "max"], show: ["a", "b", "difference"], sentences: ["all", "aa", "ab", "ba", "bb"] };
+const ABSENT = { "show-control": given.compare === null, "sentences-control": !hasPair };
 // What each view has a use for; the rest is dimmed.
 const USES = {
   head: ["layer", "head", "heads", "show", "sentences", "least", "hide", "merge"],
@@ -20,8 +21,6 @@ function setUpControls() {
     byId("prediction").replaceChildren(`${given.labels[best]} `, element("data", { value: given.probabilities[best] }, given.probabilities[best].toFixed(4)));
     byId("prediction").title = given.labels.map((label, i) => `${label} ${given.probabilities[i].toFixed(4)}`).join("\n");
   }
-  byId("show-control").hidden = given.compare === null;
-  byId("sentences-control").hidden = !hasPair;
   const titles = given.compare === null ? [] : [given.name, given.compare, `${given.name} minus ${given.compare}`];
   titles.forEach((title, i) => (byId("show").children[i].title = title));
   for (const tab of byId("tabs").children) {
@@ -81,6 +80,10 @@ function showControls() {
       button.setAttribute("tabindex", on ? 0 : -1);
       button.disabled = !uses.includes(name);
     }
+  // A view that has no use for maps has none for what chooses among them.
+  const plain = !uses.includes("layer");
+  for (const control of byId("controls").children)
+    if (control.id !== "tokens-control") control.hidden = plain || ABSENT[control.id] === true;
   byId("least").value = state.least;
   byId("least").disabled = !uses.includes("least");
   byId("least-value").textContent = state.least.toFixed(3);

@@ -16,7 +16,7 @@ function drawHeat(M) {
   drawLegend(M.most, signed);
 }
 
-const fontOf = (points) => `${points}px ${getComputedStyle(document.body).fontFamily}`;
+const fontOf = (points) => `${points}px ${colours.family}`;
 
 // Draws the map with the row and column that are in focus.
 function markHeat(M, row, column) {
@@ -84,18 +84,37 @@ function sayWeight(M, row, column) {
   );
 }
 
-const soft = (text) => element("span", { class: "soft" }, `  ${text}`);
+const soft = (text) => element("span", { class: "soft" }, text);
+
+let legendOf = null; // the colours of the bar that is there
 
 function drawLegend(most, signed) {
+  const ends = signed ? [`−${most.toFixed(3)}`, `+${most.toFixed(3)}`] : ["0", most.toFixed(3)];
+  if (legendOf !== `${signed} ${colours.panel}`) buildLegend(signed);
+  legendOf = `${signed} ${colours.panel}`;
+  byId("legend").firstChild.textContent = ends[0];
+  byId("legend").children[2].textContent = ends[1];
+}
+
+function buildLegend(signed) {
   const bar = document.createElement("canvas"), pen = size(bar, 160, 10);
   const steps = Float32Array.from({ length: 160 }, (_, i) => (signed ? i / 79.5 - 1 : i / 159));
   pen.drawImage(image(steps, 1, 160, 1, signed), 0, 0, 160, 10);
-  const ends = signed ? [`−${most.toFixed(3)}`, `+${most.toFixed(3)}`] : ["0", most.toFixed(3)];
-  byId("legend").replaceChildren(ends[0], bar, ends[1], ...(signed ? [`${given.name} minus ${given.compare}`] : []));
+  const what = signed ? `${given.name} minus ${given.compare}` : "";
+  byId("legend").replaceChildren(element("span"), bar, element("span"), element("span", {}, what));
 }
 
 // What the map does as a whole, over all tokens (Clark et al. 2019, §3): of weights that share out 1, not of others.
-function drawFacts(M) {
+let factsLater = null;
+
+function drawFacts() {
+  clearTimeout(factsLater);
+  // Of a long text they take as long as all else: not at each step of a walk through the heads.
+  if (S <= 128) countFacts();
+  else factsLater = setTimeout(countFacts, 80);
+}
+
+function countFacts() {
   const list = byId("facts");
   if (state.show === "difference" || state.heads === "max") return list.replaceChildren();
   const { A } = chosen(state.layer, state.heads === "one" ? state.head : state.heads);

@@ -1,6 +1,6 @@
 // The head view: a line for each weight, from the query on the left to the key on the right; thick and deep is much.
 
-const MOST_LINES = 2500; // the strongest that are in sight: more is a grey cloud, and slow
+const MOST_LINES = 1200; // the strongest that are in sight: more is a grey cloud, and slow
 const LEVELS = 10; // of depth, each drawn in one stroke
 let shown = null; // the matrix in view
 let aim = null; // what the mouse or the keyboard points at: { row, column }, either may be missing
@@ -30,12 +30,13 @@ function drawHead() {
   const M = matrix(state.layer, state.heads === "one" ? state.head : state.heads);
   if (M === null) return false;
   shown = M;
-  aim = null;
+  // The mouse rests where it was while the keys walk through the heads.
+  if (aim?.row >= M.rows.length || aim?.column >= M.columns.length) aim = null;
   const row = rowHeight(Math.max(M.rows.length, M.columns.length));
   queries.show(M.rows, row);
   keys.show(M.columns, row);
   drawHeat(M);
-  drawFacts(M);
+  drawFacts();
   drawFocus();
   return true;
 }
@@ -69,28 +70,29 @@ function drawLines() {
     }
   }
   const drawn = strongest(found, M.values, M.most);
-  const note = found.length > drawn.length ? `the strongest ${drawn.length} of ${found.length} lines in sight` : `${found.length} lines`;
+  const note = found.length > drawn.length ? `the strongest ${drawn.length} of ${found.length} lines in sight` : `${found.length} ${found.length === 1 ? "line" : "lines"}`;
   byId("lines-note").textContent = `${note}, from ${state.least.toFixed(3)} up${state.hide || state.sentences !== "all" ? "; hidden tokens keep their share" : ""}`;
   const levels = Array.from({ length: 2 * LEVELS }, () => []);
   for (const at of drawn) {
     const level = Math.min(LEVELS - 1, Math.floor((Math.abs(M.values[at]) / M.most) * LEVELS));
     levels[level + (M.values[at] < 0 ? LEVELS : 0)].push(at);
   }
-  pen.lineCap = "round";
+  pen.lineCap = "butt";
   levels.forEach((places, i) => {
     if (!places.length) return;
     const depth = ((i % LEVELS) + 1) / LEVELS;
     pen.globalAlpha = 0.1 + 0.9 * depth ** 1.3;
     pen.lineWidth = 0.6 + 2.6 * depth;
     pen.strokeStyle = state.show !== "difference" ? colours.accent : i < LEVELS ? colours.more : colours.less;
-    pen.beginPath();
+    // One by one: as one path they would cover each other's crossings once, and take ten times as long.
     for (const at of places) {
+      pen.beginPath();
       const from = (Math.floor(at / m) + 0.5) * row - top, to = ((at % m) + 0.5) * row - top;
       pen.moveTo(2, from);
       if (drawn.length > 600) pen.lineTo(width - 2, to);
       else pen.bezierCurveTo(width * 0.4, from, width * 0.6, to, width - 2, to);
+      pen.stroke();
     }
-    pen.stroke();
   });
 }
 

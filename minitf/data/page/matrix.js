@@ -13,7 +13,7 @@ function remember(name, make) {
 }
 
 // A [S, S] of one model, head a number, "mean" or "max"; `steps` [S] are the steps of its rows. Null if not here yet.
-function whole_map(model, layer, head) {
+function wholeMap(model, layer, head) {
   return remember(`${model}/${layer}/${head}`, () => {
     const heads = typeof head === "number" ? [head] : Array.from({ length: given.heads }, (_, h) => h + 1);
     const A = new Float32Array(S * S), steps = new Float32Array(S);
@@ -32,8 +32,8 @@ function whole_map(model, layer, head) {
 }
 
 function chosen(layer, head) {
-  if (state.show !== "difference") return whole_map(state.show, layer, head);
-  const a = whole_map("a", layer, head), b = whole_map("b", layer, head);
+  if (state.show !== "difference") return wholeMap(state.show, layer, head);
+  const a = wholeMap("a", layer, head), b = wholeMap("b", layer, head);
   if (a === null || b === null) return null;
   return remember(`difference/${layer}/${head}`, () => ({
     A: a.A.map((weight, i) => weight - b.A[i]),
@@ -75,7 +75,10 @@ function matrix(layer, head) {
       }
   }
   let most = 0;
-  for (const value of values) if (Math.abs(value) > most) most = Math.abs(value);
+  for (let i = 0; i < values.length; i++) {
+    const size = values[i] < 0 ? -values[i] : values[i];
+    if (size > most) most = size;
+  }
   return { rows, columns, values, most, steps: map.steps };
 }
 

@@ -15,8 +15,18 @@ function drawAttribution() {
     cell.style.background = cssOf(colour);
     cell.style.color = readable(colour);
   }
-  for (const row of byId("attribution").tBodies[0].rows) row.hidden = state.hide && given.special[row.dataset.i];
-  return found !== null;
+  // Each method on its own scale: that of the tokens in sight, for [CLS] alone can dwarf all words.
+  const seen = (i) => !(state.hide && given.special[i]);
+  const most = found.scores.map(({ values }) => Math.max(1e-12, ...values.filter((_, i) => seen(i)).map(Math.abs)));
+  for (const row of byId("attribution").tBodies[0].rows) {
+    row.hidden = !seen(row.dataset.i);
+    row.querySelectorAll("i").forEach((bar, j) => {
+      const value = found.scores[j].values[row.dataset.i], share = Math.min(50, (Math.abs(value) / most[j]) * 50);
+      bar.style.width = `${share}%`;
+      bar.style.left = value < 0 ? `${50 - share}%` : "50%";
+    });
+  }
+  return true;
 }
 
 function buildAttribution() {
@@ -29,16 +39,12 @@ function buildAttribution() {
   const head = element("thead"), top = head.appendChild(element("tr"));
   for (const name of ["token", ...names]) top.append(element("th", { scope: "col" }, name));
   const body = element("tbody");
-  const most = found.scores.map((score) => Math.max(1e-12, ...score.values.map(Math.abs)));
   given.tokens.forEach((token, i) => {
     const row = body.appendChild(element("tr", { "data-i": i }));
     row.append(element("th", { scope: "row", class: given.special[i] ? "soft" : "" }, token));
-    found.scores.forEach((score, j) => {
-      const value = score.values[i], share = (Math.abs(value) / most[j]) * 50;
-      const bar = element("i", value < 0 ? { class: "against" } : {}), box = element("span", { class: "score" });
-      bar.style.width = `${share}%`;
-      bar.style.left = value < 0 ? `${50 - share}%` : "50%";
-      box.append(bar);
+    found.scores.forEach((score) => {
+      const value = score.values[i], box = element("span", { class: "score" });
+      box.append(element("i", value < 0 ? { class: "against" } : {}));
       const cell = element("td", { title: `${score.name}: ${value.toPrecision(4)}`, "aria-label": value.toPrecision(4) });
       cell.append(box);
       row.append(cell);

@@ -55,10 +55,13 @@ function drawProducts(height) {
   pen.strokeRect(1, column * height + 1, width - 2, height - 2);
 }
 
+// The lanes stand under the columns of the products.
+const lanesLeft = () => Math.max(92, byId("products").offsetLeft);
+
 // Four lanes for the chosen pair; `at` is the element that is pointed at.
 function drawLanes(at) {
   const { q, k, scores, weights, found } = product, d = given.d_k, canvas = byId("lanes");
-  const width = Math.max(320, canvas.parentElement.clientWidth), left = 92, right = 8, high = 62, between = 14;
+  const width = Math.max(320, canvas.parentElement.clientWidth), left = lanesLeft(), right = 4, high = 62, between = 14;
   const pen = size(canvas, width, 4 * (high + between)), wide = (width - left - right) / d;
   const Q = found.Q.subarray(q * d, q * d + d), K = found.K.subarray(k * d, k * d + d), both = Q.map((x, i) => x * K[i]);
   let sum = 0;
@@ -91,7 +94,8 @@ function drawLanes(at) {
 }
 byId("lanes").addEventListener("mousemove", (event) => {
   if (!product) return;
-  const box = event.target.getBoundingClientRect(), at = Math.floor(((event.clientX - box.left - 92) / (box.width - 100)) * given.d_k);
+  const box = event.target.getBoundingClientRect(), left = lanesLeft();
+  const at = Math.floor(((event.clientX - box.left - left) / (box.width - left - 4)) * given.d_k);
   drawLanes(at >= 0 && at < given.d_k ? at : null);
 });
 byId("lanes").addEventListener("mouseleave", () => product && drawLanes(null));

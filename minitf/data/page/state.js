@@ -13,7 +13,8 @@ const fields = {
   heads: ["one", (text) => among(["one", "mean", "max"], text)],
   show: ["a", (text) => among(given.compare === null ? ["a"] : ["a", "b", "difference"], text)],
   sentences: ["all", (text) => among(hasPair ? ["all", "aa", "ab", "ba", "bb"] : ["all"], text)],
-  least: [0.02, (text) => (text >= 0 && text <= 0.5 && text !== "" ? Number(text) : undefined)],
+  // No lower than what each key would get if all got the same.
+  least: [Math.max(0.001, Math.min(0.02, Math.round(1000 / S) / 1000)), (text) => (text >= 0 && text <= 0.5 && text !== "" ? Number(text) : undefined)],
   hide: [false, (text) => among(["true"], text) && true],
   merge: [false, (text) => among(["true"], text) && true],
   query: [null, (text) => whole(text, 0, S - 1)], // what is pinned: the number of a token
@@ -42,10 +43,14 @@ function writeAddress() {
   }
 }
 
+let writing = null;
+
 function set(changes) {
   Object.assign(state, changes);
-  writeAddress();
   draw();
+  // After the walk, not at each step of it: browsers refuse an address that changes too often.
+  clearTimeout(writing);
+  writing = setTimeout(writeAddress, 100);
 }
 
 const step = (name, by, most) => set({ [name]: Math.min(most, Math.max(1, state[name] + by)) });

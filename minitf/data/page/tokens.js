@@ -39,6 +39,8 @@ class Column {
     });
     if (this.buttons.length) this.stop(this.buttons[0]);
     this.container.replaceChildren(...this.buttons);
+    this.bare = true;
+    this.marked = null;
   }
 
   // The one button that the Tab key stops at.
@@ -51,6 +53,8 @@ class Column {
 
   // Weights beside the tokens, or none: `of(i)` a number, `most` what the deepest tint stands for.
   weigh(of, most = 1) {
+    if (!of && this.bare) return; // nothing there, nothing to take away
+    this.bare = !of;
     this.buttons.forEach((button, i) => {
       const weight = of ? of(i) : null, share = weight === null || !most ? 0 : Math.min(1, Math.abs(weight) / most);
       button.style.setProperty("--w", share.toFixed(3));
@@ -61,6 +65,8 @@ class Column {
 
   // Which are pinned, and which is pointed at.
   mark(pinned, aim) {
+    if (this.marked === `${pinned} ${aim}`) return;
+    this.marked = `${pinned} ${aim}`;
     this.buttons.forEach((button, i) => {
       button.setAttribute("aria-pressed", i === pinned);
       button.classList.toggle("aim", i === aim);
@@ -71,5 +77,5 @@ class Column {
 // The group that holds a token; −1 if it is hidden.
 const holding = (groups, token) => (token === null ? -1 : groups.findIndex((group) => group.tokens.includes(token)));
 const short = (value) => value.toFixed(Math.abs(value) < 0.0995 ? 3 : 2).replace("-", "−");
-const long = (value) => (Math.abs(value) < 1e-12 ? "0" : Math.abs(value) < 1e-4 ? value.toExponential(1) : value.toFixed(4)).replace("-", "−");
+const long = (value) => (value !== 0 && Math.abs(value) < 1e-4 ? value.toExponential(1) : value.toFixed(4)).replace(/-/g, "−");
 const rowHeight = (n) => (n <= 16 ? 28 : n <= 48 ? 23 : 19);

@@ -65,7 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         from minitf.attention_maps import figures
 
-        figures.save(picture(arguments, opened), Path(arguments.output))
+        missing = figures.save(picture(arguments, opened), Path(arguments.output))
+        if missing:
+            print(f"no font here has {missing:.40}: boxes stand for them; install one, or make an .svg or .html")
     print(f"drawn: {arguments.output}")
     return 0
 

@@ -4,37 +4,21 @@ Every function gives a matplotlib Figure; `save` writes it by its ending (svg, p
 Colours run from the paper to one other: colour-blind eyes read them as others do.
 """
 
-import dataclasses
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minitf.attention_maps.canvas import DARK as DARK
+from minitf.attention_maps.canvas import LIGHT, Theme, canvas, drawable, font_size
+from minitf.attention_maps.canvas import save as save
 from minitf.attention_maps.collect import AttentionMaps
 from minitf.attention_maps.summary import HeadSummary, summarise
 from minitf.errors import InputError
-from minitf.files import writing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-FORMATS = ("svg", "png", "pdf")
-# Fonts with Chinese, Japanese and Korean, where a system has one; matplotlib's own has none.
-CJK = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "WenQuanYi Micro Hei", "SimHei", "PingFang SC")
-
-
-@dataclasses.dataclass(frozen=True)
-class Theme:
-    paper: str
-    ink: str
-    faint: str
-    colours: str  # a colour map whose low end is near the paper
-
-
-LIGHT = Theme("#ffffff", "#1a1a1a", "#b0b0b0", "Blues")
-DARK = Theme("#16181d", "#e6e6e6", "#5a5f6a", "cividis")
 
 
 def head(maps: AttentionMaps, layer: int, head: int, theme: Theme = LIGHT) -> "Figure":
@@ -139,33 +123,6 @@ def summary(maps: AttentionMaps | HeadSummary, theme: Theme = LIGHT) -> "Figure"
     return figure
 
 
-def save(figure: "Figure", path: Path) -> None:
-    """Write the picture; the ending says how. Raises InputError for another ending, or where the disk refuses."""
-    kind = path.suffix.lower().removeprefix(".")
-    if kind not in FORMATS:
-        raise InputError(f"{path}: cannot draw a .{kind}; there are: {', '.join(FORMATS)}")
-    import matplotlib
-
-    # Letters stay letters in SVG: a browser has fonts for every script, and the text can be searched.
-    with writing(path), matplotlib.rc_context({"svg.fonttype": "none"}):
-        figure.savefig(path, dpi=130, facecolor=figure.get_facecolor())
-
-
-def canvas(width: float, height: float, theme: Theme) -> "Figure":
-    """An empty picture, so many inches wide and high, on the theme's paper."""
-    from matplotlib import font_manager
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor=theme.paper)
-    FigureCanvasAgg(figure)
-    there = {font.name for font in font_manager.fontManager.ttflist}
-    import matplotlib
-
-    matplotlib.rcParams["font.family"] = ["DejaVu Sans", *(name for name in CJK if name in there)]
-    return figure
-
-
 def _label(axes: "Axes", maps: AttentionMaps, theme: Theme) -> None:
     S, shown = len(maps.tokens), _shown(maps)
     size: Any = font_size(S)
@@ -177,18 +134,8 @@ def _label(axes: "Axes", maps: AttentionMaps, theme: Theme) -> None:
     axes.spines[:].set_color(theme.faint)
 
 
-def font_size(S: int) -> float:
-    """Readable at 10 tokens and at 128."""
-    return max(4.0, min(9.0, 640.0 / max(S, 1) / 6.0))
-
-
 def _shown(maps: AttentionMaps) -> list[str]:
     return [drawable(token) for token in maps.shown]
-
-
-def drawable(token: str) -> str:
-    """A token as a label: matplotlib would take a dollar for mathematics."""
-    return token.replace("$", r"\$")
 
 
 def _check(maps: AttentionMaps, layer: int, head: int) -> None:

@@ -46,7 +46,8 @@ function size(canvas, width, height) {
   }
   pen.setTransform(dots, 0, 0, dots, 0, 0);
   pen.clearRect(0, 0, width, height);
-  pen.globalAlpha = 1;
+  pen.globalAlpha = 1; // what the last drawing left behind
+  pen.lineWidth = 1;
   pen.imageSmoothingEnabled = false;
   return pen;
 }

@@ -1,6 +1,7 @@
 """A real Chromium for tests and measurements: offline, and every request, message and error of a page is kept."""
 
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,6 +46,18 @@ def started() -> Iterator[Any]:
             browser.close()
 
 
+def wait(page: Any, there: str, patience: float = 30.0) -> None:
+    """Until the expression holds. Asked from outside: the policy of the page lets nobody evaluate text inside it.
+
+    Raises TimeoutError.
+    """
+    end = time.monotonic() + patience
+    while not page.evaluate(there):
+        if time.monotonic() > end:
+            raise TimeoutError(f"not within {patience:g} s: {there}")
+        page.wait_for_timeout(20)
+
+
 class Visit:
     """A page opened from the disk with the network off. `requests` and `complaints` are all that it made."""
 
@@ -68,7 +81,7 @@ class Visit:
 
     def settle(self) -> None:
         """Wait until what is shown is drawn."""
-        self.page.wait_for_function("document.body.getAttribute('aria-busy') === 'false'")
+        wait(self.page, "document.body.getAttribute('aria-busy') === 'false'")
         self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
     def press(self, *keys: str) -> None:

@@ -336,7 +336,7 @@ def thumb(at, layer, head):
 
 
 def all_drawn(at):
-    at.page.wait_for_function("[...document.querySelectorAll('.cell')].every((cell) => cell.dataset.looks)")
+    browser.wait(at.page, "[...document.querySelectorAll('.cell')].every((cell) => cell.dataset.looks)")
     at.settle()
 
 
@@ -625,7 +625,7 @@ def test_two_in_one_notebook(chromium, tmp_path, maps):
     at = browser.Visit(chromium, path)
     first, other = at.page.frames[1:]
     for frame, name in ((first, "tiny"), (other, "second")):
-        frame.wait_for_function("document.body.getAttribute('aria-busy') === 'false'")
+        browser.wait(frame, "document.body.getAttribute('aria-busy') === 'false'")
         assert frame.inner_text("#name") == name
     first.click("#layer-more")
     assert (first.input_value("#layer"), other.input_value("#layer")) == ("2", "1")

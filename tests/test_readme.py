@@ -86,6 +86,19 @@ def test_predict_answers_with_the_model_of_the_main_job(first_run):
     assert re.match(r"(positive|negative)  \(negative 0\.\d+, positive 0\.\d+\)  The soup was cold", done.stdout)
 
 
+def test_attend_looks_into_the_model_of_the_main_job(first_run):
+    folder, _ = first_run
+    done = run(next(c for c in commands() if "minitf.attend" in c), folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("6 layers of 12 heads over 16 tokens\n") and "rank correlation" in done.stdout
+    assert 50_000 < (folder / "maps.html").stat().st_size < 200_000  # "a hundred kilobytes here"
+
+
+def test_every_picture_is_there():
+    for file in re.findall(r'(?:src|srcset)="([^"]+)"', README):
+        assert (ROOT / file).is_file(), file
+
+
 def test_validate_prints_what_the_readme_shows(tmp_path):
     done = run(next(c for c in commands() if "minitf.validate" in c), tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -113,7 +126,7 @@ def test_the_python_example_runs(capsys):
 def test_every_command_is_tested_here():
     """A new command in the README needs a test: this list is the reminder."""
     names = [re.search(r"minitf\.(\w+)", c)[1] for c in commands()]
-    assert names == ["finetune", "predict", "finetune", "predict", "validate"]
+    assert names == ["finetune", "predict", "finetune", "predict", "attend", "validate"]
 
 
 def test_the_file_tree_is_true():

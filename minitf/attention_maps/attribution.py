@@ -10,6 +10,7 @@ disagree, attention is no explanation of the prediction (Jain & Wallace 2019; ag
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -57,7 +58,12 @@ class Attribution:
 
 
 def attribute(
-    opened: Opened, text: str, pair: str | None = None, label: str | None = None, steps: int = 64
+    opened: Opened,
+    text: str,
+    pair: str | None = None,
+    label: str | None = None,
+    steps: int = 64,
+    max_length: int | None = None,
 ) -> Attribution:
     """All four for one text, for the class `label`, by default the one that is predicted.
 
@@ -66,7 +72,7 @@ def attribute(
     model, tokenizer = opened.model, opened.tokenizer
     if model.head_name != "classification":
         raise InputError("explains a prediction, so it needs a model with a classifier: fine-tune one first")
-    batch = encode(opened, text, pair, None)
+    batch = encode(opened, text, pair, max_length)
     model.eval()
     with torch.no_grad():
         logits = model(batch.token_ids, batch.segment_ids, batch.mask).logits[0]
@@ -164,6 +170,19 @@ def erasure(model: Bert, batch: Batch, label: int, special_ids: frozenset[int], 
     scores = np.zeros(S)
     scores[words] = [whole - other for other in others]
     return scores
+
+
+def verdict(found: Attribution) -> str:
+    """In one sentence, what the correlations mean for reading attention as an explanation."""
+    value = found.correlations()[("rollout", "erasure")]
+    if math.isnan(value):
+        return "too few words to compare the methods"
+    how = "agrees with" if value > 0.7 else "agrees in part with" if value > 0.3 else "does not agree with"
+    return f"attention rollout {how} what hiding each word does (rank correlation {value:.2f}): " + (
+        "here it may be read as a hint, not a proof, of what matters"
+        if value > 0.7
+        else "where a model looks is not what its prediction rests on"
+    )
 
 
 def spearman(x: np.ndarray, y: np.ndarray) -> float:

@@ -1,15 +1,18 @@
 """The attention maps of one text: every head of every layer, with the tokens, as arrays."""
 
 import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from minitf.bert import Bert
 from minitf.checkpoints.load import HELD, load_with_report
 from minitf.errors import InputError
-from minitf.mathematics import Mathematics
+from minitf.mathematics import EQUATIONS, Mathematics
 from minitf.text.batches import Batch
 from minitf.text.tokenizer import Tokenizer
 
@@ -27,6 +30,10 @@ class AttentionMaps:
     A: np.ndarray  # [L, H, S, S], rows sum to 1
     labels: tuple[str, ...]  # C names, () for a model without a classifier
     probabilities: tuple[float, ...]  # C, of the labels
+    readings: tuple[str, ...] = ()  # S, each token as a person reads it, "##" before what continues a word
+    words: tuple[int, ...] = ()  # S: the number of the word that each token is a piece of
+    Q: np.ndarray | None = None  # [L, H, S, d_k], queries and keys, if they were asked for
+    K: np.ndarray | None = None
 
     @property
     def layers(self) -> int:
@@ -35,6 +42,17 @@ class AttentionMaps:
     @property
     def heads(self) -> int:
         return int(self.A.shape[1])
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The tokens as pictures label them."""
+        return self.readings or self.tokens
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the page of `page.html`, in a frame of its own."""
+        from minitf.attention_maps import page
+
+        return page.frame(page.html(self))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,11 +83,13 @@ def collect(
     pair: str | None = None,
     tokenizer: Tokenizer | None = None,
     max_length: int | None = None,
+    query_key: bool = False,
 ) -> AttentionMaps:
     """The maps of `text` (and `pair`), cut to `max_length` tokens, by default as many as the model has positions.
 
     `model` is a Bert, which needs its `tokenizer`, or any source of one, which does not. The logits are those of a pass
-    that asks for no maps. Raises InputError for a text that is empty or a tokenizer that lacks.
+    that asks for no maps. `query_key` keeps Q and K too. Raises InputError for a text that is empty or a tokenizer that
+    lacks.
     """
     if isinstance(model, Bert):
         if tokenizer is None:
@@ -77,22 +97,26 @@ def collect(
         opened = Opened("model", model, tokenizer)
     else:
         opened = open_model(model)
-    return look(opened, text, pair, max_length)
+    return look(opened, text, pair, max_length, query_key)
 
 
-def look(opened: Opened, text: str, pair: str | None = None, max_length: int | None = None) -> AttentionMaps:
+def look(
+    opened: Opened, text: str, pair: str | None = None, max_length: int | None = None, query_key: bool = False
+) -> AttentionMaps:
     """`collect`, for a model that is open already."""
     model, tokenizer = opened.model, opened.tokenizer
     batch = encode(opened, text, pair, max_length)
     training = model.training
     model.eval()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), _heard(model, ("W_Q", "W_K") if query_key else ()) as heard:
             out = model(batch.token_ids, batch.segment_ids, batch.mask, need_attention=True)
     finally:
         model.train(training)
     ids = batch.token_ids[0].tolist()
     classifies = model.head_name == "classification"
+    numbers = tokenizer.word_numbers(text, pair, max_length or model.config.longest)
+    H = model.config.num_attention_heads
     return AttentionMaps(
         name=opened.name,
         text=text,
@@ -103,7 +127,44 @@ def look(opened: Opened, text: str, pair: str | None = None, max_length: int | N
         A=torch.stack(out.attentions)[:, 0].cpu().numpy(),
         labels=model.config.labels if classifies else (),
         probabilities=tuple(out.logits[0].double().softmax(-1).tolist()) if classifies else (),
+        readings=readings(tokenizer.words(ids), numbers),
+        words=tuple(numbers),
+        Q=_by_head(heard["W_Q"], H) if query_key else None,
+        K=_by_head(heard["W_K"], H) if query_key else None,
     )
+
+
+@contextmanager
+def _heard(model: Bert, names: tuple[str, ...]) -> Iterator[dict[str, list[Tensor]]]:
+    """Inside the block, what these projections of every layer's attention give is kept: by name, L × [1, S, D]."""
+    heard: dict[str, list[Tensor]] = {name: [] for name in names}
+    hooks = [
+        getattr(layer.attention, name).register_forward_hook(
+            lambda module, inputs, output, kept=heard[name]: kept.append(output)
+        )
+        for layer in model.encoder.layers
+        for name in names
+    ]
+    try:
+        yield heard
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _by_head(projected: list[Tensor], H: int) -> np.ndarray:
+    """L × [1, S, D] -> [L, H, S, d_k]."""
+    parts: np.ndarray = torch.stack([EQUATIONS.split_heads(X, H)[0] for X in projected]).cpu().numpy()
+    return parts
+
+
+def readings(words: list[str], numbers: list[int]) -> tuple[str, ...]:
+    """Tokens as a person reads them; what continues a word begins with "##", as BERT writes it, in every family."""
+    shown = []
+    for i, (word, number) in enumerate(zip(words, numbers, strict=True)):
+        continues = i > 0 and numbers[i - 1] == number and not word.startswith("##")
+        shown.append("##" + word if continues else word)
+    return tuple(shown)
 
 
 def encode(opened: Opened, text: str, pair: str | None, max_length: int | None) -> Batch:

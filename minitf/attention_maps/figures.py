@@ -4,38 +4,21 @@ Every function gives a matplotlib Figure; `save` writes it by its ending (svg, p
 Colours run from the paper to one other: colour-blind eyes read them as others do.
 """
 
-import dataclasses
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minitf.attention_maps.canvas import DARK as DARK
+from minitf.attention_maps.canvas import LIGHT, Theme, canvas, drawable, font_size
+from minitf.attention_maps.canvas import save as save
 from minitf.attention_maps.collect import AttentionMaps
+from minitf.attention_maps.summary import HeadSummary, summarise
 from minitf.errors import InputError
-from minitf.files import writing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from minitf.attention_maps.attribution import Attribution
-
-FORMATS = ("svg", "png", "pdf")
-# Fonts with Chinese, Japanese and Korean, where a system has one; matplotlib's own has none.
-CJK = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "WenQuanYi Micro Hei", "SimHei", "PingFang SC")
-
-
-@dataclasses.dataclass(frozen=True)
-class Theme:
-    paper: str
-    ink: str
-    faint: str
-    colours: str  # a colour map whose low end is near the paper
-
-
-LIGHT = Theme("#ffffff", "#1a1a1a", "#b0b0b0", "Blues")
-DARK = Theme("#16181d", "#e6e6e6", "#5a5f6a", "cividis")
 
 
 def head(maps: AttentionMaps, layer: int, head: int, theme: Theme = LIGHT) -> "Figure":
@@ -43,7 +26,7 @@ def head(maps: AttentionMaps, layer: int, head: int, theme: Theme = LIGHT) -> "F
     _check(maps, layer, head)
     S = len(maps.tokens)
     side = min(14.0, max(3.6, 0.26 * S + 1.4))
-    figure = _figure(side, side, theme)
+    figure = canvas(side, side, theme)
     axes = figure.add_subplot()
     image = axes.imshow(maps.A[layer, head], cmap=theme.colours, vmin=0.0, interpolation="nearest")
     _label(axes, maps, theme)
@@ -57,7 +40,7 @@ def head(maps: AttentionMaps, layer: int, head: int, theme: Theme = LIGHT) -> "F
 def grid(maps: AttentionMaps, theme: Theme = LIGHT) -> "Figure":
     """All layers × heads, small: a row for each layer."""
     L, H = maps.layers, maps.heads
-    figure = _figure(min(20.0, 1.1 * H + 0.8), min(26.0, 1.1 * L + 0.8), theme)
+    figure = canvas(min(20.0, 1.1 * H + 0.8), min(26.0, 1.1 * L + 0.8), theme)
     for layer, row in enumerate(figure.subplots(L, H, squeeze=False)):
         for h, axes in enumerate(row):
             axes.imshow(maps.A[layer, h], cmap=theme.colours, vmin=0.0, interpolation="nearest")
@@ -77,7 +60,7 @@ def lines(maps: AttentionMaps, layer: int, head: int, threshold: float = 0.02, t
     from matplotlib.collections import LineCollection
 
     S, A = len(maps.tokens), maps.A[layer, head]
-    figure = _figure(4.6, min(30.0, max(3.0, 0.22 * S + 0.8)), theme)
+    figure = canvas(4.6, min(30.0, max(3.0, 0.22 * S + 0.8)), theme)
     axes = figure.add_subplot()
     drawn = [(q, k) for q in range(S) for k in range(S) if threshold <= A[q, k]]
     weights = np.array([A[q, k] for q, k in drawn])
@@ -89,7 +72,7 @@ def lines(maps: AttentionMaps, layer: int, head: int, threshold: float = 0.02, t
             colors=theme.ink,
         )
     )
-    size = _font_size(S)
+    size = font_size(S)
     for i, token in enumerate(_shown(maps)):
         axes.text(-0.04, i, token, ha="right", va="center", color=theme.ink, fontsize=size)
         axes.text(1.04, i, token, ha="left", va="center", color=theme.ink, fontsize=size)
@@ -105,45 +88,20 @@ def rollout(maps: AttentionMaps, theme: Theme = LIGHT) -> "Figure":
     from minitf.attention_maps.attribution import rollout as roll
 
     S = len(maps.tokens)
-    figure = _figure(min(24.0, max(4.0, 0.24 * S + 1.2)), 1.6 + 0.24 * maps.layers, theme)
+    figure = canvas(min(24.0, max(4.0, 0.24 * S + 1.2)), 1.6 + 0.24 * maps.layers, theme)
     axes = figure.add_subplot()
     axes.imshow(roll(maps.A.astype(np.float64))[:, 0], cmap=theme.colours, vmin=0.0, aspect="auto")
-    axes.set_xticks(range(S), _shown(maps), rotation=90, fontsize=_font_size(S), color=theme.ink)
+    axes.set_xticks(range(S), _shown(maps), rotation=90, fontsize=font_size(S), color=theme.ink)
     axes.set_yticks(range(maps.layers), [str(i + 1) for i in range(maps.layers)], fontsize=7, color=theme.ink)
     axes.set_ylabel("layer", color=theme.ink, fontsize=8)
     axes.set_title(f"rollout to {maps.tokens[0]}", color=theme.ink, fontsize=10)
     return figure
 
 
-@dataclasses.dataclass(frozen=True)
-class HeadSummary:
-    """What each head looks at, the mean over the queries of a text; each `[L, H]`. Source: Clark et al. 2019, §3."""
-
-    entropy: np.ndarray  # in nats: 0 for one key, log S for all alike
-    special: np.ndarray  # share that goes to the tokens that stand for no word
-    previous: np.ndarray  # to the token before, of the queries that have one
-    following: np.ndarray  # to the token after
-    same: np.ndarray  # to the token itself
-
-
-def summarise(maps: AttentionMaps) -> HeadSummary:
-    """What each head looks at in this text."""
-    A, S = maps.A.astype(np.float64), len(maps.tokens)
-    logs = np.log(A, out=np.zeros_like(A), where=A > 0)
-    i = np.arange(S)
-    empty = np.zeros(A.shape[:2])
-    return HeadSummary(
-        entropy=-(A * logs).sum(axis=-1).mean(axis=-1),
-        special=A[..., np.array(maps.special)].sum(axis=-1).mean(axis=-1),
-        previous=A[:, :, i[1:], i[:-1]].mean(axis=-1) if S > 1 else empty,
-        following=A[:, :, i[:-1], i[1:]].mean(axis=-1) if S > 1 else empty,
-        same=A[:, :, i, i].mean(axis=-1),
-    )
-
-
-def summary(maps: AttentionMaps, theme: Theme = LIGHT) -> "Figure":
-    """`summarise`, as five small maps of layers × heads."""
-    found = summarise(maps)
+def summary(maps: AttentionMaps | HeadSummary, theme: Theme = LIGHT) -> "Figure":
+    """`summarise`, of a text or what it gave for many, as five small maps of layers × heads."""
+    found = summarise(maps) if isinstance(maps, AttentionMaps) else maps
+    L, H = found.entropy.shape
     titles = {
         "entropy": "entropy (nats)",
         "special": "to special tokens",
@@ -151,49 +109,23 @@ def summary(maps: AttentionMaps, theme: Theme = LIGHT) -> "Figure":
         "following": "to the next token",
         "same": "to itself",
     }
-    figure = _figure(13.0, 1.6 + 0.2 * maps.layers, theme)
+    figure = canvas(13.0, 1.6 + 0.2 * L, theme)
     for axes, (name, title) in zip(figure.subplots(1, 5, squeeze=False)[0], titles.items(), strict=True):
-        most = math.log(len(maps.tokens)) if name == "entropy" else 1.0
+        most = math.log(found.longest) if name == "entropy" else 1.0
         image = axes.imshow(getattr(found, name), cmap=theme.colours, vmin=0.0, vmax=max(most, 1e-9), aspect="auto")
         axes.set_title(title, color=theme.ink, fontsize=9)
         axes.set_xlabel("head", color=theme.ink, fontsize=8)
         axes.set_ylabel("layer", color=theme.ink, fontsize=8)
-        axes.set_xticks(range(maps.heads), [str(i + 1) for i in range(maps.heads)], fontsize=6, color=theme.ink)
-        axes.set_yticks(range(maps.layers), [str(i + 1) for i in range(maps.layers)], fontsize=6, color=theme.ink)
+        axes.set_xticks(range(H), [str(i + 1) for i in range(H)], fontsize=6, color=theme.ink)
+        axes.set_yticks(range(L), [str(i + 1) for i in range(L)], fontsize=6, color=theme.ink)
         bar = figure.colorbar(image, ax=axes, shrink=0.8)
         bar.ax.tick_params(colors=theme.ink, labelsize=6)
     return figure
 
 
-def save(figure: "Figure", path: Path) -> None:
-    """Write the picture; the ending says how. Raises InputError for another ending, or where the disk refuses."""
-    kind = path.suffix.lower().removeprefix(".")
-    if kind not in FORMATS:
-        raise InputError(f"{path}: cannot draw a .{kind}; there are: {', '.join(FORMATS)}")
-    import matplotlib
-
-    # Letters stay letters in SVG: a browser has fonts for every script, and the text can be searched.
-    with writing(path), matplotlib.rc_context({"svg.fonttype": "none"}):
-        figure.savefig(path, dpi=130, facecolor=figure.get_facecolor())
-
-
-def _figure(width: float, height: float, theme: Theme) -> "Figure":
-    from matplotlib import font_manager
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor=theme.paper)
-    FigureCanvasAgg(figure)
-    there = {font.name for font in font_manager.fontManager.ttflist}
-    import matplotlib
-
-    matplotlib.rcParams["font.family"] = ["DejaVu Sans", *(name for name in CJK if name in there)]
-    return figure
-
-
 def _label(axes: "Axes", maps: AttentionMaps, theme: Theme) -> None:
     S, shown = len(maps.tokens), _shown(maps)
-    size: Any = _font_size(S)
+    size: Any = font_size(S)
     axes.set_xticks(range(S), shown, rotation=90, fontsize=size, color=theme.ink)
     axes.set_yticks(range(S), shown, fontsize=size, color=theme.ink)
     axes.set_xlabel("looked at (key)", color=theme.ink, fontsize=8)
@@ -202,14 +134,8 @@ def _label(axes: "Axes", maps: AttentionMaps, theme: Theme) -> None:
     axes.spines[:].set_color(theme.faint)
 
 
-def _font_size(S: int) -> float:
-    """Readable at 10 tokens and at 128."""
-    return max(4.0, min(9.0, 640.0 / max(S, 1) / 6.0))
-
-
 def _shown(maps: AttentionMaps) -> list[str]:
-    """Tokens as drawn: matplotlib would take a dollar for mathematics."""
-    return [token.replace("$", r"\$") for token in maps.tokens]
+    return [drawable(token) for token in maps.shown]
 
 
 def _check(maps: AttentionMaps, layer: int, head: int) -> None:
@@ -217,41 +143,3 @@ def _check(maps: AttentionMaps, layer: int, head: int) -> None:
         raise InputError(
             f"no layer {layer + 1}, head {head + 1}: {maps.name} has {maps.layers} layers of {maps.heads} heads"
         )
-
-
-def explain(found: "Attribution", theme: Theme = LIGHT) -> "Figure":
-    """The four methods side by side over the tokens, each scaled by its largest value, and their rank correlations."""
-    S, scores = len(found.tokens), found.scores()
-    figure = _figure(min(26.0, max(7.0, 0.26 * S + 5.0)), 4.0, theme)
-    left, right = figure.subplots(1, 2, width_ratios=[max(0.26 * S, 3.0), 3.0])
-    rows = np.stack([values / max(float(np.abs(values).max()), 1e-12) for values in scores.values()])
-    left.imshow(rows, cmap="PuOr_r", vmin=-1.0, vmax=1.0, aspect="auto", interpolation="nearest")
-    tokens = [token.replace("$", r"\$") for token in found.tokens]
-    left.set_xticks(range(S), tokens, rotation=90, fontsize=_font_size(S), color=theme.ink)
-    left.set_yticks(range(len(scores)), list(scores), fontsize=8, color=theme.ink)
-    left.set_title(f"for {found.label!r} ({found.probability:.3f}); orange against blue", color=theme.ink, fontsize=9)
-    names, table = list(scores), np.eye(len(scores))
-    for (a, b), value in found.correlations().items():
-        table[names.index(a), names.index(b)] = table[names.index(b), names.index(a)] = value
-    right.imshow(table, cmap="PuOr_r", vmin=-1.0, vmax=1.0)
-    for i, j in np.ndindex(*table.shape):
-        ink = "white" if abs(table[i, j]) > 0.6 else "black"
-        said = "–" if math.isnan(table[i, j]) else f"{table[i, j]:.2f}"
-        right.text(j, i, said, ha="center", va="center", color=ink, fontsize=7)
-    right.set_xticks(range(len(names)), names, rotation=90, fontsize=7, color=theme.ink)
-    right.set_yticks(range(len(names)), names, fontsize=7, color=theme.ink)
-    right.set_title("rank correlation over the words", color=theme.ink, fontsize=9)
-    return figure
-
-
-def verdict(found: "Attribution") -> str:
-    """In one sentence, what the correlations mean for reading attention as an explanation."""
-    value = found.correlations()[("rollout", "erasure")]
-    if math.isnan(value):
-        return "too few words to compare the methods"
-    how = "agrees with" if value > 0.7 else "agrees in part with" if value > 0.3 else "does not agree with"
-    return f"attention rollout {how} what hiding each word does (rank correlation {value:.2f}): " + (
-        "here it may be read as a hint, not a proof, of what matters"
-        if value > 0.7
-        else "where a model looks is not what its prediction rests on"
-    )

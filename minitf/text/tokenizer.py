@@ -127,6 +127,21 @@ class Tokenizer:
         # A piece of bytes that are no whole letter has no reading: the token itself is shown, as for a bare sign.
         return [t if t and "\ufffd" not in t else token for t, token in zip(texts, self.tokens(ids), strict=True)]
 
+    def word_numbers(self, text: str, pair: str | None = None, max_length: int = 128) -> list[int]:
+        """Which word each token of `encode` is a piece of: 0, 1, 2, … in order; a special token is one of its own.
+
+        A word is what the tokenizer's first step splits off: white space parts, and in BERT's each punctuation mark.
+        """
+        self.encode([text], None if pair is None else [pair], max_length)  # its checks
+        with self._lock:
+            self._fast.enable_truncation(max_length, strategy="longest_first")
+            encoded = self._fast.encode(text, pair)
+        numbers, before = [-1], None
+        for where in zip(encoded.sequence_ids, encoded.word_ids, strict=True):
+            numbers.append(numbers[-1] + (where != before or where[0] is None))
+            before = where
+        return numbers[1:]
+
     @property
     def mask_id(self) -> int | None:
         """The number of the token that hides a word; None in a vocabulary without one."""

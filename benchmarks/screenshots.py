@@ -1,0 +1,108 @@
+"""Pictures of every view of the page, light and dark, for docs/attention/; made anew with one command.
+
+    python -m benchmarks.screenshots --classifier runs/reviews-1/best --masked-lm FOLDER
+
+`--classifier` is what the README's first command writes, `--masked-lm` any checkpoint with that head
+(`python -m benchmarks.little_masked_lm FOLDER` makes one).
+"""
+
+import argparse
+import dataclasses
+import io
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks import record
+
+sys.path.insert(0, str(record.ROOT / "tests"))
+import browser
+
+FOLDER = record.ROOT / "docs" / "attention"
+TEXT = "The soup was cold, but I have been back four times since."
+PAIR = "Unbelievably, nobody minds."
+LONG = (
+    "We had booked a table for eight and arrived late, all of us soaked, and nobody at the door so much as blinked. "
+    "The menu was short, which I like, and the waiter knew it by heart, which I like even more. My mother asked for "
+    "the fish without its sauce and got it with two; my brother, who never eats dessert, ate mine. It was loud, it "
+    "was warm, the bread kept coming, and when the lights went out for a minute the cook walked through the room with "
+    "a candle and a joke. I would not call it a good restaurant. I would call it the only one in town that I miss."
+)
+MOST = 200_000  # bytes of a picture
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(prog="python -m benchmarks.screenshots", description=__doc__)
+    p.add_argument("--classifier", required=True, metavar="DIR")
+    p.add_argument("--masked-lm", required=True, metavar="DIR")
+    p.add_argument("--output", type=Path, default=FOLDER)
+    return p
+
+
+def main() -> None:
+    arguments = parser().parse_args()
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as name, browser.started() as chromium:
+        pages = write_pages(Path(name), arguments.classifier, arguments.masked_lm)
+        for shot, (which, fragment, point, height) in SHOTS.items():
+            for scheme in ("light", "dark"):
+                size = {"width": 1200, "height": height}
+                at = browser.Visit(chromium, pages[which], fragment, scheme, viewport=size)
+                browser.wait(at.page, "[...document.querySelectorAll('.cell')].every((cell) => cell.dataset.looks)")
+                if point:
+                    at.hover(point)
+                picture = small(at.page.screenshot())
+                at.close()
+                path = arguments.output / f"{shot}-{scheme}.png"
+                assert len(picture) < MOST, f"{path.name}: {len(picture)} bytes"
+                path.write_bytes(picture)
+                print(f"{path.name}  {len(picture):,} bytes")
+
+
+# Name -> the page, what its address says, what is pointed at, the height.
+SHOTS = {
+    "head": ("pair", "layer=2&head=5", "#queries .token:nth-child(12)", 860),
+    "words": ("pair", "layer=2&head=8&merge=true&hide=true&sentences=ab&least=0.005", "", 660),
+    "long": ("long", "layer=3&head=9", "#keys .token:nth-child(12)", 860),
+    "grid": ("pair", "view=grid&least=0", "", 960),
+    "query-key": ("pair", "view=product&layer=2&head=9&query=4", "", 1120),
+    "difference": ("pair", "view=grid&show=difference&least=0.01", "", 960),
+    "attribution": ("classified", "view=attribution&hide=true", "", 640),
+    "lens": ("lens", "view=lens", "#lens tbody tr:nth-child(6) td:last-child", 760),
+}
+
+
+def write_pages(folder: Path, classifier: str, masked_lm: str) -> dict[str, Path]:
+    from minitf.attention_maps import attribution, page
+    from minitf.attention_maps.collect import look, open_model
+    from minitf.attention_maps.lens import look_through
+
+    def opened(source: str, name: str) -> Any:
+        return dataclasses.replace(open_model(source), name=name)
+
+    tuned, before = opened(classifier, "MiniLM, fine-tuned"), opened("all-MiniLM-L6-v2", "all-MiniLM-L6-v2")
+    reader = opened(masked_lm, "a masked language model")
+    hidden = TEXT.replace("cold", "[MASK]")
+    texts = {
+        "pair": page.html(look(tuned, TEXT, PAIR, query_key=True), look(before, TEXT, PAIR)),
+        "classified": page.html(look(tuned, TEXT), attribution=attribution.attribute(tuned, TEXT)),
+        "long": page.html(look(before, LONG, max_length=128)),
+        "lens": page.html(look(reader, hidden), lens=look_through(reader, hidden)),
+    }
+    for name, text in texts.items():
+        page.save(text, folder / f"{name}.html")
+    return {name: folder / f"{name}.html" for name in texts}
+
+
+def small(picture: bytes) -> bytes:
+    """The same picture in 256 colours, which is all that it has but for the edges of letters."""
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.open(io.BytesIO(picture)).convert("RGB").quantize(256).save(out, "PNG", optimize=True)
+    return out.getvalue()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+// A column of tokens: point at one, click to pin it; one stop of the Tab key, then up and down.
+
+class Column {
+  constructor(container, hovered, picked) {
+    this.container = container;
+    this.signature = null;
+    this.buttons = [];
+    const at = (event) => {
+      const button = event.target.closest?.(".token");
+      return button ? Number(button.dataset.i) : null;
+    };
+    container.addEventListener("mouseover", (event) => hovered(at(event)));
+    container.addEventListener("mouseleave", () => hovered(null));
+    container.addEventListener("focusin", (event) => event.target.matches(":focus-visible") && hovered(at(event)));
+    container.addEventListener("focusout", () => hovered(null));
+    container.addEventListener("click", (event) => at(event) !== null && picked(at(event)));
+    container.addEventListener("keydown", (event) => {
+      const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+      if (!by || event.altKey || event.ctrlKey || event.metaKey) return;
+      event.preventDefault();
+      event.stopPropagation();
+      const next = this.buttons[at(event) + by];
+      if (next) this.stop(next).focus();
+    });
+  }
+
+  // The labels; nothing is built anew while they stay the same.
+  show(groups, row) {
+    const signature = JSON.stringify([row, groups.map((group) => [group.tokens, group.label])]);
+    if (signature === this.signature) return;
+    this.signature = signature;
+    this.container.style.setProperty("--row", `${row}px`);
+    this.container.style.setProperty("--size", `${Math.min(14, row - 6)}px`);
+    this.buttons = groups.map((group, i) => {
+      const kind = `token${group.special ? " special" : ""}${group.segment ? " second" : ""}`;
+      const button = element("button", { type: "button", class: kind, "data-i": i, "aria-pressed": false, tabindex: -1 });
+      button.append(element("span", { class: "t", title: group.label }, group.label), element("span", { class: "n" }));
+      return button;
+    });
+    if (this.buttons.length) this.stop(this.buttons[0]);
+    this.container.replaceChildren(...this.buttons);
+    this.bare = true;
+    this.marked = null;
+  }
+
+  // The one button that the Tab key stops at.
+  stop(button) {
+    this.stopped?.setAttribute("tabindex", -1);
+    button.setAttribute("tabindex", 0);
+    this.stopped = button;
+    return button;
+  }
+
+  // Weights beside the tokens, or none: `of(i)` a number, `most` what the deepest tint stands for.
+  weigh(of, most = 1) {
+    if (!of && this.bare) return; // nothing there, nothing to take away
+    this.bare = !of;
+    this.buttons.forEach((button, i) => {
+      const weight = of ? of(i) : null, share = weight === null || !most ? 0 : Math.min(1, Math.abs(weight) / most);
+      button.style.setProperty("--w", share.toFixed(3));
+      button.style.setProperty("--tint", weight < 0 ? colours.less : state.show === "difference" ? colours.more : "");
+      button.lastChild.textContent = weight === null ? "" : short(weight);
+    });
+  }
+
+  // Which are pinned, and which is pointed at.
+  mark(pinned, aim) {
+    if (this.marked === `${pinned} ${aim}`) return;
+    this.marked = `${pinned} ${aim}`;
+    this.buttons.forEach((button, i) => {
+      button.setAttribute("aria-pressed", i === pinned);
+      button.classList.toggle("aim", i === aim);
+    });
+  }
+}
+
+// The group that holds a token; −1 if it is hidden.
+const holding = (groups, token) => (token === null ? -1 : groups.findIndex((group) => group.tokens.includes(token)));
+const short = (value) => value.toFixed(Math.abs(value) < 0.0995 ? 3 : 2).replace("-", "−");
+const long = (value) => (value !== 0 && Math.abs(value) < 1e-4 ? value.toExponential(1) : value.toFixed(4)).replace(/-/g, "−");
+const rowHeight = (n) => (n <= 16 ? 28 : n <= 48 ? 23 : 19);

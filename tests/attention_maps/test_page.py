@@ -1,0 +1,159 @@
+"""What is written into the page: nothing a user says can leave its place, and the sizes are as said."""
+
+import base64
+import hashlib
+import html
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from maps_to_draw import random_maps
+
+from minitf.attention_maps import page
+from minitf.errors import InputError
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "</script><script>alert(1)</script>",
+    "<!--<script>",
+    "]]>&lt;img src=x onerror=alert(1)>",
+    '"><svg onload=alert(1)>',
+    "{{SCRIPT}} {{REST}} {{NONE}}",
+    "\u2028\u2029\x00\x1f\\",
+]
+PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=200)
+
+
+class Elements(HTMLParser):
+    """Every element of a page with its attributes, and what scripts hold, as a browser splits it."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found, self.scripts, self.inside = [], [], False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.found.append((tag, tuple(sorted(name for name, _ in attributes))))
+        self.inside = tag in ("script", "style")
+        if tag == "script":
+            self.scripts.append((dict(attributes), ""))
+
+    def handle_endtag(self, tag):
+        self.inside = False
+
+    def handle_data(self, data):
+        if self.inside and self.scripts:
+            attributes, text = self.scripts[-1]
+            self.scripts[-1] = (attributes, text + data)
+
+
+def given_of(text):
+    return json.loads(re.search(r'<script type="application/json" id="given">(.*?)</script>', text)[1])
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_a_hostile_text_changes_no_element(hostile):
+    tame = page.html(random_maps(S=4))
+    maps = random_maps(
+        S=4, name=hostile, text=hostile, pair=hostile, readings=(hostile,) * 4, labels=(hostile,), probabilities=(1.0,)
+    )
+    text = page.html(maps)
+    assert Elements(text).found == Elements(tame).found
+    assert given_of(text)["text"] == given_of(text)["tokens"][2] == hostile
+    assert text.count("alert(1)") == hostile.count("alert(1)") * 9  # once for each time it was given, and the title
+
+
+@PROPERTY
+@given(st.text() | st.lists(st.sampled_from(["<", ">", "&", "/", "script", "!--", '"', "\\", "é"])).map("".join))
+def test_json_in_a_script(text):
+    made = page.as_json({"x": text})
+    assert json.loads(made) == {"x": text}
+    assert not set("<>&") & set(made) and made.isascii()
+
+
+def test_one_script_runs_and_nothing_is_fetched():
+    """The policy names what is in the page, and no element asks for anything."""
+    text = page.html(random_maps())
+    scripts = Elements(text).scripts
+    (own,) = [body for attributes, body in scripts if not attributes]
+    assert all(attributes.get("type") in ("application/json", "text/plain") for attributes, _ in scripts if attributes)
+    digest = base64.b64encode(hashlib.sha256(own.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in text and "default-src 'none'" in text
+    for asks in (
+        "src=",
+        "href=",
+        "url(",
+        "@import",
+        "fetch(",
+        "XMLHttp",
+        "import(",
+        "innerHTML",
+        "insertAdjacent",
+        "eval(",
+    ):
+        assert asks not in text, asks
+
+
+def test_every_script_is_in_it():
+    text = page.html(random_maps())
+    assert {path.name for path in page.FILES.iterdir()} == {*page.SCRIPTS, "page.html", "page.css"}
+    assert all((page.FILES / name).read_text(encoding="utf-8") in text for name in page.SCRIPTS)
+
+
+@pytest.mark.parametrize("S", [2, 16])
+def test_sizes(S):
+    rng = np.random.default_rng(0)
+    maps = random_maps(S=S, L=3, H=2, Q=rng.normal(size=(3, 2, S, 4)), K=rng.normal(size=(3, 2, S, 4)))
+    text, sizes = page.build(maps, random_maps(S=S, L=3, H=2, seed=1))
+    assert sizes.whole == len(text.encode("utf-8"))
+    blocks = dict(re.findall(r'<script type="text/plain" id="(\w+)">([^<]*)</script>', text))
+    assert sorted(blocks) == ["a0", "a1", "a2", "b0", "b1", "b2", "p0", "p1", "p2"]
+    by_kind = {kind: sum(len(body) for name, body in blocks.items() if name[0] == kind) for kind in "abp"}
+    assert (sizes.maps, sizes.compare, sizes.query_key) == (by_kind["a"], by_kind["b"], by_kind["p"])
+    plain, small = page.build(random_maps(S=S, L=3, H=2))
+    assert (small.compare, small.query_key) == (0, 0)
+    # What was not asked for costs no more than its name.
+    assert len(text) - len(plain) == pytest.approx(sizes.compare + sizes.query_key, abs=400)
+
+
+def test_twelve_layers_of_twelve_heads_at_128_tokens():
+    assert page.build(random_maps(S=128, L=12, H=12))[1].whole <= 4_000_000
+
+
+def test_what_cannot_be_compared():
+    maps = random_maps()
+    with pytest.raises(
+        InputError, match=r"--compare other: it reads the text as other tokens \('x' where tiny has 'w1', token 2\)"
+    ):
+        page.html(maps, random_maps(name="other", tokens=("[CLS]", "x", *maps.tokens[2:])))
+    with pytest.raises(InputError, match=r"other tokens \('the end' where tiny has '\[SEP\]', token 10\)"):
+        page.html(maps, random_maps(name="other", tokens=maps.tokens[:-1]))
+    with pytest.raises(InputError, match="it has 3 layers of 3 heads, tiny has 2 of 3; compare models of one shape"):
+        page.html(maps, random_maps(L=3, name="other"))
+
+
+def test_broken_weights():
+    A = random_maps().A
+    A[1, 0, 3, 3] = np.nan
+    with pytest.raises(InputError, match="not finite"):
+        page.html(random_maps(A=A))
+
+
+def test_a_place_that_cannot_be_written(tmp_path):
+    with pytest.raises(InputError, match="cannot be written"):
+        page.save("x", tmp_path / "none" / "maps.html")
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_in_a_notebook(hostile):
+    """One frame that may run its script and no more; what is in it is the page, letter by letter."""
+    maps = random_maps(S=4, text=hostile)
+    framed = maps._repr_html_()
+    (frame,) = Elements(framed).found
+    assert frame == ("iframe", ("sandbox", "srcdoc", "style", "title"))
+    assert 'sandbox="allow-scripts"' in framed
+    assert html.unescape(re.search(r'srcdoc="([^"]*)"', framed)[1]) == page.html(maps)

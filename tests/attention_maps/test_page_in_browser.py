@@ -1,0 +1,683 @@
+"""The page in a real Chromium, from the disk, with the network off: each control by what it draws."""
+
+import json
+import re
+from urllib.parse import parse_qs
+
+import browser
+import numpy as np
+import pytest
+from conftest import write_vocabulary
+from maps_to_draw import random_maps
+
+from minitf.attention_maps import attribution, lens, page
+from minitf.attention_maps.collect import look, open_model
+
+pytestmark = pytest.mark.browser
+S = 12
+LEFT, RIGHT = "#queries", "#keys"
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with browser.started() as started:
+        yield started
+
+
+@pytest.fixture
+def visit(chromium, tmp_path):
+    """A function that writes a page and opens it; at the end, that none complained or asked for anything."""
+    visits = []
+
+    def open_page(text, fragment="", **more):
+        path = tmp_path / f"maps{len(visits)}.html"
+        page.save(text, path)
+        visits.append(browser.Visit(chromium, path, fragment, **more))
+        return visits[-1]
+
+    yield open_page
+    for each in visits:
+        assert each.complaints == []
+        assert {url.partition("#")[0] for url in each.requests} == {each.url}
+        each.close()
+
+
+@pytest.fixture(scope="module")
+def maps():
+    rng = np.random.default_rng(5)
+    return random_maps(S=S, L=3, H=4, pair=True, Q=rng.normal(size=(3, 4, S, 8)), K=rng.normal(size=(3, 4, S, 8)))
+
+
+@pytest.fixture(scope="module")
+def other():
+    return random_maps(S=S, L=3, H=4, pair=True, seed=9, name="before")
+
+
+@pytest.fixture
+def opened(visit, maps, other):
+    return visit(page.html(maps, other))
+
+
+def labels(at, side):
+    return at.page.eval_on_selector_all(f"{side} .t", "all => all.map((each) => each.textContent)")
+
+
+def weights(at, side):
+    """The numbers beside the tokens of a side."""
+    found = at.page.eval_on_selector_all(f"{side} .n", "all => all.map((each) => each.textContent)")
+    return [float(text.replace("−", "-")) for text in found if text]
+
+
+def state(at):
+    """What the address says, which follows a moment later."""
+    at.page.wait_for_timeout(150)
+    return {name: value[0] for name, value in parse_qs(at.page.url.partition("#")[2]).items()}
+
+
+def whole_row(at, q):
+    """What the page says of each weight of a query, by pointing at its cells of the map: (values, doubts)."""
+    n = len(labels(at, RIGHT))
+    found = []
+    for k in range(n):
+        at.page.mouse.move(*cell(at, q, k))
+        found.append(at.page.eval_on_selector("#readout data", "d => [Number(d.value), Number(d.dataset.doubt)]"))
+    return np.array(found).T
+
+
+def cell(at, q, k):
+    """Where on the screen a cell of the map is."""
+    box = at.page.locator("#heat").bounding_box()
+    left, top, side = geometry(at)
+    return box["x"] + left + (k + 0.5) * side, box["y"] + top + (q + 0.5) * side
+
+
+def geometry(at):
+    """Of the map: (left, top, side of a cell), found in its frame, as a person does, not asked of its script."""
+    n, m = len(labels(at, LEFT)), len(labels(at, RIGHT))
+    box = at.page.locator("#heat").bounding_box()
+    # The map ends two pixels before the canvas does; labels take the same room whatever the shape.
+    side = at.page.evaluate(
+        """([n, m]) => {
+          const canvas = document.getElementById("heat"), pen = canvas.getContext("2d");
+          pen.font = "12px " + getComputedStyle(document.body).fontFamily;
+          const labels = [...document.querySelectorAll("#queries .t")].map((t) => pen.measureText(t.textContent).width);
+          return (canvas.clientWidth - 2 - Math.min(110, Math.max(20, ...labels) + 8)) / m;
+        }""",
+        [n, m],
+    )
+    return box["width"] - 2 - m * side, box["height"] - 2 - n * side, side
+
+
+def test_it_loads_offline_and_draws(opened, maps):
+    assert opened.text("#name") == "tiny"
+    assert labels(opened, LEFT) == labels(opened, RIGHT) == list(maps.tokens)
+    assert opened.page.title() == "tiny: attention"
+    blank = opened.page.evaluate(
+        """() => { const c = document.getElementById("lines-canvas"), e = document.createElement("canvas");
+                   e.width = c.width; e.height = c.height; return e.toDataURL(); }"""
+    )
+    assert opened.pixels("#lines-canvas") != blank
+    assert opened.page.evaluate("performance.getEntriesByName('first view').length") == 1
+
+
+def test_a_page_that_asks_would_be_seen(chromium, tmp_path):
+    """The checks of `visit` can fail."""
+    path = tmp_path / "bad.html"
+    path.write_text(
+        "<!doctype html><body aria-busy=false><img src='https://example.org/x.png'>"
+        "<script>throw new Error('no')</script>"
+    )
+    bad = browser.Visit(chromium, path)
+    assert "https://example.org/x.png" in bad.requests
+    assert any("no" in complaint for complaint in bad.complaints)
+    bad.close()
+
+
+@pytest.mark.parametrize(("layer", "head"), [(1, 1), (2, 3), (3, 4)])
+def test_a_hovered_value_is_the_arrays(visit, maps, layer, head):
+    """Within half a quantisation step, for every weight of three rows; the shown text is that number, rounded."""
+    at = visit(page.html(maps), f"layer={layer}&head={head}")
+    A = maps.A[layer - 1, head - 1]
+    for q in (0, 5, S - 1):
+        values, doubts = whole_row(at, q)
+        half = A[q].max() / 255 / 2
+        np.testing.assert_allclose(doubts, half, rtol=1e-4)
+        assert (np.abs(values - A[q]) <= half * (1 + 1e-4)).all()
+        said = at.text("#readout")
+        assert f"“{maps.tokens[q]}” → “{maps.tokens[-1]}”" in said
+        shown = float(at.text("#readout data").replace("−", "-"))
+        assert abs(shown - values[-1]) <= 5e-5 and f"layer {layer}, head {head}" in said
+
+
+def test_hovering_a_token(opened, maps):
+    A = maps.A[0, 0]
+    opened.hover(f"{LEFT} .token:nth-child(4)")
+    np.testing.assert_allclose(weights(opened, RIGHT), A[3], atol=0.006)
+    assert weights(opened, LEFT) == []
+    opened.hover(f"{RIGHT} .token:nth-child(6)")
+    np.testing.assert_allclose(weights(opened, LEFT), A[:, 5], atol=0.006)
+    assert weights(opened, RIGHT) == []
+    opened.hover("#name")
+    assert weights(opened, LEFT) == weights(opened, RIGHT) == []
+
+
+def test_pinning(opened, maps):
+    everything = opened.pixels("#lines-canvas")
+    opened.click(f"{LEFT} .token:nth-child(3)")
+    opened.hover("#name")
+    pinned = opened.pixels("#lines-canvas")
+    assert pinned != everything
+    np.testing.assert_allclose(weights(opened, RIGHT), maps.A[0, 0, 2], atol=0.006)
+    assert opened.page.get_attribute(f"{LEFT} .token:nth-child(3)", "aria-pressed") == "true"
+    assert state(opened) == {"query": "2"}
+    opened.click(f"{RIGHT} .token:nth-child(8)")  # one at a time
+    assert state(opened) == {"key": "7"}
+    opened.click(f"{RIGHT} .token:nth-child(8)")
+    opened.hover("#name")
+    assert state(opened) == {} and opened.pixels("#lines-canvas") == everything
+    opened.page.mouse.click(*cell(opened, 4, 6))
+    assert state(opened) == {"query": "4", "key": "6"}
+    opened.press("Escape")
+    opened.hover("#name")
+    assert state(opened) == {} and opened.pixels("#lines-canvas") == everything
+
+
+def test_a_line_is_where_its_tokens_are(visit):
+    """One weight in a map of zeros: its line touches the canvas at the heights of its two tokens, and nowhere else."""
+    A = np.zeros((1, 1, S, S))
+    A[0, 0, 2, 9] = 1.0
+    at = visit(page.html(random_maps(S=S, A=A)))
+    side = at.page.eval_on_selector(f"{LEFT} .token", "t => t.offsetHeight")
+    width = at.page.eval_on_selector("#lines-canvas", "c => c.clientWidth")
+    for i in range(S):
+        y = (i + 0.5) * side
+        assert (at.dot("#lines-canvas", 4, y)[3] > 100) == (i == 2)
+        assert (at.dot("#lines-canvas", width - 5, y)[3] > 100) == (i == 9)
+    assert "1 line, from" in at.text("#lines-note")
+
+
+def test_the_map_is_coloured_by_weight(visit, maps):
+    """The largest weight has the deepest colour, and dark is monotone in the weight."""
+    at = visit(page.html(maps), "least=0")
+    left, top, side = geometry(at)
+    A = maps.A[0, 0]
+    lightness = np.array(
+        [
+            [sum(at.dot("#heat", left + (k + 0.5) * side, top + (q + 0.5) * side)[:3]) for k in range(S)]
+            for q in range(S)
+        ]
+    )
+    order = np.argsort(A, axis=None)
+    assert lightness.flat[order[-1]] == lightness.min()
+    steps = np.diff(lightness.flatten()[order].astype(int))
+    assert (steps <= 3).all()  # rounding to a byte
+
+
+@pytest.mark.parametrize(
+    ("click", "said"),
+    [("#layer-more", {"layer": "2"}), ("#head-more", {"head": "2"})],
+)
+def test_steppers(opened, maps, click, said):
+    before = opened.pixels("#heat")
+    opened.click(click)
+    assert state(opened) == said
+    assert opened.pixels("#heat") != before
+    values, doubts = whole_row(opened, 3)
+    A = maps.A[1, 0] if "layer" in said else maps.A[0, 1]
+    assert (np.abs(values - A[3]) <= doubts * 1.001).all()
+    opened.click(click.replace("more", "less"))
+    opened.hover("#name")
+    assert state(opened) == {} and opened.pixels("#heat") == before
+    assert opened.page.is_disabled(click.replace("more", "less"))
+
+
+def test_lists_of_layers_and_heads(opened, maps):
+    opened.page.select_option("#layer", "3")
+    opened.page.select_option("#head", "4")
+    opened.settle()
+    values, doubts = whole_row(opened, 6)
+    assert (np.abs(values - maps.A[2, 3, 6]) <= doubts * 1.001).all()
+    assert opened.page.is_disabled("#layer-more") and opened.page.is_disabled("#head-more")
+
+
+@pytest.mark.parametrize("how", ["mean", "max"])
+def test_over_the_heads(opened, maps, how):
+    before = opened.pixels("#heat")
+    opened.click(f"#heads [data-value={how}]")
+    assert opened.pixels("#heat") != before and opened.page.is_disabled("#head")
+    values, doubts = whole_row(opened, 7)
+    expected = getattr(maps.A[0], how)(axis=0)[7]
+    assert (np.abs(values - expected) <= doubts * 1.001).all()
+    assert f"the {how} of 4 heads" in opened.text("#readout")
+
+
+def test_the_difference(opened, maps, other):
+    for show, A in (("b", other.A), ("difference", maps.A - other.A), ("a", maps.A)):
+        opened.click(f"#show [data-value={show}]")
+        values, doubts = whole_row(opened, 8)
+        assert (np.abs(values - A[0, 0, 8]) <= doubts * 1.001).all()
+    opened.click("#show [data-value=difference]")
+    assert "tiny minus before" in opened.text("#legend")
+    left, top, side = geometry(opened)
+    D = (maps.A - other.A)[0, 0]
+    for place, warm in ((D.argmax(), True), (D.argmin(), False)):
+        q, k = divmod(int(place), S)
+        red, _, blue, _ = opened.dot("#heat", left + (k + 0.5) * side, top + (q + 0.5) * side)
+        assert (red > blue) == warm  # orange is more, blue is less
+
+
+@pytest.mark.parametrize(("choice", "rows", "columns"), [("aa", 0, 0), ("ab", 0, 1), ("ba", 1, 0), ("bb", 1, 1)])
+def test_sentences(opened, maps, choice, rows, columns):
+    before = opened.pixels("#heat")
+    opened.click(f"#sentences [data-value={choice}]")
+    of = lambda part: [i for i in range(S) if maps.segments[i] == part]  # noqa: E731
+    assert labels(opened, LEFT) == [maps.tokens[i] for i in of(rows)]
+    assert labels(opened, RIGHT) == [maps.tokens[i] for i in of(columns)]
+    assert opened.pixels("#heat") != before
+    values, doubts = whole_row(opened, 1)
+    assert (np.abs(values - maps.A[0, 0, of(rows)[1]][of(columns)]) <= doubts * 1.001).all()
+
+
+def test_without_a_pair_or_another_model(visit):
+    at = visit(page.html(random_maps()))
+    assert at.page.is_hidden("#sentences-control") and at.page.is_hidden("#show-control")
+    shown = at.page.eval_on_selector_all("[role=tab]", "all => all.filter((t) => !t.hidden).map((t) => t.dataset.view)")
+    assert shown == ["head", "grid"]
+
+
+def test_the_threshold(opened, maps):
+    counts = []
+    for least in ("0", "0.1", "0.25", "0.5"):
+        opened.page.fill("#least", least)
+        opened.settle()
+        counts.append(int(re.match(r"(\d+) lines", opened.text("#lines-note"))[1]))
+        assert opened.text("#least-value") == f"{float(least):.3f}"
+    A = maps.A[0, 0]
+    step = A.max(axis=-1, keepdims=True) / 255
+    assert counts == [int((np.rint(A / step) > 0).sum()), *(int((A >= least).sum()) for least in (0.1, 0.25, 0.5))]
+    left, top, side = geometry(opened)
+    q, k = divmod(int(np.where(A < 0.5, A, 0).argmax()), S)
+    assert opened.dot("#heat", left + (k + 0.5) * side, top + (q + 0.5) * side) == (255, 255, 255, 255)
+
+
+def test_special_tokens(opened, maps):
+    opened.click("#hide")
+    words = [i for i in range(S) if not maps.special[i]]
+    assert labels(opened, LEFT) == labels(opened, RIGHT) == [maps.tokens[i] for i in words]
+    values, doubts = whole_row(opened, 2)
+    assert (np.abs(values - maps.A[0, 0, words[2]][words]) <= doubts * 1.001).all()
+    opened.click("#hide")
+    assert len(labels(opened, LEFT)) == S
+
+
+def test_words(opened, maps):
+    """The sum over the pieces looked at, the mean over those that look."""
+    opened.click("#merge")
+    groups = [[i for i in range(S) if maps.words[i] == w] for w in sorted(set(maps.words))]
+    assert len(groups) < S
+    assert labels(opened, LEFT) == ["".join(maps.tokens[i].removeprefix("##") for i in g) for g in groups]
+    for r, group in enumerate(groups):
+        values, doubts = whole_row(opened, r)
+        expected = [np.mean([sum(maps.A[0, 0, q, k] for k in keys) for q in group]) for keys in groups]
+        assert (np.abs(values - expected) <= doubts * 1.001).all()
+
+
+def test_what_a_head_does_as_a_whole(opened, maps):
+    from minitf.attention_maps.summary import summarise
+
+    found = summarise(maps)
+    names = {"entropy": "entropy", "special": "special", "previous": "previous", "next": "following", "itself": "same"}
+    for shown, name in names.items():
+        assert abs(float(opened.text(f"[data-fact={shown}] dd")) - getattr(found, name)[0, 0]) < 0.01
+
+
+def thumb(at, layer, head):
+    return at.pixels(f".cell[data-layer='{layer}'][data-head='{head}'] canvas")
+
+
+def all_drawn(at):
+    browser.wait(at.page, "[...document.querySelectorAll('.cell')].every((cell) => cell.dataset.looks)")
+    at.settle()
+
+
+def test_the_grid(opened, maps):
+    opened.click("#tab-grid")
+    all_drawn(opened)
+    assert opened.page.locator(".cell").count() == 12
+    pictures = {thumb(opened, layer, head) for layer in (1, 2, 3) for head in (1, 2, 3, 4)}
+    assert len(pictures) == 12  # each its own
+    before = thumb(opened, 2, 3)
+    for control in ("#hide", "#merge", "#show [data-value=b]", "#sentences [data-value=ab]"):
+        opened.click(control)
+        all_drawn(opened)
+        assert thumb(opened, 2, 3) != before, control
+        before = thumb(opened, 2, 3)
+    opened.click("#heads [data-value=mean]")
+    all_drawn(opened)
+    assert opened.page.locator(".cell").count() == 3
+    opened.click("#heads [data-value=one]")
+    opened.click(".cell[data-layer='3'][data-head='2']")
+    assert opened.page.is_visible("#view-head") and opened.page.is_hidden("#view-grid")
+    assert {"layer": "3", "head": "2"}.items() <= state(opened).items()
+
+
+def test_the_brightest_cell_of_a_thumb(visit, maps):
+    """A cell of the grid shows its own head: the deepest dot is where its largest weight is."""
+    at = visit(page.html(maps), "view=grid&least=0")
+    all_drawn(at)
+    for layer, head in ((1, 1), (2, 4), (3, 2)):
+        name = f".cell[data-layer='{layer}'][data-head='{head}'] canvas"
+        side = at.page.eval_on_selector(name, "c => c.clientWidth")
+        dots = np.array(
+            [[sum(at.dot(name, (k + 0.5) * side / S, (q + 0.5) * side / S)[:3]) for k in range(S)] for q in range(S)]
+        )
+        assert dots.argmin() == maps.A[layer - 1, head - 1].argmax()
+
+
+@pytest.mark.parametrize(("layer", "head", "q"), [(1, 1, 0), (3, 2, 7)])
+def test_query_key(visit, maps, layer, head, q):
+    at = visit(page.html(maps), f"view=product&layer={layer}&head={head}")
+    blank = at.pixels("#products")
+    at.click(f"#product-queries .token:nth-child({q + 1})")
+    Q, K = maps.Q[layer - 1, head - 1], maps.K[layer - 1, head - 1]
+    scores = K @ Q[q] / np.sqrt(8)
+    expected = np.exp(scores) / np.exp(scores).sum()
+    np.testing.assert_allclose(weights(at, "#product-keys"), expected, atol=0.006)
+    for k in (2, 9):
+        at.click(f"#product-keys .token:nth-child({k + 1})")
+        said = at.page.eval_on_selector("#product-readout data", "d => [Number(d.dataset.score), Number(d.value)]")
+        np.testing.assert_allclose(said, [scores[k], expected[k]], atol=2e-3)
+        assert f"“{maps.tokens[q]}” · “{maps.tokens[k]}” ÷ √8" in at.text("#product-readout")
+    if q:
+        assert at.pixels("#products") != blank
+    colours(at, Q[q] * K)
+    lanes = at.pixels("#lanes")
+    box = at.page.locator("#lanes").bounding_box()
+    at.page.mouse.move(box["x"] + box["width"] - 10, box["y"] + 30)
+    assert "element 8: " in at.text("#product-readout") and at.pixels("#lanes") != lanes
+
+
+def colours(at, products):
+    """Each product's cell is orange where it adds, blue where it takes away."""
+    box = at.page.locator("#products").bounding_box()
+    n, d = products.shape
+    for k in range(n):
+        for i in range(d):
+            if abs(products[k, i]) > 0.1 * np.abs(products).max():
+                red, _, blue, _ = at.dot("#products", (i + 0.5) * box["width"] / d, (k + 0.5) * box["height"] / n)
+                assert (red > blue) == (products[k, i] > 0)
+
+
+def test_keys(opened, maps):
+    opened.press("ArrowRight", "ArrowRight", "ArrowDown")
+    assert state(opened) == {"head": "3", "layer": "2"}
+    values, doubts = whole_row(opened, 0)
+    assert (np.abs(values - maps.A[1, 2, 0]) <= doubts * 1.001).all()
+    opened.press("ArrowLeft", "ArrowLeft", "ArrowLeft", "ArrowUp", "ArrowUp")
+    assert state(opened) == {}  # no further than the first
+    for keys, said in (
+        ("a", {"heads": "mean"}),
+        ("a", {"heads": "max"}),
+        ("a", {}),
+        ("d", {"show": "b"}),
+        ("d", {"show": "difference"}),
+        ("d", {}),
+        ("s", {"sentences": "aa"}),
+        ("ssss", {}),
+        ("h", {"hide": "true"}),
+        ("h", {}),
+        ("w", {"merge": "true"}),
+        ("w", {}),
+        ("]]", {"least": "0.03"}),
+        ("[[", {}),
+        ("2", {"view": "grid"}),
+        ("3", {"view": "product"}),
+        ("1", {}),
+    ):
+        before = opened.pixels("#heat")
+        opened.press(*keys)
+        assert state(opened) == said, keys
+        if keys in "adshw":
+            assert opened.pixels("#heat") != before, keys
+    opened.press("?")
+    assert opened.page.is_visible("#help")
+    opened.press("Escape")
+    assert opened.page.is_hidden("#help")
+
+
+def test_the_tab_key_and_a_visible_focus(opened):
+    """Every control can be reached, each group is one stop, and where the focus is can be seen."""
+    stops = []
+    for _ in range(24):
+        opened.page.keyboard.press("Tab")
+        at = opened.page.evaluate(
+            """() => { const e = document.activeElement, s = getComputedStyle(e);
+                       return [e.id || e.parentElement.id, s.outlineStyle, s.outlineWidth]; }"""
+        )
+        if at[0] in ("", *(s[0] for s in stops)):
+            break
+        stops.append(at)
+    names = [name for name, _, _ in stops]
+    assert names == [
+        "tab-head", "help-open", "layer", "layer-more", "head", "head-more", "heads", "show", "sentences", "least",
+        "hide", "merge", "queries", "keys",
+    ]  # fmt: skip
+    assert all(style != "none" and width != "0px" for _, style, width in stops)
+
+
+def test_tokens_by_keyboard(opened, maps):
+    opened.page.focus(f"{LEFT} .token")
+    opened.press("ArrowDown", "ArrowDown")
+    np.testing.assert_allclose(weights(opened, RIGHT), maps.A[0, 0, 2], atol=0.006)
+    opened.press("Enter")
+    assert state(opened) == {"query": "2"}
+    opened.press("ArrowRight")
+    assert state(opened) == {"query": "2", "head": "2"}
+
+
+def test_cells_by_keyboard(opened):
+    opened.press("2", "ArrowRight", "ArrowDown")
+    assert opened.page.get_attribute("[aria-current=true]", "aria-label") == "layer 2, head 2"
+    opened.press("Enter")
+    assert opened.page.is_visible("#view-head") and state(opened) == {"layer": "2", "head": "2"}
+
+
+@pytest.mark.parametrize(
+    "fragment",
+    [
+        "layer=2&head=3&least=0.05&hide=true",
+        "view=grid&heads=max&show=difference&merge=true",
+        "layer=3&sentences=ab&query=3",
+        "view=product&layer=2&head=2&query=4&key=5",
+    ],
+)
+def test_the_address_holds_the_state(visit, maps, other, fragment):
+    """Restored on load, written as it was, and drawn the same again."""
+    text = page.html(maps, other)
+    at = visit(text, fragment)
+    at.hover("#name")
+    said = {name: value[0] for name, value in parse_qs(fragment).items()}
+    at.page.reload()
+    at.settle()
+    again = visit(text)
+    again.page.evaluate("(fragment) => { location.hash = fragment; }", fragment)
+    again.settle()
+    if "view" not in said:
+        assert at.pixels("#heat") == again.pixels("#heat")
+    again.press("w", "w") if said.get("view") != "product" else again.press("h", "h")
+    assert state(again) == said
+
+
+@pytest.mark.parametrize(
+    "fragment", ["layer=9", "view=none", "least=x&query=-1", "show=<script>", "heads=%00&hide=no", "&&=&"]
+)
+def test_an_address_that_means_nothing(visit, maps, fragment):
+    at = visit(page.html(maps), fragment)
+    assert at.page.is_visible("#view-head") and "layer 1, head 1" in at.text("#readout")
+
+
+def test_dark_and_light(visit, maps):
+    """By the system, and along with it."""
+    paper = lambda at: at.page.evaluate("getComputedStyle(document.body).backgroundColor")  # noqa: E731
+    at = visit(page.html(maps), scheme="dark")
+    assert sum(map(int, re.findall(r"\d+", paper(at)))) < 120
+    dark = at.pixels("#heat")
+    at.page.emulate_media(color_scheme="light")
+    at.settle()
+    assert sum(map(int, re.findall(r"\d+", paper(at)))) > 600
+    assert at.pixels("#heat") != dark
+
+
+HOSTILE = '<script>document.title = "broken"</script><img src=x onerror="document.title=1">'
+
+
+@pytest.mark.parametrize("view", ["head", "grid", "product", "attribution", "lens"])
+def test_a_hostile_text_stays_text(visit, maps, view):
+    tokens = (HOSTILE,) * S
+    found = attribution.Attribution(tokens, maps.special, HOSTILE, 0.5, *np.zeros((4, S)), residual=0.0)
+    seen = lens.Lens(tokens, (((HOSTILE,),) * S,) * 4, np.full((4, S, 1), 0.5), np.full((4, S), 0.5))
+    hostile = random_maps(
+        S=S, L=3, H=4, A=maps.A, Q=maps.Q, K=maps.K, name=HOSTILE, text=HOSTILE, pair=HOSTILE,
+        readings=tokens, labels=(HOSTILE,), probabilities=(1.0,),
+    )  # fmt: skip
+    at = visit(page.html(hostile, random_maps(S=S, L=3, H=4, name=HOSTILE, pair=True), found, seen), f"view={view}")
+    assert at.page.title() == f"{HOSTILE}: attention"
+    assert at.page.locator("img").count() == 0
+    assert at.text("#text") == f"A: {HOSTILE}\nB: {HOSTILE}"
+    assert at.page.is_visible(f"#view-{view}")
+    if view == "head":
+        at.hover(f"{LEFT} .token:nth-child(2)")
+        assert f"“{HOSTILE}”: what it looks at" in at.text("#readout")
+
+
+def test_the_policy_holds(visit, maps):
+    """Even script that found its way in would not run: the policy, not only the escaping, is against it."""
+    at = visit(page.html(maps))
+    at.page.evaluate(
+        """() => { const s = document.createElement("script"); s.textContent = "document.title = 'broken'";
+                   document.body.append(s); }"""
+    )
+    assert at.page.title() == "tiny: attention"
+    assert any("Content Security Policy" in complaint for complaint in at.complaints)
+    at.complaints.clear()
+
+
+def test_a_classifier(visit, write_member):
+    folder, _ = write_member("bert", "classification", num_labels=3)
+    write_vocabulary(folder)
+    opened = open_model(folder)
+    text = "the film was great , so great"
+    found = attribution.attribute(opened, text)
+    maps = look(opened, text)
+    at = visit(page.html(maps, attribution=found), "view=attribution")
+    best = int(np.argmax(maps.probabilities))
+    assert at.text("#prediction") == f"{maps.labels[best]} {maps.probabilities[best]:.4f}"
+    heads = at.page.eval_on_selector_all("#attribution thead th", "all => all.map((each) => each.textContent)")
+    assert heads == ["token", *found.scores()]
+    bars = at.page.eval_on_selector_all(
+        "#attribution tbody tr",
+        "rows => rows.map((row) => [...row.querySelectorAll('i')].map((i) => i.offsetWidth * (i.className ? -1 : 1)))",
+    )
+    for j, values in enumerate(found.scores().values()):
+        drawn = np.array([row[j] for row in bars], dtype=float)
+        np.testing.assert_allclose(drawn / np.abs(drawn).max(), values / np.abs(values).max(), atol=0.03)
+    table = at.page.eval_on_selector_all(
+        "#correlations tbody td", "all => all.map((each) => Number(each.dataset.value))"
+    )
+    names = list(found.scores())
+    for (a, b), value in found.correlations().items():
+        assert abs(table[names.index(a) * 4 + names.index(b)] - value) < 1e-3
+    assert attribution.verdict(found).capitalize()[:30] in at.text("#verdict")
+    assert "completeness residual" in at.text("#attribution-note")
+    assert at.page.locator("#attribution tbody tr:visible").count() == len(maps.tokens)
+    at.press("h")
+    assert at.page.locator("#attribution tbody tr:visible").count() == len(maps.tokens) - 2
+
+
+def test_the_lens(visit, write_member):
+    folder, _ = write_member("bert", "masked-lm")
+    write_vocabulary(folder)
+    opened = open_model(folder)
+    text = "the film was [MASK] , so great"
+    seen, maps = lens.look_through(opened, text), look(opened, text)
+    at = visit(page.html(maps, lens=seen), "view=lens")
+    words = at.page.eval_on_selector_all(
+        "#lens tbody tr", "rows => rows.map((r) => [...r.querySelectorAll('td')].map((c) => c.textContent))"
+    )
+    assert words == [[seen.words[layer][s][0] for layer in range(4)] for s in range(len(maps.tokens))]
+    at.hover("#lens tr:nth-child(5) td:nth-of-type(3)")
+    said = at.text("#lens-readout")
+    assert said.startswith("layer 2 at “[MASK]”")
+    for word, p in zip(seen.words[2][4], seen.probabilities[2, 4], strict=True):
+        assert f"{word} {p:.3f}" in said
+    at.page.focus("#lens td")
+    at.press("ArrowDown", "ArrowRight")
+    assert at.text("#lens-readout").startswith(f"layer 1 at “{maps.tokens[1]}”")
+
+
+def test_two_in_one_notebook(chromium, tmp_path, maps):
+    """Each in its frame, neither knowing of the other."""
+    path = tmp_path / "notebook.html"
+    second = random_maps(S=6, name="second")
+    path.write_text(
+        "<!doctype html><meta charset=utf-8><body aria-busy=false>" + maps._repr_html_() + second._repr_html_(), "utf-8"
+    )
+    at = browser.Visit(chromium, path)
+    first, other = at.page.frames[1:]
+    for frame, name in ((first, "tiny"), (other, "second")):
+        browser.wait(frame, "document.body.getAttribute('aria-busy') === 'false'")
+        assert frame.inner_text("#name") == name
+    first.click("#layer-more")
+    assert (first.input_value("#layer"), other.input_value("#layer")) == ("2", "1")
+    assert at.complaints == []
+    at.close()
+
+
+@pytest.mark.parametrize("n", [128, 512])
+def test_long_texts(visit, n):
+    """Drawn, read and switched without a stall; only what is in sight is drawn as lines."""
+    maps = random_maps(S=n, L=2, H=3)
+    at = visit(page.html(maps))
+    A = maps.A[0, 0]
+    at.page.mouse.move(*cell(at, n - 1, 3))
+    value, doubt = at.page.eval_on_selector("#readout data", "d => [Number(d.value), Number(d.dataset.doubt)]")
+    # Where a cell is hardly larger than a dot, the mouse may be on its neighbour; the page says which it is.
+    q, k = (maps.tokens.index(token) for token in re.findall("“(.*?)”", at.text("#readout")))
+    assert n - 3 <= q and k <= 6
+    assert abs(value - A[q, k]) <= doubt * 1.001
+    at.hover("#name")
+    before = at.pixels("#lines-canvas")
+    at.page.evaluate("document.getElementById('lines').scrollTop = 1e9")
+    at.settle()
+    assert at.pixels("#lines-canvas") != before
+    at.press("2")
+    all_drawn(at)
+    assert at.page.locator(".cell").count() == 6
+
+
+def test_a_layer_that_is_still_being_read(chromium, tmp_path, maps):
+    """The first layer is drawn while the rest is on its way; one that is asked for too early comes when it is there."""
+    at = browser.Visit(chromium, _written(tmp_path, page.html(maps)), "layer=3")
+    assert "layer 3, head 1" in at.text("#readout")
+    at.close()
+    # Cut off after the script, as a slow disk would have it.
+    text = page.html(maps)
+    path = _written(tmp_path, text[: text.index('<script type="text/plain" id="a1"')])
+    at = browser.Visit(chromium, path)
+    values = at.page.eval_on_selector_all(f"{RIGHT} .token", "all => all.length")
+    assert values == S and "layer 1, head 1" in at.text("#readout")
+    at.close()
+
+
+def _written(folder, text):
+    page.save(text, folder / "maps.html")
+    return folder / "maps.html"
+
+
+def test_what_is_given_is_not_more_than_is_shown(maps):
+    """No path, no weight in clear: the JSON has names, tokens and predictions only."""
+    given = json.loads(re.search(r'id="given">(.*?)</script>', page.html(maps))[1])
+    assert set(given) == {
+        "name", "compare", "text", "pair", "layers", "heads", "tokens", "words", "segments", "special", "labels",
+        "probabilities", "d_k", "attribution", "lens",
+    }  # fmt: skip

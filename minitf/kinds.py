@@ -15,7 +15,7 @@ from minitf.text.checks import Finding
 if TYPE_CHECKING:
     from minitf.mathematics import Mathematics
     from minitf.tasks.task import Task
-    from minitf.text.windows import LongText
+    from minitf.text.long_texts import LongText
 
 Table = Any  # what `read` gives: it has `path`, `examples` (each with its `row`), `digest`
 
@@ -49,7 +49,7 @@ def _classification(train: Table, arguments: argparse.Namespace, math: "Mathemat
 
 
 def _long_text(arguments: argparse.Namespace) -> "LongText":
-    from minitf.text.windows import LongText
+    from minitf.text.long_texts import LongText
 
     return LongText(arguments.long_text, arguments.stride)
 

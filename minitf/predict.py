@@ -195,9 +195,9 @@ def classify(
     import torch
 
     from minitf.tasks.texts import logits_of_texts
-    from minitf.text import windows
+    from minitf.text import long_texts
 
-    long_text = windows.LongText(trained.get("long_text", "truncate"), trained.get("stride"))
+    long_text = long_texts.LongText(trained.get("long_text", "truncate"), trained.get("stride"))
     device = next(model.parameters()).device
     table = csv.writer(out, lineterminator="\n")
     if as_table:
@@ -205,7 +205,7 @@ def classify(
     first, second = texts
     for i in range(0, len(first), size):
         part, pairs = first[i : i + size], None if second is None else second[i : i + size]
-        batch = windows.batch(tokenizer, part, pairs, max_length, long_text).to(device)
+        batch = long_texts.batch(tokenizer, part, pairs, max_length, long_text).to(device)
         with torch.no_grad():
             logits = logits_of_texts(model, batch).cpu()
         for text, z in zip(part, logits, strict=True):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from minitf.console import Parser, number, run
 from minitf.errors import InputError
 from minitf.files import whole
+from minitf.notes import read_note
 from minitf.text import datasets
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_intermixed_args(argv)
     check(arguments)
-    trained = trained_with(Path(arguments.model))
+    trained = read_note(Path(arguments.model))
     texts = ([arguments.fill], None) if arguments.fill is not None else read_texts(arguments, trained)
     model, tokenizer = open_model(arguments)
     max_length = arguments.max_length or trained.get("max_length") or min(128, model.config.longest)
@@ -114,27 +115,6 @@ def open_model(arguments: argparse.Namespace) -> "tuple[Bert, Tokenizer]":
     if loaded.warning:
         print(f"minitf: warning: {loaded.warning}", file=sys.stderr)
     return model, tokenizer
-
-
-def trained_with(folder: Path) -> dict[str, Any]:
-    """What `finetune` noted beside the model: columns and length; nothing for other models."""
-    path = folder / "minitf.json"
-    try:
-        noted = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as JSON ({error}); delete it or fine-tune again") from None
-    if (
-        not isinstance(noted, dict)
-        or not all(isinstance(noted.get(name), str | None) for name in ("text", "pair", "label"))
-        or not all(_is_count(noted.get(name), least) for name, least in (("max_length", 1), ("stride", 0)))
-        or noted.get("long_text", "truncate") not in ("truncate", "head-tail", "windows")
-    ):
-        raise InputError(f"{path}: is not as finetune wrote it; delete it or fine-tune again")
-    return noted
-
-
-def _is_count(value: object, least: int) -> bool:
-    return value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= least)
 
 
 def wording_of(arguments: argparse.Namespace, model: "Bert") -> "Wording | None":

@@ -77,11 +77,6 @@ class MultiLabel:
                 found.append(Mistake(example.row, example.text, example.pair, example.label or "none", told, loss))
         return found
 
-    def learned(self, metrics: Any, examples: Examples) -> bool:
-        assert isinstance(metrics, MultiLabelMetrics)
-        borne = examples.targets_of(range(len(examples))).sum(dim=0).int().tolist()
-        return metrics.micro_f1 > best_constant(borne, len(examples))[1]
-
     def baseline(self, examples: Examples) -> str:
         k, f1 = _best_constant(examples)
         return f"always guessing the most frequent {f'{k} labels' if k > 1 else 'label'}: micro F1 {f1:.4f}"

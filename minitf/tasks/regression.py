@@ -67,12 +67,6 @@ class Regression:
             Mistake(e.row, e.text, e.pair, f"{true:g}", f"{said:.3f}", (said - true) ** 2) for e, said, true in rows
         ]
 
-    def learned(self, metrics: Any, examples: Examples) -> bool:
-        """Whether it is nearer than the mean."""
-        assert isinstance(metrics, RegressionMetrics)
-        targets = examples.targets_of(range(len(examples))).double()
-        return metrics.rmse < float(targets.std(correction=0))
-
     def baseline(self, examples: Examples) -> str:
         return f"always the mean: rmse {_deviation(examples):.4f}"
 

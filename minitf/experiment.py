@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minitf import flags, kinds, resuming, runs
+from minitf import data_check, flags, kinds, resuming, runs
 from minitf.errors import InputError
 from minitf.files import whole
 from minitf.tasks.mistakes import Mistake, worst
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from minitf.mathematics import Mathematics
     from minitf.tasks.task import Metrics, Task
     from minitf.text.batches import Examples
+    from minitf.text.token_checks import TokenCounts
     from minitf.text.tokenizer import Tokenizer
     from minitf.training.loop import Epoch, Progress
     from minitf.training.optimizer import Optimizer
@@ -46,6 +47,7 @@ class Ready:
     data: "dict[str, Examples]"
     math: "Mathematics"
     strategy: "Strategy"
+    checked: "dict[str, TokenCounts]"
 
     @property
     def layers(self) -> int:
@@ -135,12 +137,12 @@ def prepare(
     if arguments.max_length > longest:
         raise InputError(f"--max-length {arguments.max_length}: this model has learned only {longest} positions")
     data = {name: task.encode(dataset, tokenizer, arguments.max_length) for name, dataset in splits.items()}
-    ready = Ready(arguments, kind, splits, model, loaded, tokenizer, task, data, math, strategy)
+    checked = data_check.counts(arguments, kind, splits, tokenizer)
+    ready = Ready(arguments, kind, splits, model, loaded, tokenizer, task, data, math, strategy, checked)
 
     say(runs.data_line(splits, kind))
-    n, cut = len(data["train"]), sum(length == arguments.max_length for length in data["train"].lengths())
-    if cut:
-        say(f"  {cut} of {n} training texts fill all {arguments.max_length} tokens of --max-length: likely cut")
+    for line in data_check.lines(arguments, kind, splits, tokenizer, checked, longest):
+        say(line)
     say(f"{arguments.optimizer}, {ready.steps} steps of {_how(arguments)}")
     say(ready.parameters)
     return ready

@@ -75,7 +75,7 @@ def parser(description: str) -> argparse.ArgumentParser:
         "--stride",
         type=number(0, 1_000_000, whole=True),
         metavar="N",
-        help="tokens that a window shares with the one before (default: a quarter)",
+        help="tokens that a window shares with the one before (default: a third)",
     )
 
     model = p.add_argument_group("model")

@@ -9,13 +9,14 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from minitf.errors import InputError
-from minitf.text import checks, datasets, label_sets, task_checks
+from minitf.text import check_table, checks, datasets, label_sets, task_checks
 from minitf.text.checks import Finding
 
 if TYPE_CHECKING:
     from minitf.mathematics import Mathematics
     from minitf.tasks.task import Task
-    from minitf.text.windows import LongText
+    from minitf.text.long_texts import LongText
+    from minitf.text.token_checks import Texts
 
 Table = Any  # what `read` gives: it has `path`, `examples` (each with its `row`), `digest`
 
@@ -31,6 +32,9 @@ class Kind:
     counts: Callable[[Table], str]  # what there is to learn from, in words
     portion: str  # what part of the training rows `split` sets aside, in words
     make: "Callable[[Table, argparse.Namespace, Mathematics], Task]"  # the task as the training table has it
+    texts: "Callable[[Table], Texts]" = lambda table: (table.texts, table.pairs)
+    cuts: bool = True  # whether a text too long is cut, unless --long-text says otherwise
+    rows: Callable[[Table, Table], check_table.Rows] = lambda table, train: {}  # for the data check, of labels
 
 
 def _class_counts(train: Table) -> str:
@@ -49,7 +53,7 @@ def _classification(train: Table, arguments: argparse.Namespace, math: "Mathemat
 
 
 def _long_text(arguments: argparse.Namespace) -> "LongText":
-    from minitf.text.windows import LongText
+    from minitf.text.long_texts import LongText
 
     return LongText(arguments.long_text, arguments.stride)
 
@@ -105,6 +109,7 @@ CLASSIFICATION = Kind(
     _class_counts,
     "a tenth of each class",
     _classification,
+    rows=check_table.class_rows,
 )
 MULTILABEL = Kind(
     "multilabel",
@@ -114,6 +119,7 @@ MULTILABEL = Kind(
     _set_counts,
     "a tenth, each row counted for its rarest label",
     _multilabel,
+    rows=check_table.set_rows,
 )
 REGRESSION = Kind(
     "regression",
@@ -123,6 +129,7 @@ REGRESSION = Kind(
     _number_range,
     "a tenth of them",
     _regression,
+    rows=check_table.number_rows,
 )
 KINDS = {kind.name: kind for kind in (CLASSIFICATION, MULTILABEL, REGRESSION)}
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from minitf.console import Parser, number, run
 from minitf.errors import InputError
 from minitf.files import whole
+from minitf.notes import read_note
 from minitf.text import datasets
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_intermixed_args(argv)
     check(arguments)
-    trained = trained_with(Path(arguments.model))
+    trained = read_note(Path(arguments.model))
     texts = ([arguments.fill], None) if arguments.fill is not None else read_texts(arguments, trained)
     model, tokenizer = open_model(arguments)
     max_length = arguments.max_length or trained.get("max_length") or min(128, model.config.longest)
@@ -116,27 +117,6 @@ def open_model(arguments: argparse.Namespace) -> "tuple[Bert, Tokenizer]":
     return model, tokenizer
 
 
-def trained_with(folder: Path) -> dict[str, Any]:
-    """What `finetune` noted beside the model: columns and length; nothing for other models."""
-    path = folder / "minitf.json"
-    try:
-        noted = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as JSON ({error}); delete it or fine-tune again") from None
-    if (
-        not isinstance(noted, dict)
-        or not all(isinstance(noted.get(name), str | None) for name in ("text", "pair", "label"))
-        or not all(_is_count(noted.get(name), least) for name, least in (("max_length", 1), ("stride", 0)))
-        or noted.get("long_text", "truncate") not in ("truncate", "head-tail", "windows")
-    ):
-        raise InputError(f"{path}: is not as finetune wrote it; delete it or fine-tune again")
-    return noted
-
-
-def _is_count(value: object, least: int) -> bool:
-    return value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= least)
-
-
 def wording_of(arguments: argparse.Namespace, model: "Bert") -> "Wording | None":
     """How the model's logits are told; None where it is asked for something else."""
     from minitf.tasks.wording import wording
@@ -195,9 +175,9 @@ def classify(
     import torch
 
     from minitf.tasks.texts import logits_of_texts
-    from minitf.text import windows
+    from minitf.text import long_texts
 
-    long_text = windows.LongText(trained.get("long_text", "truncate"), trained.get("stride"))
+    long_text = long_texts.LongText(trained.get("long_text", "truncate"), trained.get("stride"))
     device = next(model.parameters()).device
     table = csv.writer(out, lineterminator="\n")
     if as_table:
@@ -205,7 +185,7 @@ def classify(
     first, second = texts
     for i in range(0, len(first), size):
         part, pairs = first[i : i + size], None if second is None else second[i : i + size]
-        batch = windows.batch(tokenizer, part, pairs, max_length, long_text).to(device)
+        batch = long_texts.batch(tokenizer, part, pairs, max_length, long_text).to(device)
         with torch.no_grad():
             logits = logits_of_texts(model, batch).cpu()
         for text, z in zip(part, logits, strict=True):

@@ -20,7 +20,8 @@ p { margin: .4rem 0; } .soft { color: var(--soft); }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .7rem; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top; }
 th { font-weight: 600; color: var(--soft); } th:first-child, td:first-child, .text { text-align: left; }
-td { white-space: nowrap; } td.text { min-width: 18rem; white-space: normal; overflow-wrap: anywhere; } .wide { overflow-x: auto; }
+td { white-space: nowrap; } .wide { overflow-x: auto; }
+td.text { min-width: 18rem; white-space: normal; overflow-wrap: anywhere; }
 .confusion td { text-align: center; min-width: 3rem; } .kept td { font-weight: 600; }
 pre { background: var(--card); border: 1px solid var(--line); border-radius: .5rem; padding: .8rem 1rem;
   overflow-x: auto; font: 13px/1.45 ui-monospace, monospace; }

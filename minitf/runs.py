@@ -194,6 +194,7 @@ def write_report(folder: Path, ready: "Ready", outcome: "Outcome", command: str)
         "recipe": dataclasses.asdict(flags.recipe(arguments)),
         "versions": versions(),
         "data": {n: {"path": d.path, "rows": len(d.examples), "sha256": d.digest} for n, d in splits.items()},
+        "checked": {name: counts.to_dict() for name, counts in ready.checked.items()},
         "epochs": [
             {"epoch": e.number, "train_loss": e.train_loss, "seconds": e.seconds, "valid": e.valid}
             for e in outcome.history

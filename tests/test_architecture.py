@@ -34,7 +34,17 @@ TABLE["proof"] = set(TABLE)  # every room above it
 # The commands, and `minitf/__init__.py` (""), which opens the house lazily, may import every room; nobody a command.
 COMMANDS = {"finetune", "predict", "evaluate", "search", "prune", "attend", "validate", "check", "convert"}
 # What commands have in common: to the rooms it is a command, to the commands a room.
-SHARED_BY_COMMANDS = {"console", "experiment", "flags", "kinds", "notes", "report_page", "resuming", "runs"}
+SHARED_BY_COMMANDS = {
+    "console",
+    "data_check",
+    "experiment",
+    "flags",
+    "kinds",
+    "notes",
+    "report_page",
+    "resuming",
+    "runs",
+}
 
 
 @dataclass(frozen=True)

@@ -445,11 +445,14 @@ def test_doubts_are_told_and_do_not_stop_a_run(run, here: Path, tiny: Path) -> N
 
 def test_texts_that_are_cut_are_counted(run, here: Path, tiny: Path, train: Path, valid: Path) -> None:
     count = transformers.AutoTokenizer.from_pretrained(tiny)
-    long = sum(len(count(text)["input_ids"]) >= 12 for text, _ in rows())
-    assert 0 < long < 40
+    long = sum(len(count(text)["input_ids"]) > 12 for text, _ in rows())
+    assert 2 < long < 40
     out = run("--train", train, "--valid", valid, "--model", tiny, "--max-length", 12)
-    assert f"{long} of 40 training texts fill all 12 tokens of --max-length" in out
+    assert (
+        f"{long} of 40 texts are longer than --max-length 12 and are cut: raise it, up to 64, or try --long-text" in out
+    )
     assert json.loads((here / "runs/train-1/best/minitf.json").read_text())["max_length"] == 12
+    assert report(here / "runs/train-1")["checked"]["train"]["longer"] == long
     assert "--max-length" not in run("--train", train, "--valid", valid, "--model", tiny, "--max-length", 50)
 
 

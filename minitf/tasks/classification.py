@@ -13,8 +13,8 @@ from minitf.tasks.mistakes import Mistake
 from minitf.tasks.texts import encode_texts, logits_of_texts
 from minitf.text.batches import Batch, Examples
 from minitf.text.datasets import Dataset
+from minitf.text.long_texts import TRUNCATE, LongText
 from minitf.text.tokenizer import Tokenizer
-from minitf.text.windows import TRUNCATE, LongText
 from minitf.training.metrics import ClassificationMetrics, classification_metrics
 
 

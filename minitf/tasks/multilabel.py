@@ -14,8 +14,8 @@ from minitf.tasks.texts import encode_texts, logits_of_texts
 from minitf.text.batches import Batch, Examples
 from minitf.text.datasets import Dataset
 from minitf.text.label_sets import labels_in
+from minitf.text.long_texts import TRUNCATE, LongText
 from minitf.text.tokenizer import Tokenizer
-from minitf.text.windows import TRUNCATE, LongText
 from minitf.training.metrics.sets import MultiLabelMetrics, best_constant, multilabel_metrics
 
 
@@ -77,12 +77,15 @@ class MultiLabel:
                 found.append(Mistake(example.row, example.text, example.pair, example.label or "none", told, loss))
         return found
 
+    def baseline(self, examples: Examples) -> str:
+        k, f1 = _best_constant(examples)
+        return f"always guessing the most frequent {f'{k} labels' if k > 1 else 'label'}: micro F1 {f1:.4f}"
+
     def learned(self, metrics: Any, examples: Examples) -> bool:
         assert isinstance(metrics, MultiLabelMetrics)
-        borne = examples.targets_of(range(len(examples))).sum(dim=0).int().tolist()
-        return metrics.micro_f1 > best_constant(borne, len(examples))[1]
+        return metrics.micro_f1 > _best_constant(examples)[1]
 
-    def baseline(self, examples: Examples) -> str:
-        borne = examples.targets_of(range(len(examples))).sum(dim=0).int().tolist()
-        k, f1 = best_constant(borne, len(examples))
-        return f"always guessing the most frequent {f'{k} labels' if k > 1 else 'label'}: micro F1 {f1:.4f}"
+
+def _best_constant(examples: Examples) -> tuple[int, float]:
+    borne = examples.targets_of(range(len(examples))).sum(dim=0).int().tolist()
+    return best_constant(borne, len(examples))

@@ -14,8 +14,8 @@ from minitf.tasks.texts import encode_texts, logits_of_texts
 from minitf.text.batches import Batch, Examples
 from minitf.text.datasets import Dataset
 from minitf.text.label_sets import numbers_in
+from minitf.text.long_texts import TRUNCATE, LongText
 from minitf.text.tokenizer import Tokenizer
-from minitf.text.windows import TRUNCATE, LongText
 from minitf.training.metrics.numbers import RegressionMetrics, regression_metrics
 
 
@@ -67,12 +67,15 @@ class Regression:
             Mistake(e.row, e.text, e.pair, f"{true:g}", f"{said:.3f}", (said - true) ** 2) for e, said, true in rows
         ]
 
-    def learned(self, metrics: Any, examples: Examples) -> bool:
-        """Whether it is nearer than the mean."""
-        assert isinstance(metrics, RegressionMetrics)
-        targets = examples.targets_of(range(len(examples))).double()
-        return metrics.rmse < float(targets.std(correction=0))
-
     def baseline(self, examples: Examples) -> str:
-        targets = examples.targets_of(range(len(examples))).double()
-        return f"always the mean: rmse {sqrt((targets - targets.mean()).square().mean()):.4f}"
+        return f"always the mean: rmse {_deviation(examples):.4f}"
+
+    def learned(self, metrics: Any, examples: Examples) -> bool:
+        assert isinstance(metrics, RegressionMetrics)
+        return metrics.rmse < _deviation(examples)
+
+
+def _deviation(examples: Examples) -> float:
+    """Of the numbers from their mean: the error of one who always says the mean."""
+    targets = examples.targets_of(range(len(examples))).double()
+    return sqrt((targets - targets.mean()).square().mean())

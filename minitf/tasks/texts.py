@@ -5,11 +5,11 @@ from torch import Tensor, nn
 
 from minitf.bert import Bert
 from minitf.bert.shortcut import logits_of_first_token
-from minitf.text import windows
+from minitf.text import long_texts
 from minitf.text.batches import Batch, Examples
 from minitf.text.datasets import Dataset
+from minitf.text.long_texts import LongText
 from minitf.text.tokenizer import Tokenizer
-from minitf.text.windows import LongText
 
 ROWS = 64  # windows that a model answers at once where nothing is learned of them: a long text has dozens
 
@@ -18,7 +18,7 @@ def encode_texts(
     dataset: Dataset, targets: Tensor, tokenizer: Tokenizer, max_length: int, long_text: LongText
 ) -> Examples:
     """The texts (or pairs) of a table, at most `max_length` tokens a row. Raises InputError."""
-    tokens, rows = windows.encode(tokenizer, dataset.texts, dataset.pairs, max_length, long_text)
+    tokens, rows = long_texts.encode(tokenizer, dataset.texts, dataset.pairs, max_length, long_text)
     return Examples(tokens, targets, tokenizer.pad_id, rows)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from minitf.errors import DataError
+from minitf.text import alike
 from minitf.text.datasets import Dataset, Example
 from minitf.text.label_sets import is_number
 from minitf.text.tables import did_you_mean
@@ -42,6 +43,7 @@ def check_classification(train: Dataset, valid: Dataset | None = None, test: Dat
         *(Finding("error", message) for message in _too_little(train)),
         *(Finding("error", message) for table in tables[1:] for message in _unseen_labels(table, train)),
         *(Finding("warning", message) for message in repetitions(train)),
+        *(Finding("warning", message) for message in alike.doubts(tables)),
         *(Finding("warning", message) for message in _odd_labels(train)),
     ]
     for earlier, later in itertools.combinations(tables, 2):
@@ -130,9 +132,9 @@ def _odd_labels(train: Dataset) -> Iterator[str]:
                 " and try --class-weights"
             )
     spellings = Counter(name.casefold() for name in names)
-    alike = [repr(name) for name in names if spellings[name.casefold()] > 1]
-    if alike:
-        yield f"{where}: labels that differ only in capitals: {some(alike)}: write them alike if they mean the same"
+    same = [repr(name) for name in names if spellings[name.casefold()] > 1]
+    if same:
+        yield f"{where}: labels that differ only in capitals: {some(same)}: write them alike if they mean the same"
 
 
 def leakage(earlier: Dataset, later: Dataset) -> Iterator[str]:

@@ -5,7 +5,7 @@ import statistics
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from minitf.text import checks
+from minitf.text import alike, checks
 from minitf.text.checks import FEW, Finding, at, in_all, some
 from minitf.text.datasets import Dataset
 from minitf.text.label_sets import labels_in, numbers_in, set_names
@@ -40,7 +40,7 @@ def _all_of(
     if len(train.examples) < 2:
         errors.append(f"{train.path}: too few examples to train on ({len(train.examples)}): add rows")
     errors += [*too_little(train), *unseen]
-    doubts = [*checks.repetitions(train), *odd(train)]
+    doubts = [*checks.repetitions(train), *alike.doubts(tables), *odd(train)]
     for earlier, later in itertools.combinations(tables, 2):
         doubts += checks.leakage(earlier, later)
     return [Finding("error", m) for m in errors] + [Finding("warning", m) for m in doubts]
@@ -81,8 +81,8 @@ def _odd_sets(train: Dataset) -> Iterator[str]:
     if everywhere := [repr(name) for name in names if counts[name] == n]:
         yield f"{where}: every row bears {some(everywhere)}, so that is all that will be learned of it"
     spellings = Counter(name.casefold() for name in names)
-    if alike := [repr(name) for name in names if spellings[name.casefold()] > 1]:
-        yield f"{where}: labels that differ only in capitals: {some(alike)}: write them alike if they mean the same"
+    if same := [repr(name) for name in names if spellings[name.casefold()] > 1]:
+        yield f"{where}: labels that differ only in capitals: {some(same)}: write them alike if they mean the same"
 
 
 def _one_number(train: Dataset) -> Iterator[str]:

@@ -124,3 +124,15 @@ def test_the_baseline_of_sets() -> None:
     targets = torch.tensor([[1.0, 0, 0], [1, 1, 0], [1, 0, 0], [0, 0, 0]])
     said = MultiLabel(LABELS).baseline(examples(targets))
     assert said == "always guessing the most frequent label: micro F1 0.7500"
+
+
+def test_whether_it_learned() -> None:
+    """Better than the guess that reads no text, and not when it is that guess."""
+    bits = examples(torch.tensor([[1.0, 0, 0], [1, 1, 0], [1, 0, 0], [0, 0, 0]]))
+    sets = MultiLabel(LABELS)
+    always_the_first = [torch.tensor([1.0, -1.0, -1.0])] * 4
+    assert not sets.learned(sets.measure(always_the_first, bits), bits)
+    assert sets.learned(sets.measure(list(bits.targets - 0.5), bits), bits)
+    numbers, task = examples(torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)), Regression()
+    assert not task.learned(task.measure([torch.tensor([2.0])] * 3, numbers), numbers)
+    assert task.learned(task.measure([torch.tensor([x]) for x in (1.5, 2.0, 2.5)], numbers), numbers)

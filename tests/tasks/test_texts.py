@@ -14,7 +14,7 @@ from minitf.tasks.multilabel import MultiLabel
 from minitf.tasks.regression import Regression
 from minitf.text.batches import Examples, shuffled
 from minitf.text.datasets import Dataset, Example
-from minitf.text.windows import LongText
+from minitf.text.long_texts import LongText
 from minitf.training import loop
 from minitf.training.optimizer import Optimizer, Recipe
 

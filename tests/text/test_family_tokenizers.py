@@ -15,9 +15,9 @@ from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tok
 from tokenizers import Tokenizer as FastTokenizer
 
 from minitf.errors import CheckpointError, InputError
-from minitf.text import windows
+from minitf.text import long_texts
+from minitf.text.long_texts import LongText
 from minitf.text.tokenizer import Tokenizer
-from minitf.text.windows import LongText
 
 PROPERTY = settings(
     deadline=None,
@@ -129,7 +129,7 @@ def test_windows(both, stride):
     """Each member frames its windows in its own way."""
     ours, theirs, _ = both
     texts = ["the fox and the dog " * 7, "film"]
-    rows, owned = windows.encode(ours, texts, None, 9, LongText("windows", stride))
+    rows, owned = long_texts.encode(ours, texts, None, 9, LongText("windows", stride))
     expected = theirs(texts, truncation=True, max_length=9, stride=stride, return_overflowing_tokens=True)
     assert [t.ids for t in rows] == expected["input_ids"]
     assert [n for n, mine in enumerate(owned) for _ in mine] == list(expected["overflow_to_sample_mapping"])

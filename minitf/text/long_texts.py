@@ -30,11 +30,11 @@ class LongText:
     """What to do with long texts. `stride` is the number of word pieces that a window shares with the one before."""
 
     how: How = "truncate"
-    stride: int | None = None  # None: a quarter of the room
+    stride: int | None = None  # None: a third of the window
 
     def shared(self, room: int) -> int:
         """The stride, given the room of a window. Raises InputError if it would leave nothing new to read."""
-        stride = room // 4 if self.stride is None else self.stride
+        stride = min((room + FRAME) // 3, room - 1) if self.stride is None else self.stride
         if not 0 <= stride < room:
             raise InputError(
                 f"--stride {stride}: a window has room for {room} word pieces, so at most {room - 1} can be shared with"

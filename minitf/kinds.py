@@ -5,7 +5,7 @@ Nothing heavy is imported until a task is made.
 
 import argparse
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from minitf.errors import InputError
@@ -13,6 +13,7 @@ from minitf.text import check_table, checks, datasets, label_sets, task_checks
 from minitf.text.checks import Finding
 
 if TYPE_CHECKING:
+    from minitf.bert import BertConfig
     from minitf.mathematics import Mathematics
     from minitf.tasks.task import Task
     from minitf.text.long_texts import LongText
@@ -35,6 +36,12 @@ class Kind:
     texts: "Callable[[Table], Texts]" = lambda table: (table.texts, table.pairs)
     cuts: bool = True  # whether a text too long is cut, unless --long-text says otherwise
     rows: Callable[[Table, Table], check_table.Rows] = lambda table, train: {}  # for the data check, of labels
+    saved: "Callable[[BertConfig, Mapping[str, Any], Mathematics], Task]" = lambda config, note, math: _unknown()
+    # `saved`: the task of a trained model, by its config and by what finetune noted beside it
+
+
+def _unknown() -> "Task":
+    raise InputError("a saved model of this task cannot be opened by it")
 
 
 def _class_counts(train: Table) -> str:
@@ -56,6 +63,30 @@ def _long_text(arguments: argparse.Namespace) -> "LongText":
     from minitf.text.long_texts import LongText
 
     return LongText(arguments.long_text, arguments.stride)
+
+
+def _noted(note: Mapping[str, Any]) -> "LongText":
+    from minitf.text.long_texts import LongText
+
+    return LongText(note.get("long_text", "truncate"), note.get("stride"))
+
+
+def _saved_classification(config: "BertConfig", note: Mapping[str, Any], math: "Mathematics") -> "Task":
+    from minitf.tasks.classification import Classification
+
+    return Classification(config.labels, None, math, long_text=_noted(note))
+
+
+def _saved_multilabel(config: "BertConfig", note: Mapping[str, Any], math: "Mathematics") -> "Task":
+    from minitf.tasks.multilabel import MultiLabel
+
+    return MultiLabel(config.labels, math, _noted(note))
+
+
+def _saved_regression(config: "BertConfig", note: Mapping[str, Any], math: "Mathematics") -> "Task":
+    from minitf.tasks.regression import Regression
+
+    return Regression(math, _noted(note))
 
 
 def _no_classes(arguments: argparse.Namespace, task: str) -> None:
@@ -110,6 +141,7 @@ CLASSIFICATION = Kind(
     "a tenth of each class",
     _classification,
     rows=check_table.class_rows,
+    saved=_saved_classification,
 )
 MULTILABEL = Kind(
     "multilabel",
@@ -120,6 +152,7 @@ MULTILABEL = Kind(
     "a tenth, each row counted for its rarest label",
     _multilabel,
     rows=check_table.set_rows,
+    saved=_saved_multilabel,
 )
 REGRESSION = Kind(
     "regression",
@@ -130,6 +163,7 @@ REGRESSION = Kind(
     "a tenth of them",
     _regression,
     rows=check_table.number_rows,
+    saved=_saved_regression,
 )
 KINDS = {kind.name: kind for kind in (CLASSIFICATION, MULTILABEL, REGRESSION)}
 

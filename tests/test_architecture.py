@@ -39,6 +39,7 @@ SHARED_BY_COMMANDS = {
     "data_check",
     "experiment",
     "flags",
+    "judging",
     "kinds",
     "notes",
     "report_page",

@@ -84,9 +84,12 @@ def main() -> None:
             print(S, found, flush=True)
             if python is not None:
                 np.savez(Path(name) / "maps.npz", A=maps.A, tokens=np.array(maps.tokens))
-                scripts = pages_bertviz.scripts(arguments.bertviz)
+                scripts, fewer = (
+                    pages_bertviz.scripts(arguments.bertviz),
+                    min(arguments.repeats, 3),
+                )
                 for view in VIEWS:
-                    found[f"bertviz {view}"] = theirs(chromium, Path(name), python, scripts, view, arguments.repeats)
+                    found[f"bertviz {view}"] = theirs(chromium, Path(name), python, scripts, view, fewer)
                     print(S, view, found[f"bertviz {view}"], flush=True)
             content["tokens"][str(S)] = found
     content["within_limits"] = within(content["tokens"])

@@ -63,7 +63,7 @@ def main() -> None:
 # Name -> the page, what its address says, what is pointed at, the height.
 SHOTS = {
     "head": ("pair", "layer=2&head=5", "#queries .token:nth-child(12)", 860),
-    "words": ("pair", "layer=2&head=8&merge=true&hide=true&sentences=ab&least=0.005", "", 660),
+    "words": ("pair", "layer=2&head=8&merge=true&hide=true&sentences=ab&least=0.005", "", 860),
     "long": ("long", "layer=3&head=9", "#keys .token:nth-child(12)", 860),
     "grid": ("pair", "view=grid&least=0", "", 960),
     "query-key": ("pair", "view=product&layer=2&head=9&query=4", "", 1120),

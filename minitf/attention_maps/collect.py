@@ -49,10 +49,10 @@ class AttentionMaps:
         return self.readings or self.tokens
 
     def _repr_html_(self) -> str:
-        """In a notebook: the page of `page.html`, in a frame of its own."""
+        """In a notebook: the page of `page.html`, in a frame of its own; of large maps how to get it."""
         from minitf.attention_maps import page
 
-        return page.frame(page.html(self))
+        return page.in_notebook(self)
 
 
 @dataclasses.dataclass(frozen=True)

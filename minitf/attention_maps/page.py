@@ -42,6 +42,9 @@ SCRIPTS = (
 )
 
 
+MOST_IN_NOTEBOOK = 8_000_000  # weights: about 11 MB; 12 × 12 heads at 235 tokens
+
+
 @dataclasses.dataclass(frozen=True)
 class Sizes:
     """Bytes of a page, by what they are for."""
@@ -101,6 +104,18 @@ def build(
 def save(page: str, path: Path) -> None:
     """Write it, whole or not at all. Raises InputError where the disk refuses."""
     write_bytes(path, page.encode("utf-8"))
+
+
+def in_notebook(maps: AttentionMaps) -> str:
+    """The page in a frame; for maps that would make the notebook's file huge, what to do instead."""
+    if maps.A.size > MOST_IN_NOTEBOOK:
+        return (
+            f"<p>{maps.layers} layers of {maps.heads} heads over {len(maps.tokens)} tokens are {maps.A.size / 1e6:.0f}"
+            " million weights, too many to keep in a notebook. In a file of their own they open at once:"
+            "<br><code>from minitf.attention_maps import page</code>"
+            '<br><code>page.save(page.html(maps), Path("maps.html"))</code></p>'
+        )
+    return frame(html(maps))
 
 
 def frame(page: str, height: int = 780) -> str:

@@ -60,6 +60,31 @@ def test_both_mathematics_give_the_same_maps(folder):
     np.testing.assert_allclose(fast, plain, rtol=0, atol=1e-10)
 
 
+@pytest.mark.parametrize("math", ["equations", "kernels"])
+def test_queries_and_keys_make_the_maps(folder, math):
+    """softmax(Q Kᵀ / √d_k) of what is kept is A; and keeping them leaves no hook behind and changes nothing."""
+    opened = open_model(folder, math, torch.float64)
+    maps = look(opened, TEXT, PAIR, query_key=True)
+    L, H, S, d_k = maps.Q.shape
+    assert (L, H, S) == maps.A.shape[:3] and maps.K.shape == maps.Q.shape
+    scores = np.einsum("lhqi,lhki->lhqk", maps.Q, maps.K) / np.sqrt(d_k)
+    powers = np.exp(scores)
+    np.testing.assert_allclose(powers / powers.sum(axis=-1, keepdims=True), maps.A, rtol=0, atol=1e-10)
+    plain = look(opened, TEXT, PAIR)
+    np.testing.assert_array_equal(plain.A, maps.A)
+    assert plain.Q is None and plain.probabilities == maps.probabilities
+    assert not any(module._forward_hooks for module in opened.model.modules())
+
+
+def test_readings_and_words(folder):
+    maps = look(open_model(folder), "unwanted caf - stars", "wanted")
+    assert maps.readings == maps.tokens == maps.shown
+    assert maps.tokens == ("[CLS]", "un", "##want", "##ed", "caf", "-", "stars", "[SEP]", "want", "##ed", "[SEP]")
+    assert maps.words == (0, 1, 1, 1, 2, 3, 4, 5, 6, 6, 7)
+    cut = look(open_model(folder), "unwanted caf - stars", "wanted", max_length=6)
+    assert len(cut.words) == len(cut.tokens) == 6
+
+
 @pytest.mark.parametrize(("model_type", "head"), [("bert", None), ("bert", "pretraining"), ("distilbert", "masked-lm")])
 def test_models_that_classify_nothing(write_member, model_type, head):
     folder, _ = write_member(model_type, head)

@@ -5,8 +5,10 @@ import hashlib
 import html
 import json
 import re
+import sys
 from html.parser import HTMLParser
 
+import browser
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -157,3 +159,24 @@ def test_in_a_notebook(hostile):
     assert frame == ("iframe", ("sandbox", "srcdoc", "style", "title"))
     assert 'sandbox="allow-scripts"' in framed
     assert html.unescape(re.search(r'srcdoc="([^"]*)"', framed)[1]) == page.html(maps)
+
+
+def test_too_large_for_a_notebook(monkeypatch):
+    maps = random_maps(S=8, L=2, H=3)
+    monkeypatch.setattr(page, "MOST_IN_NOTEBOOK", maps.A.size)
+    assert "<iframe" in maps._repr_html_()
+    monkeypatch.setattr(page, "MOST_IN_NOTEBOOK", maps.A.size - 1)
+    assert "page.save(page.html(maps)" in maps._repr_html_() and "<iframe" not in maps._repr_html_()
+
+
+def test_a_machine_without_a_browser(monkeypatch):
+    """The tests marked `browser` say what is missing; they are never skipped in silence."""
+    monkeypatch.setattr(browser.shutil, "which", lambda name: None)
+    with pytest.raises(RuntimeError, match="need Chromium: apt-get install chromium"):
+        browser.find()
+    monkeypatch.setitem(sys.modules, "playwright.sync_api", None)
+    with (
+        pytest.raises(RuntimeError, match=r"need playwright: pip install -c constraints.txt -e \"\.\[browser\]\""),
+        browser.started(),
+    ):
+        pass

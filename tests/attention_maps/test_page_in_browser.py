@@ -582,7 +582,7 @@ def test_a_classifier(visit, write_member):
         drawn = np.array([row[j] for row in bars], dtype=float)
         np.testing.assert_allclose(drawn / np.abs(drawn).max(), values / np.abs(values).max(), atol=0.03)
     table = at.page.eval_on_selector_all(
-        "#correlations tbody td", "all => all.map((each) => Number(each.dataset.value))"
+        "#correlations tbody td", "all => all.map((td) => Number(td.dataset.value ?? 1))"
     )
     names = list(found.scores())
     for (a, b), value in found.correlations().items():

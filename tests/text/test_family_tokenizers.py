@@ -219,3 +219,17 @@ def test_calls_from_several_threads(both):
 
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(lengths, [8, 16, 24, 32])) == [{8}, {16}, {24}, {32}]
+
+
+@pytest.mark.parametrize("pairs", [False, True])
+def test_pieces_of_one_word(both, pairs):
+    """Two tokens are of one word where the reference says so, in one text; a token of the frame is of none."""
+    ours, theirs, _ = both
+    for text, pair in zip(NASTY, NASTY[::-1], strict=True):
+        numbers = ours.word_numbers(text, pair if pairs else None, max_length=40)
+        encoded = theirs([text], [pair] if pairs else None, max_length=40, truncation=True)
+        places = list(zip(encoded.sequence_ids(0), encoded.word_ids(0), strict=True))
+        assert len(numbers) == len(places) and numbers[0] == 0
+        for i in range(1, len(numbers)):
+            same = places[i] == places[i - 1] and places[i][0] is not None
+            assert numbers[i] - numbers[i - 1] == (0 if same else 1)

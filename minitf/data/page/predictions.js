@@ -52,7 +52,7 @@ function buildAttribution() {
   });
   byId("attribution").replaceChildren(head, body);
   buildCorrelations(names, found.correlations);
-  byId("verdict").textContent = `${found.verdict[0].toUpperCase()}${found.verdict.slice(1)}.`;
+  byId("verdict").textContent = `${found.verdict[0].toUpperCase()}${found.verdict.slice(1)}.`.replace(/-(?=\d)/g, "−");
   byId("attribution-note").textContent =
     "Rollout: attention carried through the layers, the same whatever is predicted (Abnar & Zuidema 2020). Gradient × attention: " +
     "weights times what the prediction would gain by them. Integrated gradients: from a text of padding to this one " +
@@ -69,8 +69,10 @@ function buildCorrelations(names, pairs) {
   table.forEach((values, i) => {
     const row = body.appendChild(element("tr"));
     row.append(element("th", { scope: "row" }, names[i]));
-    for (const value of values)
-      row.append(element("td", value === null ? {} : { "data-value": value }, value === null ? "–" : value.toFixed(2).replace("-", "−")));
+    values.forEach((value, j) => {
+      const said = i === j ? "" : value === null ? "–" : value.toFixed(2).replace("-", "−");
+      row.append(element("td", i === j ? { class: "same" } : value === null ? {} : { "data-value": value }, said));
+    });
   });
   byId("correlations").replaceChildren(head, body);
 }

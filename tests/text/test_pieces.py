@@ -69,7 +69,9 @@ def test_a_text_alone_is_read_as_before(both):
     ours, _, whole = both
     texts = [text for text in NASTY if text.strip()]
     ours.pieces_of_words([["the", "fox"]])
-    assert [t.ids for t in ours.encode(texts, max_length=512)] == whole(texts, max_length=512, truncation=True)["input_ids"]
+    assert [t.ids for t in ours.encode(texts, max_length=512)] == whole(texts, max_length=512, truncation=True)[
+        "input_ids"
+    ]
 
 
 @PROPERTY

@@ -7,6 +7,7 @@ teaches nothing, and is said to be O.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -42,7 +43,7 @@ class TaggedExamples(Examples):
 
     def notes(self, max_length: int) -> list[str]:
         parts = [judged.sentence for judged in self.judged]
-        cut = len({a for a, b in zip(parts, parts[1:], strict=False) if a == b})
+        cut = len({a for a, b in itertools.pairwise(parts) if a == b})
         notes = []
         if cut:
             notes.append(
@@ -51,7 +52,7 @@ class TaggedExamples(Examples):
             )
         if self.lost:
             notes.append(
-                f"{self.lost} words are nothing to the tokenizer (a zero-width character): said to be O, not learned"
+                f"{self.lost} words are nothing to the tokenizer (zero-width characters): not learned, said to be O"
             )
         return notes
 

@@ -18,7 +18,7 @@ from minitf.errors import DataError, InputError
 from minitf.text.tables import did_you_mean
 
 ENDINGS = (".conll", ".txt", ".bio", ".iob", ".iob1", ".iob2", ".bioes", ".ner", ".conll2003", ".conll03")
-TABLES = (".tsv", ".tab")  # read as columns too, where a file is said to hold tags
+OTHERS = (".csv", ".json", ".jsonl", ".ndjson", ".parquet", ".xlsx")  # any other ending may hold columns
 DOCUMENT = "-DOCSTART-"
 COMMENTS = ("# ", "#begin ", "#end ")  # before a sentence
 _LINE_BREAK = re.compile("\r\n|\r|\n")
@@ -91,19 +91,21 @@ def read_tagged(path: str | os.PathLike[str], **columns: str | None) -> TaggedTa
 
 def look_through(path: str | os.PathLike[str]) -> Layout:
     """How the file is laid out: as most of its lines are. Raises DataError where it cannot be read."""
+    if Path(path).suffix.lower() in OTHERS:
+        raise DataError(f"{path}: words with tags are read from CoNLL columns, a word a line ({', '.join(ENDINGS)})")
     digest = hashlib.sha256()
     by_tab, by_space = Layout(True, 0, ""), Layout(False, 0, "")
     counts: dict[bool, Counter[int]] = {True: Counter(), False: Counter()}
-    with_tab = lines = 0
-    for _, line in _lines(path, digest):
+    with_tab = n = 0
+    for _, line in lines(path, digest):
         cells = by_space.cells(line)
         if cells and cells[0] != DOCUMENT and not line.startswith(COMMENTS):
-            lines, with_tab = lines + 1, with_tab + ("\t" in line)
+            n, with_tab = n + 1, with_tab + ("\t" in line)
             counts[False][len(cells)] += 1
             counts[True][len(by_tab.cells(line))] += 1
-    if not lines:
+    if not n:
         raise DataError(f"{path}: holds no word: write a word and its tag a line, and a blank line after each sentence")
-    tabs = 2 * with_tab >= lines
+    tabs = 2 * with_tab >= n
     return Layout(tabs, counts[tabs].most_common(1)[0][0], digest.hexdigest())
 
 
@@ -115,7 +117,7 @@ def sentences(
     Raises DataError for a line with more or fewer columns than the others, or with nothing in the first or the last.
     """
     held: list[tuple[int, list[str]]] = []
-    for row, line in _lines(path):
+    for row, line in lines(path):
         cells = layout.cells(line)
         if not cells or cells[0] == DOCUMENT:
             if held:
@@ -149,7 +151,7 @@ def _is_numbered(sentence: Sentence) -> bool:
     return sentence.words == tuple(str(i) for i in range(1, len(sentence.words) + 1))
 
 
-def _lines(path: str | os.PathLike[str], digest: "hashlib._Hash | None" = None) -> Iterator[tuple[int, str]]:
+def lines(path: str | os.PathLike[str], digest: "hashlib._Hash | None" = None) -> Iterator[tuple[int, str]]:
     """(number, text) of every line, as an editor counts them. Raises DataError."""
     path, row = Path(path), 0
     try:

@@ -110,7 +110,8 @@ def _rare(train: TaggedTable) -> Iterator[str]:
     counts = type_counts(train)
     rare = [f"{name!r} ({n})" for name, n in sorted(counts.items()) if n < FEW]
     if rare:
-        yield f"{train.path}: marked fewer than {FEW} times, so hardly learned: {', '.join(rare[:8])}{' …' * (len(rare) > 8)}"
+        some = ", ".join(rare[:8]) + (", …" if len(rare) > 8 else "")
+        yield f"{train.path}: marked fewer than {FEW} times, so hardly learned: {some}"
 
 
 def _leakage(earlier: TaggedTable, later: TaggedTable) -> Iterator[str]:

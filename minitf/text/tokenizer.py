@@ -13,6 +13,7 @@ import json
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers import models
@@ -148,7 +149,7 @@ class Tokenizer:
             finally:
                 if spaced is False:
                     self._fast.pre_tokenizer.add_prefix_space = False
-        return [Pieces(e.ids, e.word_ids, []) for e in encoded]
+        return [Pieces(e.ids, cast("list[int]", e.word_ids), []) for e in encoded]
 
     def frame(self, pair: bool = False) -> tuple[Tokens, ...]:
         """What stands before a text, behind it, and, of a pair, behind the second."""

@@ -12,7 +12,7 @@ def windows(n: int, room: int, shared: int) -> list[range]:
     """
     if not 0 <= shared < room:
         raise InputError(
-            f"windows of {room} tokens cannot share {shared}: give a smaller --stride, or --max-length more"
+            f"windows of {room} tokens cannot share {shared}: give a smaller --stride, or more --max-length"
         )
     starts = [0]
     while starts[-1] + room < n:

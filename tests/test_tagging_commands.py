@@ -67,7 +67,7 @@ def trained(run, here, tiny):
 
 def test_a_whole_run(trained):
     folder, out = trained
-    assert "no --valid: 4 sentences of --train, a tenth of its sentences" in out
+    assert "no --valid: 4 sentences of --train, a tenth of them" in out
     assert "train 36, test 8, valid 4 sentences; in training: " in out, out
     assert re.search(r" words, place \d+, work \d+\n", out)
     assert "steps of 8 sentences" in out
@@ -75,7 +75,7 @@ def test_a_whole_run(trained):
     assert "chosen by f1 on the validation set; always O: accuracy 0." in result
     told = json.loads((folder / "report.json").read_text())
     assert told["test"]["f1"] > 0.5
-    assert {score["type"]: score["support"] for score in told["test"]["types"]} == {"place": 4, "work": 4}
+    assert {score["label"]: score["support"] for score in told["test"]["classes"]} == {"place": 4, "work": 4}
     noted = json.loads((folder / "best/minitf.json").read_text())
     assert (noted["task"], noted["max_length"], noted["stride"]) == ("tagging", 64, None)
     assert out.splitlines()[-1].startswith("use it:")
@@ -224,7 +224,7 @@ def test_refusals(run_command, here, tiny, flags, told):
 
 def test_stride_without_windows(run_command, here, tiny):
     status, _, err = run_command(finetune.main, "--model", tiny, "--stride", "3")
-    assert (status, "--stride means nothing to --task classification" in err) == (2, True)
+    assert (status, "--stride belongs to --long-text windows" in err) == (2, True)
 
 
 @pytest.mark.parametrize(

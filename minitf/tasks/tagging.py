@@ -7,21 +7,22 @@ teaches nothing, and is said to be O.
 """
 
 import dataclasses
-import itertools
+from collections import Counter
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from minitf.errors import DataError
 from minitf.mathematics import EQUATIONS, Mathematics
+from minitf.tasks.mistakes import Mistake
 from minitf.text.batches import IGNORED, Batch, Examples, Tokens
 from minitf.text.conll import TaggedTable
 from minitf.text.tags import OUTSIDE, have_prefixes
 from minitf.text.tokenizer import Tokenizer
 from minitf.text.windows import best_window, default_stride, windows
-from minitf.training.entities import EntityMetrics, entity_metrics
+from minitf.training.metrics.entities import EntityMetrics, entity_metrics
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,20 +42,9 @@ class TaggedExamples(Examples):
     sentences: Sequence[Sequence[str]] = ()  # the tags of each, all words
     lost: int = 0  # words without a piece
 
-    def notes(self, max_length: int) -> list[str]:
-        parts = [judged.sentence for judged in self.judged]
-        cut = len({a for a, b in itertools.pairwise(parts) if a == b})
-        notes = []
-        if cut:
-            notes.append(
-                f"{cut} of {len(self.sentences)} training sentences are longer than --max-length {max_length}:"
-                " read in overlapping windows"
-            )
-        if self.lost:
-            notes.append(
-                f"{self.lost} words are nothing to the tokenizer (zero-width characters): not learned, said to be O"
-            )
-        return notes
+    def notes(self) -> list[str]:
+        what = f"{self.lost} words are nothing to the tokenizer (zero-width characters): not learned, said to be O"
+        return [what] if self.lost else []
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,8 +143,33 @@ class Tagging:
                 said[judged.sentence][word] = self.labels[tag], sure
         return said
 
-    def baseline(self, examples: Examples) -> str:
+    def mistakes(self, answers: Sequence[Tensor], examples: Examples, table: TaggedTable) -> list[Mistake]:
+        """The words with a wrong tag, each in its sentence."""
         assert isinstance(examples, TaggedExamples)
-        tags = [tag for sentence in examples.sentences for tag in sentence]
-        most = max(self.labels, key=tags.count)
-        return f"always {most}: accuracy {tags.count(most) / len(tags):.4f}"
+        found = []
+        for logits, judged in zip(answers, examples.judged, strict=True):
+            sentence = table.examples[judged.sentence]
+            log_p = logits[judged.places].double().log_softmax(dim=-1)
+            for word, row in zip(judged.words, log_p, strict=True):
+                true, best = examples.sentences[judged.sentence][word], int(row.argmax())
+                if self.labels[best] != true:
+                    shown = " ".join([*sentence.words[:word], f"[{sentence.words[word]}]", *sentence.words[word + 1 :]])
+                    said = f"{self.labels[best]} ({float(row[best].exp()):.0%})"
+                    loss = -float(row[self.labels.index(true)])
+                    found.append(Mistake(sentence.rows[word], shown, None, true, said, loss))
+        return found
+
+    def baseline(self, examples: Examples) -> str:
+        most, accuracy = self._most_frequent(examples)
+        return f"always {most}: accuracy {accuracy:.4f}"
+
+    def learned(self, metrics: Any, examples: Examples) -> bool:
+        assert isinstance(metrics, EntityMetrics)
+        return metrics.accuracy > self._most_frequent(examples)[1]
+
+    def _most_frequent(self, examples: Examples) -> tuple[str, float]:
+        """The most frequent tag, and its share of the words."""
+        assert isinstance(examples, TaggedExamples)
+        tags = Counter(tag for sentence in examples.sentences for tag in sentence)
+        tag, n = tags.most_common(1)[0]
+        return tag, n / tags.total()

@@ -60,11 +60,9 @@ class Examples:
             return [len(t) for t in self.tokens]
         return [sum(len(self.tokens[row]) for row in rows) for rows in self.windows]
 
-    def notes(self, max_length: int) -> list[str]:
-        """What became of them when they were cut to `max_length` tokens, in words."""
-        cut = sum(length == max_length for length in self.lengths())
-        what = f"{cut} of {len(self)} training texts fill all {max_length} tokens of --max-length: likely cut"
-        return [what] if cut and self.windows is None else []
+    def notes(self) -> list[str]:
+        """What of them could not be made into tokens or targets, in words."""
+        return []
 
     def targets_of(self, indices: Sequence[int]) -> Tensor:
         """Theirs as one tensor; targets by token are padded with IGNORED, `[B, S]`."""

@@ -12,6 +12,7 @@ from minitf.text.checks import FEW, Finding
 from minitf.text.conll import TaggedTable
 from minitf.text.tables import did_you_mean
 
+MOST = 8  # types with a row of their own in the data check
 Places = Sequence[tuple[int, str]]  # (row, what stands there)
 
 
@@ -159,6 +160,18 @@ def type_counts(train: TaggedTable) -> Counter[str]:
     """How many entities of each type there are; of tags without prefixes, how many words of each."""
     prefixed = tags.have_prefixes(tag_names(train))
     return Counter(e.type for s in train.examples for e in tags.entities(s.tags or (), prefixed))
+
+
+def rows(table: TaggedTable, train: TaggedTable) -> dict[str, str]:
+    """For the data check: words, and how often each type of the training file is there."""
+    mine, there = type_counts(table), type_counts(train)
+    names = [name for name, _ in there.most_common()]
+    shown = names if len(names) <= MOST else names[: MOST - 1]
+    found = {"  words": str(sum(len(sentence.words) for sentence in table.examples))}
+    found |= {f"  {' '.join(name.split()):.28}": str(mine[name]) for name in shown}
+    if rest := names[len(shown) :]:
+        found[f"  {len(rest)} types more"] = str(sum(mine[name] for name in rest))
+    return found
 
 
 def _words(table: TaggedTable) -> Iterator[tuple[int, str, str]]:

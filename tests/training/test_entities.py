@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 
 from minitf.text.tags import Entity, entities, have_prefixes, in_order, odd_places, scheme
-from minitf.training.entities import entity_metrics
+from minitf.training.metrics.entities import entity_metrics
 
 PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=500)
 TAGS = ["O", *(f"{prefix}-{kind}" for prefix in "BIES" for kind in ("per", "loc", "a-b")), "B", "I"]
@@ -33,15 +33,17 @@ def test_scores_are_seqevals(rows):
         theirs = getattr(seqeval.metrics, f"{name}_score")(true, said, zero_division=0)
         assert getattr(ours, name) == pytest.approx(theirs, abs=1e-12)
     assert ours.accuracy == pytest.approx(seqeval.metrics.accuracy_score(true, said), abs=1e-12)
-    report = seqeval.metrics.classification_report(true, said, output_dict=True, zero_division=0) if ours.types else {}
-    assert {score.type for score in ours.types} == set(report) - {"micro avg", "macro avg", "weighted avg"}
-    for score in ours.types:
-        theirs = report[score.type]
+    report = (
+        seqeval.metrics.classification_report(true, said, output_dict=True, zero_division=0) if ours.classes else {}
+    )
+    assert {score.label for score in ours.classes} == set(report) - {"micro avg", "macro avg", "weighted avg"}
+    for score in ours.classes:
+        theirs = report[score.label]
         assert score.precision == pytest.approx(theirs["precision"], abs=1e-12)
         assert score.recall == pytest.approx(theirs["recall"], abs=1e-12)
         assert score.f1 == pytest.approx(theirs["f1-score"], abs=1e-12)
         assert score.support == theirs["support"]
-    if ours.types:
+    if ours.classes:
         assert ours.macro_f1 == pytest.approx(report["macro avg"]["f1-score"], abs=1e-12)
 
 
@@ -59,7 +61,7 @@ def test_other_names_of_the_end_and_of_the_lone_word():
 def test_without_prefixes_each_word_counts():
     ours = entity_metrics([["DET", "NOUN", "O"]], [["DET", "VERB", "O"]], loss=0.0, prefixed=False)
     assert (ours.precision, ours.recall, ours.accuracy) == (0.5, 0.5, 2 / 3)
-    assert {score.type: score.support for score in ours.types} == {"DET": 1, "NOUN": 1, "VERB": 0}
+    assert {score.label: score.support for score in ours.classes} == {"DET": 1, "NOUN": 1, "VERB": 0}
 
 
 def test_nothing_to_count():

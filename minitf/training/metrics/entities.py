@@ -10,17 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from minitf.text.tags import entities
-
-
-@dataclasses.dataclass(frozen=True)
-class TypeScore:
-    """One type of entity; a ratio with nothing to count is 0."""
-
-    type: str
-    precision: float  # of those said, the share that is right
-    recall: float  # of those that are there, the share that is found
-    f1: float
-    support: int  # that are there
+from minitf.training.metrics import ClassScore, class_score
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +23,7 @@ class EntityMetrics:
     recall: float
     accuracy: float  # the share of words with the right tag, O among them
     macro_f1: float  # the mean of the types' F1
-    types: tuple[TypeScore, ...]
+    classes: tuple[ClassScore, ...]  # the types
     words: int
 
     @property
@@ -62,17 +52,8 @@ def entity_metrics(
         there.update(entity.type for entity in at)
         given.update(entity.type for entity in claimed)
         hits.update(entity.type for entity in at & claimed)
-    types = tuple(TypeScore(k, *_ratios(hits[k], given[k], there[k]), there[k]) for k in sorted(there | given))
-    precision, recall, f1 = _ratios(hits.total(), given.total(), there.total())
+    types = tuple(class_score(kind, hits[kind], given[kind], there[kind]) for kind in sorted(there | given))
+    whole = class_score("", hits.total(), given.total(), there.total())
     right = sum(a == b for t, s in zip(true, said, strict=True) for a, b in zip(t, s, strict=True))
     macro = sum(score.f1 for score in types) / len(types) if types else 0.0
-    return EntityMetrics(loss, f1, precision, recall, right / words, macro, types, words)
-
-
-def _ratios(hits: int, given: int, there: int) -> tuple[float, float, float]:
-    """Precision, recall, F1."""
-    return (
-        hits / given if given else 0.0,
-        hits / there if there else 0.0,
-        2.0 * hits / (given + there) if given + there else 0.0,
-    )
+    return EntityMetrics(loss, whole.f1, whole.precision, whole.recall, right / words, macro, types, words)

@@ -37,7 +37,7 @@ def lines(
     how = arguments.long_text if kind.cuts else "windows"
     columns = {
         name: [
-            {"  texts": str(checked[name].texts)},
+            {f"  {kind.unit}": str(checked[name].texts)},
             kind.rows(table, train),
             check_table.token_rows(checked[name], length, how, tokenizer.special.unknown, tokenizer.lower_case),
         ]

@@ -133,7 +133,7 @@ def prepare(
         torch.manual_seed(arguments.seed + (workers.rank << 32))  # its own dropout; the first draws as one alone would
     tokenizer, longest = loaded.checked_tokenizer(), model.config.longest
     if arguments.max_length is None:
-        arguments.max_length = min(128, longest)
+        arguments.max_length = min(kind.max_length, longest)
     if arguments.max_length > longest:
         raise InputError(f"--max-length {arguments.max_length}: this model has learned only {longest} positions")
     data = {name: task.encode(dataset, tokenizer, arguments.max_length) for name, dataset in splits.items()}
@@ -143,13 +143,15 @@ def prepare(
     say(runs.data_line(splits, kind))
     for line in data_check.lines(arguments, kind, splits, tokenizer, checked, longest):
         say(line)
-    say(f"{arguments.optimizer}, {ready.steps} steps of {_how(arguments)}")
+    for note in data["train"].notes():
+        say(f"  {note}")
+    say(f"{arguments.optimizer}, {ready.steps} steps of {_how(arguments, kind.step)}")
     say(ready.parameters)
     return ready
 
 
-def _how(arguments: argparse.Namespace) -> str:
-    size = f"{arguments.batch_size} texts"
+def _how(arguments: argparse.Namespace, what: str) -> str:
+    size = f"{arguments.batch_size} {what}"
     if arguments.accumulate > 1:
         size = f"{arguments.accumulate} × {size}"
     return f"{size}, learning rate {arguments.lr:g}, {arguments.schedule}, seed {arguments.seed}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from minitf.console import Parser, number
 from minitf.errors import InputError
+from minitf.training.metrics import HIGHER_IS_BETTER
 
 if TYPE_CHECKING:
     from minitf.bert import BertConfig
@@ -37,8 +38,6 @@ def check(arguments: argparse.Namespace) -> None:
         raise InputError("--from-scratch draws every weight, and --freeze would keep some as drawn; leave one out")
     if arguments.freeze == "all" and arguments.unfreeze:
         raise InputError("--freeze all leaves nothing for --unfreeze to unfreeze; leave one out")
-    if arguments.stride is not None and arguments.long_text != "windows":
-        raise InputError(f"--stride belongs to --long-text windows, not to {arguments.long_text}")
     if arguments.seeds > 1 and arguments.dry_run:
         raise InputError("--dry-run trains nothing, so it needs no --seeds")
 
@@ -48,7 +47,9 @@ def parser(description: str) -> argparse.ArgumentParser:
     share, positive = number(0, 1), number(0, above=True)
     count = number(1, 1_000_000, whole=True)
 
-    data = p.add_argument_group("data (CSV, TSV or JSON lines with a header; by extension)")
+    data = p.add_argument_group(
+        "data (by extension: CSV, TSV or JSON lines with a header; CoNLL columns; SQuAD's JSON)"
+    )
     data.add_argument("--train", metavar="FILE", help="training examples (default: the built-in corpus)")
     data.add_argument("--valid", metavar="FILE", help="validation examples (default: a stratified tenth of --train)")
     data.add_argument("--test", metavar="FILE", help="test examples, measured once, at the end (default: none)")
@@ -57,12 +58,15 @@ def parser(description: str) -> argparse.ArgumentParser:
     data.add_argument("--label", metavar="COL", help="column of the label (default: guessed from the header)")
     data.add_argument(
         "--task",
-        choices=["auto", "classification", "multilabel", "regression"],
+        choices=["auto", "classification", "multilabel", "regression", "tagging", "qa"],
         default="auto",
         help="default: auto, as the labels are: a|b are several, 2.5 a number, others classes",
     )
     data.add_argument(
-        "--max-length", type=count, metavar="N", help="tokens a text is cut to (default: 128, or all the model has)"
+        "--max-length",
+        type=count,
+        metavar="N",
+        help="tokens a text is cut to, or read at once (default: 128, qa 384, or all the model has)",
     )
     data.add_argument(
         "--long-text",
@@ -146,9 +150,9 @@ def parser(description: str) -> argparse.ArgumentParser:
     )
     how.add_argument(
         "--metric",
-        choices=["accuracy", "macro_f1", "loss"],
-        default="accuracy",
-        help="which chooses the best epoch, on the validation set (default: %(default)s)",
+        choices=sorted(HIGHER_IS_BETTER),
+        help="which chooses the best epoch, on the validation set\n(default: accuracy, micro_f1, pearson or f1, by the"
+        " task)",
     )
     how.add_argument(
         "--early-stopping", type=count, metavar="N", help="stop after N epochs without a best one (default: never)"

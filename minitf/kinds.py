@@ -6,10 +6,11 @@ Nothing heavy is imported until a task is made.
 import argparse
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minitf.errors import InputError
-from minitf.text import check_table, checks, datasets, label_sets, task_checks
+from minitf.text import check_table, checks, conll, datasets, label_sets, tag_checks, task_checks
 from minitf.text.checks import Finding
 
 if TYPE_CHECKING:
@@ -36,6 +37,12 @@ class Kind:
     texts: "Callable[[Table], Texts]" = lambda table: (table.texts, table.pairs)
     cuts: bool = True  # whether a text too long is cut, unless --long-text says otherwise
     rows: Callable[[Table, Table], check_table.Rows] = lambda table, train: {}  # for the data check, of labels
+    metrics: tuple[str, ...] = ()  # those of the task: known here, so that --metric is checked before all else
+    unit: str = "texts"  # what the table's examples are
+    rows_are: str = "rows"  # and what they are called where a part of them is set aside
+    step: str = "texts"  # what a batch counts
+    max_length: int = 128  # where none is given
+    idle: tuple[str, ...] = ()  # flags that mean nothing to it
     saved: "Callable[[BertConfig, Mapping[str, Any], Mathematics], Task]" = lambda config, note, math: _unknown()
     # `saved`: the task of a trained model, by its config and by what finetune noted beside it
 
@@ -142,6 +149,7 @@ CLASSIFICATION = Kind(
     _classification,
     rows=check_table.class_rows,
     saved=_saved_classification,
+    metrics=("accuracy", "macro_f1", "matthews", "loss"),
 )
 MULTILABEL = Kind(
     "multilabel",
@@ -153,6 +161,7 @@ MULTILABEL = Kind(
     _multilabel,
     rows=check_table.set_rows,
     saved=_saved_multilabel,
+    metrics=("micro_f1", "macro_f1", "accuracy", "loss"),
 )
 REGRESSION = Kind(
     "regression",
@@ -164,16 +173,80 @@ REGRESSION = Kind(
     _regression,
     rows=check_table.number_rows,
     saved=_saved_regression,
+    metrics=("pearson", "spearman", "rmse", "loss"),
 )
-KINDS = {kind.name: kind for kind in (CLASSIFICATION, MULTILABEL, REGRESSION)}
+
+
+def _tag_counts(train: conll.TaggedTable) -> str:
+    found = tag_checks.type_counts(train)
+    words = sum(len(sentence.words) for sentence in train.examples)
+    return f"{words} words, {', '.join(f'{name} {n}' for name, n in sorted(found.items())) or 'nothing marked'}"
+
+
+def _tagging(train: conll.TaggedTable, arguments: argparse.Namespace, math: "Mathematics") -> "Task":
+    from minitf.tasks.classification import balanced_weights
+    from minitf.tasks.tagging import Tagging
+
+    names = tag_checks.tag_names(train)
+    weights = None
+    if arguments.class_weights == "balanced":
+        tags = [names.index(tag) for sentence in train.examples for tag in sentence.tags or ()]
+        weights = balanced_weights(tags, len(names)).float()
+    return Tagging(names, weights, math, arguments.label_smoothing, arguments.stride)
+
+
+def _saved_tagging(config: "BertConfig", note: Mapping[str, Any], math: "Mathematics") -> "Task":
+    from minitf.tasks.tagging import Tagging
+
+    return Tagging(config.labels, None, math, stride=note.get("stride"))
+
+
+TAGGING = Kind(
+    "tagging",
+    conll.read_tagged,
+    tag_checks.check_tagging,
+    tag_checks.split,
+    _tag_counts,
+    "a tenth of them",
+    _tagging,
+    texts=lambda table: (table.texts, None),
+    cuts=False,
+    rows=tag_checks.rows,
+    saved=_saved_tagging,
+    metrics=("f1", "accuracy", "macro_f1", "loss"),
+    unit="sentences",
+    rows_are="sentences",
+    step="sentences",
+    idle=("text", "pair", "label", "long_text"),
+)
+KINDS = {kind.name: kind for kind in (CLASSIFICATION, MULTILABEL, REGRESSION, TAGGING)}
 
 
 def choose(arguments: argparse.Namespace) -> Kind:
-    """The task that is asked for, or that the data speak for: then it is printed why. Raises DataError."""
-    if arguments.task != "auto":
-        return KINDS[arguments.task]
+    """The task that is asked for, or that the data speak for: then it is printed why.
+
+    Chooses --metric where none is given. Raises DataError, and InputError for a flag that does not fit the task.
+    """
+    kind = KINDS[arguments.task] if arguments.task != "auto" else _likely(arguments)
+    for name in kind.idle:
+        if getattr(arguments, name) not in (None, "none", "truncate", 0.0):
+            raise InputError(f"--{name.replace('_', '-')} means nothing to --task {kind.name}; leave it out")
+    if kind.cuts and arguments.stride is not None and arguments.long_text != "windows":
+        raise InputError(f"--stride belongs to --long-text windows, not to {arguments.long_text}")
+    arguments.metric = arguments.metric or kind.metrics[0]
+    if arguments.metric not in kind.metrics:
+        raise InputError(
+            f"--metric {arguments.metric}: --task {kind.name} measures {', '.join(kind.metrics)}; give one of them"
+        )
+    return kind
+
+
+def _likely(arguments: argparse.Namespace) -> Kind:
     if arguments.train is None:
         return CLASSIFICATION
+    if (ending := Path(arguments.train).suffix.lower()) in conll.ENDINGS:
+        print(f"--task auto: tagging, for {ending} files hold words and their tags")
+        return TAGGING
     columns = {name: getattr(arguments, name) for name in ("text", "pair", "label")}
     name, why = label_sets.likely_task(_read_sets(arguments.train, **columns))
     print(f"--task auto: {name}, for {why}")

@@ -10,12 +10,14 @@ import csv
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from minitf import kinds
+from minitf.answers import tagging
 from minitf.console import Parser, number, run
-from minitf.errors import InputError
+from minitf.errors import CheckpointError, InputError
 from minitf.files import whole
 from minitf.notes import read_note
 from minitf.text import datasets
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from minitf.text.tokenizer import Tokenizer
 
 Texts = tuple[list[str], list[str] | None]
+ANSWERS: dict[str, Any] = {"tagging": tagging}  # by the name of the head: those that have a module of their own
 
 
 def parser() -> argparse.ArgumentParser:
@@ -34,9 +37,15 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("model", metavar="DIR", help="a run's best/, or any source of a model that finetune takes")
     p.add_argument("texts", nargs="*", metavar="text", help="what to judge")
     p.add_argument("--pair", metavar="TEXT|COL", help="the second text of the pair; with --input its column")
-    p.add_argument("--input", metavar="FILE", help="a table with a text column, CSV, TSV or JSON lines")
+    p.add_argument(
+        "--input",
+        metavar="FILE",
+        help="a table with a text column, CSV, TSV or JSON lines; for a tagger words in CoNLL columns",
+    )
     p.add_argument("--text", metavar="COL", help="with --input: the column of the text (default: as in training)")
-    p.add_argument("--output", metavar="FILE", help="where the answers go, as CSV (default: the terminal)")
+    p.add_argument(
+        "--output", metavar="FILE", help="where the answers go: CSV, or as the input (default: the terminal)"
+    )
     p.add_argument("--fill", metavar="TEXT", help="the five likeliest words for each [MASK] in TEXT")
     p.add_argument("--embed", action="store_true", help="sentence vectors, one JSON line each, instead of labels")
     p.add_argument("--max-length", type=count, metavar="N", help="tokens a text is cut to (default: as in training)")
@@ -53,9 +62,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_intermixed_args(argv)
     check(arguments)
     trained = read_note(Path(arguments.model))
-    texts = ([arguments.fill], None) if arguments.fill is not None else read_texts(arguments, trained)
-    model, tokenizer = open_model(arguments)
-    max_length = arguments.max_length or trained.get("max_length") or min(128, model.config.longest)
+    head = head_asked(arguments, trained)
+    reader = ANSWERS.get(head or "")
+    asked = reader.read(arguments, trained) if reader else None
+    texts: Texts = ([arguments.fill], None) if arguments.fill is not None or reader else read_texts(arguments, trained)
+    model, tokenizer = open_model(arguments, head)
+    usual = min(kinds.KINDS[head].max_length if head in kinds.KINDS else 128, model.config.longest)
+    max_length = arguments.max_length or trained.get("max_length") or usual
     if max_length > model.config.longest:
         raise InputError(f"--max-length {max_length}: this model has learned only {model.config.longest} positions")
     told = wording_of(arguments, model)
@@ -64,6 +77,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             fill(model, tokenizer, arguments.fill, max_length, out)
         elif arguments.embed:
             embed(model, tokenizer, texts, max_length, arguments.batch_size, out)
+        elif reader:
+            as_table = bool(arguments.output)
+            reader.tell(asked, model, tokenizer, max_length, trained, arguments.batch_size, out, as_table=as_table)
         elif told is not None:
             as_table = bool(arguments.output)
             classify(model, tokenizer, texts, max_length, arguments.batch_size, out, told, trained, as_table=as_table)
@@ -86,19 +102,37 @@ def check(arguments: argparse.Namespace) -> None:
         raise InputError(f"--output {arguments.output}: is the table that is read; give another file")
 
 
-def open_model(arguments: argparse.Namespace) -> "tuple[Bert, Tokenizer]":
+def head_asked(arguments: argparse.Namespace, trained: dict[str, Any]) -> str | None:
+    """The name of the head that answers; None for sentence vectors."""
+    if arguments.fill is not None or arguments.embed:
+        return None if arguments.fill is None else "masked-lm"
+    head = trained.get("task")
+    if not trained:  # nobody has noted it, so what the files hold must say
+        from minitf.checkpoints import sources
+        from minitf.checkpoints.official import OfficialFiles
+
+        # What is wrong with them is for the loader to say.
+        with suppress(CheckpointError):
+            head = OfficialFiles(sources.find(arguments.model, offline=arguments.offline, say=_say)).held_head()
+    return head if head in ANSWERS else "classification"
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def open_model(arguments: argparse.Namespace, head: str | None) -> "tuple[Bert, Tokenizer]":
     """The model with the head that is asked for, and its tokenizer. Raises InputError if it has no such head."""
     from minitf.bert.device import choose_device
     from minitf.checkpoints import load
 
-    head = "masked-lm" if arguments.fill is not None else None if arguments.embed else "classification"
     model, loaded = load.load_with_report(
         arguments.model,
         head=head,
         math=arguments.math,
         device=choose_device(arguments.device),
         offline=arguments.offline,
-        say=lambda line: print(line, file=sys.stderr),
+        say=_say,
         hidden_act=arguments.hidden_act,
         verify=not arguments.no_verify,
     )

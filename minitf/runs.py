@@ -40,7 +40,9 @@ def read_data(arguments: argparse.Namespace, kind: Kind) -> Splits:
             checks.refuse(kind.check(splits["train"], None, None))
             splits["train"], splits["valid"] = kind.split(splits["train"], seed=arguments.seed)
             n = len(splits["valid"].examples)
-            print(f"no --valid: {n} rows of --train, {kind.portion}, drawn by seed {arguments.seed}, validate")
+            print(
+                f"no --valid: {n} {kind.rows_are} of --train, {kind.portion}, drawn by seed {arguments.seed}, validate"
+            )
     findings = kind.check(splits["train"], splits.get("valid"), splits.get("test"))
     for finding in findings:
         if finding.level == "warning":
@@ -133,7 +135,7 @@ def make_fresh(folder: Path) -> None:
 def data_line(splits: Splits, kind: Kind) -> str:
     """How much there is to learn from."""
     sizes = ", ".join(f"{name} {len(dataset.examples)}" for name, dataset in splits.items())
-    return f"{splits['train'].path}: {sizes} texts; in training: {kind.counts(splits['train'])}"
+    return f"{splits['train'].path}: {sizes} {kind.unit}; in training: {kind.counts(splits['train'])}"
 
 
 def command_to_use(best: Path, train: Dataset) -> str:

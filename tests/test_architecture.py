@@ -22,7 +22,7 @@ TABLE = {
     "bert": {"layers", "mathematics"},
     "text": set(),
     "checkpoints": {"bert", "mathematics", "text.tokenizer"},
-    "training.metrics": set(),
+    "training.metrics": {"text.tags"},
     "tasks": {"bert", "text", "equations", "mathematics", "training.metrics"},
     "training": {"equations", "mathematics", "tasks", "text.batches", "checkpoints.save"},
     "attention_maps": {"bert", "text", "checkpoints", "mathematics"},
@@ -35,6 +35,7 @@ TABLE["proof"] = set(TABLE)  # every room above it
 COMMANDS = {"finetune", "predict", "evaluate", "search", "prune", "attend", "validate", "check", "convert"}
 # What commands have in common: to the rooms it is a command, to the commands a room.
 SHARED_BY_COMMANDS = {
+    "answers",
     "console",
     "data_check",
     "experiment",
@@ -120,12 +121,12 @@ def within(module: str, room: str) -> bool:
 
 def room_of(module: str) -> str | None:
     """The row of the table that a module obeys; None for a module that has none."""
-    if module in {"", *COMMANDS, *SHARED_BY_COMMANDS}:
-        return module
+    first = module.split(".")[0]
+    if first in {"", *COMMANDS, *SHARED_BY_COMMANDS}:
+        return first
     # Whoever imports training.metrics runs training/__init__.py first, which must bring no more along than metrics.
     if module == "training" or within(module, "training.metrics"):
         return "training.metrics"
-    first = module.split(".")[0]
     return first if first in TABLE else None
 
 
@@ -142,7 +143,7 @@ def allowed(found: Import) -> bool:
     target = below(found.target)
     if target in COMMANDS:
         return False
-    if target == "" or target in SHARED_BY_COMMANDS:  # `minitf` itself can lead anywhere
+    if target == "" or target.split(".")[0] in SHARED_BY_COMMANDS:  # `minitf` itself can lead anywhere
         return command
     return free or any(within(target, other) for other in TABLE[room] | {room, "errors", "files"})
 

@@ -342,7 +342,7 @@ def test_what_can_be_no_model(refusal, good: list[str], name: str) -> None:
         ("--optimizer", "sgd"),
         ("--schedule", "wave"),
         ("--device", "tpu"),
-        ("--metric", "f1"),
+        ("--metric", "beauty"),
         ("--class-weights", "yes"),
         ("--hidden-act", "swish"),
         ("--task", "poetry"),
@@ -353,6 +353,12 @@ def test_a_value_that_cannot_be(refusal, good: list[str], flag: str, value: str)
     assert f"argument {flag}: " in line
     assert value in line
     assert "--help" in line
+
+
+def test_a_metric_of_another_task(refusal, good: list[str]) -> None:
+    line = refusal(finetune.main, *good, "--metric", "f1")
+    assert "--metric f1" in line
+    assert "classification measures accuracy, macro_f1, matthews, loss" in line
 
 
 @pytest.mark.parametrize("main", [finetune.main, predict.main])

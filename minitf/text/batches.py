@@ -60,6 +60,10 @@ class Examples:
             return [len(t) for t in self.tokens]
         return [sum(len(self.tokens[row]) for row in rows) for rows in self.windows]
 
+    def notes(self) -> list[str]:
+        """What of them could not be made into tokens or targets, in words."""
+        return []
+
     def targets_of(self, indices: Sequence[int]) -> Tensor:
         """Theirs as one tensor; targets by token are padded with IGNORED, `[B, S]`."""
         if isinstance(self.targets, Tensor):

@@ -13,6 +13,7 @@ import json
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers import models
@@ -36,6 +37,18 @@ class SpecialTokens:
 
 BERT = SpecialTokens(*tokenizer_files.BERT_SPECIAL)
 ROBERTA = SpecialTokens("<pad>", "<unk>", "<s>", "</s>", "<mask>")
+
+
+@dataclasses.dataclass(frozen=True)
+class Pieces:
+    """A text's word pieces, unframed: their ids; of which word each is, or which characters of the text it covers."""
+
+    ids: list[int]
+    words: list[int]
+    spans: list[tuple[int, int]]
+
+    def __len__(self) -> int:
+        return len(self.ids)
 
 
 class Tokenizer:
@@ -110,6 +123,55 @@ class Tokenizer:
             encoded = self._fast.encode_batch(inputs)
         last = self.segments - 1
         return [Tokens(e.ids, [min(s, last) for s in e.type_ids]) for e in encoded]
+
+    def pieces(self, texts: Sequence[str]) -> list[Pieces]:
+        """Each text whole, and for each piece the characters of the text, from and to, that it stands for."""
+        with self._lock:
+            self._fast.no_truncation()
+            encoded = self._fast.encode_batch(self._checked(texts), add_special_tokens=False)
+        return [Pieces(e.ids, [], e.offsets) for e in encoded]
+
+    def pieces_of_words(self, texts: Sequence[Sequence[str]]) -> list[Pieces]:
+        """Each text, given as words, whole: for each piece the number of its word. A word may have none.
+
+        Ids are the reference's with `is_split_into_words`; a byte-level BPE sees a space before each word, the first
+        too, as the reference asks of it then (`add_prefix_space`).
+        """
+        for words in texts:
+            self._checked(words)
+        spaced = getattr(self._fast.pre_tokenizer, "add_prefix_space", None)
+        with self._lock:
+            self._fast.no_truncation()
+            if spaced is False:
+                self._fast.pre_tokenizer.add_prefix_space = True
+            try:
+                encoded = self._fast.encode_batch(texts, is_pretokenized=True, add_special_tokens=False)
+            finally:
+                if spaced is False:
+                    self._fast.pre_tokenizer.add_prefix_space = False
+        return [Pieces(e.ids, cast("list[int]", e.word_ids), []) for e in encoded]
+
+    def frame(self, pair: bool = False) -> tuple[Tokens, ...]:
+        """What stands before a text, behind it, and, of a pair, behind the second."""
+        with self._lock:
+            self._fast.no_truncation()
+            e = self._fast.encode(*("a", "a") if pair else ("a",))
+        last, parts = self.segments - 1, [Tokens([], [])]
+        for token, kind, sequence in zip(e.ids, e.type_ids, e.sequence_ids, strict=True):
+            if sequence is not None:
+                if len(parts) == sequence + 1:
+                    parts.append(Tokens([], []))
+            else:
+                parts[-1].ids.append(token)
+                parts[-1].segments.append(min(kind, last))
+        return tuple(parts)
+
+    def _checked(self, texts: Sequence[str]) -> list[str]:
+        """`texts`. Raises InputError for one that is no Unicode text."""
+        for n, text in enumerate(texts, 1):
+            if not _is_unicode(text):
+                raise InputError(f"text {n} is no Unicode text: {text!r:.60}; give it in UTF-8")
+        return list(texts)
 
     def __call__(self, texts: Sequence[str], pairs: Sequence[str] | None = None, max_length: int = 128) -> Batch:
         """One padded batch of `texts`; see `encode`."""

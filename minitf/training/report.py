@@ -11,6 +11,7 @@ from minitf.files import write_bytes, writing
 from minitf.tasks.task import Metrics
 from minitf.training.loop import Epoch
 from minitf.training.metrics import ClassificationMetrics
+from minitf.training.metrics.entities import EntityMetrics
 from minitf.training.metrics.numbers import RegressionMetrics
 from minitf.training.metrics.sets import MultiLabelMetrics
 
@@ -65,7 +66,7 @@ def epoch_line(epoch: Epoch, of: int) -> str:
 
 def table(metrics: Metrics) -> str:
     """More of a result than a line can hold: each class by itself, or how far the numbers reach."""
-    if isinstance(metrics, ClassificationMetrics | MultiLabelMetrics):
+    if isinstance(metrics, ClassificationMetrics | MultiLabelMetrics | EntityMetrics):
         return class_table(metrics)
     return number_table(metrics) if isinstance(metrics, RegressionMetrics) else ""
 
@@ -76,10 +77,11 @@ def number_table(metrics: RegressionMetrics) -> str:
     return f"  rmse {metrics.rmse:.4f}; said {low:.4g} to {high:.4g}, true {lowest:g} to {highest:g}"
 
 
-def class_table(metrics: ClassificationMetrics | MultiLabelMetrics) -> str:
+def class_table(metrics: ClassificationMetrics | MultiLabelMetrics | EntityMetrics) -> str:
     """Precision, recall and F1 of each class."""
-    width = max(5, *(len(score.label) for score in metrics.classes))
-    lines = [f"  {'class':<{width}}  precision  recall      F1   texts"]
+    width = max([5, *(len(score.label) for score in metrics.classes)])
+    name, what = ("type", "there") if isinstance(metrics, EntityMetrics) else ("class", "texts")
+    lines = [f"  {name:<{width}}  precision  recall      F1   {what}"]
     for s in metrics.classes:
         lines.append(f"  {s.label:<{width}}  {s.precision:9.4f}  {s.recall:6.4f}  {s.f1:6.4f}  {s.support:6d}")
     return "\n".join(lines)

@@ -35,6 +35,7 @@ TABLE["proof"] = set(TABLE)  # every room above it
 COMMANDS = {"finetune", "predict", "evaluate", "search", "prune", "attend", "validate", "check", "convert"}
 # What commands have in common: to the rooms it is a command, to the commands a room.
 SHARED_BY_COMMANDS = {
+    "augmenting",
     "console",
     "data_check",
     "experiment",

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minitf import data_check, flags, kinds, resuming, runs
+from minitf import augmenting, data_check, flags, kinds, resuming, runs
 from minitf.errors import InputError
 from minitf.files import whole
 from minitf.tasks.mistakes import Mistake, worst
@@ -48,6 +48,7 @@ class Ready:
     math: "Mathematics"
     strategy: "Strategy"
     checked: "dict[str, TokenCounts]"
+    drawn: "Callable[[int], Examples] | None"  # the training texts as an epoch learns from them, where they are changed
 
     @property
     def layers(self) -> int:
@@ -138,10 +139,12 @@ def prepare(
         raise InputError(f"--max-length {arguments.max_length}: this model has learned only {longest} positions")
     data = {name: task.encode(dataset, tokenizer, arguments.max_length) for name, dataset in splits.items()}
     checked = data_check.counts(arguments, kind, splits, tokenizer)
-    ready = Ready(arguments, kind, splits, model, loaded, tokenizer, task, data, math, strategy, checked)
+    told: list[str] = []
+    drawn = augmenting.drawing(arguments, splits["train"], task, tokenizer, math, told.append)
+    ready = Ready(arguments, kind, splits, model, loaded, tokenizer, task, data, math, strategy, checked, drawn)
 
     say(runs.data_line(splits, kind))
-    for line in data_check.lines(arguments, kind, splits, tokenizer, checked, longest):
+    for line in (*data_check.lines(arguments, kind, splits, tokenizer, checked, longest), *told):
         say(line)
     for note in data["train"].notes():
         say(f"  {note}")
@@ -174,7 +177,8 @@ def train(ready: Ready, folder: Path, workers: "Workers", resume: bool, say: Cal
 
     arguments, model, L = ready.arguments, ready.model, ready.layers
     note = runs.trained_with(arguments, ready.kind, ready.splits["train"])
-    exact = is_exact(flags.recipe(arguments), ready.math)
+    # What augmentation may draw, a text's other words or new ones, is not known beforehand: no row is left out then.
+    exact = ready.drawn is None and is_exact(flags.recipe(arguments), ready.math)
     vocabulary = CompactVocabulary(model.embeddings.word, ready.data.values() if exact else None)
     data = {name: vocabulary.renumber(examples) for name, examples in ready.data.items()}
     optimizer = ready.optimizer()
@@ -247,6 +251,7 @@ def train(ready: Ready, folder: Path, workers: "Workers", resume: bool, say: Cal
                     progress=progress,
                     precision=precision,
                     workers=workers,
+                    drawn=ready.drawn,
                 )
         except torch.OutOfMemoryError:
             raise InputError(_smaller(arguments)) from None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from minitf.console import Parser, number
 from minitf.errors import InputError
+from minitf.text import augment
 from minitf.training.metrics import HIGHER_IS_BETTER
 
 if TYPE_CHECKING:
@@ -80,6 +81,16 @@ def parser(description: str) -> argparse.ArgumentParser:
         type=number(0, 1_000_000, whole=True),
         metavar="N",
         help="tokens that a window shares with the one before (default: a third)",
+    )
+
+    data.add_argument(
+        "--augment",
+        type=augmentation,
+        metavar="WHAT",
+        help="change training texts: delete=P,swap=P,replace=P, P the chance of each word (default: do not)",
+    )
+    data.add_argument(
+        "--augment-share", type=share, default=0.5, metavar="P", help="chance of a text to be changed (default: 0.5)"
     )
 
     model = p.add_argument_group("model")
@@ -189,6 +200,15 @@ def changed(config: "BertConfig", arguments: argparse.Namespace, problem_type: s
     if arguments.hidden_act is not None:
         numbers["hidden_act"] = arguments.hidden_act
     return dataclasses.replace(config, **numbers)
+
+
+def augmentation(text: str) -> str:
+    """An argparse type: what `text.augment.parse` reads."""
+    try:
+        augment.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{error}; give delete=0.1,swap=0.1,replace=0.1 or a part of it") from None
+    return text
 
 
 def frozen(text: str) -> str:

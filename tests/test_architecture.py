@@ -36,6 +36,7 @@ COMMANDS = {"finetune", "predict", "evaluate", "search", "prune", "attend", "val
 # What commands have in common: to the rooms it is a command, to the commands a room.
 SHARED_BY_COMMANDS = {
     "answers",
+    "augmenting",
     "console",
     "data_check",
     "experiment",

@@ -1,0 +1,169 @@
+"""What spoils a table whatever its format: bytes, lines, cells, JSON values; and the cases that are made so."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from random import Random
+
+from benchmarks.malformed_tables import FORMATS, Format, rows
+
+Spoil = Callable[[Random, bytes], bytes]
+STRANGE = (
+    *("\0", "\ud800", "\u2028", "\x85", "\x0b", "\x0c", "\x1c", "\ufeff", "\u202e", "\u00a0", "\u200b", "e\u0301"),
+    *("\t", "\r", "\n", " ", "|", "||", "a|b", '"', '""', "'", "\\", "\\ud800", "{", "[", "]", "{}", "%s", "🏳️‍🌈"),
+    *("null", "true", "NaN", "Infinity", "1e999", "-0", "1_000", "١٢", "0x10", "9" * 400, "x" * 3000, "=1+1"),
+    *("[MASK]", "[SEP]", "<script>", "../x"),
+)
+ENDS = (b"\r\n", b"\r", b"\n\r", b"\n\n", b" ")
+BLANKS = (b"\n", b"  \n", b"\r\n", b"\t\n", b",\n")
+NOTHING = (b"", b"\n", b" ", b"\xef\xbb\xbf", b"\0", b"{}", b"[]", b'""', b"null\n")
+CODINGS = ("utf-16", "utf-8-sig", "latin-1", "utf-32", "cp1252")
+VALUES: tuple[object, ...] = (
+    *(None, True, 0, -1.5, 1e308, 10**400, "", " "),
+    *([], {}, ["a"], [None], [["a"]], {"a": 1}),
+)
+
+
+def _lines(content: bytes) -> list[bytes]:
+    return content.splitlines(keepends=True)
+
+
+def _at_a_line(change: Callable[[Random, list[bytes], int], Sequence[bytes]]) -> Spoil:
+    """A spoil of one line: what stands in its place."""
+
+    def spoil(draw: Random, content: bytes) -> bytes:
+        lines = _lines(content)
+        if not lines:
+            return content
+        i = draw.randrange(len(lines))
+        return b"".join([*lines[:i], *change(draw, lines, i), *lines[i + 1 :]])
+
+    return spoil
+
+
+def _in_a_line(draw: Random, lines: list[bytes], i: int) -> Sequence[bytes]:
+    """Something strange in it, or in the place of one of its cells."""
+    strange = draw.choice(STRANGE).encode("utf-8", errors="surrogatepass")
+    line = lines[i]
+    if draw.random() < 0.5:
+        at = draw.randrange(len(line) + 1)
+        return [line[:at] + strange + line[at:]]
+    separator = draw.choice((b",", b"\t", b'"', b" ", b":"))
+    cells = line.rstrip(b"\r\n").split(separator)
+    cells[draw.randrange(len(cells))] = draw.choice((b"", strange))
+    return [separator.join(cells) + b"\n"]
+
+
+def _bytes(draw: Random, content: bytes) -> bytes:
+    """A few of them changed, lost, doubled or new."""
+    data = bytearray(content)
+    for _ in range(draw.choice((1, 1, 2, 8))):
+        at, n = draw.randrange(len(data) + 1), draw.choice((1, 1, 2, 7))
+        new = draw.choice((b"", draw.randbytes(n), bytes(data[at : at + 4 * n]) * 2))
+        data[at : at + draw.choice((0, n))] = new
+    return bytes(data)
+
+
+def _header(draw: Random, content: bytes) -> bytes:
+    """Other names, or none."""
+    first, *rest = _lines(content) or [b""]
+    change = draw.choice((b"", b"label", b"text", b"x", b"text,text", b"TEXT", b"\xef\xbb\xbftext", b" text "))
+    new = draw.choice((b"", change + b"\n", first.replace(b"text", change), first.replace(b"label", change)))
+    return new + b"".join(rest)
+
+
+def _json(draw: Random, lines: list[bytes], i: int) -> Sequence[bytes]:
+    """Another value somewhere in an object; nothing of the kind in a line that is none."""
+    try:
+        record = json.loads(lines[i])
+        key = draw.choice(list(record))
+    except (ValueError, TypeError, IndexError):
+        return [lines[i]]
+    deep = "[" * 3000 + "]" * 3000
+    match draw.randrange(5):
+        case 0:
+            record[key] = draw.choice(VALUES)
+        case 1:
+            del record[key]
+        case 2:
+            record[draw.choice(("new", key.upper(), ""))] = record.pop(key)
+        case 3:
+            return [lines[i].rstrip()[:-1] + b', "' + key.encode() + b'": 1}\n']
+        case 4:
+            more = draw.choice((deep, "NaN", "1e999", '"\\ud800"')).encode()
+            return [lines[i].rstrip()[:-1] + b', "more": ' + more + b"}\n"]
+    return [json.dumps(record, ensure_ascii=draw.random() < 0.5).encode("utf-8", errors="surrogatepass") + b"\n"]
+
+
+def _halved(draw: Random, lines: list[bytes], i: int) -> Sequence[bytes]:
+    half = len(lines[i]) // 2
+    return [lines[i][:half], b"\n", lines[i][half:]]
+
+
+def _one_text(draw: Random, content: bytes) -> bytes:
+    lines = _lines(content)
+    return b"".join([*lines[:1], *(lines[1:2] * draw.randrange(1, 30))])
+
+
+def _commas(draw: Random, content: bytes) -> bytes:
+    return content.replace(draw.choice((b",", b"\t", b":")), draw.choice((b";", b"\t", b", ")))
+
+
+SPOILS: dict[str, Spoil] = {
+    "nothing": lambda draw, content: content,
+    "bytes": _bytes,
+    "in a line": _at_a_line(_in_a_line),
+    "in an object": _at_a_line(_json),
+    "header": _header,
+    "line lost": _at_a_line(lambda draw, lines, i: []),
+    "line doubled": _at_a_line(lambda draw, lines, i: [lines[i], lines[i]]),
+    "line of another": _at_a_line(lambda draw, lines, i: [draw.choice(lines)]),
+    "line broken": _at_a_line(_halved),
+    "blank lines": _at_a_line(lambda draw, lines, i: [lines[i], draw.choice(BLANKS)]),
+    "cut off": lambda draw, content: content[: draw.randrange(len(content) + 1)],
+    "line ends": lambda draw, content: content.replace(b"\n", draw.choice(ENDS)),
+    "other commas": _commas,
+    "coding": lambda draw, content: content.decode("utf-8", "replace").encode(draw.choice(CODINGS), "replace"),
+    "few rows": lambda draw, content: b"".join(_lines(content)[: draw.randrange(5)]),
+    "one text": _one_text,
+    "empty": lambda draw, content: draw.choice(NOTHING),
+    "another format": lambda draw, content: draw.choice(list(FORMATS.values())).write(rows(draw, "pairs", 9)),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """Files by their names, of which `spoiled` is not as it should be, and the flags that name them."""
+
+    kind: str  # format and task
+    how: tuple[str, ...]  # what spoilt it
+    files: dict[str, bytes]
+    spoiled: str
+    flags: tuple[str, ...]
+    format: Format
+
+
+def case(seed: str, number: int) -> Case:
+    """The same for the same seed and number."""
+    draw = Random(f"malformed/{seed}/{number}")
+    name = draw.choice(list(FORMATS))
+    form = FORMATS[name]
+    task = draw.choice(form.tasks)
+    parts = draw.choice((("train",), ("train", "valid"), ("train", "valid", "test")))
+    files = {f"{part}{form.ending}": form.write(rows(draw, task, 24 if part == "train" else 9)) for part in parts}
+    spoiled = draw.choice(list(files))
+    how = tuple(draw.choice(list(SPOILS)) for _ in range(draw.choice((1, 1, 1, 2, 3))))
+    content = files[spoiled]
+    for spoil in how:
+        content = SPOILS[spoil](draw, content)
+    files[spoiled] = content
+    named = "classification" if task == "pairs" else task
+    flags = [x for part in parts for x in (f"--{part}", f"{part}{form.ending}")]
+    flags += ["--task", draw.choice(("auto", named))]
+    if draw.random() < 0.3 and task != "pairs":
+        flags += ["--text", "text", "--label", "label"]
+    if draw.random() < 0.2 and task != "pairs":
+        flags += ["--long-text", draw.choice(("windows", "head-tail"))]
+    if draw.random() < 0.2:
+        flags += ["--augment", "delete=0.2,swap=0.2"]
+    return Case(f"{name}, {task}", how, files, spoiled, tuple(flags), form)

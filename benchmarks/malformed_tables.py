@@ -1,0 +1,127 @@
+"""Sound tables of every format and task, and what an independent reader finds in them.
+
+A new format is a row of FORMATS.
+"""
+
+import csv
+import dataclasses
+import io
+import json
+from collections.abc import Callable
+from random import Random
+
+THINGS = ("the film", "the food", "a hotel room", "the book", "café 中国", "it")
+SAID = {
+    "good": ("was great", "was so good !", "we loved", "is not bad"),
+    "bad": ("was awful", "is not good", "never again"),
+}
+FILLERS = ("", " , so very very", " - was it ?", ' "very"', " and a , b", " . the stars", " of 5", " é")
+
+Row = dict[str, object]  # a cell by its column; a list is a set of labels
+Rows = list[Row]
+Read = list[tuple[str, str | None]]  # what must not be lost of each row: text and second text
+
+
+@dataclasses.dataclass(frozen=True)
+class Format:
+    """How rows are written, and read again by other means than minitf's; `read` is for files that were accepted."""
+
+    ending: str
+    write: Callable[[Rows], bytes]
+    read: Callable[[bytes, str, str | None], Read]
+    tasks: tuple[str, ...] = ("classification", "pairs", "multilabel", "regression")
+
+
+def rows(draw: Random, task: str, n: int) -> Rows:
+    """`n` of them, each label among them twice at least."""
+    made: Rows = []
+    for i in range(n):
+        mood = ("good", "bad")[i % 2]
+        text = f"{draw.choice(THINGS)} {draw.choice(SAID[mood])}{draw.choice(FILLERS)} {i}"
+        row: Row = {"text": text}
+        if task == "pairs":
+            row = {"sentence1": text, "sentence2": f"{draw.choice(THINGS)} was {draw.choice(('good', 'bad'))}"}
+        if task == "multilabel":
+            row["label"] = [[mood], ["good", "bad"], [], [mood, "odd"]][i // 2 % 4]
+        elif task == "regression":
+            row["label"] = round(draw.uniform(-1, 5), 2) if i % 5 else i % 3
+        else:
+            row["label"] = mood
+        made.append(row)
+    return made
+
+
+def _cell(value: object) -> str:
+    return "|".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def write_csv(rows: Rows) -> bytes:
+    out = io.StringIO()
+    csv.writer(out).writerows([list(rows[0]), *([_cell(value) for value in row.values()] for row in rows)])
+    return out.getvalue().encode()
+
+
+def write_tsv(rows: Rows) -> bytes:
+    lines = [list(rows[0]), *([_cell(value) for value in row.values()] for row in rows)]
+    return "".join("\t".join(line) + "\n" for line in lines).encode()
+
+
+def write_jsonl(rows: Rows) -> bytes:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+
+
+def read_csv(content: bytes, text: str, pair: str | None) -> Read:
+    """RFC 4180, character by character."""
+    records: list[list[str]] = []
+    cells, cell, quoted, fresh, i = [], "", False, True, 0
+    data = content.decode("utf-8").removeprefix("\ufeff")
+    while i <= len(data):
+        c = data[i] if i < len(data) else ""
+        if quoted:
+            if c == '"' and data[i + 1 : i + 2] == '"':
+                cell, i = cell + c, i + 1
+            elif c in ('"', ""):
+                quoted = False
+            else:
+                cell += c
+        elif c == '"' and fresh:
+            quoted, fresh = True, False
+        elif c == ",":
+            cells, cell, fresh = [*cells, cell], "", True
+        elif c in ("\r", "\n", ""):
+            if cells or cell or not fresh:
+                records.append([*cells, cell])
+            cells, cell, fresh = [], "", True
+            i += c == "\r" and data[i + 1 : i + 2] == "\n"
+        else:
+            cell, fresh = cell + c, False
+        i += 1
+    return _columns(records, text, pair)
+
+
+def read_tsv(content: bytes, text: str, pair: str | None) -> Read:
+    data = content.decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    return _columns([line.split("\t") for line in data.split("\n") if line], text, pair)
+
+
+def _columns(records: list[list[str]], text: str, pair: str | None) -> Read:
+    names = [name.strip() for name in records[0]]
+    second = None if pair is None else names.index(pair)
+    return [(cells[names.index(text)], None if second is None else cells[second]) for cells in records[1:]]
+
+
+def read_jsonl(content: bytes, text: str, pair: str | None) -> Read:
+    data = content.decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    found = [json.loads(line) for line in data.split("\n") if line.strip()]
+    return [(_said(record.get(text)), None if pair is None else _said(record.get(pair))) for record in found]
+
+
+def _said(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value).removesuffix(".0")
+
+
+FORMATS = {
+    "csv": Format(".csv", write_csv, read_csv),
+    "tsv": Format(".tsv", write_tsv, read_tsv),
+    "jsonl": Format(".jsonl", write_jsonl, read_jsonl),
+}

@@ -92,9 +92,9 @@ class Optimizer:
         gradients = [p.grad for p in moved.values() if p.grad is not None]
         most = self.recipe.clip if self.recipe.clip is not None else float("inf")
         norm = update.clip_by_norm(gradients, most)
-        if not bool(norm.isfinite()):  # NaN anywhere is everywhere now: the factor was NaN
+        if not bool(norm.isfinite()):
             bad = [name for name, g in zip(moved, gradients, strict=True) if not bool(g.isfinite().all())]
-            what = f"the gradient of {bad[-1]}" if len(bad) < len(moved) else "the gradient"
+            what = f"the gradient of {bad[-1]}" if bad else "the length of the gradient"  # the nearest to the loss
             raise DivergedError(
                 f"{what} is no finite number at step {self.steps + 1}: lower --lr, or lengthen --warmup"
             )

@@ -8,6 +8,10 @@ class InputError(ValueError):
     """Something given to minitf cannot be used: a flag, a path, a name."""
 
 
+class DivergedError(InputError):
+    """Training came to a number that is none any more."""
+
+
 class DataError(InputError):
     """A table of examples cannot be used."""
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minitf import augmenting, data_check, flags, kinds, resuming, runs
-from minitf.errors import InputError
+from minitf.errors import DivergedError, InputError
 from minitf.files import whole
 from minitf.tasks.mistakes import Mistake, worst
 
@@ -49,6 +49,7 @@ class Ready:
     strategy: "Strategy"
     checked: "dict[str, TokenCounts]"
     drawn: "Callable[[int], Examples] | None"  # the training texts as an epoch learns from them, where they are changed
+    digest: str  # of the weights that were loaded
 
     @property
     def layers(self) -> int:
@@ -109,9 +110,13 @@ def prepare(
     from minitf.bert.fresh import reinitialize_top
     from minitf.checkpoints.load import load_with_report
     from minitf.mathematics import mathematics
+    from minitf.training import state
+    from minitf.training.precision import choose_precision
     from minitf.training.workers import local_device
 
     torch.manual_seed(arguments.seed)
+    device = local_device(choose_device(arguments.device))
+    choose_precision(arguments.precision, device)
     math = mathematics(arguments.math)
     task = kind.make(splits["train"], arguments, math)
     model, loaded = load_with_report(
@@ -119,7 +124,7 @@ def prepare(
         head=task.head,
         labels=task.labels or None,
         math=math,
-        device=local_device(choose_device(arguments.device)),
+        device=device,
         offline=arguments.offline,
         say=say,
         change=lambda config: flags.changed(config, arguments, task.problem_type),
@@ -129,6 +134,7 @@ def prepare(
     say(str(loaded))
     L = len(model.encoder.layers)
     strategy = flags.strategy(arguments, L)
+    digest = state.digest(model, loaded.loaded)
     reinitialize_top(model, strategy.reinitialized)
     if workers.rank:
         torch.manual_seed(arguments.seed + (workers.rank << 32))  # its own dropout; the first draws as one alone would
@@ -141,7 +147,7 @@ def prepare(
     checked = data_check.counts(arguments, kind, splits, tokenizer)
     told: list[str] = []
     drawn = augmenting.drawing(arguments, splits["train"], task, tokenizer, math, told.append)
-    ready = Ready(arguments, kind, splits, model, loaded, tokenizer, task, data, math, strategy, checked, drawn)
+    ready = Ready(arguments, kind, splits, model, loaded, tokenizer, task, data, math, strategy, checked, drawn, digest)
 
     say(runs.data_line(splits, kind))
     for line in (*data_check.lines(arguments, kind, splits, tokenizer, checked, longest), *told):
@@ -183,12 +189,15 @@ def train(ready: Ready, folder: Path, workers: "Workers", resume: bool, say: Cal
     data = {name: vocabulary.renumber(examples) for name, examples in ready.data.items()}
     optimizer = ready.optimizer()
     precision = choose_precision(arguments.precision, next(model.parameters()).device)
-    layers, last = FrozenLayers(model), folder / "last"
+    known = [(tuple(t.ids), tuple(t.segments)) for name in ("train", "valid") for t in data[name].tokens]
+    layers, last = FrozenLayers(model, known), folder / "last"
     progress, offset = None, 0
     if resume:
-        offset = state.read_extra(last)["journal"]
+        offset = resuming.where_it_stopped(ready, last)
         progress = state.restore_state(last, optimizer, precision, workers)
-        say(f"resumed at step {optimizer.steps} of {optimizer.total}, in epoch {progress.epoch}")
+        done = loop.is_done(progress, arguments.epochs, arguments.early_stopping)
+        where = "after its last epoch, with nothing left to train" if done else f"in epoch {progress.epoch}"
+        say(f"resumed at step {optimizer.steps} of {optimizer.total}, {where}")
     witness: Witness | None = None if resume else Witness(model)
 
     @contextmanager
@@ -208,7 +217,7 @@ def train(ready: Ready, folder: Path, workers: "Workers", resume: bool, say: Cal
             journal.step(record)
             bar.update()
             bar.set_postfix_str(f"epoch {record['epoch']}, loss {record['loss']:.3f}")
-            if witness is not None and record["lr"] > 0.0:
+            if witness is not None and record["lr"] > 0.0 and record["gradient"] is not None:
                 moved, witness = witness.look(), None
                 if workers.first:
                     bar.write(f"step {record['step']}: {moved}")
@@ -229,9 +238,7 @@ def train(ready: Ready, folder: Path, workers: "Workers", resume: bool, say: Cal
         if not resume:
             keep(loop.Progress())  # so that there is something to resume from the beginning
         try:
-            with Keeper(
-                keep, arguments.save_every, workers, lambda line: print(f"\n{line}", file=sys.stderr)
-            ) as keeper:
+            with Keeper(keep, arguments.save_every, workers, _aside if workers.first else _silent) as keeper:
                 history = loop.train(
                     model,
                     ready.task,
@@ -319,19 +326,28 @@ def run(
 
     Only the first of several processes has an outcome.
     """
-    from minitf.training.report import seconds
-
     start = time.perf_counter()
-    resuming.check_unchanged(arguments, splits)
     ready = prepare(arguments, kind, splits, workers, say)
     with resuming.locked(folder) if workers.first else contextlib.nullcontext():
-        resume = bool(arguments.resume) and runs.is_saved(folder)
         if workers.first:
-            runs.mend(folder) if resume else runs.make_fresh(folder)
-        history = train(ready, folder, workers, resume, say)
-        if not workers.first:
-            return None
-        outcome = conclude(ready, history, folder, command)
+            runs.check_free(folder, arguments)  # once more: another process may have come to an end in it by now
+        return carry_out(ready, folder, workers, say, start, command)
+
+
+def carry_out(
+    ready: Ready, folder: Path, workers: "Workers", say: Callable[[str], None], start: float, command: str
+) -> Outcome | None:
+    """A run that is prepared for, in a folder that is this process's own; `start` is when it began."""
+    from minitf.training.report import seconds
+
+    arguments = ready.arguments
+    resume = bool(arguments.resume) and runs.is_saved(folder)
+    if workers.first:
+        runs.mend(folder) if resume else runs.make_fresh(folder)
+    history = train(ready, folder, workers, resume, say)
+    if not workers.first:
+        return None
+    outcome = conclude(ready, history, folder, command)
     say(f"\n{in_words(outcome, arguments.metric)}")
     say(f"took {seconds(time.perf_counter() - start)}; the model is in {folder / 'best'}, its curves beside it")
     return outcome
@@ -347,25 +363,41 @@ def run_seeds(
 ) -> None:
     """A run for each of --seeds, in `folder`/seed-S; what they came to, together. The validation rows stay the same.
 
-    With --resume those that are done stay as they are.
+    With --resume those that are done stay as they are. One that diverges is told, and the others go on.
+    Raises DivergedError if all do.
     """
     from minitf.training import seeds
 
+    diverged: dict[str, str] = {}
+    names = [f"seed-{seed}" for seed in range(arguments.seed, arguments.seed + arguments.seeds)]
+    fresh = not arguments.resume
+    say: Callable[[str], None] = print
     with resuming.locked(folder) if workers.first else contextlib.nullcontext():
-        if workers.first and not arguments.resume:
-            runs.make_fresh(folder)
-        say: Callable[[str], None] = print
-        for seed in range(arguments.seed, arguments.seed + arguments.seeds):
-            place = folder / f"seed-{seed}"
-            if not (arguments.resume and (place / "report.json").is_file()):
-                print(f"\nseed {seed}")
-                run(argparse.Namespace(**{**vars(arguments), "seed": seed}), kind, splits, place, workers, command, say)
-            workers.wait()
-            say = _silent  # what is loaded and planned is said once
         if workers.first:
-            found = {path.parent.name: path for path in sorted(folder.glob("seed-*/report.json"))}
-            reports = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in found.items()}
-            summary = seeds.summary(reports, arguments.metric)
+            runs.check_free(folder, arguments)
+            runs.mend(folder)
+        for n, name in enumerate(names):
+            if not (arguments.resume and (folder / name / "report.json").is_file()):
+                print(f"\nseed {arguments.seed + n}")
+                own = argparse.Namespace(**{**vars(arguments), "seed": arguments.seed + n})
+                start, ready = time.perf_counter(), prepare(own, kind, splits, workers, say)
+                if fresh and workers.first:
+                    runs.make_fresh(folder)  # now that nothing but training is left that could fail
+                fresh, say = False, _silent  # what is loaded and planned is said once
+                try:
+                    carry_out(ready, folder / name, workers, say, start, command)
+                except DivergedError as error:
+                    if workers.count > 1:  # the others may wait for this one, and would wait for long
+                        raise
+                    diverged[name] = str(error)
+                    print(f"diverged: {error}")
+            workers.wait()
+        if workers.first:
+            if len(diverged) == len(names):
+                raise DivergedError(f"all {len(names)} seeds diverged; the first: {diverged[names[0]]}")
+            paths = {name: folder / name / "report.json" for name in names if name not in diverged}
+            reports = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in paths.items()}
+            summary = seeds.summary(reports, arguments.metric, diverged)
             with whole(folder / "report.json") as file:
                 file.write(json.dumps(summary.to_dict(), indent=2) + "\n")
             print(f"\n{summary}\nthe models are in {folder}/seed-*/best")

@@ -60,7 +60,7 @@ def interrupted(folder: Path) -> str:
 @contextlib.contextmanager
 def several_processes(arguments: argparse.Namespace) -> "Iterator[Workers]":
     """The processes that torchrun started, of which one speaks; without torchrun, this one alone."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if "RANK" not in os.environ or int(os.environ.get("WORLD_SIZE", "1")) == 1:
         from minitf.training.workers import ALONE
 
         yield ALONE

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import errno
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,11 +20,34 @@ except ImportError:  # Windows
 if TYPE_CHECKING:
     from minitf.experiment import Ready
 
+# Flags that change nothing of what a run comes to.
+FREE = ("resume", "output", "overwrite", "dry_run", "offline", "save_every")
+
 
 def begun_with(ready: "Ready", offset: int) -> dict[str, object]:
     """What is saved beside a run's state, so that `resumed` can begin as it did."""
-    digests = {name: table.digest for name, table in ready.splits.items()}
-    return {"arguments": vars(ready.arguments), "digests": digests, "versions": runs.versions(), "journal": offset}
+    return {
+        "arguments": runs.asked_for(ready.arguments),
+        "digests": {name: table.digest for name, table in ready.splits.items()},
+        "model": ready.digest,
+        "versions": runs.versions(),
+        "journal": offset,
+    }
+
+
+def where_it_stopped(ready: "Ready", last: Path) -> int:
+    """How many bytes of metrics.jsonl the state in `last` knows of. Raises InputError if the run was begun with other
+    data, or with other weights: of those that are frozen nothing is saved."""
+    from minitf.training import state
+
+    saved = state.read_extra(last)
+    for name, digest in saved["digests"].items():
+        if ready.splits[name].digest != digest:
+            path = ready.splits[name].path
+            raise InputError(f"{path}: has changed since the run began; begin a new run, or restore it")
+    if saved["model"] != ready.digest:
+        raise InputError(f"--model {ready.arguments.model}: has changed since the run began; begin a new run")
+    return int(saved["journal"])
 
 
 def resumed(arguments: argparse.Namespace, description: str, argv: Sequence[str] | None) -> argparse.Namespace:
@@ -37,6 +61,8 @@ def resumed(arguments: argparse.Namespace, description: str, argv: Sequence[str]
     if not (saved := runs.states(folder)):
         if not folder.is_dir():
             raise InputError(f"--resume: {folder} is no run's folder; give that of the run to go on with")
+        if not set(flags.given(description, argv)) - set(FREE):
+            raise InputError(f"--resume: nothing is saved in {folder} yet; give the run's other flags to begin anew")
         print(f"nothing is saved in {folder} yet: the run begins anew")
         arguments.resume = False
         return arguments
@@ -47,9 +73,12 @@ def resumed(arguments: argparse.Namespace, description: str, argv: Sequence[str]
     begun: dict[str, object] = {**vars(arguments), **extra["arguments"]}
     if place.parent != folder:  # one of several: the first is of the seed that was asked for
         begun["seed"] = min(int(path.parent.parent.name.removeprefix("seed-")) for path in saved)
-    free = {"resume": True, "output": arguments.output, "overwrite": False, "dry_run": arguments.dry_run}
+    elif begun["seeds"] != 1:
+        raise InputError(f"--resume: {folder} is one of {begun['seeds']} seeds; give --output {folder.parent}")
     for name, value in flags.given(description, argv).items():
-        if name not in free and value != begun.get(name):
+        if name in FREE:
+            begun[name] = value
+        elif value != begun.get(name):
             flag = f"--{name.replace('_', '-')}"
             raise InputError(
                 f"{flag} {value}: this run was begun with {begun.get(name)}; leave it out, or begin a new run"
@@ -58,14 +87,7 @@ def resumed(arguments: argparse.Namespace, description: str, argv: Sequence[str]
         print(
             f"warning: begun with {extra['versions']}, now {runs.versions()}: the weights may differ in the last bits"
         )
-    return argparse.Namespace(**{**begun, **free, "digests": extra["digests"]})
-
-
-def check_unchanged(arguments: argparse.Namespace, splits: runs.Splits) -> None:
-    """Raises InputError if a run is resumed on other data than it began with."""
-    for name, digest in getattr(arguments, "digests", {}).items():
-        if splits[name].digest != digest:
-            raise InputError(f"{splits[name].path}: has changed since the run began; begin a new run, or restore it")
+    return argparse.Namespace(**begun)
 
 
 @contextlib.contextmanager
@@ -84,7 +106,10 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES):  # a file system without locks
+                yield
+                return
             busy = f"--output {folder}: another process is at work in it; wait, or give another folder"
             raise InputError(busy) from None
         yield

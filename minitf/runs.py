@@ -60,22 +60,28 @@ def output_folder(arguments: argparse.Namespace, train: Dataset) -> Path:
             n += 1
         return folder
     folder = Path(arguments.output)
+    check_free(folder, arguments)
+    return folder
+
+
+def check_free(folder: Path, arguments: argparse.Namespace) -> None:
+    """Raises InputError if a run that is not resumed may not begin in `folder`."""
     if arguments.resume:
-        return folder
+        return
     if Path(arguments.model).exists() and folder.resolve() in Path(arguments.model).resolve().parents:
         raise InputError(f"--output {folder}: --model {arguments.model} lies in it; give another folder")
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if there != folder and not there.is_dir():
         raise InputError(f"--output {folder}: cannot be written ({there} is a file); give another folder")
     with writing(folder):
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        # Folders that hold no file are those of a run that was killed in its first moment.
+        if folder.exists() and (not folder.is_dir() or any(not path.is_dir() for path in folder.rglob("*"))):
             if not folder.is_dir() or not _is_run(folder):
                 raise InputError(f"--output {folder}: holds something that is no earlier run; give another folder")
             if not arguments.overwrite and _came_to_something(folder):
                 raise InputError(
                     f"--output {folder}: holds an earlier run; --resume it, give another folder, or --overwrite"
                 )
-    return folder
 
 
 def is_saved(folder: Path) -> bool:
@@ -99,6 +105,7 @@ def mend(folder: Path) -> None:
     for path in folder.glob(".*"):
         if path.name.startswith((".best-", ".report.json-", ".curves.png-", ".report.html-")):
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+    (folder / "last" / f".{STATE}.partial").unlink(missing_ok=True)
 
 
 def _is_run(folder: Path) -> bool:
@@ -125,6 +132,8 @@ def make_fresh(folder: Path) -> None:
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         mend(folder)
+        for path in states(folder):  # first, so that what is left of a run can never be resumed
+            path.unlink()
         for path in (*(folder / name for name in WRITTEN), *folder.glob("seed-*")):
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
@@ -180,6 +189,11 @@ def trained_with(arguments: argparse.Namespace, kind: Kind, train: Dataset) -> d
     }
 
 
+def asked_for(arguments: argparse.Namespace) -> dict[str, object]:
+    """The flags of a run, the same whether or not it was resumed."""
+    return {name: value for name, value in vars(arguments).items() if name != "resume"}
+
+
 def versions() -> dict[str, str]:
     import torch
 
@@ -192,7 +206,7 @@ def write_report(folder: Path, ready: "Ready", outcome: "Outcome", command: str)
     content = {
         "task": ready.kind.name,
         "command": command,
-        "arguments": vars(arguments),
+        "arguments": asked_for(arguments),
         "recipe": dataclasses.asdict(flags.recipe(arguments)),
         "versions": versions(),
         "data": {n: {"path": d.path, "rows": len(d.examples), "sha256": d.digest} for n, d in splits.items()},

@@ -100,7 +100,8 @@ def layer_norm_inputs(draw):
 def cross_entropy_inputs(draw):
     B, C = draw(SIDE), draw(SIDE)
     class_weights = draw(st.none() | tensors(C, st.floats(0.125, 8, width=32)))
-    return draw(tensors((B, C), NUMBERS)), draw(integers(B, C)), class_weights
+    smoothing = draw(st.sampled_from([0.0, 0.1, 0.9]))
+    return draw(tensors((B, C), NUMBERS)), draw(integers(B, C)), class_weights, smoothing
 
 
 def pairs(second):

@@ -108,7 +108,7 @@ def clip_by_norm(gradients: Sequence[Tensor], most: float) -> Tensor:
     The 10⁻⁶ is PyTorch's, not the paper's: kept so that both agree, of no weight beside an ordinary gradient.
     """
     norm: Tensor = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients]))
-    factor = (most / (norm + 1e-6)).clamp(max=1.0)
+    factor = (most / (norm + 1e-6)).clamp(max=1.0).nan_to_num(1.0)  # NaN in one gradient shall not reach the others
     for g in gradients:
         g *= factor
     return norm

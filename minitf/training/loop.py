@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from minitf.errors import InputError
+from minitf.errors import DivergedError
 from minitf.tasks.task import Metrics, Task
 from minitf.text.batches import Examples, by_length, shuffled
 from minitf.training.finite import first_culprit
@@ -85,10 +85,10 @@ def train(
     learns from `drawn(epoch)` where that is given (augmented texts), else from `examples`. With `patience` the run ends
     early after so many epochs in a row that were not the best. `keep` is called after every step and every epoch with
     the `progress`, from which a later call goes on.
-    Raises InputError if the loss is no longer a finite number.
+    Raises DivergedError if the loss is no longer a finite number.
     """
     at = progress or Progress()
-    while at.epoch <= epochs and not _given_up(at, patience):
+    while not is_done(at, epochs, patience):
         epoch = at.epoch
         examples = drawn(epoch) if drawn else examples
         batches = shuffled(examples.lengths(), batch_size * accumulate, seed, epoch)
@@ -99,12 +99,13 @@ def train(
                 loss, norm = take_step(model, task, examples, indices, optimizer, batch_size, precision, workers)
                 at.losses.append(loss)
                 at.seconds += time.perf_counter() - start
-                log({"step": optimizer.steps, "epoch": epoch, "loss": loss, "lr": rate, "gradient": norm})
+                length = norm if math.isfinite(norm) else None  # it overflowed, and the step was left out
+                log({"step": optimizer.steps, "epoch": epoch, "loss": loss, "lr": rate, "gradient": length})
                 if len(at.losses) < len(batches):
                     keep(at)
             measured = evaluate(model, task, valid, workers)
         if not math.isfinite(measured.loss):  # the last step may have spoiled the weights, with no batch to show it
-            raise InputError(f"the validation loss is {measured.loss} after epoch {epoch}: {REMEDY}")
+            raise DivergedError(f"the validation loss is {measured.loss} after epoch {epoch}: {REMEDY}")
         scores, best = measured.to_dict(), at.best
         better = best is None or is_better(metric, scores, best.valid)
         mean = sum(at.losses) / len(at.losses)
@@ -115,8 +116,11 @@ def train(
     return at.history
 
 
-def _given_up(at: Progress, patience: int | None) -> bool:
-    return patience is not None and bool(at.history) and not any(epoch.best for epoch in at.history[-patience:])
+def is_done(at: Progress, epochs: int, patience: int | None) -> bool:
+    """Whether all epochs are behind, or so many in a row that were not the best that the run is given up."""
+    if patience is not None and at.history and not any(epoch.best for epoch in at.history[-patience:]):
+        return True
+    return at.epoch > epochs
 
 
 def take_step(
@@ -144,8 +148,9 @@ def take_step(
         with precision.autocast():
             part = task.loss(task.logits(model, batch), targets) * (task.weight(targets) / whole)
         if not math.isfinite(value := float(part.detach())):
-            culprit = first_culprit(model, functools.partial(task.logits, model, batch))
-            raise InputError(f"the loss is {value} at step {optimizer.steps + 1}; first in {culprit}: {REMEDY}")
+            with precision.autocast():
+                culprit = first_culprit(model, functools.partial(task.logits, model, batch))
+            raise DivergedError(f"the loss is {value} at step {optimizer.steps + 1}; first in {culprit}: {REMEDY}")
         precision.scaled(part).backward()
         loss += value
     penalty = optimizer.penalty()

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from minitf.equations import schedule, update
-from minitf.errors import InputError
+from minitf.errors import DivergedError, InputError
 from minitf.mathematics import EQUATIONS, Mathematics
 
 # The flag's name of an update rule -> the equation's.
@@ -86,16 +86,18 @@ class Optimizer:
     def step(self) -> Tensor:
         """Clip the gradients, move every parameter by its own, forget them; returns ‖g‖₂ before clipping.
 
-        Raises InputError, and moves nothing, if a gradient is not finite.
+        Raises DivergedError, and moves nothing, if a gradient is not finite.
         """
         moved = {name: p for name, p in self.parameters.items() if p.grad is not None}
         gradients = [p.grad for p in moved.values() if p.grad is not None]
         most = self.recipe.clip if self.recipe.clip is not None else float("inf")
         norm = update.clip_by_norm(gradients, most)
-        if not bool(norm.isfinite()):  # NaN anywhere is everywhere now: the factor was NaN
+        if not bool(norm.isfinite()):
             bad = [name for name, g in zip(moved, gradients, strict=True) if not bool(g.isfinite().all())]
-            what = f"the gradient of {bad[-1]}" if len(bad) < len(moved) else "the gradient"
-            raise InputError(f"{what} is no finite number at step {self.steps + 1}: lower --lr, or lengthen --warmup")
+            what = f"the gradient of {bad[-1]}" if bad else "the length of the gradient"  # the nearest to the loss
+            raise DivergedError(
+                f"{what} is no finite number at step {self.steps + 1}: lower --lr, or lengthen --warmup"
+            )
         rate = self.rate()
         for (name, theta), g in zip(moved.items(), gradients, strict=True):
             lr, settings = rate * self.scale[name], self.settings(name)

@@ -9,7 +9,9 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor
 
-from minitf.errors import InputError
+from minitf.errors import DivergedError, InputError
+
+SMALLEST = 2.0**-14  # scale: float16 has nothing smaller left than this times its smallest number
 
 
 class Precision:
@@ -24,7 +26,10 @@ class Precision:
         return loss
 
     def restored(self, gradients: Iterable[Tensor]) -> bool:
-        """Undo the scale, in place; False if a gradient has overflown, and the step is to be left out."""
+        """Undo the scale, in place; False if a gradient has overflown, and the step is to be left out.
+
+        Raises DivergedError where no smaller scale would help.
+        """
         return True
 
 
@@ -56,6 +61,8 @@ class Half(Precision):
             finite = finite and bool(g.isfinite().all())
         self.good = self.good + 1 if finite else 0
         if not finite:
+            if self.scale <= SMALLEST:
+                raise DivergedError("the gradients overflow however small: lower --lr, or use bf16 or fp32")
             self.scale /= 2.0
         elif self.good == self.patience:
             self.scale, self.good = self.scale * 2.0, 0

@@ -1,5 +1,6 @@
 """What a run leaves behind for a person: lines while it runs, tables at its end, its curves as a picture."""
 
+import contextlib
 import io
 import json
 import os
@@ -7,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from minitf.errors import InputError
 from minitf.files import write_bytes, writing
 from minitf.tasks.task import Metrics
 from minitf.training.loop import Epoch
@@ -27,6 +29,8 @@ class Journal:
         self._path = path or Path(os.devnull)
         with writing(self._path):
             if offset and path is not None:
+                if path.stat().st_size < offset:
+                    raise InputError(f"{path}: is shorter than when the run was saved; begin a new run")
                 os.truncate(path, offset)
                 records = map(json.loads, path.read_text(encoding="utf-8").splitlines())
                 self.steps = [record for record in records if "step" in record]
@@ -53,7 +57,8 @@ class Journal:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._file.close()
+        with contextlib.suppress(OSError):  # said already, when the line was written
+            self._file.close()
 
 
 def epoch_line(epoch: Epoch, of: int) -> str:

@@ -14,6 +14,7 @@ class Summary:
     table: str  # that it was measured on
     values: dict[str, float]  # by the run's name
     failed: tuple[str, ...]  # the runs that did not learn
+    diverged: dict[str, str] = dataclasses.field(default_factory=dict)  # those that came to no end, and why
 
     @property
     def mean(self) -> float:
@@ -35,6 +36,8 @@ class Summary:
             f"{len(values)} runs: {self.metric} {self.mean:.4f} ± {self.sd:.4f} (mean ± sd),"
             f" lowest {min(values):.4f}, highest {max(values):.4f}"
         )
+        for name, why in self.diverged.items():
+            lines.append(f"{name} diverged, and is counted nowhere: {why}")
         if self.failed:
             lines.append(
                 f"failed to learn (no better than a guess): {', '.join(self.failed)}: try a lower --lr, a longer"
@@ -43,8 +46,11 @@ class Summary:
         return "\n".join(lines)
 
 
-def summary(reports: Mapping[str, Mapping[str, Any]], metric: str) -> Summary:
-    """From each run's report.json by its name."""
+def summary(
+    reports: Mapping[str, Mapping[str, Any]], metric: str, diverged: Mapping[str, str] | None = None
+) -> Summary:
+    """From each run's report.json by its name, and from what is said of those that have none."""
     table = "test" if all("test" in report for report in reports.values()) else "valid"
     values = {name: float(report[table][metric]) for name, report in reports.items()}
-    return Summary(metric, table, values, tuple(name for name, report in reports.items() if not report["learned"]))
+    failed = tuple(name for name, report in reports.items() if not report["learned"])
+    return Summary(metric, table, values, failed, dict(diverged or {}))

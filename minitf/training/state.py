@@ -5,16 +5,18 @@ nothing need be kept. A safetensors file: tensors, and beside them everything el
 """
 
 import dataclasses
+import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from minitf.errors import InputError
 from minitf.files import refused, writing
@@ -94,7 +96,7 @@ def restore_state(folder: Path, optimizer: Optimizer, precision: Precision, work
     Raises InputError if what is saved is another model's, or another number of processes'.
     """
     content = _content(folder)
-    with safe_open(folder / FILE, "pt") as file:
+    with _readable(folder), safe_open(folder / FILE, "pt") as file:
         names = set(file.keys())
         kept = {name.partition("/")[2] for name in names if name.startswith("weights/")}
         if kept != set(optimizer.parameters):
@@ -113,22 +115,39 @@ def restore_state(folder: Path, optimizer: Optimizer, precision: Precision, work
         torch.set_rng_state(file.get_tensor(f"random/{workers.rank}/cpu"))
         if torch.cuda.is_available() and f"random/{workers.rank}/cuda" in names:
             torch.cuda.set_rng_state(file.get_tensor(f"random/{workers.rank}/cuda"))
-    optimizer.steps, optimizer.shrinkage = content["steps"], content["shrinkage"]
-    if isinstance(precision, Half) and content["scale"]:
-        precision.scale, precision.good = content["scale"]
-    at = content["progress"]
-    return Progress([Epoch(**epoch) for epoch in at["history"]], at["losses"], at["seconds"])
+        optimizer.steps, optimizer.shrinkage = content["steps"], content["shrinkage"]
+        if isinstance(precision, Half) and content["scale"]:
+            precision.scale, precision.good = content["scale"]
+        at = content["progress"]
+        return Progress([Epoch(**epoch) for epoch in at["history"]], at["losses"], at["seconds"])
+
+
+def digest(model: nn.Module, names: Iterable[str]) -> str:
+    """The SHA-256 of these weights."""
+    weights, found = dict(model.named_parameters()), hashlib.sha256()
+    for name in sorted(names):
+        found.update(weights[name].detach().cpu().contiguous().view(torch.uint8).numpy().data)
+    return found.hexdigest()
 
 
 def _content(folder: Path) -> dict[str, Any]:
+    with _readable(folder), safe_open(folder / FILE, "np") as file:
+        content: dict[str, Any] = json.loads((file.metadata() or {})["state"])
+        if content["version"] != VERSION:
+            raise InputError(f"{folder / FILE}: was written by another version of minitf; start again with --overwrite")
+        return content
+
+
+@contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    """Inside the block the state is read; raises InputError for one that is damaged."""
     try:
-        with safe_open(folder / FILE, "np") as file:
-            content: dict[str, Any] = json.loads((file.metadata() or {})["state"])
-    except (OSError, SafetensorError, ValueError, KeyError) as error:
-        raise InputError(f"{folder / FILE}: cannot be read ({error}); start again with --overwrite") from None
-    if content.get("version") != VERSION:
-        raise InputError(f"{folder / FILE}: was written by another version of minitf; start again with --overwrite")
-    return content
+        yield
+    except InputError:
+        raise
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+        why = f"{type(error).__name__}: {error}"
+        raise InputError(f"{folder / FILE}: cannot be read ({why}); start again with --overwrite") from None
 
 
 def _random_state() -> dict[str, Tensor]:

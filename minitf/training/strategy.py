@@ -16,8 +16,9 @@ class Strategy:
     """The defaults train everything at one rate.
 
     `frozen` depths from below are never trained: 1 the embeddings, N + 1 also the lowest N layers, L + 2 all but the
-    head. `gradual` begins with the pooler and the head, and unfreezes the others from the top, in even portions, the
-    last of them for the last epoch (Howard & Ruder 2018, §3.3, have one layer an epoch, for which three are too few).
+    head. `gradual` begins with the pooler, the head and what is drawn anew, and unfreezes the others from the top, in
+    even portions, the last of them for the last epoch (Howard & Ruder 2018, §3.3, have one layer an epoch, for which
+    three are too few).
     `layer_decay` ξ makes the rate of depth ℓ ≤ L η ξ^(L − ℓ) (Sun et al. 2019, §5.3.4). `reinitialized` layers from
     the top are drawn anew, and the pooler with them (Zhang et al. 2021, §4).
     """
@@ -35,12 +36,15 @@ class Strategy:
             raise InputError(
                 f"--reinit-top {self.reinitialized} draws layers that --freeze would keep as drawn; freeze fewer"
             )
+        if self.gradual and self.frozen > L - self.reinitialized:
+            raise InputError("--freeze leaves nothing for --unfreeze to unfreeze; freeze fewer, or leave one out")
 
     def lowest(self, L: int, epoch: int, epochs: int) -> int:
         """The lowest depth that is trained in `epoch` of `epochs`, counted from 1."""
         if not self.gradual:
             return self.frozen
-        top, steps = L + 1, L + 1 - self.frozen
+        top = L + 1 - self.reinitialized
+        steps = top - self.frozen
         return top - (steps if epochs == 1 else round(steps * (epoch - 1) / (epochs - 1)))
 
     def scale(self, L: int) -> Callable[[str], float]:

@@ -59,6 +59,8 @@ class Distributed(Workers):
     def __init__(self, device: torch.device, patience: timedelta = timedelta(minutes=30)):
         self.rank, self.count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
         self.device = device
+        if device.type == "cuda":
+            torch.cuda.set_device(device)  # what NCCL sends objects from, and whose random numbers are saved
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=patience)
 
     def share(self, items: Sequence[T]) -> Sequence[T]:
@@ -95,10 +97,6 @@ class Distributed(Workers):
 
     def close(self) -> None:
         distributed.destroy_process_group()
-
-
-def started_by_torchrun() -> bool:
-    return "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 def local_device(device: torch.device) -> torch.device:

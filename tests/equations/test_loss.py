@@ -68,6 +68,34 @@ def test_cross_entropy_is_the_loop_and_its_gradient_the_closed_form(data, B, C, 
             assert abs(g[b, i].item() - w[b] * (probability - (i == ys[b])) / math.fsum(w)) < 1e-13
 
 
+@PROPERTY
+@given(st.data(), SIDE, SIDE, st.booleans(), st.sampled_from([1e-9, 0.1, 0.5, 0.99]))
+def test_label_smoothing_is_the_loop_and_pytorchs(data, B, C, weighted, epsilon):
+    """q_c is ε/C everywhere and 1 − ε more at the label; every class counts by its own weight."""
+    z = draw_tensor(data, (B, C)).requires_grad_()
+    labels = torch.from_numpy(data.draw(hnp.arrays(np.int64, B, elements=st.integers(0, C - 1))))
+    class_weights = draw_tensor(data, C, st.floats(0.125, 8)) if weighted else None
+    loss = cross_entropy(z, labels, class_weights, epsilon)
+
+    w = class_weights.tolist() if weighted else [1.0] * C
+    total = 0.0
+    for row, y in zip(z.tolist(), labels.tolist(), strict=True):
+        q = [epsilon / C + (1 - epsilon) * (c == y) for c in range(C)]
+        total -= math.fsum(w[c] * q[c] * log_softmax_by_loops(row, c) for c in range(C))
+    assert abs(loss.item() - total / math.fsum(w[y] for y in labels.tolist())) < 1e-11
+
+    theirs = torch.nn.functional.cross_entropy(z, labels, class_weights, label_smoothing=epsilon)
+    assert torch.allclose(loss, theirs, rtol=1e-12, atol=1e-12)
+    for ours, other in zip(grad(loss, z), grad(theirs, z), strict=True):
+        assert torch.allclose(ours, other, rtol=1e-10, atol=1e-12)
+
+
+def test_no_smoothing_is_none():
+    z, labels = torch.randn(5, 3, dtype=torch.float64), torch.tensor([0, 1, 2, 1, 0])
+    assert torch.equal(cross_entropy(z, labels, None, 0.0), cross_entropy(z, labels))
+    assert cross_entropy(z, labels, None, 0.1) != cross_entropy(z, labels)
+
+
 def test_class_weights_are_as_if_an_example_came_so_many_times():
     z = torch.tensor([[1.0, -0.5], [0.3, 2.0], [-1.0, 0.7]], dtype=torch.float64)
     labels = torch.tensor([0, 1, 0])

@@ -278,8 +278,8 @@ def test_the_table_as_it_is_said(write_bert) -> None:
         "1 16 7,504 frozen",
         "from epoch 3 0.0005",
         "from epoch 2 0.001",
-        "1,056 yes 0.001",
-        "66 yes 0.001",
+        "2 1,056 yes 0.001",
+        "2 66 yes 0.001",
     ]
 
 

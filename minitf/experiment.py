@@ -166,7 +166,14 @@ def _how(arguments: argparse.Namespace, what: str) -> str:
     return f"{size}, learning rate {arguments.lr:g}, {arguments.schedule}, seed {arguments.seed}"
 
 
-def train(ready: Ready, folder: Path, workers: "Workers", resume: bool, say: Callable[[str], None]) -> "list[Epoch]":
+def train(
+    ready: Ready,
+    folder: Path,
+    workers: "Workers",
+    resume: bool,
+    say: Callable[[str], None],
+    watch: "Callable[[Epoch], None]" = lambda epoch: None,
+) -> "list[Epoch]":
     """Train, keeping the best epoch in `folder`/best, what resuming needs in `folder`/last, every number in
     metrics.jsonl. Raises Interrupted when asked to stop, its state saved; InputError."""
     import torch
@@ -231,6 +238,7 @@ def train(ready: Ready, folder: Path, workers: "Workers", resume: bool, say: Cal
                 if epoch.best:
                     with vocabulary.restored(optimizer):
                         save(model, ready.tokenizer, folder / "best", note)
+            watch(epoch)
 
         def keep(progress: "Progress") -> None:
             state.save_state(last, optimizer, progress, resuming.begun_with(ready, journal.offset), precision, workers)
@@ -321,8 +329,10 @@ def run(
     workers: "Workers",
     command: str = "",
     say: Callable[[str], None] = print,
+    watch: "Callable[[Epoch], None]" = lambda epoch: None,
 ) -> Outcome | None:
-    """A whole run in `folder`, from its beginning or, with --resume, from where it stopped. `command` is reported.
+    """A whole run in `folder`, from its beginning or, with --resume, from where it stopped. `command` is reported;
+    `watch` is called after every epoch.
 
     Only the first of several processes has an outcome.
     """
@@ -331,11 +341,17 @@ def run(
     with resuming.locked(folder) if workers.first else contextlib.nullcontext():
         if workers.first:
             runs.check_free(folder, arguments)  # once more: another process may have come to an end in it by now
-        return carry_out(ready, folder, workers, say, start, command)
+        return carry_out(ready, folder, workers, say, start, command, watch)
 
 
 def carry_out(
-    ready: Ready, folder: Path, workers: "Workers", say: Callable[[str], None], start: float, command: str
+    ready: Ready,
+    folder: Path,
+    workers: "Workers",
+    say: Callable[[str], None],
+    start: float,
+    command: str,
+    watch: "Callable[[Epoch], None]" = lambda epoch: None,
 ) -> Outcome | None:
     """A run that is prepared for, in a folder that is this process's own; `start` is when it began."""
     from minitf.training.report import seconds
@@ -344,7 +360,7 @@ def carry_out(
     resume = bool(arguments.resume) and runs.is_saved(folder)
     if workers.first:
         runs.mend(folder) if resume else runs.make_fresh(folder)
-    history = train(ready, folder, workers, resume, say)
+    history = train(ready, folder, workers, resume, say, watch)
     if not workers.first:
         return None
     outcome = conclude(ready, history, folder, command)

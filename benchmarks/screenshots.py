@@ -62,14 +62,14 @@ def main() -> None:
 
 # Name -> the page, what its address says, what is pointed at, the height.
 SHOTS = {
-    "head": ("pair", "layer=2&head=5", "#queries .token:nth-child(12)", 860),
-    "words": ("pair", "layer=2&head=8&merge=true&hide=true&sentences=ab&least=0.005", "", 860),
-    "long": ("long", "layer=3&head=9", "#keys .token:nth-child(12)", 860),
-    "grid": ("pair", "view=grid&least=0", "", 960),
-    "query-key": ("pair", "view=product&layer=2&head=9&query=4", "", 1120),
-    "difference": ("pair", "view=grid&show=difference&least=0.01", "", 960),
-    "attribution": ("classified", "view=attribution&hide=true", "", 640),
-    "lens": ("lens", "view=lens", "#lens tbody tr:nth-child(6) td:last-child", 760),
+    "head": ("pair", "layer=2&head=5", "#queries .token:nth-child(12)", 920),
+    "words": ("pair", "layer=2&head=8&merge=true&hide=true&sentences=ab&least=0.005", "", 920),
+    "long": ("long", "layer=3&head=9", "#keys .token:nth-child(12)", 920),
+    "grid": ("pair", "view=grid&least=0", "", 860),
+    "query-key": ("pair", "view=product&layer=2&head=9&query=4", "", 1210),
+    "difference": ("pair", "view=grid&show=difference&least=0.01", "", 860),
+    "attribution": ("classified", "view=attribution&hide=true", "", 740),
+    "lens": ("lens", "view=lens", "#lens tbody tr:nth-child(5) td:last-child", 760),
 }
 
 

@@ -68,8 +68,8 @@ def save(figure: "Figure", path: Path) -> str:
 
 
 def font_size(S: int) -> float:
-    """Readable at 10 tokens and at 128."""
-    return max(4.0, min(9.0, 640.0 / max(S, 1) / 6.0))
+    """In points: what fits beside each of S rows of the largest picture; readable at 10 tokens and at 128."""
+    return max(4.0, min(9.0, 690.0 / max(S, 1)))
 
 
 def drawable(token: str) -> str:

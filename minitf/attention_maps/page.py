@@ -150,7 +150,10 @@ def digest(text: str) -> str:
 
 def as_json(value: Any) -> str:
     """JSON that can stand in an HTML script: nothing in it can end that, and it is all ASCII. NaN is refused."""
-    text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    try:
+        text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    except ValueError:
+        raise InputError("the predictions hold numbers that are not finite: this model's weights are broken") from None
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 

@@ -143,6 +143,8 @@ def test_broken_weights():
     A[1, 0, 3, 3] = np.nan
     with pytest.raises(InputError, match="not finite"):
         page.html(random_maps(A=A))
+    with pytest.raises(InputError, match="predictions hold numbers that are not finite"):
+        page.html(random_maps(labels=("a", "b"), probabilities=(float("nan"), 1.0)))
 
 
 def test_a_place_that_cannot_be_written(tmp_path):

@@ -633,6 +633,19 @@ def test_two_in_one_notebook(chromium, tmp_path, maps):
     at.close()
 
 
+@pytest.mark.parametrize("pair", [False, True])
+def test_nothing_left_to_show(visit, pair):
+    """A text without a word, its special tokens hidden; and a text of two tokens as it is."""
+    rng = np.random.default_rng(0)
+    Q, K = rng.normal(size=(2, 2, 3, 2, 4))
+    at = visit(page.html(random_maps(S=2, pair=pair, Q=Q, K=K)))
+    assert labels(at, LEFT) == ["[CLS]", "[SEP]"]
+    for keys in ("h", "w", "a", "2", "3", "1", "s", "h", "ssss", "aa"):
+        at.press(*keys)
+        assert at.page.get_attribute("body", "aria-busy") == "false"
+    assert labels(at, LEFT) == ["[CLS]", "[SEP]"]
+
+
 @pytest.mark.parametrize("n", [128, 512])
 def test_long_texts(visit, n):
     """Drawn, read and switched without a stall; only what is in sight is drawn as lines."""

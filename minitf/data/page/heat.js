@@ -5,7 +5,7 @@ let heatPlace = null; // { left, top, cell, picture } of what is drawn
 
 function drawHeat(M) {
   const n = M.rows.length, m = M.columns.length, signed = state.show === "difference";
-  const room = heat.parentElement.clientWidth, tall = Math.max(360, innerHeight - 330);
+  const room = heat.parentElement.clientWidth, tall = Math.max(360, innerHeight - 380);
   const measure = heat.getContext("2d");
   measure.font = fontOf(12);
   const longest = (groups) => Math.min(110, Math.max(20, ...groups.map((g) => measure.measureText(g.label).width)) + 8);

@@ -241,6 +241,12 @@ def _question_answering(train: squad.QuestionTable, arguments: argparse.Namespac
     return QuestionAnswering(math, arguments.stride)
 
 
+def _saved_question_answering(config: "BertConfig", note: Mapping[str, Any], math: "Mathematics") -> "Task":
+    from minitf.tasks.question_answering import QuestionAnswering
+
+    return QuestionAnswering(math, note.get("stride"))
+
+
 QA = Kind(
     "qa",
     squad.read_squad,
@@ -251,6 +257,7 @@ QA = Kind(
     _question_answering,
     cuts=False,
     rows=question_checks.rows,
+    saved=_saved_question_answering,
     metrics=("f1", "exact_match", "loss"),
     unit="questions",
     rows_are="questions",

@@ -2,13 +2,14 @@
 
 import json
 import re
+import shutil
 
 import pytest
 import torch
 import transformers
 
 import minitf
-from minitf import finetune, predict
+from minitf import evaluate, finetune, predict, prune
 from minitf.training.metrics.spans import span_metrics
 
 TINY = {"num_hidden_layers": 1, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 24}
@@ -61,10 +62,23 @@ def run(run_command, here):
     return call
 
 
+MADE = []  # the one run that many tests look at: its folder, and what it said
+
+
 @pytest.fixture
 def trained(run, here, tiny):
+    """A run in `here`/out, of the tables beside it."""
     train, test = write(here / "train.json"), write(here / "test.json", 8, ids="t")
-    out = run("--train", train, "--test", test, "--model", tiny, "--output", "out", "--epochs", 25)
+    if not MADE:
+        MADE.append(
+            (
+                here / "out",
+                run(*("--train", train, "--test", test, "--model", tiny), *("--epochs", 25, "--output", "out")),
+            )
+        )
+    folder, out = MADE[0]
+    if folder != here / "out":
+        shutil.copytree(folder, here / "out")
     return here / "out", out
 
 
@@ -82,6 +96,18 @@ def test_a_whole_run(trained):
     assert told["test"]["questions"] == 8
     noted = json.loads((folder / "best/minitf.json").read_text())
     assert (noted["task"], noted["max_length"], noted["stride"]) == ("qa", 64, None)
+
+
+def test_evaluate_and_prune(trained, run_command, here):
+    """They read the same file and measure what the run did, to the digit."""
+    folder, _ = trained
+    status, _, err = run_command(evaluate.main, folder / "best", "--data", "test.json", "--output", "e.json")
+    assert (status, err) == (0, "")
+    told = json.loads((folder / "report.json").read_text())
+    assert json.loads((here / "e.json").read_text())["scores"] == told["scores"]
+    flags = ("--data", "test.json", "--heads", 1, "--output", "pruned")
+    status, out, err = run_command(prune.main, folder / "best", *flags)
+    assert (status, err) == (0, ""), out
 
 
 def test_best_opens_in_transformers(trained):

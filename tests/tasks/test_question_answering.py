@@ -1,4 +1,4 @@
-"""Windows, targets, loss and best answers: the reference's recipe and loss, and every stretch of a text tried by hand."""
+"""Windows, targets, loss, best answers: the reference's recipe and loss, and every stretch of a text tried by hand."""
 
 import dataclasses
 

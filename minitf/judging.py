@@ -64,9 +64,8 @@ def open_judged(
 ) -> Judged:
     """Read, check, load, encode; `around` may lay functions over the model's mathematics. Raises InputError."""
     note = read_note(Path(arguments.model))
-    columns = {name: getattr(arguments, name) or note.get(name) for name in ("text", "pair", "label")}
     kind = kinds.KINDS.get(arguments.task or note.get("task") or "")
-    table = kind.read(arguments.data, **columns) if kind else None  # a mistake in it is told before anything heavy
+    table = _read(kind, arguments, note) if kind else None  # a mistake in it is told before anything heavy
 
     from minitf.bert.device import choose_device
     from minitf.checkpoints.load import HELD, load_with_report
@@ -84,15 +83,22 @@ def open_judged(
     tokenizer = loaded.checked_tokenizer()
     kind = kind or kinds.KINDS[kind_of(arguments.model, model.head_name, model.config)]
     if table is None:
-        table = kind.read(arguments.data, **columns)
+        table = _read(kind, arguments, note)
     task = kind.saved(model.config, note, math)
     if task.head != model.head_name:
         raise InputError(f"{arguments.model}: {kind.name} needs a {task.head} head; this one's is {model.head_name}")
-    length = arguments.max_length or note.get("max_length") or min(128, model.config.longest)
+    length = arguments.max_length or note.get("max_length") or min(kind.max_length, model.config.longest)
     if length > model.config.longest:
         raise InputError(f"--max-length {length}: this model has learned only {model.config.longest} positions")
     examples = task.encode(table, tokenizer, length)
     return Judged(model, tokenizer, note, kind, table, task, examples)
+
+
+def _read(kind: kinds.Kind, arguments: argparse.Namespace, note: Mapping[str, Any]) -> Any:
+    """The table. Of columns only those are noted that can be chosen: words and questions stand where they do."""
+    names = ("text", "pair", "label")
+    noted = {name: None if name in kind.idle else note.get(name) for name in names}
+    return kind.read(arguments.data, **{name: getattr(arguments, name) or noted[name] for name in names})
 
 
 def kind_of(source: str, head: str | None, config: "BertConfig") -> str:

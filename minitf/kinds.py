@@ -10,7 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minitf.errors import InputError
-from minitf.text import check_table, checks, conll, datasets, label_sets, tag_checks, task_checks
+from minitf.text import (
+    check_table,
+    checks,
+    conll,
+    datasets,
+    label_sets,
+    question_checks,
+    squad,
+    tag_checks,
+    task_checks,
+)
 from minitf.text.checks import Finding
 
 if TYPE_CHECKING:
@@ -219,7 +229,43 @@ TAGGING = Kind(
     step="sentences",
     idle=("text", "pair", "label", "long_text"),
 )
-KINDS = {kind.name: kind for kind in (CLASSIFICATION, MULTILABEL, REGRESSION, TAGGING)}
+
+
+def _question_counts(train: squad.QuestionTable) -> str:
+    return f"{question_checks.paragraphs(train)} paragraphs of {question_checks.articles(train)} articles"
+
+
+def _question_answering(train: squad.QuestionTable, arguments: argparse.Namespace, math: "Mathematics") -> "Task":
+    from minitf.tasks.question_answering import QuestionAnswering
+
+    return QuestionAnswering(math, arguments.stride)
+
+
+def _saved_question_answering(config: "BertConfig", note: Mapping[str, Any], math: "Mathematics") -> "Task":
+    from minitf.tasks.question_answering import QuestionAnswering
+
+    return QuestionAnswering(math, note.get("stride"))
+
+
+QA = Kind(
+    "qa",
+    squad.read_squad,
+    question_checks.check_questions,
+    question_checks.split,
+    _question_counts,
+    "a tenth of them, whole paragraphs",
+    _question_answering,
+    cuts=False,
+    rows=question_checks.rows,
+    saved=_saved_question_answering,
+    metrics=("f1", "exact_match", "loss"),
+    unit="questions",
+    rows_are="questions",
+    step="windows",
+    max_length=384,
+    idle=("text", "pair", "label", "long_text", "class_weights", "label_smoothing"),
+)
+KINDS = {kind.name: kind for kind in (CLASSIFICATION, MULTILABEL, REGRESSION, TAGGING, QA)}
 
 
 def choose(arguments: argparse.Namespace) -> Kind:
@@ -247,6 +293,9 @@ def _likely(arguments: argparse.Namespace) -> Kind:
     if (ending := Path(arguments.train).suffix.lower()) in conll.ENDINGS:
         print(f"--task auto: tagging, for {ending} files hold words and their tags")
         return TAGGING
+    if squad.looks_like_squad(arguments.train):
+        print("--task auto: qa, for the file is in SQuAD's JSON")
+        return QA
     columns = {name: getattr(arguments, name) for name in ("text", "pair", "label")}
     name, why = label_sets.likely_task(_read_sets(arguments.train, **columns))
     print(f"--task auto: {name}, for {why}")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from minitf import kinds
-from minitf.answers import tagging
+from minitf.answers import question_answering, tagging
 from minitf.console import Parser, number, run
 from minitf.errors import CheckpointError, InputError
 from minitf.files import whole
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from minitf.text.tokenizer import Tokenizer
 
 Texts = tuple[list[str], list[str] | None]
-ANSWERS: dict[str, Any] = {"tagging": tagging}  # by the name of the head: those that have a module of their own
+# By the name of the head: those that have a module of their own.
+ANSWERS: dict[str, Any] = {"tagging": tagging, "qa": question_answering}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -40,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--input",
         metavar="FILE",
-        help="a table with a text column, CSV, TSV or JSON lines; for a tagger words in CoNLL columns",
+        help="a table with a text column, CSV, TSV or JSON lines;\nfor a tagger CoNLL columns, for qa SQuAD's JSON",
     )
     p.add_argument("--text", metavar="COL", help="with --input: the column of the text (default: as in training)")
     p.add_argument(

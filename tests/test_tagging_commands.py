@@ -2,13 +2,14 @@
 
 import json
 import re
+import shutil
 
 import pytest
 import torch
 import transformers
 
 import minitf
-from minitf import finetune, predict
+from minitf import evaluate, finetune, predict, prune
 
 TINY = {"num_hidden_layers": 1, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 24}
 ENTITIES = {"hotel": ("B-place",), "film": ("B-work",), "book": ("B-work",), "food room": ("B-place", "I-place")}
@@ -58,10 +59,23 @@ def run(run_command, here):
     return call
 
 
+MADE = []  # the one run that many tests look at: its folder, and what it said
+
+
 @pytest.fixture
 def trained(run, here, tiny):
+    """A run in `here`/out, of the tables beside it."""
     train, test = write(here / "train.conll"), write(here / "test.bio", 8, mark=("so", "very"), parted=" ")
-    out = run("--train", train, "--test", test, "--model", tiny, "--output", "out", "--epochs", 30)
+    if not MADE:
+        MADE.append(
+            (
+                here / "out",
+                run(*("--train", train, "--test", test, "--model", tiny), *("--epochs", 30, "--output", "out")),
+            )
+        )
+    folder, out = MADE[0]
+    if folder != here / "out":
+        shutil.copytree(folder, here / "out")
     return here / "out", out
 
 
@@ -79,6 +93,18 @@ def test_a_whole_run(trained):
     noted = json.loads((folder / "best/minitf.json").read_text())
     assert (noted["task"], noted["max_length"], noted["stride"]) == ("tagging", 64, None)
     assert out.splitlines()[-1].startswith("use it:")
+
+
+def test_evaluate_and_prune(trained, run_command, here):
+    """They read the same file and measure what the run did, to the digit."""
+    folder, _ = trained
+    status, _, err = run_command(evaluate.main, folder / "best", "--data", "test.bio", "--output", "e.json")
+    assert (status, err) == (0, "")
+    told = json.loads((folder / "report.json").read_text())
+    assert json.loads((here / "e.json").read_text())["scores"] == told["scores"]
+    flags = ("--data", "test.bio", "--heads", 1, "--output", "pruned")
+    status, out, err = run_command(prune.main, folder / "best", *flags)
+    assert (status, err) == (0, ""), out
 
 
 def test_best_opens_in_transformers(trained):

@@ -1,15 +1,20 @@
 """Real tables, as they are published, where they lie beside the clone: they are read whole, row for row."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
+import torch
 
 import minitf
 from minitf.errors import DataError
+from minitf.tasks.question_answering import QuestionAnswering
 from minitf.tasks.tagging import Tagging
 from minitf.text.checks import check_classification, label_names
 from minitf.text.conll import read_tagged
 from minitf.text.datasets import read_table
+from minitf.text.question_checks import articles, check_questions, paragraphs, split
+from minitf.text.squad import read_squad
 from minitf.text.tag_checks import check_tagging, tag_names
 from minitf.text.tags import odd_places, scheme
 from minitf.text.tokenizer import Tokenizer
@@ -69,3 +74,40 @@ def test_wnut17_through_the_tokenizer(minilm):
         lost = {table.examples[n].words[i] for n, i in words - judged}
         assert sum(len(j.words) for j in examples.judged) == len(judged) == len(words) - examples.lost
         assert lost == {"\ufe0f"}
+
+
+def test_squad():
+    """The whole dev set; every answer stands where it is said to."""
+    dev, train = read_squad(DATA / "squad" / "dev-v1.1.json"), read_squad(DATA / "squad" / "train-90-articles.json")
+    assert (len(dev.examples), paragraphs(dev), articles(dev)) == (10_570, 2_067, 48)
+    assert (len(train.examples), articles(train)) == (18_247, 90)
+    for table in (dev, train):
+        assert all(q.context[a.start : a.start + len(a.text)] == a.text for q in table.examples for a in q.answers)
+    assert not [f for f in check_questions(train, dev) if f.level == "error"]
+    left, aside = split(train)
+    assert (len(left.examples) + len(aside.examples), len(aside.examples)) == (18_247, 1_825)
+
+
+def test_squad_through_the_tokenizer(minilm):
+    """Every answer of some hundred questions is found again in its window, word for word, but where it begins or ends
+    within a word; perfect logits give it back."""
+    dev, tokenizer = read_squad(DATA / "squad" / "dev-v1.1.json"), Tokenizer.from_folder(minilm)
+    part = dataclasses.replace(dev, examples=dev.examples[::25])
+    for max_length in (128, 384):
+        task = QuestionAnswering()
+        examples = task.encode(part, tokenizer, max_length)
+        assert examples.unseen == 0
+        perfect = []
+        for tokens, (start, end) in zip(examples.tokens, examples.targets.tolist(), strict=True):
+            z = torch.zeros(len(tokens), 2)
+            if start:
+                z[start, 0] = z[end, 1] = 30.0
+            perfect.append(z)
+        wrong = []
+        for question, span in zip(part.examples, task.spans(perfect, examples), strict=True):
+            answer = question.answers[0]
+            if len(tokenizer.pieces([answer.text])[0]) <= 30 and span.text != answer.text:
+                wrong.append(question)
+                assert answer.text in span.text or span.text.startswith(answer.text)
+        assert len(wrong) <= 4
+        assert task.measure(perfect, examples).f1 > 0.98

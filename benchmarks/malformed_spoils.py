@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Sequence
 from random import Random
 
-from benchmarks.malformed_tables import FORMATS, Format, rows
+from benchmarks.malformed_tables import FORMATS, TABLES, Format, another, rows
 
 Spoil = Callable[[Random, bytes], bytes]
 STRANGE = (
@@ -127,7 +127,7 @@ SPOILS: dict[str, Spoil] = {
     "few rows": lambda draw, content: b"".join(_lines(content)[: draw.randrange(5)]),
     "one text": _one_text,
     "empty": lambda draw, content: draw.choice(NOTHING),
-    "another format": lambda draw, content: draw.choice(list(FORMATS.values())).write(rows(draw, "pairs", 9)),
+    "another format": lambda draw, content: another(draw),
 }
 
 
@@ -158,12 +158,13 @@ def case(seed: str, number: int) -> Case:
         content = SPOILS[spoil](draw, content)
     files[spoiled] = content
     named = "classification" if task == "pairs" else task
+    columns = form.tasks == TABLES
     flags = [x for part in parts for x in (f"--{part}", f"{part}{form.ending}")]
     flags += ["--task", draw.choice(("auto", named))]
-    if draw.random() < 0.3 and task != "pairs":
+    if draw.random() < 0.3 and columns and task != "pairs":
         flags += ["--text", "text", "--label", "label"]
-    if draw.random() < 0.2 and task != "pairs":
+    if draw.random() < 0.2 and columns and task != "pairs":
         flags += ["--long-text", draw.choice(("windows", "head-tail"))]
-    if draw.random() < 0.2:
+    if draw.random() < 0.2 and columns:
         flags += ["--augment", "delete=0.2,swap=0.2"]
     return Case(f"{name}, {task}", how, files, spoiled, tuple(flags), form)

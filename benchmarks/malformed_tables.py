@@ -17,6 +17,10 @@ SAID = {
 }
 FILLERS = ("", " , so very very", " - was it ?", ' "very"', " and a , b", " . the stars", " of 5", " é")
 
+TABLES = ("classification", "pairs", "multilabel", "regression")
+
+ASIDE = ("# ", "#begin ", "#end ", "-DOCSTART-")  # what begins a line of CoNLL's that holds no word
+
 Row = dict[str, object]  # a cell by its column; a list is a set of labels
 Rows = list[Row]
 Read = list[tuple[str, str | None]]  # what must not be lost of each row: text and second text
@@ -29,7 +33,7 @@ class Format:
     ending: str
     write: Callable[[Rows], bytes]
     read: Callable[[bytes, str, str | None], Read]
-    tasks: tuple[str, ...] = ("classification", "pairs", "multilabel", "regression")
+    tasks: tuple[str, ...] = TABLES
 
 
 def rows(draw: Random, task: str, n: int) -> Rows:
@@ -39,6 +43,9 @@ def rows(draw: Random, task: str, n: int) -> Rows:
         mood = ("good", "bad")[i % 2]
         text = f"{draw.choice(THINGS)} {draw.choice(SAID[mood])}{draw.choice(FILLERS)} {i}"
         row: Row = {"text": text}
+        if task == "tagging":
+            made.append({word: "BI"[n > 1] + "-THING" if n < 3 else "O" for n, word in enumerate(text.split())})
+            continue
         if task == "pairs":
             row = {"sentence1": text, "sentence2": f"{draw.choice(THINGS)} was {draw.choice(('good', 'bad'))}"}
         if task == "multilabel":
@@ -68,6 +75,12 @@ def write_tsv(rows: Rows) -> bytes:
 
 def write_jsonl(rows: Rows) -> bytes:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+
+
+def write_conll(rows: Rows) -> bytes:
+    """A row is a sentence: its words and their tags."""
+    parted = "\t" if len(rows) % 2 else " "
+    return "\n".join("".join(f"{word}{parted}{tag}\n" for word, tag in row.items()) for row in rows).encode()
 
 
 def read_csv(content: bytes, text: str, pair: str | None) -> Read:
@@ -116,6 +129,23 @@ def read_jsonl(content: bytes, text: str, pair: str | None) -> Read:
     return [(_said(record.get(text)), None if pair is None else _said(record.get(pair))) for record in found]
 
 
+def read_conll(content: bytes, text: str, pair: str | None) -> Read:
+    """Words between blank lines; what is left out are documents' beginnings, and comments before a sentence."""
+    data = content.decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    lines = data.split("\n")
+    words = [line for line in lines if line.strip(" \t") and not line.startswith(ASIDE)]
+    tabs = 2 * sum("\t" in line for line in words) >= len(words)
+    sentences: list[list[str]] = [[]]
+    for line in lines:
+        cells = line.split("\t") if tabs else line.replace("\t", " ").split(" ")
+        cells = cells if tabs else [cell for cell in cells if cell]
+        if not line.strip(" \t") or cells[0] == "-DOCSTART-":
+            sentences.append([])
+        elif len(cells) > 1 and not (not sentences[-1] and line.startswith("#") and line not in words):
+            sentences[-1].append(cells[0].strip(" "))
+    return [(" ".join(sentence), None) for sentence in sentences if sentence]
+
+
 def _said(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value).removesuffix(".0")
 
@@ -124,4 +154,11 @@ FORMATS = {
     "csv": Format(".csv", write_csv, read_csv),
     "tsv": Format(".tsv", write_tsv, read_tsv),
     "jsonl": Format(".jsonl", write_jsonl, read_jsonl),
+    "conll": Format(".conll", write_conll, read_conll, ("tagging",)),
 }
+
+
+def another(draw: Random) -> bytes:
+    """What a table of some format holds."""
+    form = draw.choice(list(FORMATS.values()))
+    return form.write(rows(draw, draw.choice(form.tasks), 9))

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from minitf.text.token_checks import TokenCounts
     from minitf.text.tokenizer import Tokenizer
 
+ORDER = ("train", "valid", "test")
+
 
 def counts(
     arguments: argparse.Namespace, kind: Kind, splits: runs.Splits, tokenizer: "Tokenizer"
@@ -41,7 +43,7 @@ def lines(
             kind.rows(table, train),
             check_table.token_rows(checked[name], length, how, tokenizer.special.unknown, tokenizer.lower_case),
         ]
-        for name, table in splits.items()
+        for name, table in sorted(splits.items(), key=lambda item: ORDER.index(item[0]))
     }
     options = [f"raise it, up to {longest}"] if length < longest else []
     options += ["try --long-text head-tail or windows"] if kind.texts(train)[1] is None else []

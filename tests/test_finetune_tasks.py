@@ -91,7 +91,8 @@ def answers(path: Path) -> list[dict[str, str]]:
 def test_several_labels(run, run_command, here: Path, tiny: Path) -> None:
     """The task is told from the data; it learns, and what is saved says the same in `transformers` and in predict."""
     table = write_table(here / "t.csv", sets(120))
-    out = run("--train", table, "--model", tiny, "--epochs", 12, "--metric", "macro_f1", "--max-length", 40)
+    out = run("--train", table, "--model", tiny, "--epochs", 12, "--max-length", 40)
+    assert "chosen by micro_f1" in out
     assert "--task auto: multilabel, for column 'label' has several labels in a cell (row 4: 'film|food')" in out
     assert "rows of --train, a tenth, each row counted for its rarest label" in out
     assert "always guessing the most frequent 2 labels: micro F1" in out
@@ -135,7 +136,8 @@ def test_predict_reads_past_the_labels_of_a_table(run, run_command, here: Path, 
 
 def test_numbers(run, run_command, here: Path, tiny: Path) -> None:
     table = write_table(here / "t.csv", numbers(80), ("text", "score"))
-    out = run("--train", table, "--model", tiny, "--epochs", 30, "--metric", "loss", "--max-length", 40)
+    out = run("--train", table, "--model", tiny, "--epochs", 30, "--max-length", 40)
+    assert "chosen by pearson" in out
     assert "--task auto: regression, for column 'score' holds 8 different numbers, not all of them whole" in out
     assert "in training: score 0 to 3.5, mean 1." in out
     assert "always the mean: rmse " in out

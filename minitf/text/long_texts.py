@@ -18,6 +18,8 @@ import torch
 from minitf.errors import InputError
 from minitf.text.batches import Batch, Examples, Tokens
 from minitf.text.tokenizer import Tokenizer
+from minitf.text.windows import default_stride
+from minitf.text.windows import windows as stretches
 
 How = Literal["truncate", "head-tail", "windows"]
 HOW: tuple[How, ...] = get_args(How)
@@ -34,7 +36,7 @@ class LongText:
 
     def shared(self, room: int) -> int:
         """The stride, given the room of a window. Raises InputError if it would leave nothing new to read."""
-        stride = min((room + FRAME) // 3, room - 1) if self.stride is None else self.stride
+        stride = min(default_stride(room + FRAME), room - 1) if self.stride is None else self.stride
         if not 0 <= stride < room:
             raise InputError(
                 f"--stride {stride}: a window has room for {room} word pieces, so at most {room - 1} can be shared with"
@@ -92,8 +94,7 @@ def head_and_tail(text: Tokens, room: int) -> Tokens:
 def windows(text: Tokens, room: int, stride: int) -> list[Tokens]:
     """All of the text, `room` word pieces at a time, each window framed by itself; `0 <= stride < room`."""
     pieces = text.ids[1:-1]
-    starts = range(0, max(len(pieces) - stride, 1), room - stride)
-    return [_framed(text, pieces[start : start + room]) for start in starts]
+    return [_framed(text, pieces[part.start : part.stop]) for part in stretches(len(pieces), room, stride)]
 
 
 def _framed(text: Tokens, pieces: list[int]) -> Tokens:

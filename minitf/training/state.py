@@ -66,7 +66,7 @@ def save_state(
         folder.mkdir(parents=True, exist_ok=True)
         try:
             tensors, text = {k: t.contiguous() for k, t in tensors.items()}, json.dumps(content)
-            sums = zlib.crc32(text.encode(), _sum_of(tensors[name] for name in sorted(tensors)))
+            sums = zlib.crc32(text.encode(), _sum_of((name, tensors[name]) for name in sorted(tensors)))
             save_file(tensors, partial, {"state": text, "crc32": str(sums)})
             with partial.open("rb+") as file:
                 os.fsync(file.fileno())
@@ -103,7 +103,9 @@ def restore_state(folder: Path, optimizer: Optimizer, precision: Precision, work
     with _readable(folder), safe_open(folder / FILE, "pt") as file:
         names = set(file.keys())
         told = file.metadata()
-        if told["crc32"] != str(zlib.crc32(told["state"].encode(), _sum_of(map(file.get_tensor, sorted(names))))):
+        if told["crc32"] != str(
+            zlib.crc32(told["state"].encode(), _sum_of((n, file.get_tensor(n)) for n in sorted(names)))
+        ):
             raise ValueError("its checksum is another")
         kept = {name.partition("/")[2] for name in names if name.startswith("weights/")}
         if kept != set(optimizer.parameters):
@@ -129,10 +131,11 @@ def restore_state(folder: Path, optimizer: Optimizer, precision: Precision, work
         return Progress([Epoch(**epoch) for epoch in at["history"]], at["losses"], at["seconds"])
 
 
-def _sum_of(tensors: Iterable[Tensor]) -> int:
-    """The checksum of all their bits."""
+def _sum_of(tensors: Iterable[tuple[str, Tensor]]) -> int:
+    """The checksum of their names and all their bits."""
     found = 0
-    for tensor in tensors:
+    for name, tensor in tensors:
+        found = zlib.crc32(name.encode(), found)
         found = zlib.crc32(tensor.detach().cpu().flatten().view(torch.uint8).numpy().data, found)
     return found
 

@@ -245,7 +245,7 @@ def test_any_bit_changed(saved) -> None:
 def rewritten(folder: Path, content: dict, tensors: dict | None = None) -> None:
     """The state with another content, its checksum in order."""
     text, tensors = json.dumps(content), load_file(folder / state.FILE) if tensors is None else tensors
-    sums = zlib.crc32(text.encode(), state._sum_of(tensors[name] for name in sorted(tensors)))
+    sums = zlib.crc32(text.encode(), state._sum_of((name, tensors[name]) for name in sorted(tensors)))
     save_file(tensors, folder / state.FILE, {"state": text, "crc32": str(sums)})
 
 

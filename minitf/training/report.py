@@ -29,8 +29,8 @@ class Journal:
         self._path = path or Path(os.devnull)
         with writing(self._path):
             if offset and path is not None:
-                if path.stat().st_size < offset:
-                    raise InputError(f"{path}: is shorter than when the run was saved; begin a new run")
+                if not path.is_file() or path.stat().st_size < offset:
+                    raise InputError(f"{path}: lacks what it held when the run was saved; begin a new run")
                 os.truncate(path, offset)
                 records = map(json.loads, path.read_text(encoding="utf-8").splitlines())
                 self.steps = [record for record in records if "step" in record]

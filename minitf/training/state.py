@@ -8,6 +8,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,7 +65,9 @@ def save_state(
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            save_file({k: t.contiguous() for k, t in tensors.items()}, partial, {"state": json.dumps(content)})
+            tensors, text = {k: t.contiguous() for k, t in tensors.items()}, json.dumps(content)
+            sums = zlib.crc32(text.encode(), _sum_of((name, tensors[name]) for name in sorted(tensors)))
+            save_file(tensors, partial, {"state": text, "crc32": str(sums)})
             with partial.open("rb+") as file:
                 os.fsync(file.fileno())
             os.replace(partial, folder / FILE)
@@ -81,8 +84,9 @@ def is_saved(folder: Path) -> bool:
 
 def read_extra(folder: Path) -> dict[str, Any]:
     """The `extra` of a saved state. Raises InputError."""
-    extra: dict[str, Any] = _content(folder)["extra"]
-    return extra
+    with _readable(folder):
+        extra: dict[str, Any] = _content(folder)["extra"]
+        return extra
 
 
 def steps_behind(folder: Path) -> int:
@@ -98,6 +102,11 @@ def restore_state(folder: Path, optimizer: Optimizer, precision: Precision, work
     content = _content(folder)
     with _readable(folder), safe_open(folder / FILE, "pt") as file:
         names = set(file.keys())
+        told = file.metadata()
+        if told["crc32"] != str(
+            zlib.crc32(told["state"].encode(), _sum_of((n, file.get_tensor(n)) for n in sorted(names)))
+        ):
+            raise ValueError("its checksum is another")
         kept = {name.partition("/")[2] for name in names if name.startswith("weights/")}
         if kept != set(optimizer.parameters):
             raise InputError(f"{folder}: the saved state is of another model; start again with --overwrite")
@@ -122,11 +131,20 @@ def restore_state(folder: Path, optimizer: Optimizer, precision: Precision, work
         return Progress([Epoch(**epoch) for epoch in at["history"]], at["losses"], at["seconds"])
 
 
+def _sum_of(tensors: Iterable[tuple[str, Tensor]]) -> int:
+    """The checksum of their names and all their bits."""
+    found = 0
+    for name, tensor in tensors:
+        found = zlib.crc32(name.encode(), found)
+        found = zlib.crc32(tensor.detach().cpu().flatten().view(torch.uint8).numpy().data, found)
+    return found
+
+
 def digest(model: nn.Module, names: Iterable[str]) -> str:
     """The SHA-256 of these weights."""
     weights, found = dict(model.named_parameters()), hashlib.sha256()
     for name in sorted(names):
-        found.update(weights[name].detach().cpu().contiguous().view(torch.uint8).numpy().data)
+        found.update(weights[name].detach().cpu().flatten().view(torch.uint8).numpy().data)
     return found.hexdigest()
 
 

@@ -1,0 +1,645 @@
+"""Killed, interrupted, on a full disk, in each other's way: what a run leaves, and that it goes on to the same bits.
+
+A run is killed by SIGKILL in a process of its own, a fork of this one, for starting Python takes longer than the run.
+"""
+
+import contextlib
+import errno
+import json
+import os
+import random
+import resource
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from small_training import TINY
+
+from minitf import finetune, predict, resuming, runs
+from minitf.errors import InputError
+from minitf.training import loop, state
+
+WORDS = {"pos": ("great", "good", "loved", "not bad"), "neg": ("awful", "bad", "hated", "not good")}
+
+
+@pytest.fixture(autouse=True)
+def quick_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes longer than all the rest; written as it is, whole or not at all."""
+    from minitf.files import write_bytes
+
+    monkeypatch.setattr("minitf.training.report.draw_curves", lambda steps, history, path: write_bytes(path, b"curves"))
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    write_table(folder / "train.csv", 40)
+    write_table(folder / "valid.csv", 12, "again , ")
+    return folder
+
+
+def write_table(path: Path, n: int, mark: str = "") -> None:
+    rows = [(("neg", "pos")[i % 2], i) for i in range(n)]
+    lines = [
+        f'"{mark}the film was {WORDS[label][i // 2 % 4]}{" , so very" * (i % 5)} {i}",{label}' for label, i in rows
+    ]
+    path.write_text("\n".join(["text,label", *lines]) + "\n")
+
+
+@pytest.fixture
+def flags(write_bert, here: Path) -> list[str]:
+    """A run of three epochs of five steps, with dropout, layers that thaw, parts of batches; saved at every other."""
+    tiny = write_bert(**(TINY | {"num_hidden_layers": 2}))[0]
+    return shlex.split(
+        f"--train train.csv --valid valid.csv --model {tiny} --epochs 3 --batch-size 4 --accumulate 2 --max-length 32"
+        " --lr 1e-3 --metric loss --freeze embeddings --unfreeze gradual --save-every 2 --device cpu --seed 3"
+    )
+
+
+def forked(body: Callable[[], int], wait: float | None = None) -> tuple[int, str]:
+    """`body` in a process of its own, killed after `wait` seconds; its status (−9: killed) and all that it said."""
+    read, write = os.pipe()
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:  # pragma: no cover
+        os.dup2(write, 1)
+        os.dup2(write, 2)
+        sys.stdout, sys.stderr = os.fdopen(1, "w", 1), os.fdopen(2, "w", 1)
+        status = 1
+        try:
+            status = body()
+        except InputError as error:
+            print(f"minitf: {error}", file=sys.stderr)
+            status = 2
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            with contextlib.suppress(BaseException):
+                sys.stdout.flush()
+            os._exit(status)
+    os.close(write)
+    if wait is not None:
+        time.sleep(wait)
+        os.kill(child, signal.SIGKILL)
+    with os.fdopen(read, "rb") as pipe:
+        said = pipe.read().decode()
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), said
+
+
+def run(*flags: object) -> int:
+    return finetune.main([str(flag) for flag in flags])
+
+
+def digest(folder: Path) -> dict[str, object]:
+    """All that a run leaves, but for its times."""
+
+    def timeless(value):
+        if isinstance(value, dict):
+            return {k: timeless(v) for k, v in value.items() if k not in ("seconds", "output")}
+        return [timeless(v) for v in value] if isinstance(value, list) else value
+
+    found: dict[str, object] = {}
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        name = str(path.relative_to(folder))
+        if path.name == "state.safetensors":
+            tensors = {n: t.flatten().view(torch.uint8).numpy().tobytes() for n, t in load_file(path).items()}
+            content = timeless(state._content(path.parent))
+            found[name] = tensors, {k: v for k, v in content.items() if k != "extra"}
+        elif path.suffix == ".jsonl":
+            found[name] = [timeless(json.loads(line)) for line in path.read_text().splitlines()]
+        elif path.name == "report.json":
+            found[name] = timeless(json.loads(path.read_text()))
+        else:
+            found[name] = path.read_bytes()
+    return found
+
+
+def assert_same(found: dict[str, object], expected: dict[str, object]) -> None:
+    assert found.keys() == expected.keys()
+    for name in expected:
+        assert found[name] == expected[name], name
+
+
+@pytest.fixture
+def expected(flags: list[str], here: Path) -> dict[str, object]:
+    """What the run comes to when nothing happens to it."""
+    status, said = forked(lambda: run(*flags, "--output", "whole"))
+    assert status == 0, said
+    found = digest(here / "whole")
+    assert set(found) >= {"best/model.safetensors", "last/state.safetensors", "metrics.jsonl", "report.json"}
+    return found
+
+
+# Killed ---------------------------------------------------------------------------------------------------------------
+
+# The system's calls by which a run changes what is on the disk, each where minitf's code finds it.
+CALLS = ((os, "replace"), (os, "rename"), (os, "fsync"), (os, "unlink"), (os, "mkdir"), (shutil, "rmtree"))
+
+
+def before_each_call(act: Callable[[int], None]) -> None:
+    """From here on `act(n)` comes before the n-th of those calls."""
+    count = iter(range(10**6))
+
+    def watched(call: Callable) -> Callable:
+        def watching(*given, **more):
+            act(next(count))
+            return call(*given, **more)
+
+        return watching
+
+    for room, name in CALLS:
+        setattr(room, name, watched(getattr(room, name)))
+
+
+def test_killed_at_every_change_of_the_disk(flags: list[str], here: Path, expected) -> None:
+    """Between any two changes that a run makes; a resumed run is killed again, and then left to end."""
+
+    def counting() -> int:
+        before_each_call(lambda n: (here / "count").write_text(str(n + 1)) and None)
+        return run(*flags, "--output", "counted")
+
+    assert forked(counting)[0] == 0
+    calls = int((here / "count").read_text())
+    assert calls > 30
+    draw = random.Random(0)
+    # All of them would take a minute: every sixth, from a place that is drawn, and the first ones.
+    for at in sorted({0, 1, 2, 3, *range(draw.randrange(6), calls, 6)}):
+
+        def killed(at: int = at) -> int:
+            before_each_call(lambda n: os.kill(os.getpid(), signal.SIGKILL) if n == at else None)
+            return run(*flags, "--output", "out")
+
+        def again(more: int = draw.randrange(20)) -> int:
+            before_each_call(lambda n: os.kill(os.getpid(), signal.SIGKILL) if n == more else None)
+            return run(*flags, "--output", "out", "--resume")
+
+        shutil.rmtree(here / "out", ignore_errors=True)
+        assert forked(killed)[0] == -9
+        if not (here / "out").exists():
+            continue
+        assert forked(again)[0] in (-9, 0)
+        status, said = forked(lambda: run(*flags, "--output", "out", "--resume"))
+        assert status == 0, said
+        assert_same(digest(here / "out"), expected)
+
+
+def test_killed_at_random_moments(flags: list[str], here: Path, expected) -> None:
+    """Whatever it is at; saving is made slow, so that half the moments fall into it."""
+
+    def slow(call: Callable) -> Callable:
+        def slowly(*given, **more):
+            time.sleep(0.01)
+            done = call(*given, **more)
+            time.sleep(0.01)
+            return done
+
+        return slowly
+
+    def slowed() -> None:
+        for room, name in ((os, "replace"), (os, "rename"), (state, "save_file")):
+            setattr(room, name, slow(getattr(room, name)))
+
+    start = time.monotonic()
+    assert forked(lambda: slowed() or run(*flags, "--output", "slow"))[0] == 0
+    duration = time.monotonic() - start
+    draw, killed = random.Random(1), 0
+    for n in range(4):
+        out = here / f"out-{n}"
+        status, _ = forked(lambda out=out: slowed() or run(*flags, "--output", out), draw.uniform(0, duration))
+        killed += status == -9
+        if out.exists():
+            status, said = forked(lambda out=out: run(*flags, "--output", out, "--resume"))
+            assert status == 0, said
+            assert_same(digest(out), expected)
+    assert killed >= 2
+
+
+def test_killed_while_a_file_is_half_written(flags: list[str], here: Path, expected) -> None:
+    """A half state, a half model, half a line of the journal: none of them is taken for a whole one."""
+
+    def half(name: str, at: int) -> None:
+        from minitf.checkpoints import save
+        from minitf.training.report import Journal
+
+        count = iter(range(10**6))
+
+        def torn(tensors, path, *more, **others):
+            if next(count) == at:
+                Path(path).write_bytes(b"half of it" * 50)
+                os.kill(os.getpid(), signal.SIGKILL)
+            return true(tensors, path, *more, **others)
+
+        def torn_line(journal, record):
+            if next(count) == at:
+                journal._file.write('{"step": 7, "lo')
+                journal._file.flush()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return true(journal, record)
+
+        if name == "journal":
+            true = Journal._write
+            Journal._write = torn_line
+        else:
+            room = {"state": state, "best": save}[name]
+            true = room.save_file
+            room.save_file = torn
+
+    for name, at in (("state", 0), ("state", 3), ("best", 1), ("journal", 9)):
+        shutil.rmtree(here / "out", ignore_errors=True)
+        assert forked(lambda name=name, at=at: half(name, at) or run(*flags, "--output", "out"))[0] == -9
+        status, said = forked(lambda: run(*flags, "--output", "out", "--resume"))
+        assert status == 0, said
+        assert_same(digest(here / "out"), expected)
+
+
+def test_mend(tmp_path: Path) -> None:
+    """What is left by a kill at each step of replacing best/: the earlier one stays, or the new one is whole."""
+    for there, old, half in ((1, 0, 1), (0, 1, 1), (1, 1, 0), (1, 0, 0), (0, 0, 1)):
+        folder = tmp_path / f"{there}{old}{half}"
+        for name, wanted in (("best", there), (".best-1234-old", old), (".best-1234", half)):
+            if wanted:
+                (folder / name).mkdir(parents=True)
+                (folder / name / "model").write_text(name)
+        (folder / ".report.json-77").write_text("{")
+        (folder / ".curves.png-77").write_text("half")
+        (folder / ".notes").write_text("of the user")
+        runs.mend(folder)
+        left = {path.name for path in folder.iterdir()}
+        assert left == ({"best", ".notes"} if there or old else {".notes"})
+        if left > {".notes"}:
+            assert (folder / "best" / "model").read_text() == ("best" if there else ".best-1234-old")
+
+
+# Interrupted ----------------------------------------------------------------------------------------------------------
+
+
+def signalled_at(monkeypatch: pytest.MonkeyPatch, *steps: int) -> None:
+    """Ctrl-C during these steps."""
+    step, count = loop.take_step, iter(range(1, 10**6))
+
+    def taken(*given):
+        if next(count) in steps:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(*given)
+
+    monkeypatch.setattr(loop, "take_step", taken)
+
+
+@pytest.mark.parametrize("at", [1, 5, 7, 15])
+def test_ctrl_c_saves_and_says_how_to_go_on(
+    run_command, flags: list[str], here: Path, expected, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    """In the midst of an epoch, in its last step, in the last of all; the command that is said works as it stands."""
+    with monkeypatch.context() as patched:
+        signalled_at(patched, at)
+        status, _, err = run_command(finetune.main, *flags, "--output", "a run")
+    assert status == 130
+    assert "stopping after this step" in err
+    assert ("; the best epoch so far is in a run/best" in err) == (at >= 5)
+    (line,) = (line for line in err.splitlines() if line.startswith("go on with:  "))
+    command = shlex.split(line.removeprefix("go on with:  "))
+    assert command[1:] == ["-m", "minitf.finetune", "--resume", "--output", "a run"]
+    status, out, err = run_command(finetune.main, *command[3:])
+    assert (status, err) == (0, "")
+    assert f"resumed at step {at} of 15" in out
+    assert_same(digest(here / "a run"), expected)
+
+
+def test_a_real_ctrl_c(flags: list[str], here: Path, expected) -> None:
+    """In a process of its own, begun from a shell's command line."""
+    source = Path(finetune.__file__).parent.parent
+    program = f"""
+import signal, sys, time
+sys.path.insert(0, {str(source)!r})
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may not hear it
+from minitf import console, finetune
+from minitf.training import loop
+step = loop.take_step
+loop.take_step = lambda *given: (time.sleep(0.2), step(*given))[1]
+console.run(lambda _: finetune.main(sys.argv[1:]))
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, *flags, "--output", "out"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    journal = here / "out/metrics.jsonl"
+    until(lambda: journal.exists() and journal.read_text().count("\n") >= 2, process)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert "go on with:" in err
+    status, said = forked(lambda: run("--resume", "--output", "out"))
+    assert status == 0, said
+    assert_same(digest(here / "out"), expected)
+
+
+def until(happened: Callable[[], bool], process: subprocess.Popen, seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not happened():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_ctrl_c_twice_does_not_wait(
+    run_command, flags: list[str], here: Path, expected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The step under way is lost; what was saved before it is there."""
+    step, count = loop.take_step, iter(range(1, 10**6))
+
+    def taken(*given):
+        if next(count) == 8:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)  # at once: the same, handed on
+            time.sleep(0.6)
+            os.kill(os.getpid(), signal.SIGINT)
+            raise AssertionError("it has waited")
+        return step(*given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "take_step", taken)
+        status, _, err = run_command(finetune.main, *flags, "--output", "out")
+    assert status == 130
+    assert err.count("stopping after this step; once more stops at once") == 1
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    status, out, _ = run_command(finetune.main, "--resume", "--output", "out")
+    assert status == 0
+    assert "resumed at step 7 of 15, in epoch 2" in out
+    assert_same(digest(here / "out"), expected)
+
+
+def test_who_may_not_hear_ctrl_c_does_not(run_command, flags: list[str], here: Path, monkeypatch) -> None:
+    """A run that a script began in the background goes on."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        signalled_at(monkeypatch, 3)
+        assert run_command(finetune.main, *flags, "--output", "out")[0] == 0
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_before_anything_is_saved(run_command, flags: list[str], here: Path, expected) -> None:
+    """A run that was killed in its first moment begins anew, if its flags are given again; without, nothing begins."""
+    (here / "out/last").mkdir(parents=True)
+    status, _, err = run_command(finetune.main, "--resume", "--output", "out")
+    assert status == 2
+    assert err == "minitf: --resume: nothing is saved in out yet; give the run's other flags to begin anew\n"
+    status, out, _ = run_command(finetune.main, *flags, "--resume", "--output", "out")
+    assert status == 0
+    assert "nothing is saved in out yet: the run begins anew" in out
+    assert_same(digest(here / "out"), expected)
+
+
+# What is resumed ------------------------------------------------------------------------------------------------------
+
+
+def stopped(run_command, flags: list[str], monkeypatch: pytest.MonkeyPatch, at: int = 7) -> None:
+    with monkeypatch.context() as patched:
+        signalled_at(patched, at)
+        assert run_command(finetune.main, *flags, "--output", "out")[0] == 130
+
+
+def test_a_run_that_has_ended(run_command, flags: list[str], here: Path, expected, monkeypatch) -> None:
+    """Nothing is trained; it is said, measured once more, and left as it was."""
+    assert run_command(finetune.main, *flags, "--output", "out")[0] == 0
+    monkeypatch.setattr(loop, "take_step", None)
+    status, out, _ = run_command(finetune.main, "--resume", "--output", "out")
+    assert status == 0
+    assert "resumed at step 15 of 15, after its last epoch, with nothing left to train" in out
+    assert "valid accuracy" in out
+    assert_same(digest(here / "out"), expected)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--lr", "1e-4"], "--lr 0.0001: this run was begun with 0.001; leave it out, or begin a new run"),
+        (["--epochs", "4"], "--epochs 4: this run was begun with 3"),
+        (["--seeds", "2"], "--seeds 2: this run was begun with 1"),
+        (["--train", "valid.csv"], "--train valid.csv: this run was begun with train.csv"),
+        (["--from-scratch"], "--from-scratch True: this run was begun with False"),
+        (["--seed", "0"], "--seed 0: this run was begun with 3"),
+    ],
+)
+def test_other_flags_are_refused(run_command, flags: list[str], here: Path, monkeypatch, given, said: str) -> None:
+    stopped(run_command, flags, monkeypatch)
+    before = digest(here / "out")
+    status, _, err = run_command(finetune.main, "--resume", "--output", "out", *given)
+    assert status == 2
+    (line,) = err.splitlines()
+    assert said in line
+    assert_same(digest(here / "out"), before)
+
+
+def test_the_same_flags_and_those_that_change_nothing(run_command, flags, here: Path, monkeypatch, expected) -> None:
+    """The defaults count as given: --warmup 0.1 was the run's, said or not."""
+    stopped(run_command, flags, monkeypatch)
+    more = ("--warmup", "0.1", "--offline", "--save-every", "1", "--max-length", "32")
+    status, _, err = run_command(finetune.main, *flags, *more, "--resume", "--output", "out")
+    assert (status, err) == (0, "")
+    found, wanted = digest(here / "out"), dict(expected)
+    for name in ("save_every", "offline"):
+        for report in (found["report.json"], wanted["report.json"]):
+            report["arguments"].pop(name)
+    assert_same(found, wanted)
+
+
+@pytest.mark.parametrize("name", ["train.csv", "valid.csv", "model"])
+def test_what_has_changed_is_refused(run_command, flags, here: Path, monkeypatch, write_bert, name: str) -> None:
+    stopped(run_command, flags, monkeypatch)
+    if name == "model":  # of the frozen embeddings nothing is saved
+        write_bert(**(TINY | {"num_hidden_layers": 2}), seed=1)
+    else:
+        (here / name).write_text((here / name).read_text().replace("very", "so", 1))
+    before = digest(here / "out")
+    status, _, err = run_command(finetune.main, "--resume", "--output", "out")
+    assert status == 2
+    (line,) = err.splitlines()
+    assert "has changed since the run began" in line
+    assert (name if name != "model" else "--model") in line
+    assert_same(digest(here / "out"), before)
+
+
+@pytest.mark.parametrize("damage", ["state", "journal", "no journal"])
+def test_what_is_damaged_is_refused(run_command, flags, here: Path, monkeypatch, damage: str) -> None:
+    stopped(run_command, flags, monkeypatch)
+    file, journal = Path("out/last/state.safetensors"), Path("out/metrics.jsonl")
+    if damage == "state":
+        file.write_bytes(file.read_bytes()[:-9])
+    elif damage == "journal":
+        journal.write_bytes(journal.read_bytes()[:-9])
+    else:
+        journal.unlink()
+    status, _, err = run_command(finetune.main, "--resume", "--output", "out")
+    assert status == 2
+    (line,) = err.splitlines()
+    assert str(file if damage == "state" else journal) in line
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--resume"], "--resume needs --output DIR"),
+        (["--resume", "--output", "nowhere"], "--resume: nowhere is no run's folder"),
+        (["--resume", "--output", "train.csv"], "--resume: train.csv is no run's folder"),
+    ],
+)
+def test_nothing_to_resume(run_command, here: Path, given: list[str], said: str) -> None:
+    status, out, err = run_command(finetune.main, *given)
+    assert (status, out) == (2, "")
+    (line,) = err.splitlines()
+    assert said in line
+
+
+# In each other's way --------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def at_work(flags: list[str]) -> Iterator[int]:
+    """Another process in the midst of its run in `out`."""
+    child = os.fork()
+    if child == 0:  # pragma: no cover
+        sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+        loop.take_step = lambda *given: time.sleep(60)
+        with contextlib.suppress(BaseException):
+            run(*flags, "--output", "out")
+        os._exit(1)
+    end = time.monotonic() + 30
+    while not Path("out/last/state.safetensors").exists():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    try:
+        yield child
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+@pytest.mark.parametrize("more", [[], ["--overwrite"], ["--resume"]])
+def test_two_in_one_folder(run_command, flags: list[str], here: Path, more: list[str], expected) -> None:
+    """The second refuses and touches nothing; when the first is killed, no lock is left."""
+    with at_work(flags):
+        before = {path: path.read_bytes() for path in (here / "out").rglob("*") if path.is_file()}
+        status, _, err = run_command(finetune.main, *flags, *more, "--output", "out")
+        assert status == 2
+        (line,) = err.splitlines()
+        assert line.startswith("minitf: --output out: another process is at work in it")
+        assert {path: path.read_bytes() for path in (here / "out").rglob("*") if path.is_file()} == before
+    status, _, err = run_command(finetune.main, *flags, "--resume", "--output", "out")
+    assert (status, err) == (0, "")
+    assert_same(digest(here / "out"), expected)
+
+
+def test_another_was_faster(run_command, flags: list[str], here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both found the folder free; by the time that the second is ready, the first has ended. Its run stays."""
+    lock = resuming.locked
+
+    def late(folder: Path):
+        with monkeypatch.context() as patched:
+            patched.setattr(resuming, "locked", lock)
+            assert run(*flags, "--output", folder) == 0
+        return lock(folder)
+
+    monkeypatch.setattr(resuming, "locked", late)
+    status, _, err = run_command(finetune.main, *flags, "--seed", "9")
+    assert status == 2
+    assert "holds an earlier run" in err
+    assert json.loads((here / "runs/train-1/report.json").read_text())["arguments"]["seed"] == 3
+
+
+def test_a_file_system_without_locks(run_command, flags: list[str], here: Path, monkeypatch) -> None:
+    def unlocked(*given):
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr(resuming.fcntl, "flock", unlocked)
+    assert run_command(finetune.main, *flags, "--output", "out")[0] == 0
+
+
+# A full disk ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("at", [2, 4, 9])
+def test_no_space_for_the_state(run_command, flags, here: Path, monkeypatch, expected, at: int) -> None:
+    """As safetensors says it, once it has written a part; with space again, it goes on."""
+    true, count = state.save_file, iter(range(1, 10**6))
+
+    def full(tensors, path, *more):
+        if next(count) == at:
+            Path(path).write_bytes(b"a part")
+            raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+        return true(tensors, path, *more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(state, "save_file", full)
+        status, _, err = run_command(finetune.main, *flags, "--output", "out")
+    assert status == 2
+    (line,) = err.splitlines()
+    assert f"{Path('out/last')}: no space left on the disk" in line
+    assert [path.name for path in (here / "out/last").iterdir()] == ["state.safetensors"]
+    state.read_extra(here / "out/last")
+    assert run_command(finetune.main, "--resume", "--output", "out")[0] == 0
+    assert_same(digest(here / "out"), expected)
+
+
+def test_a_limit_on_the_size_of_files(flags: list[str], here: Path, expected) -> None:
+    """The system itself refuses, in the midst of writing: first at a state, then at best/."""
+    size = (here / "whole/last/state.safetensors").stat().st_size
+    small = (here / "whole/best/model.safetensors").stat().st_size
+    assert small < size
+
+    def limited(most: int, *more: str) -> int:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+        return run(*flags, *more, "--output", "out")
+
+    status, said = forked(lambda: limited(small // 2))
+    assert status == 2, said
+    assert said.splitlines()[-1].startswith("minitf: --output out/last: cannot be written (")
+    assert list((here / "out/last").iterdir()) == []
+    status, said = forked(lambda: run(*flags, "--resume", "--output", "out"))
+    assert status == 0, said
+    assert_same(digest(here / "out"), expected)
+
+
+def test_a_disk_that_is_full(flags: list[str], here: Path, expected) -> None:
+    """A real one, small: a model and a state fit, a second model beside them does not."""
+    disk = here / "disk"
+    disk.mkdir()
+    best = sum(path.stat().st_size for path in (here / "whole/best").iterdir())
+    last = (here / "whole/last/state.safetensors").stat().st_size
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={best + 2 * last - 4096}", "tmpfs", disk], check=False
+    )
+    if mounted.returncode:
+        pytest.skip("only root may mount a small disk; test_a_limit_on_the_size_of_files is for everyone")
+    try:
+        status, said = forked(lambda: run(*flags, "--output", disk / "out"))
+        assert status == 2, said
+        line = said.splitlines()[-1]
+        assert line.startswith(f"minitf: --output {disk}/out/")
+        assert "no space left on the disk" in line
+        state.read_extra(disk / "out/last")
+        if (disk / "out/best").exists():
+            assert predict.main([str(disk / "out/best"), "good"]) == 0
+        assert subprocess.run(["mount", "-o", "remount,size=64m", disk], check=False).returncode == 0
+        status, said = forked(lambda: run("--resume", "--output", disk / "out"))
+        assert status == 0, said
+        assert_same(digest(disk / "out"), expected)
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)

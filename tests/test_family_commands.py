@@ -188,11 +188,22 @@ def test_rows_without_a_word_are_said(write_member, run_command):
     assert complaint.startswith("minitf: warning: the vocabulary has 65 words, the weights 70 rows")
 
 
-def test_a_tagger_is_no_classifier(write_member, run_command):
-    folder, _ = write_member("bert", "tagging", num_labels=5)
+def test_what_chooses_is_no_classifier(write_member, run_command):
+    folder, _ = write_member("bert", "multiple-choice")
     write_vocabulary(folder)
     complaint = run_command(predict.main, folder, "good film")[2]
-    assert "holds no trained classifier; its head is tagging, or ask for --embed" in complaint
+    assert "holds no trained classifier; its head is multiple-choice, or ask for --embed" in complaint
+
+
+@pytest.mark.parametrize(("head", "argv"), [("tagging", ("good film",)), ("qa", ("good ?", "--pair", "good film"))])
+@pytest.mark.parametrize("model_type", ["bert", "distilbert"])
+def test_taggers_and_what_finds_answers(write_member, run_command, model_type, head, argv):
+    """Without a word of finetune's beside them: each is asked as what it holds."""
+    folder, _ = write_member(model_type, head)
+    write_vocabulary(folder)
+    status, said, complaint = run_command(predict.main, folder, *argv)
+    assert (status, complaint) == (0, "")
+    assert "good" in said
 
 
 def test_a_distilbert_whose_positions_were_drawn_as_sines(write_member, run_command):

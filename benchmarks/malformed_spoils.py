@@ -4,6 +4,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Sequence
 from random import Random
+from typing import Any
 
 from benchmarks.malformed_tables import FORMATS, TABLES, Format, another, rows
 
@@ -76,23 +77,30 @@ def _json(draw: Random, lines: list[bytes], i: int) -> Sequence[bytes]:
     """Another value somewhere in an object; nothing of the kind in a line that is none."""
     try:
         record = json.loads(lines[i])
-        key = draw.choice(list(record))
-    except (ValueError, TypeError, IndexError):
+        node = _somewhere(draw, record)
+        key = draw.choice(list(node))
+    except (ValueError, TypeError, IndexError, AttributeError, RecursionError):  # no object, or an empty one
         return [lines[i]]
     deep = "[" * 3000 + "]" * 3000
     match draw.randrange(5):
         case 0:
-            record[key] = draw.choice(VALUES)
+            node[key] = draw.choice(VALUES)
         case 1:
-            del record[key]
+            del node[key]
         case 2:
-            record[draw.choice(("new", key.upper(), ""))] = record.pop(key)
+            node[draw.choice(("new", key.upper(), ""))] = node.pop(key)
         case 3:
             return [lines[i].rstrip()[:-1] + b', "' + key.encode() + b'": 1}\n']
         case 4:
             more = draw.choice((deep, "NaN", "1e999", '"\\ud800"')).encode()
             return [lines[i].rstrip()[:-1] + b', "more": ' + more + b"}\n"]
     return [json.dumps(record, ensure_ascii=draw.random() < 0.5).encode("utf-8", errors="surrogatepass") + b"\n"]
+
+
+def _somewhere(draw: Random, record: dict[str, Any]) -> dict[str, Any]:
+    """The object itself, or one that lies in it."""
+    inside = [value for value in record.values() if isinstance(value, list) and value and isinstance(value[0], dict)]
+    return _somewhere(draw, draw.choice(draw.choice(inside))) if inside and draw.random() < 0.8 else record
 
 
 def _halved(draw: Random, lines: list[bytes], i: int) -> Sequence[bytes]:

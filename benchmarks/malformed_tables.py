@@ -43,6 +43,10 @@ def rows(draw: Random, task: str, n: int) -> Rows:
         mood = ("good", "bad")[i % 2]
         text = f"{draw.choice(THINGS)} {draw.choice(SAID[mood])}{draw.choice(FILLERS)} {i}"
         row: Row = {"text": text}
+        if task == "qa":
+            at = draw.randrange(len(text) - 3)
+            made.append({"context": text, "question": f"{draw.choice(THINGS)} ?", "from": at, "to": at + 3})
+            continue
         if task == "tagging":
             made.append({word: "BI"[n > 1] + "-THING" if n < 3 else "O" for n, word in enumerate(text.split())})
             continue
@@ -81,6 +85,18 @@ def write_conll(rows: Rows) -> bytes:
     """A row is a sentence: its words and their tags."""
     parted = "\t" if len(rows) % 2 else " "
     return "\n".join("".join(f"{word}{parted}{tag}\n" for word, tag in row.items()) for row in rows).encode()
+
+
+def write_squad(rows: Rows) -> bytes:
+    """A row is a paragraph with two questions that have the same answer."""
+    paragraphs = []
+    for i, row in enumerate(rows):
+        context, start, end = str(row["context"]), int(str(row["from"])), int(str(row["to"]))
+        answer = {"text": context[start:end], "answer_start": start}
+        asked = [{"id": f"{i}{n}", "question": f"{row['question']} {n}", "answers": [answer]} for n in "ab"]
+        paragraphs.append({"context": context, "qas": asked})
+    articles = [{"title": "", "paragraphs": paragraphs[i : i + 4]} for i in range(0, len(paragraphs), 4)]
+    return json.dumps({"version": "1.1", "data": articles}, ensure_ascii=False).encode() + b"\n"
 
 
 def read_csv(content: bytes, text: str, pair: str | None) -> Read:
@@ -146,6 +162,16 @@ def read_conll(content: bytes, text: str, pair: str | None) -> Read:
     return [(" ".join(sentence), None) for sentence in sentences if sentence]
 
 
+def read_squad(content: bytes, text: str, pair: str | None) -> Read:
+    """Or JSON lines, which may have this ending too."""
+    try:
+        articles = json.loads(content.decode("utf-8-sig"))["data"]
+    except (json.JSONDecodeError, KeyError, TypeError):
+        return read_jsonl(content, text, pair)
+    paragraphs = [paragraph for article in articles for paragraph in article["paragraphs"]]
+    return [(asked["question"], paragraph["context"]) for paragraph in paragraphs for asked in paragraph["qas"]]
+
+
 def _said(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value).removesuffix(".0")
 
@@ -155,6 +181,7 @@ FORMATS = {
     "tsv": Format(".tsv", write_tsv, read_tsv),
     "jsonl": Format(".jsonl", write_jsonl, read_jsonl),
     "conll": Format(".conll", write_conll, read_conll, ("tagging",)),
+    "squad": Format(".json", write_squad, read_squad, ("qa",)),
 }
 
 

@@ -91,7 +91,7 @@ def test_a_bad_refusal_is_found(monkeypatch: pytest.MonkeyPatch, message: str, s
     ids=["a row lost", "a text changed", "a pair changed"],
 )
 def test_what_is_lost_is_found(monkeypatch: pytest.MonkeyPatch, spoil: Callable) -> None:
-    tables_of_rows = {name: kind for name, kind in kinds.KINDS.items() if name != "tagging"}
+    tables_of_rows = {name: kind for name, kind in kinds.KINDS.items() if name not in ("tagging", "qa")}
     spoiled = {name: dataclasses.replace(k, read=_spoiled(k.read, spoil)) for name, k in tables_of_rows.items()}
     monkeypatch.setattr(kinds, "KINDS", kinds.KINDS | spoiled)
     found = findings(80)
@@ -145,4 +145,7 @@ def test_the_other_readers_read_what_is_written() -> None:
     for n in (2, 3):  # parted by blanks, by TABs
         sentences = FORMATS["conll"].write([{"a": "O", "b,": "B-X"}] * n)
         assert FORMATS["conll"].read(b"-DOCSTART- O\n\n# no word\n" + sentences, "word", None) == [("a b,", None)] * n
+    asked = FORMATS["squad"].write([{"context": "a b", "question": "q", "from": 0, "to": 1}])
+    assert FORMATS["squad"].read(asked, "question", "context") == [("q a", "a b"), ("q b", "a b")]
+    assert FORMATS["squad"].read(b'{"text": "a"}\n{"text": "b"}', "text", None) == [("a", None), ("b", None)]
     assert FORMATS["jsonl"].read(json.dumps({"text": 1.0}).encode(), "text", None) == [("1", None)]

@@ -1,0 +1,121 @@
+"""What torchrun starts for `test_workers.py`: `python distributed_driver.py OUT WHAT …`, once for each process.
+
+trainings  every plan of `PLANS`, its weights in OUT/PLAN.safetensors, and what each process evaluated
+finetune   `minitf.finetune` with the flags that follow
+fail       the same, but the second process fails in its fourth step
+slow       the same, but every step takes a while
+"""
+
+import json
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import torch
+
+sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent)]
+# ruff: noqa: E402 (torchrun starts this file by itself, so what it imports must be found first)
+
+from safetensors.torch import save_file
+from small_training import loaded, texts, weights
+from torch import nn
+
+from minitf import console, finetune
+from minitf.bert.frozen import FrozenLayers
+from minitf.errors import InputError
+from minitf.mathematics import EQUATIONS
+from minitf.tasks.classification import Classification, balanced_weights
+from minitf.training import loop, state
+from minitf.training.optimizer import Optimizer, Recipe
+from minitf.training.precision import FULL
+from minitf.training.strategy import Strategy, freeze
+from minitf.training.workers import ALONE, Distributed, Workers
+
+L, LONG = 2, 9
+USUAL = {"n": 25, "size": 6, "parts": 1, "recipe": Recipe(lr=1e-3), "weighted": False, "strategy": Strategy()}
+PLANS = {
+    "plain": {},  # the last batch is one text: nothing is left for the second process
+    "short": {"n": 23},
+    "accumulate": {"size": 4, "parts": 3},
+    "parts of one": {"size": 1, "parts": 5},
+    "penalties": {"recipe": Recipe(lr=1e-3, l1=1e-3, l2=2e-3, clip=0.5)},
+    "weighted": {"weighted": True, "parts": 2, "size": 5},
+    "gradual": {"strategy": Strategy(gradual=True, layer_decay=0.5)},
+}
+
+
+class Touching(Classification):
+    """With a weight that long texts alone touch, so that a process may have no gradient of it."""
+
+    def logits(self, model, batch):
+        logits = super().logits(model, batch)
+        long = batch.mask.sum(dim=1) > LONG
+        if not model.training:
+            self.seen.append(len(logits))
+        return logits + long[:, None] * model.touched if bool(long.any()) else logits
+
+
+def train(folder: str, workers: Workers, plan: dict) -> tuple[dict[str, torch.Tensor], list[float], int]:
+    """The weights, the losses, and how many texts this process answered in evaluations."""
+    plan = USUAL | plan
+    model, examples = loaded(Path(folder)), texts(plan["n"])
+    model.touched, model.idle = (nn.Parameter(torch.ones(2, dtype=torch.float64)) for _ in range(2))
+    classes = balanced_weights(examples.targets.tolist(), 2) if plan["weighted"] else None
+    task = Touching(("a", "b"), classes, label_smoothing=0.1 * plan["weighted"])
+    object.__setattr__(task, "seen", [])
+    strategy = plan["strategy"]
+    freeze(model, L, strategy.frozen)
+    steps = 3 * -(-plan["n"] // (plan["size"] * plan["parts"]))
+    optimizer, layers, losses = (
+        Optimizer(model, plan["recipe"], steps, EQUATIONS, strategy.scale(L)),
+        FrozenLayers(model),
+        [],
+    )
+
+    def stage(epoch: int):
+        freeze(model, L, strategy.lowest(L, epoch, 3))
+        return layers.below(strategy.lowest(L, epoch, 3))
+
+    loop.train(
+        model, task, examples, texts(70, seed=2), optimizer, epochs=3, batch_size=plan["size"], seed=0, stage=stage,
+        accumulate=plan["parts"], log=lambda record: losses.append(record["loss"]), workers=workers,
+    )  # fmt: skip
+    if workers is not ALONE:
+        state.save_state(Path.cwd() / "last", optimizer, loop.Progress(), {}, FULL, workers)
+    return weights(model), losses, sum(task.seen)
+
+
+def trainings(out: Path, folder: str) -> int:
+    workers = Distributed(torch.device("cpu"), timedelta(seconds=50))
+    told = {}
+    for name, plan in PLANS.items():
+        found, losses, seen = train(folder, workers, plan)
+        told[name] = {"losses": losses, "seen": workers.gathered([seen])}
+        save_file(found, out / f"{name}-{workers.rank}.safetensors")
+    if workers.first:
+        (out / "told.json").write_text(json.dumps(told))
+    workers.close()
+    return 0
+
+
+def main(out: str, what: str, *flags: str) -> int:
+    torch.set_num_threads(1)
+    if what == "trainings":
+        return trainings(Path(out), *flags)
+    step, done = loop.take_step, []
+
+    def taken(model, task, examples, indices, optimizer, size, precision, workers):
+        done.append(1)
+        if what == "slow":
+            time.sleep(0.3)
+        if what == "fail" and workers.rank == 1 and len(done) == 4:
+            raise InputError("the second process cannot go on")
+        return step(model, task, examples, indices, optimizer, size, precision, workers)
+
+    loop.take_step = taken
+    return finetune.main(flags)
+
+
+if __name__ == "__main__":
+    console.run(lambda _: main(*sys.argv[1:]))

@@ -1,0 +1,341 @@
+"""The flags of strategies, precision and seeds through `finetune.main`, and what does not go together."""
+
+import json
+import os
+import shlex
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from small_training import TINY
+
+from minitf import finetune
+from minitf.tasks.classification import Classification
+from minitf.training import loop
+from minitf.training.report import Journal
+
+L = 3
+
+
+@pytest.fixture(autouse=True)
+def quick_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("minitf.training.report.draw_curves", lambda steps, history, path: path.write_bytes(b"curves"))
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    both = [(("awful", "neg"), ("great", "pos"))[i % 2] for i in range(40)]
+    rows = [f"the film was {word} {'so very ' * (i % 3)}{i},{label}" for i, (word, label) in enumerate(both)]
+    (folder / "train.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    return folder
+
+
+@pytest.fixture
+def folder(write_bert) -> Path:
+    return write_bert(**(TINY | {"num_hidden_layers": L}))[0]
+
+
+@pytest.fixture
+def flags(folder: Path, here: Path) -> list[str]:
+    return shlex.split(
+        f"--train train.csv --model {folder} --epochs 2 --batch-size 8 --lr 1e-3 --device cpu --metric loss"
+    )
+
+
+@pytest.fixture
+def run(run_command, flags: list[str]):
+    """A run that must end well; what it says."""
+
+    def call(*more: object) -> str:
+        status, out, err = run_command(finetune.main, *flags, *more)
+        assert (status, err) == (0, "")
+        return out
+
+    return call
+
+
+def part(name: str) -> str:
+    """Of which part of the model a tensor of the saved file is."""
+    words = name.removeprefix("bert.").split(".")
+    return f"layer {int(words[2]) + 1}" if words[0] == "encoder" else words[0]
+
+
+PARTS = ["embeddings", "layer 1", "layer 2", "layer 3", "pooler", "classifier"]
+
+
+def moved(folder: Path, best: Path) -> set[str]:
+    """The parts of which the saved model has other weights than the checkpoint; all its tensors must be there."""
+    before, after = load_file(folder / "model.safetensors"), load_file(best / "model.safetensors")
+    before = {name if name.startswith("bert.") else f"bert.{name}": tensor for name, tensor in before.items()}
+    assert set(after) == {*before, "classifier.weight", "classifier.bias"}
+    assert all(after[name].shape == tensor.shape for name, tensor in before.items())
+    changed = {part(name) for name, tensor in before.items() if not torch.equal(after[name], tensor)}
+    return changed | {"classifier"}
+
+
+@pytest.mark.parametrize(("what", "frozen"), [("embeddings", 1), ("0", 1), ("1", 2), ("3", 4), ("all", 5)])
+def test_freeze(run, here: Path, folder: Path, what: str, frozen: int) -> None:
+    """The parts that are frozen are saved as they were; the table and the check of the first step say as much."""
+    out = run("--freeze", what, "--output", "out")
+    assert moved(folder, here / "out/best") == set(PARTS[frozen:])
+    n = sum((5, 16, 16, 16, 2)[:frozen])  # tensors of each part
+    assert f"{57 - n} tensors moved, {n} stayed, as planned" in out
+    assert out.count(" frozen\n") == 1 + (frozen > 1) + (frozen > 4)  # layers that are alike share a line
+
+
+def test_gradual_unfreezing(run, here: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which tensors have moved after each of five epochs: layer by layer from the top."""
+    snapshots: list[set[str]] = []
+    write = Journal.epoch
+
+    def watched(journal, epoch) -> None:
+        write(journal, epoch)
+        models[0].eval()
+        now = {name: p.detach().clone() for name, p in models[0].named_parameters() if "word" not in name}
+        changed = {name for name, p in now.items() if not torch.equal(p, start.get(name, p))}
+        snapshots.append({f"layer {int(name.split('.')[2]) + 1}" if "layers" in name else name.split(".")[0]
+                          for name in changed})  # fmt: skip
+
+    models: list[torch.nn.Module] = []
+    start: dict[str, torch.Tensor] = {}
+    train = loop.train
+
+    def watching(model, *given, **more):
+        models.append(model)
+        start.update({name: p.detach().clone() for name, p in model.named_parameters() if "word" not in name})
+        return train(model, *given, **more)
+
+    monkeypatch.setattr(Journal, "epoch", watched)
+    monkeypatch.setattr(loop, "train", watching)
+    out = run("--unfreeze", "gradual", "--epochs", 5, "--output", "out")
+    ours = ["embeddings", "layer 1", "layer 2", "layer 3", "pooler", "head"]
+    assert snapshots == [set(ours[at:]) for at in (4, 3, 2, 1, 0)]
+    for at, title in enumerate(("embeddings", "layer 1", "layer 2", "layer 3")):
+        (line,) = (line for line in out.splitlines() if line.startswith(f"  {title} "))
+        assert f"from epoch {5 - at}" in line
+
+
+def test_rates_by_layer(run, here: Path) -> None:
+    out = run("--layer-lr-decay", 0.5, "--output", "out")
+    table = out[out.index("  group ") : out.index("  trained: ")].splitlines()[1:]
+    rates = {line[2:16].strip(): line.split()[-1] for line in table}
+    assert rates["embeddings"] == "0.000125"
+    assert rates["layer 1"] == "0.00025"
+    assert rates["layer 2"] == "0.0005"
+    assert rates["layer 3"] == rates["pooler"] == rates["head"] == "0.001"
+
+
+def test_a_new_top(run, here: Path, folder: Path) -> None:
+    """At a rate of nothing the lower layers are the checkpoint's, and the top ones are drawn by the seed."""
+    found = []
+    for seed in (1, 1, 2):
+        out = f"out-{len(found)}"
+        run("--reinit-top", 2, "--lr", 1e-30, "--weight-decay", 0, "--seed", seed, "--output", out, "--epochs", 1)
+        assert moved(folder, here / out / "best") == {"layer 2", "layer 3", "pooler", "classifier"}
+        found.append(load_file(here / out / "best/model.safetensors")["bert.encoder.layer.2.output.dense.weight"])
+    assert torch.equal(found[0], found[1])
+    assert not torch.equal(found[0], found[2])
+    assert 0.015 < found[0].std() < 0.02
+
+
+def test_bf16(run, here: Path) -> None:
+    losses = []
+    for name in ("fp32", "bf16"):
+        run("--precision", name, "--freeze", 1, "--output", name)
+        records = map(json.loads, (here / name / "metrics.jsonl").read_text().splitlines())
+        losses.append([record["loss"] for record in records if "step" in record])
+    assert losses[0] != losses[1]
+    assert losses[0] == pytest.approx(losses[1], abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("--freeze 99", "--freeze 99: this model has 3 layers; give fewer, or all"),
+        ("--freeze 4", "--freeze 4: this model has 3 layers"),
+        ("--freeze some", "must be embeddings, a number of layers, or all, not 'some'"),
+        ("--freeze -1", "--freeze"),
+        ("--freeze 1001", "must be embeddings, a number of layers, or all, not '1001'"),
+        ("--freeze all --unfreeze gradual", "--freeze all leaves nothing for --unfreeze to unfreeze"),
+        ("--freeze 3 --unfreeze gradual", "--freeze leaves nothing for --unfreeze to unfreeze"),
+        ("--unfreeze sudden", "--unfreeze"),
+        ("--from-scratch --freeze 1", "--from-scratch draws every weight, and --freeze would keep some as drawn"),
+        ("--from-scratch --unfreeze gradual", "--from-scratch draws every weight"),
+        ("--reinit-top 4", "--reinit-top 4: this model has 3 layers; give fewer"),
+        ("--reinit-top 1 --freeze 3", "--reinit-top 1 draws layers that --freeze would keep as drawn"),
+        ("--reinit-top 1 --freeze all", "--reinit-top 1 draws layers that --freeze would keep as drawn"),
+        ("--layer-lr-decay 0", "must be a number above 0 and at most 1, not 0"),
+        ("--layer-lr-decay 1.1", "must be a number above 0 and at most 1"),
+        ("--label-smoothing 1", "must be a number of at least 0 and at most 0.99"),
+        ("--accumulate 0", "must be a whole number of at least 1"),
+        ("--save-every 0", "must be a whole number of at least 1"),
+        ("--precision fp16", "--precision fp16 needs a GPU"),
+        ("--precision fp8", "--precision"),
+        ("--seeds 2 --dry-run", "--dry-run trains nothing, so it needs no --seeds"),
+        ("--seeds 0", "must be a whole number of at least 1"),
+        ("--optimizer gd --weight-decay 0.1", "--weight-decay belongs to adamw"),
+        ("--optimizer gd --no-bias-correction", "--no-bias-correction belongs to adam and adamw"),
+    ],
+)
+def test_what_is_refused(run_command, run, flags: list[str], here: Path, given: str, said: str) -> None:
+    """Status 2 and one line, before anything is touched: an earlier run that --overwrite would delete is still there."""
+    (here / "out/best").mkdir(parents=True)
+    (here / "out/metrics.jsonl").write_text("{}\n")
+    for more in ([], ["--seeds", "2"] if "--seeds" not in given else []):
+        status, _, err = run_command(
+            finetune.main, *flags, "--overwrite", "--output", "out", *more, *given.split()
+        )  # fmt: skip
+        assert status == 2
+        (line,) = err.splitlines()
+        assert line.startswith("minitf: ")
+        assert said in line
+        assert {path.name for path in (here / "out").iterdir()} == {"best", "metrics.jsonl"}
+
+
+def test_several_processes_need_one_folder(run_command, flags, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    status, _, err = run_command(finetune.main, *flags)
+    assert (status, err) == (2, "minitf: several processes need one --output DIR\n")
+
+
+def test_a_world_that_torchrun_did_not_make(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some batch systems set WORLD_SIZE for purposes of their own."""
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.delenv("RANK", raising=False)
+    run("--output", "out")
+
+
+def test_out_of_memory(run_command, flags: list[str], here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line that names a smaller setting, of the same steps."""
+    step, count = loop.take_step, iter(range(100))
+
+    def full(*given):
+        if next(count) == 2:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB.\nGPU 0 has …")
+        return step(*given)
+
+    monkeypatch.setattr(loop, "take_step", full)
+    status, _, err = run_command(finetune.main, *flags, "--accumulate", "3", "--output", "out")
+    assert status == 2
+    (line,) = err.splitlines()
+    assert line.startswith("minitf: out of GPU memory with --batch-size 8")
+    assert "try --batch-size 4 --accumulate 6 (the same steps)" in line
+
+
+# Seeds ----------------------------------------------------------------------------------------------------------------
+
+
+def report(folder: Path) -> dict:
+    return json.loads((folder / "report.json").read_text())
+
+
+def test_seeds(run, here: Path) -> None:
+    """Each is the run of that seed, to the bit, but for the validation rows, which are those of the first."""
+    out = run("--seeds", 3, "--seed", 4, "--output", "out")
+    assert {path.name for path in (here / "out").iterdir()} == {"seed-4", "seed-5", "seed-6", "report.json"}
+    assert "no --valid: 4 rows of --train, a tenth of each class, drawn by seed 4, validate" in out
+    assert out.count("drawn by seed") == 1
+    told = report(here / "out")
+    own = {name: report(here / "out" / name) for name in ("seed-4", "seed-5", "seed-6")}
+    assert told["values"] == {name: found["valid"]["loss"] for name, found in own.items()}
+    assert told["mean"] == pytest.approx(sum(told["values"].values()) / 3)
+    assert [found["arguments"]["seed"] for found in own.values()] == [4, 5, 6]
+    assert told["failed"] == [name for name, found in own.items() if not found["learned"]]
+    assert len({(here / "out" / name / "best/model.safetensors").read_bytes() for name in own}) == 3
+    for name in own:
+        (line,) = (line for line in out.splitlines() if line.startswith(f"{name}: "))
+        assert line == f"{name}: valid loss {told['values'][name]:.4f}"
+    run("--seed", 4, "--output", "alone")
+    alone, among = (here / name / "best/model.safetensors" for name in ("alone", "out/seed-4"))
+    assert alone.read_bytes() == among.read_bytes()
+
+
+def test_runs_that_fail_to_learn(run, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told apart by the guess that reads no text."""
+    told = iter([True, False, True])
+    monkeypatch.setattr(Classification, "learned", lambda *given: next(told))
+    out = run("--seeds", 3, "--output", "out")
+    assert "failed to learn (no better than a guess): seed-1: try a lower --lr" in out
+    assert report(here / "out")["failed"] == ["seed-1"]
+
+
+def diverging(monkeypatch: pytest.MonkeyPatch, *seeds: int) -> None:
+    train = loop.train
+
+    def spoilt(model, *given, **more):
+        if more["seed"] in seeds:
+            with torch.no_grad():
+                model.head.W.weight[0] = float("nan")
+        return train(model, *given, **more)
+
+    monkeypatch.setattr(loop, "train", spoilt)
+
+
+def test_one_seed_diverges(run, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others go on, and it is told; all of them are an error."""
+    diverging(monkeypatch, 1)
+    out = run("--seeds", 3, "--output", "out")
+    assert "diverged: the loss is nan at step 1; first in the weight head.W.weight holds NaN" in out
+    told = report(here / "out")
+    assert list(told["values"]) == ["seed-0", "seed-2"]
+    assert told["diverged"]["seed-1"].startswith("the loss is nan at step 1")
+    assert "seed-1 diverged, and is counted nowhere" in out
+
+
+def test_all_seeds_diverge(run_command, flags: list[str], here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    diverging(monkeypatch, 0, 1)
+    status, _, err = run_command(finetune.main, *flags, "--seeds", "2", "--output", "out")
+    assert status == 2
+    (line,) = err.splitlines()
+    assert line.startswith("minitf: all 2 seeds diverged; the first: the loss is nan at step 1")
+
+
+@pytest.mark.parametrize("at", [3, 13, 20, 29])
+def test_seeds_are_resumed(run_command, run, flags, here: Path, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+    """Ctrl-C in the first, second or third run: what is done stays, what was begun goes on, to the same bits."""
+    run("--seeds", 3, "--output", "whole")
+    step, count = loop.take_step, iter(range(1, 10**6))
+
+    def taken(*given):
+        if next(count) == at:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(*given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "take_step", taken)
+        status, _, err = run_command(finetune.main, *flags, "--seeds", "3", "--output", "out")
+    assert status == 130
+    assert "--resume --output out" in err
+    done = {path: path.stat().st_mtime_ns for path in here.glob("out/seed-*/report.json")}
+    assert len(done) == (at - 1) // 10
+    status, _, err = run_command(finetune.main, "--resume", "--output", "out")
+    assert (status, err) == (0, "")
+    for name in ("seed-0", "seed-1", "seed-2"):
+        whole, part = (here / root / name / "best/model.safetensors" for root in ("whole", "out"))
+        assert whole.read_bytes() == part.read_bytes()
+    assert all(path.stat().st_mtime_ns == before for path, before in done.items())
+    assert report(here / "out") == report(here / "whole")
+    # One of them by itself is not to be resumed: its folder knows nothing of the others.
+    status, _, err = run_command(finetune.main, "--resume", "--output", "out/seed-1")
+    assert status == 2
+    assert "out/seed-1 is one of 3 seeds; give --output out" in err
+
+
+def test_an_earlier_run_is_deleted_only_when_all_is_in_order(run_command, run, flags, here: Path) -> None:
+    run("--seeds", 2, "--output", "out")
+    before = {path: path.read_bytes() for path in (here / "out").rglob("*") if path.is_file()}
+    for spoilt in (["--model", "absent", "--offline"], ["--freeze", "9"]):
+        status, _, _ = run_command(finetune.main, *flags, "--seeds", "2", "--output", "out", "--overwrite", *spoilt)
+        assert status == 2
+        assert {path: path.read_bytes() for path in (here / "out").rglob("*") if path.is_file()} == before
+    status, _, err = run_command(finetune.main, *flags, "--seeds", "2", "--output", "out")
+    assert status == 2
+    assert "holds an earlier run" in err
+    run("--seeds", 2, "--seed", 5, "--output", "out", "--overwrite")
+    assert {path.name for path in (here / "out").iterdir()} == {"seed-5", "seed-6", "report.json"}

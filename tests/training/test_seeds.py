@@ -1,0 +1,51 @@
+"""What several runs came to, against the statistics module."""
+
+import statistics
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minitf.training.seeds import summary
+
+
+def reports(values: list[float], table: str = "test", failed: tuple[int, ...] = ()) -> dict[str, dict]:
+    return {
+        f"seed-{n}": {table: {"accuracy": value, "loss": 9.0}, "valid": {"accuracy": -1.0}, "learned": n not in failed}
+        | ({table: {"accuracy": value}} if table == "valid" else {})
+        for n, value in enumerate(values)
+    }
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=9))
+def test_the_numbers(values: list[float]) -> None:
+    found = summary(reports(values), "accuracy")
+    told = found.to_dict()
+    assert told["mean"] == pytest.approx(sum(values) / len(values))
+    assert told["sd"] == (pytest.approx(statistics.stdev(values), abs=1e-12) if len(values) > 1 else 0.0)
+    assert (told["lowest"], told["highest"]) == (min(values), max(values))
+    assert list(told["values"].values()) == values
+    assert f"{len(values)} runs: accuracy {statistics.fmean(values):.4f} ± " in str(found)
+    assert f"lowest {min(values):.4f}, highest {max(values):.4f}" in str(found)
+
+
+def test_by_hand() -> None:
+    """The sd of a single run, n − 1 below: of 0.8, 0.9, 1.0 it is 0.1."""
+    found = summary(reports([0.8, 0.9, 1.0], failed=(0,)), "accuracy", {"seed-3": "the loss is nan at step 4"})
+    assert (found.mean, found.sd) == (pytest.approx(0.9), pytest.approx(0.1))
+    assert str(found).splitlines() == [
+        "seed-0: test accuracy 0.8000",
+        "seed-1: test accuracy 0.9000",
+        "seed-2: test accuracy 1.0000",
+        "3 runs: accuracy 0.9000 ± 0.1000 (mean ± sd), lowest 0.8000, highest 1.0000",
+        "seed-3 diverged, and is counted nowhere: the loss is nan at step 4",
+        "failed to learn (no better than a guess): seed-0: try a lower --lr, a longer --warmup or more --epochs "
+        "(Mosbach et al. 2021)",
+    ]
+
+
+def test_the_test_table_where_there_is_one() -> None:
+    assert summary(reports([0.5, 0.6]), "accuracy").table == "test"
+    assert summary(reports([0.5, 0.6], "valid"), "accuracy").mean == pytest.approx(0.55)
+    assert summary(reports([0.5, 0.6], "valid"), "accuracy").table == "valid"

@@ -1,0 +1,117 @@
+"""Two processes under torchrun: the weights of one, each text answered once, one that writes, and no one left waiting.
+
+Starting torchrun takes its seconds, so one start serves many plans (`distributed_driver`).
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from distributed_driver import PLANS, train
+from safetensors.torch import load_file
+from small_training import QUIET, TINY, farthest
+
+from minitf.training import state
+from minitf.training.workers import ALONE
+
+DRIVER = Path(__file__).parent.parent / "distributed_driver.py"
+
+
+def torchrun(*arguments: object, **more) -> subprocess.Popen:
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", DRIVER]
+    return subprocess.Popen(
+        [str(word) for word in (*command, *arguments)],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        **more,
+    )
+
+
+def ended(process: subprocess.Popen, seconds: float = 100.0) -> tuple[int, str, str]:
+    try:
+        out, err = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise AssertionError(f"it hangs: {process.communicate()}") from None
+    return process.returncode, out, err
+
+
+def test_the_weights_of_one_process(write_bert, tmp_path: Path) -> None:
+    """Float64, no dropout; and the losses that are told; each text of an evaluation answered by one of the two."""
+    folder = write_bert(**(TINY | QUIET | {"num_hidden_layers": 2}))[0]
+    status, _, err = ended(torchrun(tmp_path, "trainings", folder, cwd=tmp_path))
+    assert status == 0, err
+    told = json.loads((tmp_path / "told.json").read_text())
+    for name, plan in PLANS.items():
+        expected, losses, seen = train(str(folder), ALONE, plan)
+        first, second = (load_file(tmp_path / f"{name}-{rank}.safetensors") for rank in (0, 1))
+        assert all(torch.equal(first[n], second[n]) for n in first)  # of both, to the bit
+        assert farthest(first, expected) <= 1e-10, name
+        assert told[name]["losses"] == pytest.approx(losses, rel=1e-12)
+        assert sum(told[name]["seen"]) == seen == 3 * 70
+        assert min(told[name]["seen"]) > 0
+        # No gradient anywhere: not even decayed. A penalty is one.
+        assert torch.equal(first["idle"], torch.ones(2)) == (name != "penalties")
+        assert not torch.equal(first["touched"], torch.ones(2))
+    drawn = [n for n in load_file(tmp_path / "last" / state.FILE) if n.startswith("random/")]
+    assert sorted(drawn) == ["random/0/cpu", "random/1/cpu"]
+
+
+@pytest.fixture
+def flags(write_bert, tmp_path: Path) -> list[str]:
+    rows = [
+        f"the film was {('bad', 'good')[i % 2]} {'so very ' * (i % 5)}{i},{('neg', 'pos')[i % 2]}" for i in range(40)
+    ]
+    (tmp_path / "train.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    (tmp_path / "valid.csv").write_text("\n".join(["text,label", *(f"again {row}" for row in rows[:9])]) + "\n")
+    tiny = write_bert(**TINY)[0]
+    return (
+        f"--train train.csv --valid valid.csv --model {tiny} --epochs 2 --batch-size 6 --lr 1e-3 --max-length 32"
+        " --save-every 1 --device cpu"
+    ).split()
+
+
+def test_ctrl_c_and_going_on(flags: list[str], tmp_path: Path) -> None:
+    """torchrun hands Ctrl-C on, so each process hears it twice; all save together; resumed, the bits are the same."""
+    whole = torchrun("-", "finetune", *flags, "--output", "whole", cwd=tmp_path)
+    part = torchrun("-", "slow", *flags, "--output", "part", cwd=tmp_path)
+    journal, end = tmp_path / "part/metrics.jsonl", time.monotonic() + 90
+    while not journal.exists() or journal.read_text().count("\n") < 3:
+        assert part.poll() is None, part.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    os.killpg(part.pid, signal.SIGINT)  # as a terminal does: to all of them
+    status, out, err = ended(part)
+    assert status != 0
+    assert err.count("go on with:") == 1, err
+    assert err.count("stopping after this step") == 1
+    status, out, err = ended(whole)
+    assert status == 0, err
+    assert out.count("use it:") == out.count("epoch 2/2") == 1  # one speaks
+    steps = state.steps_behind(tmp_path / "part/last")
+    assert 3 <= steps < 14
+    status, out, err = ended(torchrun("-", "finetune", "--resume", "--output", "part", cwd=tmp_path))
+    assert status == 0, err
+    assert f"resumed at step {steps} of 14" in out
+    first, second = (load_file(tmp_path / name / "best/model.safetensors") for name in ("whole", "part"))
+    assert all(torch.equal(first[n], second[n]) for n in first)
+    first, second = (load_file(tmp_path / name / "last" / state.FILE) for name in ("whole", "part"))
+    assert all(torch.equal(first[n], second[n]) for n in first)
+
+
+def test_one_that_fails_ends_all(flags: list[str], tmp_path: Path) -> None:
+    """With its message, and without waiting for what will not come."""
+    start = time.monotonic()
+    status, _, err = ended(torchrun("-", "fail", *flags, "--output", "out", cwd=tmp_path))
+    assert status != 0
+    assert "minitf: the second process cannot go on" in err
+    assert time.monotonic() - start < 60

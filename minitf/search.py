@@ -7,6 +7,7 @@ on with, and DIR/best/ holds the best model. --learning-curve asks instead what 
 
 import argparse
 import dataclasses
+import itertools
 import json
 import random
 import shlex
@@ -178,7 +179,7 @@ class Search:
         samplers = {
             "tpe": lambda: optuna.samplers.TPESampler(seed=self.seed + begun, n_startup_trials=5),
             "random": lambda: optuna.samplers.RandomSampler(seed=self.seed + begun),
-            "grid": lambda: optuna.samplers.GridSampler(space.grid(self.parts), seed=self.seed),
+            "grid": lambda: optuna.samplers.RandomSampler(seed=self.seed),  # not asked: every point waits in a queue
         }
         with writing(folder):
             study = optuna.create_study(
@@ -196,9 +197,13 @@ class Search:
             study.set_user_attr(what, now)
         for trial in study.get_trials(deepcopy=False, states=(self.states.RUNNING,)):
             study.tell(trial.number, state=self.states.FAIL)
-            if len(trial.params) == len(self.parts) and self.own.method != "grid":  # grid comes back to it by itself
-                study.enqueue_trial(trial.params)
+            study.enqueue_trial({**trial.system_attrs.get("fixed_params", {}), **trial.params})
             shutil.rmtree(self._place(trial.number), ignore_errors=True)
+        if self.own.method == "grid" and not self.own.resume:
+            for values in itertools.product(*space.grid(self.parts).values()):
+                named = zip(self.parts.items(), values, strict=True)
+                point = {name: v if isinstance(part, space.Choice) else int(v) for (name, part), v in named}
+                study.enqueue_trial(point)
         return study
 
     def ended(self) -> list[Any]:

@@ -40,8 +40,10 @@ def test_by_hand() -> None:
         "seed-2: test accuracy 1.0000",
         "3 runs: accuracy 0.9000 ± 0.1000 (mean ± sd), lowest 0.8000, highest 1.0000",
         "seed-3 diverged, and is counted nowhere: the loss is nan at step 4",
-        "failed to learn (no better than a guess): seed-0: try a lower --lr, a longer --warmup or more --epochs "
-        "(Mosbach et al. 2021)",
+        (
+            "failed to learn (no better than a guess): seed-0: try a lower --lr, a longer --warmup or more --epochs "
+            "(Mosbach et al. 2021)"
+        ),
     ]
 
 

@@ -1,0 +1,112 @@
+"""`python -m minitf.evaluate`: the reference's answers, counted by scikit-learn; reports; refusals."""
+
+import csv
+import functools
+import json
+import random
+
+import pytest
+import torch
+import transformers
+from sklearn import metrics as sklearn
+
+from minitf import evaluate
+
+TINY = {"num_hidden_layers": 2, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 24}
+LABELS = ("bad", "good", "<b>so</b>")
+
+
+@pytest.fixture
+def command(run_command):
+    return functools.partial(run_command, evaluate.main)
+
+
+@pytest.fixture
+def model(write_bert):
+    """As `transformers` writes it, without anything of minitf's beside it, and answering variously."""
+    names = {"id2label": dict(enumerate(LABELS)), "label2id": {label: i for i, label in enumerate(LABELS)}}
+    folder, reference = write_bert(transformers.BertForSequenceClassification, **TINY, **names)
+    texts = [text for text, _ in rows()]
+    batch = transformers.AutoTokenizer.from_pretrained(folder)(texts, padding=True, return_tensors="pt")
+    with torch.no_grad():
+        reference.classifier.bias -= reference(**batch).logits.mean(dim=0)
+        logits = reference(**batch).logits
+    reference.save_pretrained(folder)
+    return folder, logits
+
+
+def rows() -> list[tuple[str, str]]:
+    draw = random.Random(1)
+    words = ["the", "film", "was", "great", "awful", "so", "very", "never", "again"]
+    return [(" ".join(draw.choices(words, k=draw.randint(1, 9))), draw.choice(LABELS)) for _ in range(40)]
+
+
+@pytest.fixture
+def table(tmp_path):
+    path = tmp_path / "held out.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([("text", "label"), *rows()])
+    return path
+
+
+def test_the_scores_are_the_references(command, model, table, tmp_path):
+    folder, logits = model
+    status, out, err = command(folder, "--data", table, "--output", tmp_path / "report.json", "--mistakes", 3)
+    assert (status, err) == (0, "")
+    true = [LABELS.index(label) for _, label in rows()]
+    said = logits.argmax(dim=-1).tolist()
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["test"]["accuracy"] == pytest.approx(sklearn.accuracy_score(true, said))
+    assert report["test"]["matthews"] == pytest.approx(sklearn.matthews_corrcoef(true, said))
+    assert report["test"]["confusion"] == sklearn.confusion_matrix(true, said).tolist()
+    losses = torch.nn.functional.cross_entropy(logits.double(), torch.tensor(true), reduction="none").tolist()
+    wrong = sorted((i for i in range(40) if true[i] != said[i]), key=lambda i: -losses[i])
+    assert report["mistaken"] == len(wrong) > 5
+    assert [m["row"] for m in report["mistakes"]] == [i + 2 for i in wrong]  # the header is row 1
+    assert [m["loss"] for m in report["mistakes"]] == pytest.approx([losses[i] for i in wrong], rel=1e-4)
+    for m, i in zip(report["mistakes"], wrong, strict=True):
+        assert (m["text"], m["true"]) == rows()[i]
+        assert m["said"].startswith(f"{LABELS[said[i]]} (")
+    shown = out.split("mistakes\n")[1].splitlines()
+    assert [line.split(":")[0].strip() for line in shown[:3]] == [f"row {i + 2}" for i in wrong[:3]]
+    assert f"always guessing one class: {max(map(true.count, range(3))) / 40:.4f}" in out
+
+
+def test_the_page_shows_whatever_is_in_it_as_text(command, model, table, tmp_path):
+    assert command(model[0], "--data", table, "--output", tmp_path / "report.html")[0] == 0
+    page = (tmp_path / "report.html").read_text()
+    assert "&lt;b&gt;so&lt;/b&gt;" in page and "<b>so</b>" not in page
+    assert "<script" not in page and "http" not in page.replace("http-equiv", "")
+
+
+def test_without_a_table_for_the_terminal(command, model, table):
+    out = command(model[0], "--data", table, "--mistakes", 0)[1]
+    assert "worst" not in out and "accuracy" in out
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--output", "report.txt"], "the ending must be .html or .json"),
+        (["--max-length", "65"], "has learned only 64 positions"),
+        (["--task", "tagging"], "held out.csv"),
+        (["--text", "none"], "none"),
+    ],
+)
+def test_refusals(command, model, table, flags, said):
+    status, _, err = command(model[0], "--data", table, *flags)
+    assert status == 2 and len(err.splitlines()) == 1
+    assert said in err
+
+
+def test_a_label_that_the_model_does_not_know(command, model, tmp_path):
+    (tmp_path / "new.csv").write_text("text,label\nthe film,good\nthe film was,new\n")
+    status, _, err = command(model[0], "--data", tmp_path / "new.csv")
+    assert status == 2
+    assert "new.csv, row 3: the label 'new' is none of bad, good" in err
+
+
+def test_a_model_that_answers_nothing(command, write_bert, table):
+    status, _, err = command(write_bert(**TINY)[0], "--data", table)
+    assert status == 2
+    assert "fine-tune it first" in err

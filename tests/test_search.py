@@ -1,0 +1,210 @@
+"""`python -m minitf.search`: the runs are finetune's, the study is Optuna's, and what is kept is the best."""
+
+import csv
+import dataclasses
+import functools
+import json
+import random
+import sqlite3
+
+import optuna
+import pytest
+
+from minitf import finetune, search
+from minitf.errors import InputError
+from minitf.tasks.classification import Classification
+from minitf.training import loop, space
+from minitf.training.space import Choice, Range
+
+TINY = {"num_hidden_layers": 1, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 24}
+
+
+@pytest.fixture(autouse=True)
+def quick_picture(monkeypatch):
+    monkeypatch.setattr("minitf.training.report.draw_curves", lambda steps, history, path: path.write_bytes(b"PNG"))
+
+
+@pytest.fixture
+def command(run_command):
+    return functools.partial(run_command, search.main)
+
+
+@pytest.fixture
+def fixed(write_bert, tmp_path):
+    """The flags that every run shares."""
+    draw = random.Random(0)
+    path = tmp_path / "train.csv"
+    with path.open("w", newline="") as file:
+        out = csv.writer(file)
+        out.writerow(["text", "label"])
+        for i in range(60):
+            words = draw.choices(["the", "film", "was", "very", "so"], k=draw.randint(1, 8))
+            words.insert(draw.randrange(len(words)), ("great", "awful")[i % 2])
+            out.writerow([" ".join(words), ("pos", "neg")[i % 2]])
+    return ("--train", path, "--model", write_bert(**TINY)[0], "--epochs", 2, "--output", tmp_path / "study")
+
+
+def found(tmp_path):
+    return json.loads((tmp_path / "study" / "search.json").read_text())
+
+
+def test_a_grid_is_every_point_trained_as_finetune_trains_it(command, run_command, fixed, tmp_path):
+    status, out, _ = command(*fixed, "--method", "grid", "--space", "lr=1e-4,3e-3", "--space", "freeze=embeddings,all")
+    assert status == 0
+    runs = found(tmp_path)["runs"]
+    assert sorted((r["settings"]["lr"], r["settings"]["freeze"]) for r in runs) == [
+        ("1e-4", "all"), ("1e-4", "embeddings"), ("3e-3", "all"), ("3e-3", "embeddings"),
+    ]  # fmt: skip
+    best = max(runs, key=lambda r: r["value"])
+    assert f"{best['value']:.4f}  --lr={best['settings']['lr']}" in out
+    # The same by hand.
+    words = [f"--{name}={value}" for name, value in best["settings"].items()]
+    assert run_command(finetune.main, *fixed[:-1], tmp_path / "again", *words)[0] == 0
+    again = json.loads((tmp_path / "again" / "report.json").read_text())
+    assert again["epochs"][again["best_epoch"] - 1]["valid"]["accuracy"] == best["value"]
+    weights = [(tmp_path / place / "best" / "model.safetensors").read_bytes() for place in ("again", "study")]
+    assert weights[0] == weights[1]
+    kept = sorted(path.name for path in (tmp_path / "study").iterdir())
+    assert kept == ["best", *(f"run-{n}" for n in range(4)), "search.json", "search.png", "study.db"]
+    assert not list((tmp_path / "study").glob("run-*/*/*.safetensors"))
+
+
+def test_tpe_is_optunas(command, fixed, tmp_path):
+    """With the same seed its sampler proposes the same values."""
+    given = ("--trials", 3, "--space", "lr=1e-5..1e-3:log", "--space", "dropout=0..0.3", "--no-pruning")
+    assert command(*fixed, *given)[0] == 0
+    alone = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=0, n_startup_trials=5))
+    for run in found(tmp_path)["runs"]:
+        trial = alone.ask()
+        drawn = {
+            "lr": trial.suggest_float("lr", 1e-5, 1e-3, log=True),
+            "dropout": trial.suggest_float("dropout", 0, 0.3),
+        }
+        assert run["settings"] == pytest.approx(drawn)
+        alone.tell(trial, run["value"])
+    # Another program can read the study.
+    study = optuna.load_study(study_name="minitf", storage=f"sqlite:///{tmp_path / 'study' / 'study.db'}")
+    assert [t.value for t in study.trials] == [run["value"] for run in found(tmp_path)["runs"]]
+
+
+def test_it_goes_on_where_it_was_cut_off(command, fixed, tmp_path, monkeypatch):
+    """A run that was under way is tried again with its own values; no run is lost or counted twice."""
+    given = (*fixed, "--method", "random", "--trials", 4, "--space", "lr=1e-5..1e-3:log", "--no-pruning")
+    evaluate, calls = loop.evaluate, []
+
+    def cut_off(*arguments, **named):
+        calls.append(1)
+        if len(calls) == 4:  # in the second run
+            raise KeyboardInterrupt
+        return evaluate(*arguments, **named)
+
+    monkeypatch.setattr(loop, "evaluate", cut_off)
+    status, _, err = command(*given)
+    assert status == 130
+    assert "go on with:" in err and "--resume" in err
+    storage = sqlite3.connect(tmp_path / "study" / "study.db")
+    (running,) = storage.execute(
+        "select param_value from trial_params join trials using (trial_id) where state = 'RUNNING'"
+    )
+    storage.close()
+    monkeypatch.setattr(loop, "evaluate", evaluate)
+    assert command(*given)[0] == 2  # without --resume nothing is touched
+    assert command(*given, "--resume")[0] == 0
+    runs = found(tmp_path)["runs"]
+    assert len(runs) == 4 and len({run["run"] for run in runs}) == 4
+    assert runs[1]["settings"]["lr"] == pytest.approx(running[0])
+    status, out, _ = command(*given, "--resume")
+    assert status == 0 and "run 5" not in out
+
+
+def test_bad_runs_are_given_up(command, fixed, tmp_path, monkeypatch):
+    """One whose score at an epoch is below the median of those before it; the others come to their end."""
+    scores, measure = iter([0.9] * 8), Classification.measure
+
+    def scripted(self, answers, examples):
+        return dataclasses.replace(measure(self, answers, examples), accuracy=next(scores, 0.1))
+
+    monkeypatch.setattr(Classification, "measure", scripted)
+    status, out, _ = command(*fixed, "--trials", 6, "--space", "lr=1e-5..1e-3:log")
+    assert status == 0
+    assert "given up: behind the others" in out
+    states = [run["state"] for run in found(tmp_path)["runs"]]
+    assert states[0] == "complete" and states[4:] == ["pruned", "pruned"]
+
+
+def test_a_run_that_diverges_ends_no_search(command, fixed, tmp_path):
+    status, out, _ = command(*fixed, "--method", "grid", "--space", "lr=1e-4,1e30", "--optimizer", "gd")
+    assert status == 0
+    assert "diverged: " in out
+    assert [run["state"] for run in sorted(found(tmp_path)["runs"], key=lambda r: r["settings"]["lr"])] == [
+        "complete", "fail",
+    ]  # fmt: skip
+
+
+def test_a_learning_curve(command, fixed, tmp_path):
+    """Each share holds the smaller ones; mean and deviation over the seeds."""
+    status, out, _ = command(*fixed, "--learning-curve", "1,0.25,0.5", "--seeds", 2)
+    assert status == 0
+    shares = json.loads((tmp_path / "study" / "learning-curve.json").read_text())["shares"]
+    assert [(s["share"], s["rows"]) for s in shares] == [(0.25, 14), (0.5, 27), (1.0, 54)]
+    for share in shares:
+        assert len(share["values"]) == 2
+        assert share["mean"] == pytest.approx(sum(share["values"]) / 2)
+        assert share["sd"] == pytest.approx(abs(share["values"][0] - share["values"][1]) / 2**0.5)
+        assert f"{share['mean']:.4f} ± {share['sd']:.4f}" in out
+    rows = [json.loads((tmp_path / "study" / f"share-{s:g}-seed-0" / "report.json").read_text()) for s in (0.25, 1)]
+    assert [r["data"]["train"]["rows"] for r in rows] == [14, 54]
+    assert not list((tmp_path / "study").glob("**/*.safetensors"))
+    assert (tmp_path / "study" / "learning-curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--space", "lr"], "write NAME=LOW..HIGH"),
+        (["--space", "lr=1e-3..1e-5"], "LOW must be less than HIGH"),
+        (["--space", "lr=0..1:log"], "LOW must be above 0"),
+        (["--space", "lr=1..2:lag"], "a range is LOW..HIGH or LOW..HIGH:log"),
+        (["--space", "lr=a..b"], "must be numbers"),
+        (["--space", "lr=1,1"], "must not be empty or repeat"),
+        (["--space", "lr=1,2", "--space", "lr=3,4"], "is given twice"),
+        (["--space", "size=1,2"], "no flag of finetune"),
+        (["--space", "resume=1,2"], "no flag of finetune"),
+        (["--space", "train=a,b"], "no flag of finetune"),
+        (["--space", "lr=-1..1"], "must be a number above 0"),
+        (["--space", "freeze=some,all"], "must be embeddings"),
+        (["--space", "lr=1e-5,1e-4", "--lr", "1e-4"], "is given as --lr too"),
+        (["--method", "grid", "--space", "lr=1e-5..1e-4"], "is a range without steps"),
+        (["--seeds", "2"], "--seeds"),
+        (["--learning-curve", "0.5,2"], "each share must be a number"),
+        (["--learning-curve", "0.5", "--trials", "2"], "leave --space and --trials out"),
+        (["--resume"], "is not there"),
+        (["--dry-run"], "--dry-run"),
+        (["--nothing"], "--nothing"),
+    ],
+)
+def test_refusals(command, fixed, flags, said):
+    status, _, err = command(*fixed, *flags)
+    assert status == 2 and len(err.splitlines()) == 1
+    assert said in err
+
+
+def test_another_space_is_another_study(command, fixed):
+    assert command(*fixed, "--trials", 1, "--space", "lr=1e-5..1e-3:log")[0] == 0
+    status, _, err = command(*fixed, "--trials", 2, "--space", "lr=1e-5..1e-2:log", "--resume")
+    assert status == 2 and "begun with other space" in err
+
+
+def test_what_a_space_says():
+    said = ["lr=1e-5..1e-3:log", "epochs=2..4", "--batch-size=16, 32", "dropout=0..0.5"]
+    assert space.parse_space(said) == {
+        "lr": Range(1e-5, 1e-3, False, True),
+        "epochs": Range(2, 4, True, False),
+        "batch-size": Choice(("16", "32")),
+        "dropout": Range(0, 0.5, False, False),
+    }
+    some = space.parse_space(said[1:3])
+    assert space.grid(some) == {"epochs": ["2", "3", "4"], "batch-size": ["16", "32"]}
+    assert space.points(some) == 6
+    with pytest.raises(InputError, match="lr is a range without steps"):
+        space.grid(space.parse_space(said))

@@ -189,7 +189,7 @@ def test_rows_without_a_word_are_said(write_member, run_command):
 
 
 def test_what_chooses_is_no_classifier(write_member, run_command):
-    folder, _ = write_member("bert", "multiple-choice")
+    folder, _ = write_member("bert", "multiple-choice", num_labels=5)
     write_vocabulary(folder)
     complaint = run_command(predict.main, folder, "good film")[2]
     assert "holds no trained classifier; its head is multiple-choice, or ask for --embed" in complaint

@@ -139,3 +139,15 @@ def test_what_is_refused(run_command, write_bert, here: Path, flags: tuple[str, 
     assert said in err
     assert len(err.splitlines()) == 1
     assert list(here.iterdir()) == [table]
+
+
+def test_parts_of_texts_are_not_augmented(run_command, write_bert, here: Path) -> None:
+    """A tag is a word's, and an answer a place's."""
+    sentence = "film B-THING\nwas O\ngood O\n\n"
+    (here / "t.conll").write_text(
+        sentence + "".join(f"so O\n{'very O' * 1}\nfood B-THING\n{i} O\n\n" for i in range(30))
+    )
+    argv = ("--train", "t.conll", "--model", write_bert(**TINY)[0], "--augment", "delete=0.1", "--device", "cpu")
+    status, _, err = run_command(finetune.main, *argv)
+    assert status == 2
+    assert err.startswith("minitf: --augment changes whole texts, and --task tagging judges parts of them")

@@ -183,7 +183,7 @@ def test_bf16(run, here: Path) -> None:
     ],
 )
 def test_what_is_refused(run_command, run, flags: list[str], here: Path, given: str, said: str) -> None:
-    """Status 2 and one line, before anything is touched: an earlier run that --overwrite deletes is still there."""
+    """Status 2 and one line, before anything is touched: an earlier run stays, --overwrite or not."""
     (here / "out/best").mkdir(parents=True)
     (here / "out/metrics.jsonl").write_text("{}\n")
     for more in ([], ["--seeds", "2"] if "--seeds" not in given else []):

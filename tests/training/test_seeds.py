@@ -30,6 +30,12 @@ def test_the_numbers(values: list[float]) -> None:
     assert f"lowest {min(values):.4f}, highest {max(values):.4f}" in str(found)
 
 
+FAILED = (
+    "failed to learn (no better than a guess): seed-0: try a lower --lr, a longer --warmup or more --epochs"
+    " (Mosbach et al. 2021)"
+)
+
+
 def test_by_hand() -> None:
     """The sd of a single run, n − 1 below: of 0.8, 0.9, 1.0 it is 0.1."""
     found = summary(reports([0.8, 0.9, 1.0], failed=(0,)), "accuracy", {"seed-3": "the loss is nan at step 4"})
@@ -40,10 +46,7 @@ def test_by_hand() -> None:
         "seed-2: test accuracy 1.0000",
         "3 runs: accuracy 0.9000 ± 0.1000 (mean ± sd), lowest 0.8000, highest 1.0000",
         "seed-3 diverged, and is counted nowhere: the loss is nan at step 4",
-        (
-            "failed to learn (no better than a guess): seed-0: try a lower --lr, a longer --warmup or more --epochs "
-            "(Mosbach et al. 2021)"
-        ),
+        FAILED,
     ]
 
 

@@ -20,14 +20,15 @@ from minitf.console import Parser, number, run
 from minitf.errors import CheckpointError, InputError
 from minitf.files import whole
 from minitf.notes import read_note
-from minitf.text import datasets
+from minitf.text.judged_texts import GivenTexts, TableOfTexts, look_through
 
 if TYPE_CHECKING:
     from minitf.bert import Bert
     from minitf.tasks.wording import Wording
+    from minitf.text.judged_texts import Part
     from minitf.text.tokenizer import Tokenizer
 
-Texts = tuple[list[str], list[str] | None]
+Texts = GivenTexts | TableOfTexts
 # By the name of the head: those that have a module of their own.
 ANSWERS: dict[str, Any] = {"tagging": tagging, "qa": question_answering}
 
@@ -66,24 +67,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     head = head_asked(arguments, trained)
     reader = ANSWERS.get(head or "")
     asked = reader.read(arguments, trained) if reader else None
-    texts: Texts = ([arguments.fill], None) if arguments.fill is not None or reader else read_texts(arguments, trained)
+    asked_of_itself = arguments.fill is not None or reader
+    texts: Texts = GivenTexts([], None) if asked_of_itself else read_texts(arguments, trained)
     model, tokenizer = open_model(arguments, head)
     usual = min(kinds.KINDS[head].max_length if head in kinds.KINDS else 128, model.config.longest)
     max_length = arguments.max_length or trained.get("max_length") or usual
     if max_length > model.config.longest:
         raise InputError(f"--max-length {max_length}: this model has learned only {model.config.longest} positions")
-    told = wording_of(arguments, model)
+    told, size, as_table = wording_of(arguments, model), arguments.batch_size, bool(arguments.output)
     with nullcontext(sys.stdout) if arguments.output is None else whole(Path(arguments.output)) as out:
         if arguments.fill is not None:
             fill(model, tokenizer, arguments.fill, max_length, out)
         elif arguments.embed:
-            embed(model, tokenizer, texts, max_length, arguments.batch_size, out)
+            embed(model, tokenizer, texts, max_length, size, out, as_table=as_table)
         elif reader:
-            as_table = bool(arguments.output)
-            reader.tell(asked, model, tokenizer, max_length, trained, arguments.batch_size, out, as_table=as_table)
+            reader.tell(asked, model, tokenizer, max_length, trained, size, out, as_table=as_table)
         elif told is not None:
-            as_table = bool(arguments.output)
-            classify(model, tokenizer, texts, max_length, arguments.batch_size, out, told, trained, as_table=as_table)
+            classify(model, tokenizer, texts, max_length, size, out, told, trained, as_table=as_table)
     return 0
 
 
@@ -169,12 +169,7 @@ def read_texts(arguments: argparse.Namespace, trained: dict[str, Any]) -> Texts:
     pair = arguments.pair
     if arguments.input:
         columns = {"text": arguments.text or trained.get("text"), "pair": pair or trained.get("pair")}
-        table = datasets.read_table(arguments.input, **columns, need_label=False, read_label=lambda *cell: "")
-        for example in table.examples:
-            for column, text in ((table.text_column, example.text), (table.pair_column, example.pair)):
-                if text is not None and not text.strip():
-                    raise InputError(f"{table.path}:{example.row}: column {column!r} is empty: nothing to judge")
-        return table.texts, table.pairs
+        return look_through(Path(arguments.input), **columns)
     if trained.get("pair") and pair is None and not arguments.embed:
         raise InputError(
             f"this model judges pairs ({trained.get('text')}, {trained['pair']}): give the second with --pair"
@@ -184,14 +179,17 @@ def read_texts(arguments: argparse.Namespace, trained: dict[str, Any]) -> Texts:
     empty = [i for i, text in enumerate(arguments.texts, 1) if not text.strip()]
     if empty:
         raise InputError(f"text {empty[0]} is empty: there is nothing to judge")
-    return arguments.texts, None if pair is None else [pair] * len(arguments.texts)
+    return GivenTexts(arguments.texts, None if pair is None else [pair] * len(arguments.texts))
 
 
-def batches(tokenizer: "Tokenizer", texts: Texts, max_length: int, size: int) -> Iterator[tuple[list[str], Any]]:
-    first, second = texts
-    for i in range(0, len(first), size):
-        part = first[i : i + size]
-        yield part, tokenizer(part, None if second is None else second[i : i + size], max_length)
+def progressing(texts: Texts, size: int, *, shown: bool) -> "Iterator[Part]":
+    """The texts `size` at a time, with a bar on the terminal if it is `shown`."""
+    from tqdm import tqdm
+
+    with tqdm(total=texts.count, unit="text", disable=None if shown else True, leave=False) as bar:
+        for part in texts.parts(size):
+            yield part
+            bar.update(len(part[0]))
 
 
 def classify(
@@ -217,9 +215,7 @@ def classify(
     table = csv.writer(out, lineterminator="\n")
     if as_table:
         table.writerow(["text", *told.columns()])
-    first, second = texts
-    for i in range(0, len(first), size):
-        part, pairs = first[i : i + size], None if second is None else second[i : i + size]
+    for part, pairs in progressing(texts, size, shown=as_table):
         batch = long_texts.batch(tokenizer, part, pairs, max_length, long_text).to(device)
         with torch.no_grad():
             logits = logits_of_texts(model, batch).cpu()
@@ -258,15 +254,17 @@ def fill(model: "Bert", tokenizer: "Tokenizer", text: str, max_length: int, out:
             print(f"  {probability:.4f}  {word}", file=out)
 
 
-def embed(model: "Bert", tokenizer: "Tokenizer", texts: Texts, max_length: int, size: int, out: TextIO) -> None:
+def embed(
+    model: "Bert", tokenizer: "Tokenizer", texts: Texts, max_length: int, size: int, out: TextIO, *, as_table: bool
+) -> None:
     """Each text's vector, as one JSON line."""
     import torch
 
     from minitf.bert.head import mean_pooled
 
     device = next(model.parameters()).device
-    for part, batch in batches(tokenizer, texts, max_length, size):
-        b = batch.to(device)
+    for part, pairs in progressing(texts, size, shown=as_table):
+        b = tokenizer(part, pairs, max_length).to(device)
         with torch.no_grad():
             vectors = mean_pooled(model(b.token_ids, b.segment_ids, b.mask).hidden_states[-1], b.mask)
         for text, vector in zip(part, vectors.tolist(), strict=True):

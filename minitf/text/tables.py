@@ -9,9 +9,10 @@ import io
 import json
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TextIO
 
 from minitf.errors import DataError
 
@@ -37,13 +38,21 @@ def did_you_mean(name: str, names: Sequence[str]) -> str:
 
 def read_bytes(path: Path) -> bytes:
     """The bytes of a file that is there and that has one of our endings."""
+    with _opened(path) as file:
+        return file.read()
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """A file that is there and that has one of our endings."""
     try:
         if path.is_dir():
             inside = ", ".join(_tables(path)[:6]) or f"it holds no {', '.join(ENDINGS)}"
             raise DataError(f"{path}: is a folder; name a file in it ({inside})")
         if path.exists() and path.suffix.lower() not in ENDINGS:
             raise DataError(f"{path}: a table is known by its ending: rename it to one of {', '.join(ENDINGS)}")
-        return path.read_bytes()
+        with path.open("rb") as file:
+            yield file
     except FileNotFoundError:
         near = did_you_mean(path.name, _tables(path.parent))
         raise DataError(f"{path}: no such file{near}; check the path (the working folder is {Path.cwd()})") from None
@@ -57,68 +66,87 @@ def _tables(folder: Path) -> list[str]:
 
 def records(path: str, data: bytes) -> Records:
     """All rows, at least one, as cells by column."""
-    text = _decoded(path, data)
-    if not text.strip():
-        raise DataError(f"{path}: is empty: the first line must name the columns, each line after it is a row")
-    lines = io.StringIO(text, newline="")  # breaks at \n, \r\n and \r; str.splitlines would at U+0085 and more
-    ending = Path(path).suffix.lower()
-    if ending not in (".csv", ".tsv"):
-        return _json_lines(path, lines)
-    limit = csv.field_size_limit(len(text))
+    _check_letters(path, io.BytesIO(data))
+    text = data.decode("utf-8-sig")
+    return list(_rows(path, io.StringIO(text, newline=""), len(text)))
+
+
+def stream(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The same of a file of any length, one row in memory at a time. What is wrong is said where it stands."""
+    with _opened(path) as file:
+        _check_letters(str(path), file)
+        file.seek(0)
+        lines = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+        yield from _rows(str(path), lines, path.stat().st_size)
+
+
+def _check_letters(path: str, file: BinaryIO) -> None:
+    at, row = 0, 1
+    for line in file:
+        try:
+            line.decode("utf-8")
+            bad, what = line.find(b"\0"), "a NUL byte, which no text holds"
+        except UnicodeDecodeError as error:
+            bad, what = error.start, f"0x{line[error.start]:02x} is not UTF-8"
+        if bad >= 0:
+            row += len((line[:bad] + b"|").splitlines()) - 1
+            raise DataError(f"{path}:{row}: byte {at + bad} of the file: {what}; save the table as UTF-8 text")
+        at, row = at + len(line), row + len(line.splitlines())
+
+
+def _rows(path: str, lines: TextIO, size: int) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rows of a text of at most `size` letters, which breaks at \\n, \\r\\n and \\r, and nowhere else."""
+    ending, found = Path(path).suffix.lower(), False
+    limit = csv.field_size_limit(max(size, 1))
     try:
-        return _delimited(path, lines, "," if ending == ".csv" else "\t")
+        delimited = ending in (".csv", ".tsv")
+        rows = _delimited(path, lines, "," if ending == ".csv" else "\t") if delimited else _json_lines(path, lines)
+        for row in rows:
+            found = True
+            yield row
     finally:
         csv.field_size_limit(limit)
+    if not found:
+        raise DataError(f"{path}: is empty: the first line must name the columns, each line after it is a row")
 
 
-def _decoded(path: str, data: bytes) -> str:
-    try:
-        text = data.decode("utf-8")
-        bad, what = data.find(b"\0"), "a NUL byte, which no text holds"
-    except UnicodeDecodeError as error:
-        bad, what = error.start, f"0x{data[error.start]:02x} is not UTF-8"
-    if bad >= 0:
-        row = len((data[:bad] + b"|").splitlines())
-        raise DataError(f"{path}:{row}: byte {bad} of the file: {what}; save the table as UTF-8 text")
-    return text.removeprefix("\ufeff")
-
-
-def _delimited(path: str, lines: io.StringIO, delimiter: str) -> Records:
+def _delimited(path: str, lines: TextIO, delimiter: str) -> Iterator[tuple[int, dict[str, Any]]]:
     # Not strict, a quotation mark that is never closed would swallow the rest of the file without a word.
     reader = csv.reader(
         lines, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if delimiter == "," else csv.QUOTE_NONE, strict=True
     )
-    table, row = [], 1
+    columns: list[str] | None = None
+    row, found = 1, False
     try:
         for fields in reader:
-            if fields:  # none: a blank line
-                table.append((row, fields))
+            if not fields or (columns is None and len(fields) == 1 and not fields[0].strip()):  # a blank line
+                pass
+            elif columns is None:
+                columns = [column.strip() for column in fields]
+                twice = [column for column, n in Counter(columns).items() if n > 1 and column]
+                if twice:
+                    raise _misnamed(path, columns, f"two columns are called {twice[0]!r}: rename one")
+            elif len(fields) != len(columns):
+                raise DataError(
+                    f"{path}:{row}: the header names {len(columns)} columns, this row has {len(fields)}: "
+                    + ("put a text with a comma or a line break in quotation marks" if delimiter == "," else _TABS)
+                )
+            else:
+                found = True
+                yield row, dict(zip(columns, fields, strict=True))
             row = reader.line_num + 1
     except csv.Error as error:
         raise DataError(
             f'{path}:{row}: the quoting is broken ({error}): close each quoted field, and write "" for a " inside one'
         ) from None
-    (_, first), *rows = table
-    columns = [column.strip() for column in first]
-    twice = [column for column, n in Counter(columns).items() if n > 1 and column]
-    if twice:
-        raise _misnamed(path, columns, f"two columns are called {twice[0]!r}: rename one")
-    if not rows:
+    if columns is not None and not found:
         raise _misnamed(path, columns, "holds a header and no row: add examples below it")
-    for row, fields in rows:
-        if len(fields) != len(columns):
-            raise DataError(
-                f"{path}:{row}: the header names {len(columns)} columns, this row has {len(fields)}: "
-                + ("put a text with a comma or a line break in quotation marks" if delimiter == "," else _TABS)
-            )
-    return [(row, dict(zip(columns, fields, strict=True))) for row, fields in rows]
 
 
 _TABS = "a TSV has no quoting, so no text may hold a tab or a line break; save such a table as CSV"
 
 
-def _json_lines(path: str, lines: io.StringIO) -> Records:
-    records = []
+def _json_lines(path: str, lines: TextIO) -> Iterator[tuple[int, dict[str, Any]]]:
     for row, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -129,8 +157,7 @@ def _json_lines(path: str, lines: io.StringIO) -> Records:
             raise DataError(f"{path}:{row}: bad JSON: {what}; write one whole object a line") from None
         if not isinstance(record, dict):
             raise DataError(f'{path}:{row}: write an object, {{"text": "…", "label": "…"}}, not {_short(record)}')
-        records.append((row, record))
-    return records
+        yield row, record
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

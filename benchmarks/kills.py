@@ -116,7 +116,7 @@ def digests(out: Path) -> dict[str, str]:
 
 def _timeless(value: Any) -> Any:
     if isinstance(value, dict):
-        return {k: _timeless(v) for k, v in value.items() if k not in ("seconds", "output")}
+        return {k: _timeless(v) for k, v in value.items() if k not in ("seconds", "output", "command")}
     return [_timeless(v) for v in value] if isinstance(value, list) else value
 
 

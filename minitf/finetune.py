@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             experiment.prepare(arguments, kind, splits, workers)
             print("dry run: everything is in order, nothing was trained")
             return 0
-        command = runs.command_line("finetune", argv)
+        command = arguments.command = getattr(arguments, "command", "") or runs.command_line("finetune", argv)
         try:
             if arguments.seeds > 1:
                 experiment.run_seeds(arguments, kind, splits, folder, workers, command)

@@ -30,6 +30,7 @@ def begun_with(ready: "Ready", offset: int) -> dict[str, object]:
         "arguments": runs.asked_for(ready.arguments),
         "digests": {name: table.digest for name, table in ready.splits.items()},
         "model": ready.digest,
+        "command": getattr(ready.arguments, "command", ""),
         "versions": runs.versions(),
         "journal": offset,
     }
@@ -70,7 +71,7 @@ def resumed(arguments: argparse.Namespace, description: str, argv: Sequence[str]
 
     place = saved[0].parent
     extra = state.read_extra(place)
-    begun: dict[str, object] = {**vars(arguments), **extra["arguments"]}
+    begun: dict[str, object] = {**vars(arguments), **extra["arguments"], "command": extra["command"]}
     if place.parent != folder:  # one of several: the first is of the seed that was asked for
         begun["seed"] = min(int(path.parent.parent.name.removeprefix("seed-")) for path in saved)
     elif begun["seeds"] != 1:

@@ -191,7 +191,7 @@ def trained_with(arguments: argparse.Namespace, kind: Kind, train: Dataset) -> d
 
 def asked_for(arguments: argparse.Namespace) -> dict[str, object]:
     """The flags of a run, the same whether or not it was resumed."""
-    return {name: value for name, value in vars(arguments).items() if name != "resume"}
+    return {name: value for name, value in vars(arguments).items() if name not in ("resume", "command")}
 
 
 def versions() -> dict[str, str]:

@@ -8,6 +8,7 @@ import errno
 import json
 import os
 import random
+import re
 import resource
 import shlex
 import shutil
@@ -107,7 +108,7 @@ def digest(folder: Path) -> dict[str, object]:
 
     def timeless(value):
         if isinstance(value, dict):
-            return {k: timeless(v) for k, v in value.items() if k not in ("seconds", "output")}
+            return {k: timeless(v) for k, v in value.items() if k not in ("seconds", "output", "command")}
         return [timeless(v) for v in value] if isinstance(value, list) else value
 
     found: dict[str, object] = {}
@@ -121,6 +122,9 @@ def digest(folder: Path) -> dict[str, object]:
             found[name] = [timeless(json.loads(line)) for line in path.read_text().splitlines()]
         elif path.name == "report.json":
             found[name] = timeless(json.loads(path.read_text()))
+        elif path.name == "report.html":  # its command, its folder, and the seconds of its epochs
+            page = re.sub(r"<pre>python -m .*?</pre>|output: .*|<td>[0-9]+</td></tr>", "", path.read_text())
+            found[name] = page
         else:
             found[name] = path.read_bytes()
     return found
@@ -314,6 +318,8 @@ def test_ctrl_c_saves_and_says_how_to_go_on(
     status, out, err = run_command(finetune.main, *command[3:])
     assert (status, err) == (0, "")
     assert f"resumed at step {at} of 15" in out
+    begun = shlex.join(["python", "-m", "minitf.finetune", *flags, "--output", "a run"])
+    assert json.loads((here / "a run/report.json").read_text())["command"] == begun  # which would do it all again
     assert_same(digest(here / "a run"), expected)
 
 
@@ -427,6 +433,19 @@ def test_a_run_that_has_ended(run_command, flags: list[str], here: Path, expecte
 
 
 @pytest.mark.parametrize(
+    "more", ["--augment delete=0.3,swap=0.2 --long-text windows --max-length 12", "--freeze all", "--l2 1e-4"]
+)
+def test_other_runs(run_command, flags: list[str], here: Path, monkeypatch, more: str) -> None:
+    """Texts drawn anew in each epoch, windows, a head alone, a penalty (so that no word may be left out)."""
+    flags = [flag for flag in flags if flag not in ("--freeze", "embeddings", "--unfreeze", "gradual")] + more.split()
+    assert run_command(finetune.main, *flags, "--output", "whole")[0] == 0
+    stopped(run_command, flags, monkeypatch)
+    status, _, err = run_command(finetune.main, "--resume", "--output", "out")
+    assert (status, err) == (0, "")
+    assert_same(digest(here / "out"), digest(here / "whole"))
+
+
+@pytest.mark.parametrize(
     ("given", "said"),
     [
         (["--lr", "1e-4"], "--lr 0.0001: this run was begun with 0.001; leave it out, or begin a new run"),
@@ -457,6 +476,7 @@ def test_the_same_flags_and_those_that_change_nothing(run_command, flags, here: 
     for name in ("save_every", "offline"):
         for report in (found["report.json"], wanted["report.json"]):
             report["arguments"].pop(name)
+    del found["report.html"], wanted["report.html"]  # which tell them too
     assert_same(found, wanted)
 
 

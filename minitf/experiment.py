@@ -401,7 +401,7 @@ def run_seeds(
                     runs.make_fresh(folder)  # now that nothing but training is left that could fail
                 fresh, say = False, _silent  # what is loaded and planned is said once
                 try:
-                    carry_out(ready, folder / name, workers, say, start, command)
+                    carry_out(ready, folder / name, workers, print, start, command)
                 except DivergedError as error:
                     if workers.count > 1:  # the others may wait for this one, and would wait for long
                         raise

@@ -314,8 +314,9 @@ def test_seeds_are_resumed(run_command, run, flags, here: Path, monkeypatch: pyt
     assert "--resume --output out" in err
     done = {path: path.stat().st_mtime_ns for path in here.glob("out/seed-*/report.json")}
     assert len(done) == (at - 1) // 10
-    status, _, err = run_command(finetune.main, "--resume", "--output", "out")
+    status, out, err = run_command(finetune.main, "--resume", "--output", "out")
     assert (status, err) == (0, "")
+    assert f"resumed at step {(at - 1) % 10 + 1} of 10" in out
     for name in ("seed-0", "seed-1", "seed-2"):
         whole, part = (here / root / name / "best/model.safetensors" for root in ("whole", "out"))
         assert whole.read_bytes() == part.read_bytes()

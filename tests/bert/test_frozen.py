@@ -70,6 +70,7 @@ def test_the_same_logits_and_gradients(write_member, model_type: str, pairs: boo
     batches = [[0, 1, 2, 3], [3, 2, 39, 38], [1, 0, 17, 38], list(range(40))]  # texts come again, in other company
     expected = [reference_step(model, depths, examples, batch) for batch in batches]
     freeze(model, L, depths)
+    model.train()  # all of it, as a loop that knows nothing of frozen layers does
     with layers.below(depths):
         model.train()
         found = [step(model, examples, batch) for batch in batches]

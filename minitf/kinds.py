@@ -44,6 +44,7 @@ class Kind:
     counts: Callable[[Table], str]  # what there is to learn from, in words
     portion: str  # what part of the training rows `split` sets aside, in words
     make: "Callable[[Table, argparse.Namespace, Mathematics], Task]"  # the task as the training table has it
+    saved: "Callable[[BertConfig, Mapping[str, Any], Mathematics], Task]"  # that of a trained model and its note
     texts: "Callable[[Table], Texts]" = lambda table: (table.texts, table.pairs)
     cuts: bool = True  # whether a text too long is cut, unless --long-text says otherwise
     rows: Callable[[Table, Table], check_table.Rows] = lambda table, train: {}  # for the data check, of labels
@@ -53,12 +54,6 @@ class Kind:
     step: str = "texts"  # what a batch counts
     max_length: int = 128  # where none is given
     idle: tuple[str, ...] = ()  # flags that mean nothing to it
-    saved: "Callable[[BertConfig, Mapping[str, Any], Mathematics], Task]" = lambda config, note, math: _unknown()
-    # `saved`: the task of a trained model, by its config and by what finetune noted beside it
-
-
-def _unknown() -> "Task":
-    raise InputError("a saved model of this task cannot be opened by it")
 
 
 def _class_counts(train: Table) -> str:
@@ -157,8 +152,8 @@ CLASSIFICATION = Kind(
     _class_counts,
     "a tenth of each class",
     _classification,
+    _saved_classification,
     rows=check_table.class_rows,
-    saved=_saved_classification,
     metrics=("accuracy", "macro_f1", "matthews", "loss"),
 )
 MULTILABEL = Kind(
@@ -169,8 +164,8 @@ MULTILABEL = Kind(
     _set_counts,
     "a tenth, each row counted for its rarest label",
     _multilabel,
+    _saved_multilabel,
     rows=check_table.set_rows,
-    saved=_saved_multilabel,
     metrics=("micro_f1", "macro_f1", "accuracy", "loss"),
 )
 REGRESSION = Kind(
@@ -181,8 +176,8 @@ REGRESSION = Kind(
     _number_range,
     "a tenth of them",
     _regression,
+    _saved_regression,
     rows=check_table.number_rows,
-    saved=_saved_regression,
     metrics=("pearson", "spearman", "rmse", "loss"),
 )
 
@@ -219,10 +214,10 @@ TAGGING = Kind(
     _tag_counts,
     "a tenth of them",
     _tagging,
+    _saved_tagging,
     texts=lambda table: (table.texts, None),
     cuts=False,
     rows=tag_checks.rows,
-    saved=_saved_tagging,
     metrics=("f1", "accuracy", "macro_f1", "loss"),
     unit="sentences",
     rows_are="sentences",
@@ -255,9 +250,9 @@ QA = Kind(
     _question_counts,
     "a tenth of them, whole paragraphs",
     _question_answering,
+    _saved_question_answering,
     cuts=False,
     rows=question_checks.rows,
-    saved=_saved_question_answering,
     metrics=("f1", "exact_match", "loss"),
     unit="questions",
     rows_are="questions",

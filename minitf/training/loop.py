@@ -141,18 +141,20 @@ def take_step(
     loss = 0.0
     for i in range(0, len(indices), size):
         mine = workers.share(indices[i : i + size])
-        if not mine:
-            continue
+        if not mine or not (weight := task.weight(examples.targets_of(mine))):
+            continue  # nothing to learn from: no words with tags in these windows, say
         batch, targets = examples.batch(mine)
         batch, targets = batch.to(device), targets.to(device)
         with precision.autocast():
-            part = task.loss(task.logits(model, batch), targets) * (task.weight(targets) / whole)
+            part = task.loss(task.logits(model, batch), targets) * (weight / whole)
         if not math.isfinite(value := float(part.detach())):
             with precision.autocast():
                 culprit = first_culprit(model, functools.partial(task.logits, model, batch))
             raise DivergedError(f"the loss is {value} at step {optimizer.steps + 1}; first in {culprit}: {REMEDY}")
         precision.scaled(part).backward()
         loss += value
+    if not whole:
+        return 0.0, optimizer.skip()
     penalty = optimizer.penalty()
     if isinstance(penalty, Tensor):
         precision.scaled(penalty / workers.count).backward()

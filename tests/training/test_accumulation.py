@@ -2,11 +2,14 @@
 
 import pytest
 import torch
+import transformers
 from small_training import QUIET, TINY, farthest, loaded, texts, weights
 from torch import nn
 
+from minitf.checkpoints import load
 from minitf.tasks.classification import Classification, balanced_weights
-from minitf.text.batches import shuffled
+from minitf.tasks.tagging import Tagging
+from minitf.text.batches import IGNORED, Examples, Tokens, shuffled
 from minitf.training import loop
 from minitf.training.optimizer import Optimizer, Recipe, is_decayed
 
@@ -89,3 +92,26 @@ def test_what_it_would_miss(folder, monkeypatch) -> None:
         assert farthest(trained(folder, PLAIN, classes, 4, 3)[0], theirs) > 1e-6
     monkeypatch.setattr(Classification, "weight", right)
     assert farthest(trained(folder, PLAIN, classes, 4, 3)[0], theirs) <= 1e-10
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_texts_that_teach_nothing(write_bert, alone: bool) -> None:
+    """Whose targets weigh nothing: left out beside others; by themselves they move nothing, and the step counts."""
+    model = load.load(write_bert(transformers.BertForTokenClassification, num_labels=2)[0], "tagging", num_labels=2)
+    task = Tagging(("O", "X"))
+    tokens = [Tokens([2, 7, 8, 3], [0] * 4), Tokens([2, 9, 3], [0] * 3)]
+    taught = torch.tensor([IGNORED, 1, 0, IGNORED])
+    nothing = [torch.full_like(taught, IGNORED), torch.full((3,), IGNORED)]
+    examples = Examples(tokens, nothing if alone else [taught, nothing[1]])
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    optimizer = Optimizer(model, Recipe(warmup=0.0), total=2)
+    model.eval()
+    with torch.no_grad():
+        batch, targets = Examples(tokens[:1], [taught]).batch([0])
+        expected = 0.0 if alone else float(task.loss(task.logits(model, batch), targets))
+    loss, _ = loop.take_step(model, task, examples, [0, 1], optimizer, 1)
+    assert loss == pytest.approx(expected)
+    assert optimizer.steps == 1
+    moved = [name for name, p in model.named_parameters() if not torch.equal(p, before[name])]
+    assert bool(moved) is not alone
+    assert (loss == 0.0) is alone

@@ -5,6 +5,7 @@ claims. Numbers come as arrays of bytes: from a folder mapped into memory, from 
 """
 
 import io
+import mmap
 import os
 import posixpath
 import struct
@@ -24,6 +25,7 @@ Answer = TypeVar("Answer")
 MOST_OUT_OF_ONE = 1032
 LARGEST_LIST = 1 << 20  # bytes of a zip's list of files; that of a checkpoint has a few hundred
 _CHUNK = 1 << 20
+LARGE = 1 << 20  # bytes of a tensor
 # What the library raises for a damaged archive, a password, an unknown compression, a number or a name that cannot be.
 _DAMAGE = (
     *(zipfile.BadZipFile, zlib.error, EOFError, RuntimeError),
@@ -185,6 +187,17 @@ def _is_beside(name: str) -> bool:
     return name.endswith("/") or name.startswith("__MACOSX/") or posixpath.basename(name).startswith("._")
 
 
+def _room(size: int) -> np.ndarray:
+    """Bytes to be filled. Those of a large tensor go back to the system as soon as they are let go.
+
+    Ordinary memory that was taken in one thread and is let go in another may stay with the process, and a second copy
+    of the model beside it.
+    """
+    if size < LARGE or not hasattr(mmap, "MAP_PRIVATE"):  # Windows
+        return np.empty(size, np.uint8)
+    return np.frombuffer(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS), np.uint8)
+
+
 class _Packed:
     """A file in a zip; read in the order of its bytes it is uncompressed once."""
 
@@ -196,7 +209,7 @@ class _Packed:
 
     def _read(self, offset: int, size: int) -> np.ndarray:
         self._file.seek(offset)
-        out = np.empty(size, np.uint8)
+        out = _room(size)
         done = 0
         while done < size:
             part = self._file.read(min(_CHUNK, size - done))

@@ -1,0 +1,47 @@
+"""The long measurements of fine-tuning: what they ask for is there, and their table says what was measured."""
+
+import pytest
+
+from benchmarks import folklore, tasks
+from minitf import flags, kinds
+
+
+@pytest.mark.parametrize("claim", folklore.CLAIMS, ids=lambda claim: claim.name)
+def test_every_claim_is_a_change_of_the_usual_recipe(claim):
+    usual, changed = (vars(flags.parse("", words)) for words in (folklore.USUAL, (*folklore.USUAL, *claim.flags)))
+    flags.check(flags.parse("", (*folklore.USUAL, *claim.flags)))
+    differs = {name for name in usual if usual[name] != changed[name]}
+    assert bool(differs) == bool(claim.flags)
+    assert bool(claim.claimed) == bool(claim.flags) and claim.source
+
+
+def test_names_are_files_of_their_own():
+    assert len({claim.name for claim in folklore.CLAIMS}) == len(folklore.CLAIMS)
+
+
+def test_the_table():
+    usual = {"name": "usual", "claimed": "", "source": "s", "accuracy": [0.8, 0.9], "mean": 0.85, "sd": 0.07}
+    other = usual | {"name": "other", "claimed": "better", "accuracy": [0.7, 0.9], "mean": 0.8}
+    rows = [usual | {"difference_points": 0.0, "confidence_95_points": None}]
+    rows.append(other | {"difference_points": -5.0, "confidence_95_points": [-68.5, 58.5]})
+    assert folklore.table(rows).splitlines()[2:] == [
+        "| usual | s | 85.0 ± 7.0 | 80.0 |  |",
+        "| other | better (s) | 80.0 ± 7.0 | 70.0 | -5.0 [-68.5, +58.5] |",
+    ]
+
+
+@pytest.mark.parametrize("name", tasks.ROWS)
+def test_every_row_is_a_task_with_its_metric(name):
+    row = tasks.ROWS[name]
+    assert row.metric in kinds.KINDS[row.task].metrics
+    assert row.task in tasks.CLASSES
+    arguments = flags.parse("", ["--task", row.task, *row.words])
+    flags.check(arguments)
+    assert len(row.seeds) in (1, 3)
+
+
+def test_colas_files_get_a_header(tmp_path):
+    (tmp_path / "cola.tsv").write_text("gj04\t1\t\tOur friends.\n")
+    tasks.with_header(tmp_path / "cola.tsv", tmp_path / "with.tsv")
+    table = kinds.CLASSIFICATION.read(str(tmp_path / "with.tsv"), text="sentence", pair=None, label="label")
+    assert [(e.text, e.label) for e in table.examples] == [("Our friends.", "1")]

@@ -6,6 +6,7 @@ os.environ.setdefault(
     "HF_HUB_OFFLINE", "1"
 )  # the hub is for tests marked `network`; the default weights come from the index
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from family import reference_class, reference_config
 from minitf import console
 from minitf.checkpoints import sources
 
+# Tests that are run in the background (`&`) begin with Ctrl-C ignored, and so would every command that they interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 torch.set_num_threads(1)  # tiny tensors: more threads would only wait for each other
 transformers.utils.logging.disable_progress_bar()
 transformers.utils.logging.set_verbosity_error()

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minitf import experiment, flags, kinds, resuming, runs
+from minitf import experiment, flags, kinds, preparing, resuming, runs
 from minitf.console import run
 from minitf.errors import InputError
 
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         splits = runs.read_data(arguments, kind)
         folder = runs.output_folder(arguments, splits["train"])
         if arguments.dry_run:
-            experiment.prepare(arguments, kind, splits, workers)
+            preparing.prepare(arguments, kind, splits, workers)
             print("dry run: everything is in order, nothing was trained")
             return 0
         command = arguments.command = getattr(arguments, "command", "") or runs.command_line("finetune", argv)

@@ -18,7 +18,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
-    from minitf.experiment import Ready
+    from minitf.preparing import Ready
 
 # Flags that change nothing of what a run comes to.
 FREE = ("resume", "output", "overwrite", "dry_run", "offline", "save_every")

@@ -19,7 +19,8 @@ from minitf.text import checks, datasets
 from minitf.text.datasets import Dataset
 
 if TYPE_CHECKING:
-    from minitf.experiment import Outcome, Ready
+    from minitf.experiment import Outcome
+    from minitf.preparing import Ready
 
 Splits = dict[str, Dataset]
 STATE = "state.safetensors"  # in last/: what resuming needs

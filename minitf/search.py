@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minitf import experiment, flags, kinds, resuming, runs
+from minitf import experiment, flags, kinds, learning, resuming, runs
 from minitf.console import Parser, number, run
 from minitf.errors import DivergedError, InputError
 from minitf.files import whole, writing
@@ -152,7 +152,7 @@ class Search:
         place = self._place(trial.number)
         try:
             outcome = experiment.run(
-                arguments, self.kind, self.splits, place, ALONE, shlex.join(words), say=_silent, watch=watch
+                arguments, self.kind, self.splits, place, ALONE, shlex.join(words), say=learning.silent, watch=watch
             )
         except self.optuna.TrialPruned:
             self.study.tell(trial, state=self.states.PRUNED)
@@ -284,7 +284,7 @@ def learning_curve(
         for seed in range(arguments.seed, arguments.seed + arguments.seeds):
             own = argparse.Namespace(**{**vars(arguments), "seed": seed, "seeds": 1})
             place = folder / f"share-{share:g}-seed-{seed}"
-            outcome = experiment.run(own, kind, {**splits, "train": part}, place, ALONE, say=_silent)
+            outcome = experiment.run(own, kind, {**splits, "train": part}, place, ALONE, say=learning.silent)
             assert outcome is not None
             values.append(float(outcome.measured.to_dict()[arguments.metric]))
             for weights in ("best", "last"):
@@ -306,10 +306,6 @@ def _optuna() -> Any:
         raise InputError("search needs optuna: pip install optuna (or this package with its extra [search])") from None
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return optuna
-
-
-def _silent(line: str) -> None:
-    pass
 
 
 if __name__ == "__main__":

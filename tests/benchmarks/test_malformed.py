@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from benchmarks import malformed
 from benchmarks.malformed_spoils import SPOILS, case
 from benchmarks.malformed_tables import FORMATS, read_csv
-from minitf import experiment, kinds
+from minitf import kinds, preparing
 from minitf.errors import DataError
 from minitf.text import tables
 
@@ -107,13 +107,13 @@ def test_a_changed_file_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     def planted(folder: Path) -> None:
         (folder / "metrics.jsonl").write_text("lost")
 
-    prepare = experiment.prepare
+    prepare = preparing.prepare
 
     def careless(arguments, *more):
         planted(Path(arguments.output))
         return prepare(arguments, *more)
 
-    monkeypatch.setattr(experiment, "prepare", careless)
+    monkeypatch.setattr(preparing, "prepare", careless)
     found = findings()
     assert found  # once it is changed it stays as it is
     assert "files made, lost or changed: ['earlier/metrics.jsonl']" in found[0]

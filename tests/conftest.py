@@ -6,6 +6,8 @@ os.environ.setdefault(
     "HF_HUB_OFFLINE", "1"
 )  # the hub is for tests marked `network`; the default weights come from the index
 
+import csv
+import random
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +20,7 @@ from family import reference_class, reference_config
 
 from minitf import console
 from minitf.checkpoints import sources
+from minitf.files import write_bytes
 
 # Tests that are run in the background (`&`) begin with Ctrl-C ignored, and so would every command that they interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -46,6 +49,35 @@ def redraw(model: torch.nn.Module, seed: int = 0) -> None:
 def write_vocabulary(folder: Path) -> None:
     (folder / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n", encoding="utf-8")
     (folder / "tokenizer_config.json").write_text('{"do_lower_case": true, "model_max_length": 64}')
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder of this test's own."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def quick_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes ten times as long as all else in a run this small; written as the picture is, whole or not at all."""
+    monkeypatch.setattr("minitf.training.report.draw_curves", lambda steps, history, path: write_bytes(path, b"curves"))
+
+
+@pytest.fixture
+def one_word_tells(tmp_path: Path) -> Path:
+    """A table of 60 short texts of two classes, each with one word that gives it away."""
+    draw, path = random.Random(0), tmp_path / "train.csv"
+    with path.open("w", newline="") as file:
+        out = csv.writer(file)
+        out.writerow(["text", "label"])
+        for i in range(60):
+            words = draw.choices(["the", "film", "was", "very", "so"], k=draw.randint(1, 8))
+            words.insert(draw.randrange(len(words)), ("great", "awful")[i % 2])
+            out.writerow([" ".join(words), ("pos", "neg")[i % 2]])
+    return path
 
 
 @pytest.fixture

@@ -26,29 +26,11 @@ TINY = {"num_hidden_layers": 1, "hidden_size": 16, "num_attention_heads": 2, "in
 NO_SPACE = os.strerror(errno.ENOSPC)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """For models this small threads do nothing but wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(autouse=True)
 def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty place for weights, so that no name is found."""
     monkeypatch.setenv("MINITF_WEIGHTS", str(tmp_path / "weights"))
     return tmp_path / "weights"
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder of this test's own."""
-    folder = tmp_path / "work"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
 
 
 @pytest.fixture

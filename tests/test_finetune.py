@@ -33,15 +33,6 @@ TINY = {"num_hidden_layers": 1, "hidden_size": 16, "num_attention_heads": 2, "in
 WORDS = {"pos": ("great", "good", "loved", "not bad"), "neg": ("awful", "bad", "hated", "not good")}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """For models this small threads do nothing but wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -55,15 +46,6 @@ def quick_picture(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
     """Drawing takes ten times as long as all else in a run this small; everywhere else a stand-in will do."""
     if "true_picture" not in request.fixturenames:
         monkeypatch.setattr("minitf.training.report.draw_curves", lambda steps, history, path: path.write_bytes(PNG))
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder of this test's own."""
-    folder = tmp_path / "work"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
 
 
 @pytest.fixture

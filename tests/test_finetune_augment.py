@@ -21,17 +21,7 @@ from minitf.training.optimizer import Optimizer, Recipe
 TINY = {"num_hidden_layers": 1, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 24}
 
 
-@pytest.fixture(autouse=True)
-def quick_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("minitf.training.report.draw_curves", lambda steps, history, path: path.write_bytes(b"PNG"))
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "work"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
+pytestmark = pytest.mark.usefixtures("quick_picture")
 
 
 @pytest.fixture

@@ -14,18 +14,7 @@ TINY = {"num_hidden_layers": 1, "hidden_size": 16, "num_attention_heads": 2, "in
 LONG = "the film was great , so very very great , and the food was not bad , not bad , never again"
 
 
-@pytest.fixture(autouse=True)
-def quick_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drawing takes ten times as long as all else in a run this small."""
-    monkeypatch.setattr("minitf.training.report.draw_curves", lambda steps, history, path: path.write_bytes(b"PNG"))
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "work"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
+pytestmark = pytest.mark.usefixtures("quick_picture")
 
 
 @pytest.fixture

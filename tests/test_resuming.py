@@ -33,22 +33,14 @@ from minitf.training import loop, state
 WORDS = {"pos": ("great", "good", "loved", "not bad"), "neg": ("awful", "bad", "hated", "not good")}
 
 
-@pytest.fixture(autouse=True)
-def quick_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drawing takes longer than all the rest; written as it is, whole or not at all."""
-    from minitf.files import write_bytes
-
-    monkeypatch.setattr("minitf.training.report.draw_curves", lambda steps, history, path: write_bytes(path, b"curves"))
+pytestmark = pytest.mark.usefixtures("quick_picture")
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "work"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    write_table(folder / "train.csv", 40)
-    write_table(folder / "valid.csv", 12, "again , ")
-    return folder
+def here(here: Path) -> Path:
+    write_table(here / "train.csv", 40)
+    write_table(here / "valid.csv", 12, "again , ")
+    return here
 
 
 def write_table(path: Path, n: int, mark: str = "") -> None:

@@ -1,10 +1,8 @@
 """`python -m minitf.search`: the runs are finetune's, the study is Optuna's, and what is kept is the best."""
 
-import csv
 import dataclasses
 import functools
 import json
-import random
 import sqlite3
 
 import optuna
@@ -19,9 +17,7 @@ from minitf.training.space import Choice, Range
 TINY = {"num_hidden_layers": 1, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 24}
 
 
-@pytest.fixture(autouse=True)
-def quick_picture(monkeypatch):
-    monkeypatch.setattr("minitf.training.report.draw_curves", lambda steps, history, path: path.write_bytes(b"PNG"))
+pytestmark = pytest.mark.usefixtures("quick_picture")
 
 
 @pytest.fixture
@@ -30,18 +26,9 @@ def command(run_command):
 
 
 @pytest.fixture
-def fixed(write_bert, tmp_path):
+def fixed(write_bert, one_word_tells, tmp_path):
     """The flags that every run shares."""
-    draw = random.Random(0)
-    path = tmp_path / "train.csv"
-    with path.open("w", newline="") as file:
-        out = csv.writer(file)
-        out.writerow(["text", "label"])
-        for i in range(60):
-            words = draw.choices(["the", "film", "was", "very", "so"], k=draw.randint(1, 8))
-            words.insert(draw.randrange(len(words)), ("great", "awful")[i % 2])
-            out.writerow([" ".join(words), ("pos", "neg")[i % 2]])
-    return ("--train", path, "--model", write_bert(**TINY)[0], "--epochs", 2, "--output", tmp_path / "study")
+    return ("--train", one_word_tells, "--model", write_bert(**TINY)[0], "--epochs", 2, "--output", tmp_path / "study")
 
 
 def found(tmp_path):

@@ -19,20 +19,15 @@ from minitf.training.report import Journal
 L = 3
 
 
-@pytest.fixture(autouse=True)
-def quick_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("minitf.training.report.draw_curves", lambda steps, history, path: path.write_bytes(b"curves"))
+pytestmark = pytest.mark.usefixtures("quick_picture")
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "work"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
+def here(here: Path) -> Path:
     both = [(("awful", "neg"), ("great", "pos"))[i % 2] for i in range(40)]
     rows = [f"the film was {word} {'so very ' * (i % 3)}{i},{label}" for i, (word, label) in enumerate(both)]
-    (folder / "train.csv").write_text("\n".join(["text,label", *rows]) + "\n")
-    return folder
+    (here / "train.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    return here
 
 
 @pytest.fixture

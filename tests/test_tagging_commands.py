@@ -15,17 +15,7 @@ TINY = {"num_hidden_layers": 1, "hidden_size": 16, "num_attention_heads": 2, "in
 ENTITIES = {"hotel": ("B-place",), "film": ("B-work",), "book": ("B-work",), "food room": ("B-place", "I-place")}
 
 
-@pytest.fixture(autouse=True)
-def quick_picture(monkeypatch):
-    monkeypatch.setattr("minitf.training.report.draw_curves", lambda steps, history, path: path.write_bytes(b""))
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    folder = tmp_path / "work"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
+pytestmark = pytest.mark.usefixtures("quick_picture")
 
 
 @pytest.fixture

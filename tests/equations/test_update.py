@@ -51,15 +51,6 @@ VERSIONS = [getattr(room, name) for room in (update, kernels) for name in RULES 
 ADAMS = [rule for rule in VERSIONS if rule.__name__ in ("adam", "adamw")]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """For a handful of numbers threads do nothing but wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def version(rule):
     return f"{rule.__module__.removeprefix('minitf.')}.{rule.__name__}"
 

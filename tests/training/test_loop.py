@@ -29,15 +29,6 @@ NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 TINY = {"num_hidden_layers": 1, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 24}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """For models this small threads do nothing but wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def reviews() -> list[tuple[str, str, int]]:
     """80 pairs of many lengths and their labels: praise and blame, each plain or negated."""
     things, starts = ("film", "book", "hotel room", "food"), ("it was", "so very, very", "we loved the film - it was")

@@ -133,7 +133,7 @@ def run_seeds(
 
     diverged: dict[str, str] = {}
     names = [f"seed-{seed}" for seed in range(arguments.seed, arguments.seed + arguments.seeds)]
-    fresh = not arguments.resume
+    fresh, encoded = not arguments.resume, None
     say: Callable[[str], None] = print
     with resuming.locked(folder) if workers.first else contextlib.nullcontext():
         if workers.first:
@@ -143,10 +143,10 @@ def run_seeds(
             if not (arguments.resume and (folder / name / "report.json").is_file()):
                 print(f"\nseed {arguments.seed + n}")
                 own = argparse.Namespace(**{**vars(arguments), "seed": arguments.seed + n})
-                start, ready = time.perf_counter(), preparing.prepare(own, kind, splits, workers, say)
+                start, ready = time.perf_counter(), preparing.prepare(own, kind, splits, workers, say, encoded)
                 if fresh and workers.first:
                     runs.make_fresh(folder)  # now that nothing but training is left that could fail
-                fresh, say = False, learning.silent  # what is loaded and planned is said once
+                encoded, fresh, say = ready.encoded, False, learning.silent  # all of this once
                 try:
                     carry_out(ready, folder / name, workers, print, start, command)
                 except DivergedError as error:

@@ -10,6 +10,8 @@ from typing import TextIO
 
 from minitf.errors import InputError
 
+STATE = "state.safetensors"  # in a run's last/: all that resuming needs
+
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:

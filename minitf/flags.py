@@ -1,19 +1,13 @@
-"""The flags of `minitf.finetune`, and what they mean to the rooms below. Nothing heavy is imported for `--help`."""
+"""The flags of `minitf.finetune`. Nothing heavy is imported for `--help`."""
 
 import argparse
-import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from minitf.console import Parser, number
 from minitf.errors import InputError
 from minitf.text import augment
 from minitf.training.metrics import HIGHER_IS_BETTER
-
-if TYPE_CHECKING:
-    from minitf.bert import BertConfig
-    from minitf.training.optimizer import Recipe
-    from minitf.training.strategy import Strategy
 
 
 def parse(description: str, argv: Sequence[str] | None) -> argparse.Namespace:
@@ -191,17 +185,6 @@ def parser(description: str) -> argparse.ArgumentParser:
     return p
 
 
-def changed(config: "BertConfig", arguments: argparse.Namespace, problem_type: str | None) -> "BertConfig":
-    """The config with what the flags and the task replace."""
-    numbers: dict[str, Any] = {"problem_type": problem_type}
-    if arguments.dropout is not None:
-        numbers |= dict.fromkeys(("hidden_dropout_prob", "attention_probs_dropout_prob"), arguments.dropout)
-        numbers["classifier_dropout"] = arguments.dropout
-    if arguments.hidden_act is not None:
-        numbers["hidden_act"] = arguments.hidden_act
-    return dataclasses.replace(config, **numbers)
-
-
 def augmentation(text: str) -> str:
     """An argparse type: what `text.augment.parse` reads."""
     try:
@@ -216,36 +199,3 @@ def frozen(text: str) -> str:
     if text not in ("embeddings", "all") and not (text.isascii() and text.isdigit() and int(text) <= 1000):
         raise argparse.ArgumentTypeError(f"must be embeddings, a number of layers, or all, not {text!r}")
     return text
-
-
-def strategy(arguments: argparse.Namespace, L: int) -> "Strategy":
-    """The flags as a `training.strategy.Strategy` for a model of L layers. Raises InputError if it has too few."""
-    from minitf.training.strategy import Strategy
-
-    what = arguments.freeze
-    if what not in (None, "embeddings", "all") and int(what) > L:
-        raise InputError(f"--freeze {what}: this model has {L} layers; give fewer, or all")
-    depths = 0 if what is None else {"embeddings": 1, "all": L + 2}.get(what) or int(what) + 1
-    chosen = Strategy(depths, arguments.unfreeze == "gradual", arguments.layer_lr_decay, arguments.reinit_top)
-    chosen.check(L)
-    return chosen
-
-
-def recipe(arguments: argparse.Namespace) -> "Recipe":
-    """The flags as a `training.optimizer.Recipe`."""
-    from minitf.training.optimizer import Recipe
-
-    decay = arguments.weight_decay
-    if decay is None:
-        decay = 0.01 if arguments.optimizer == "adamw" else 0.0
-    return Recipe(
-        rule=arguments.optimizer,
-        lr=arguments.lr,
-        schedule=arguments.schedule,
-        warmup=arguments.warmup,
-        weight_decay=decay,
-        l1=arguments.l1,
-        l2=arguments.l2,
-        clip=arguments.clip or None,
-        bias_correction=not arguments.no_bias_correction,
-    )

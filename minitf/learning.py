@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minitf import flags, resuming, runs
+from minitf import plans, resuming, runs
 from minitf.errors import InputError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def train(
     arguments, model, L = ready.arguments, ready.model, ready.layers
     note = runs.trained_with(arguments, ready.kind, ready.splits["train"])
     # What augmentation may draw, a text's other words or new ones, is not known beforehand: no row is left out then.
-    exact = ready.drawn is None and is_exact(flags.recipe(arguments), ready.math)
+    exact = ready.drawn is None and is_exact(plans.recipe(arguments), ready.math)
     vocabulary = CompactVocabulary(model.embeddings.word, ready.data.values() if exact else None)
     data = {name: vocabulary.renumber(examples) for name, examples in ready.data.items()}
     optimizer = ready.optimizer()

@@ -6,29 +6,27 @@ the same, since fine-tuning teaches it to.
 """
 
 import argparse
-import csv
-import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from minitf import kinds
-from minitf.answers import question_answering, tagging
+from minitf.answers import filling, question_answering, tagging
+from minitf.answers import texts as judged
+from minitf.answers.texts import Texts
 from minitf.console import Parser, number, run
 from minitf.errors import CheckpointError, InputError
 from minitf.files import whole
 from minitf.notes import read_note
-from minitf.text.judged_texts import GivenTexts, TableOfTexts, look_through
+from minitf.text.judged_texts import GivenTexts, look_through
 
 if TYPE_CHECKING:
     from minitf.bert import Bert
     from minitf.tasks.wording import Wording
-    from minitf.text.judged_texts import Part
     from minitf.text.tokenizer import Tokenizer
 
-Texts = GivenTexts | TableOfTexts
 # By the name of the head: those that have a module of their own.
 ANSWERS: dict[str, Any] = {"tagging": tagging, "qa": question_answering}
 
@@ -77,13 +75,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     told, size, as_table = wording_of(arguments, model), arguments.batch_size, bool(arguments.output)
     with nullcontext(sys.stdout) if arguments.output is None else whole(Path(arguments.output)) as out:
         if arguments.fill is not None:
-            fill(model, tokenizer, arguments.fill, max_length, out)
+            filling.fill(model, tokenizer, arguments.fill, max_length, out)
         elif arguments.embed:
-            embed(model, tokenizer, texts, max_length, size, out, as_table=as_table)
+            judged.embed(model, tokenizer, texts, max_length, size, out, as_table=as_table)
         elif reader:
             reader.tell(asked, model, tokenizer, max_length, trained, size, out, as_table=as_table)
         elif told is not None:
-            classify(model, tokenizer, texts, max_length, size, out, told, trained, as_table=as_table)
+            judged.classify(model, tokenizer, texts, max_length, size, out, told, trained, as_table=as_table)
     return 0
 
 
@@ -180,95 +178,6 @@ def read_texts(arguments: argparse.Namespace, trained: dict[str, Any]) -> Texts:
     if empty:
         raise InputError(f"text {empty[0]} is empty: there is nothing to judge")
     return GivenTexts(arguments.texts, None if pair is None else [pair] * len(arguments.texts))
-
-
-def progressing(texts: Texts, size: int, *, shown: bool) -> "Iterator[Part]":
-    """The texts `size` at a time, with a bar on the terminal if it is `shown`."""
-    from tqdm import tqdm
-
-    with tqdm(total=texts.count, unit="text", disable=None if shown else True, leave=False) as bar:
-        for part in texts.parts(size):
-            yield part
-            bar.update(len(part[0]))
-
-
-def classify(
-    model: "Bert",
-    tokenizer: "Tokenizer",
-    texts: Texts,
-    max_length: int,
-    size: int,
-    out: TextIO,
-    told: "Wording",
-    trained: dict[str, Any],
-    *,
-    as_table: bool,
-) -> None:
-    """Each text's answer, with the probability of every label: a line each, or a CSV."""
-    import torch
-
-    from minitf.tasks.texts import logits_of_texts
-    from minitf.text import long_texts
-
-    long_text = long_texts.LongText(trained.get("long_text", "truncate"), trained.get("stride"))
-    device = next(model.parameters()).device
-    table = csv.writer(out, lineterminator="\n")
-    if as_table:
-        table.writerow(["text", *told.columns()])
-    for part, pairs in progressing(texts, size, shown=as_table):
-        batch = long_texts.batch(tokenizer, part, pairs, max_length, long_text).to(device)
-        with torch.no_grad():
-            logits = logits_of_texts(model, batch).cpu()
-        for text, z in zip(part, logits, strict=True):
-            if as_table:
-                table.writerow([text, *told.cells(z)])
-            else:
-                print(f"{told.line(z)}  {' '.join(text.split())}", file=out)
-
-
-def fill(model: "Bert", tokenizer: "Tokenizer", text: str, max_length: int, out: TextIO) -> None:
-    """The five likeliest words for each [MASK] in `text`, with their probabilities."""
-    import torch
-
-    if tokenizer.mask_id is None:
-        raise InputError(f"this vocabulary has no {tokenizer.special.mask}, so there is nothing to fill in")
-    wanted = text.replace("[MASK]", tokenizer.special.mask)
-    batch = tokenizer([wanted], max_length=max_length)
-    places = (batch.token_ids[0] == tokenizer.mask_id).nonzero().flatten()
-    if len(places) == 0:
-        cut = tokenizer.special.mask in wanted
-        raise InputError(
-            f"--fill: the [MASK] is beyond the {max_length} tokens of --max-length"
-            if cut
-            else "--fill: the text has no [MASK]; write it where a word is to be guessed"
-        )
-    b = batch.to(next(model.parameters()).device)
-    with torch.no_grad():
-        logits = model(b.token_ids, b.segment_ids, b.mask).logits[0, places]  # [masks, N]
-    p, ids = logits.double().softmax(dim=-1).topk(min(5, logits.shape[-1]))
-    print(" ".join(text.split()), file=out)
-    for n, (probabilities, numbers) in enumerate(zip(p.tolist(), ids.tolist(), strict=True), 1):
-        if len(places) > 1:
-            print(f"[MASK] {n}", file=out)
-        for probability, word in zip(probabilities, tokenizer.words(numbers), strict=True):
-            print(f"  {probability:.4f}  {word}", file=out)
-
-
-def embed(
-    model: "Bert", tokenizer: "Tokenizer", texts: Texts, max_length: int, size: int, out: TextIO, *, as_table: bool
-) -> None:
-    """Each text's vector, as one JSON line."""
-    import torch
-
-    from minitf.bert.head import mean_pooled
-
-    device = next(model.parameters()).device
-    for part, pairs in progressing(texts, size, shown=as_table):
-        b = tokenizer(part, pairs, max_length).to(device)
-        with torch.no_grad():
-            vectors = mean_pooled(model(b.token_ids, b.segment_ids, b.mask).hidden_states[-1], b.mask)
-        for text, vector in zip(part, vectors.tolist(), strict=True):
-            out.write(json.dumps({"text": text, "vector": [round(x, 7) for x in vector]}, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":

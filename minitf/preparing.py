@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from minitf import augmenting, data_check, flags, kinds, runs
+from minitf import augmenting, data_check, kinds, plans, runs
 from minitf.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
+class Encoded:
+    """The tables as the model reads them, whatever the seed."""
+
+    data: "dict[str, Examples]"
+    checked: "dict[str, TokenCounts]"
+
+
+@dataclasses.dataclass(frozen=True)
 class Ready:
     """All that training needs, loaded and encoded."""
 
@@ -33,12 +41,15 @@ class Ready:
     loaded: "LoadReport"
     tokenizer: "Tokenizer"
     task: "Task"
-    data: "dict[str, Examples]"
+    encoded: "Encoded"
     math: "Mathematics"
     strategy: "Strategy"
-    checked: "dict[str, TokenCounts]"
     drawn: "Callable[[int], Examples] | None"  # the training texts as an epoch learns from them, where they are changed
     digest: str  # of the weights that were loaded
+
+    @property
+    def data(self) -> "dict[str, Examples]":
+        return self.encoded.data
 
     @property
     def layers(self) -> int:
@@ -55,7 +66,7 @@ class Ready:
         from minitf.training.strategy import freeze
 
         freeze(self.model, self.layers, self.strategy.frozen)
-        recipe = flags.recipe(self.arguments)
+        recipe = plans.recipe(self.arguments)
         return Optimizer(self.model, recipe, self.steps, self.math, self.strategy.scale(self.layers))
 
     @functools.cached_property
@@ -74,8 +85,9 @@ def prepare(
     splits: runs.Splits,
     workers: "Workers",
     say: Callable[[str], None] = print,
+    encoded: Encoded | None = None,
 ) -> Ready:
-    """Load the model, encode the texts, and say what is about to happen."""
+    """Load the model, encode the texts, and say what is about to happen; `encoded` is of a run with another seed."""
     import torch
 
     from minitf.bert.device import choose_device
@@ -99,13 +111,13 @@ def prepare(
         device=device,
         offline=arguments.offline,
         say=say,
-        change=lambda config: flags.changed(config, arguments, task.problem_type),
+        change=lambda config: plans.changed(config, arguments, task.problem_type),
         from_scratch=arguments.from_scratch,
         verify=not arguments.no_verify,
     )
     say(str(loaded))
     L = len(model.encoder.layers)
-    strategy = flags.strategy(arguments, L)
+    strategy = plans.strategy(arguments, L)
     digest = state.digest(model, loaded.loaded)
     reinitialize_top(model, strategy.reinitialized)
     if workers.rank:
@@ -115,16 +127,17 @@ def prepare(
         arguments.max_length = min(kind.max_length, longest)
     if arguments.max_length > longest:
         raise InputError(f"--max-length {arguments.max_length}: this model has learned only {longest} positions")
-    data = {name: task.encode(dataset, tokenizer, arguments.max_length) for name, dataset in splits.items()}
-    checked = data_check.counts(arguments, kind, splits, tokenizer)
+    if encoded is None:
+        data = {name: task.encode(dataset, tokenizer, arguments.max_length) for name, dataset in splits.items()}
+        encoded = Encoded(data, data_check.counts(arguments, kind, splits, tokenizer))
     told: list[str] = []
     drawn = augmenting.drawing(arguments, splits["train"], task, tokenizer, math, told.append)
-    ready = Ready(arguments, kind, splits, model, loaded, tokenizer, task, data, math, strategy, checked, drawn, digest)
+    ready = Ready(arguments, kind, splits, model, loaded, tokenizer, task, encoded, math, strategy, drawn, digest)
 
     say(runs.data_line(splits, kind))
-    for line in (*data_check.lines(arguments, kind, splits, tokenizer, checked, longest), *told):
+    for line in (*data_check.lines(arguments, kind, splits, tokenizer, encoded.checked, longest), *told):
         say(line)
-    for note in data["train"].notes():
+    for note in encoded.data["train"].notes():
         say(f"  {note}")
     say(f"{arguments.optimizer}, {ready.steps} steps of {_how(arguments, kind.step)}")
     say(ready.parameters)

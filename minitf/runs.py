@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minitf import __version__, flags, report_page
+from minitf import __version__, plans, report_page
 from minitf.errors import InputError
-from minitf.files import whole, writing
+from minitf.files import STATE, whole, writing
 from minitf.kinds import Kind
 from minitf.text import checks, datasets
 from minitf.text.datasets import Dataset
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from minitf.preparing import Ready
 
 Splits = dict[str, Dataset]
-STATE = "state.safetensors"  # in last/: what resuming needs
 
 
 def read_data(arguments: argparse.Namespace, kind: Kind) -> Splits:
@@ -208,10 +207,10 @@ def write_report(folder: Path, ready: "Ready", outcome: "Outcome", command: str)
         "task": ready.kind.name,
         "command": command,
         "arguments": asked_for(arguments),
-        "recipe": dataclasses.asdict(flags.recipe(arguments)),
+        "recipe": dataclasses.asdict(plans.recipe(arguments)),
         "versions": versions(),
         "data": {n: {"path": d.path, "rows": len(d.examples), "sha256": d.digest} for n, d in splits.items()},
-        "checked": {name: counts.to_dict() for name, counts in ready.checked.items()},
+        "checked": {name: counts.to_dict() for name, counts in ready.encoded.checked.items()},
         "epochs": [
             {"epoch": e.number, "train_loss": e.train_loss, "seconds": e.seconds, "valid": e.valid}
             for e in outcome.history

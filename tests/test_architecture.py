@@ -43,12 +43,15 @@ SHARED_BY_COMMANDS = {
     "flags",
     "judging",
     "learning",
+    "learning_curves",
     "kinds",
     "notes",
+    "plans",
     "preparing",
     "report_page",
     "resuming",
     "runs",
+    "studies",
 }
 
 

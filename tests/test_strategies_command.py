@@ -260,6 +260,16 @@ def test_runs_that_fail_to_learn(run, here: Path, monkeypatch: pytest.MonkeyPatc
     assert report(here / "out")["failed"] == ["seed-1"]
 
 
+def test_the_tables_are_encoded_once_for_all_seeds(run, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the texts are as tokens does not hang on the seed."""
+    encode, encoded = Classification.encode, []
+    monkeypatch.setattr(
+        Classification, "encode", lambda self, table, *more: (encoded.append(1), encode(self, table, *more))[1]
+    )
+    run("--seeds", 3, "--output", "out")
+    assert len(encoded) == 2  # train and valid
+
+
 def diverging(monkeypatch: pytest.MonkeyPatch, *seeds: int) -> None:
     train = loop.train
 

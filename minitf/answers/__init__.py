@@ -1,4 +1,5 @@
-"""How `minitf.predict` asks a model for tags and for answers out of a text: what is read, and how it is told.
+"""How `minitf.predict` asks a model, and tells what it says: classes and vectors, hidden words, tags, answers.
 
-Each module has `read`, which looks at what was given before anything heavy is loaded, and `tell`.
+`tagging` and `question_answering` have `read`, which looks at what was given before anything heavy is loaded, and
+`tell`.
 """

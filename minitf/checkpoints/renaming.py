@@ -39,10 +39,6 @@ class Table:
 
         return rename
 
-    def ours(self, theirs: str, head: str | None = None) -> tuple[bool, str | None]:
-        """`renamer`, for one name."""
-        return self.renamer(head)(theirs)
-
     def theirs(self, our_name: str, head: str | None = None) -> str:
         """The official name of our tensor in a file with this head. Raises KeyError for a name not in the table."""
         number = re.search(r"(?<=layers\.)[0-9]+", our_name)

@@ -20,13 +20,13 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from minitf.errors import InputError
+from minitf.files import STATE as FILE
 from minitf.files import refused, writing
 from minitf.training.loop import Epoch, Progress
 from minitf.training.optimizer import Optimizer
 from minitf.training.precision import Half, Precision
 from minitf.training.workers import ALONE, Workers
 
-FILE = "state.safetensors"
 VERSION = 1
 
 
@@ -76,10 +76,6 @@ def save_state(
             if isinstance(error, SafetensorError):
                 raise InputError(refused(folder, error)) from None
             raise
-
-
-def is_saved(folder: Path) -> bool:
-    return (folder / FILE).is_file()
 
 
 def read_extra(folder: Path) -> dict[str, Any]:

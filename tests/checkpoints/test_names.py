@@ -59,9 +59,9 @@ def test_there_and_back_again(model_type, head):
     table, prefix = PYTORCH[model_type], PYTORCH[model_type].prefix
     for name in our_names(model_type, head):
         official = table.theirs(name, head)
-        assert table.ours(official, head) == (True, name)
+        assert table.renamer(head)(official) == (True, name)
         assert official in official_names(model_type, head)
-        assert table.ours(official.removeprefix(prefix), head) == (True, name)  # with the prefix or without
+        assert table.renamer(head)(official.removeprefix(prefix)) == (True, name)  # with the prefix or without
 
 
 @pytest.mark.parametrize(("model_type", "head"), MEMBERS)
@@ -98,8 +98,8 @@ def test_what_is_no_part_of_the_model_asked_for_is_left_out():
     ],
 )
 def test_the_first_files_names_of_layer_norm(old, new):
-    assert BERT.ours(old) == BERT.ours(new)
-    assert BERT.ours(old)[1].endswith((".gamma", ".beta"))
+    assert BERT.renamer()(old) == BERT.renamer()(new)
+    assert BERT.renamer()(old)[1].endswith((".gamma", ".beta"))
     assert OLD_NAMES == ((".LayerNorm.gamma", ".LayerNorm.weight"), (".LayerNorm.beta", ".LayerNorm.bias"))
 
 
@@ -116,8 +116,8 @@ def test_the_first_files_names_of_layer_norm(old, new):
     ],
 )
 def test_left_out_on_purpose(name):
-    assert BERT.ours(name) == (True, None)
-    assert BERT.ours(name, "classification") == (True, None)
+    assert BERT.renamer()(name) == (True, None)
+    assert BERT.renamer("classification")(name) == (True, None)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_left_out_on_purpose(name):
     ],
 )
 def test_unknown(name):
-    assert BERT.ours(name) == (False, None)
+    assert BERT.renamer()(name) == (False, None)
 
 
 NAMES = official_names("bert", "classification")
@@ -158,7 +158,7 @@ def test_a_letter_too_many_or_too_few_makes_a_name_unknown(name, data):
     put = data.draw(st.sampled_from(["", ".", "0", "a", "W", "é"]), label="put")
     changed = name[:at] + put + name[at + 1 :]
     official = re.sub(r"^encoder\.layer\.\d+\.", "encoder.layer.0.", changed.removeprefix("bert.")) in BARE
-    assert BERT.ours(changed)[0] is official
+    assert BERT.renamer()(changed)[0] is official
 
 
 @pytest.mark.parametrize("name", ["head.W", "encoder.layer.0.ffn.W_1.weight", "cls.predictions.bias", ""])
@@ -210,7 +210,7 @@ def test_googles_names(theirs, ours):
     ],
 )
 def test_googles_heads(theirs, head, ours):
-    assert TENSORFLOW.ours(theirs, head) == (True, ours)
+    assert TENSORFLOW.renamer(head)(theirs) == (True, ours)
     assert TENSORFLOW.ours(theirs) == (True, None)
 
 

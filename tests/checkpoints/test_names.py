@@ -188,11 +188,11 @@ GOOGLE = [
 
 @pytest.mark.parametrize(("theirs", "ours"), GOOGLE)
 def test_googles_names(theirs, ours):
-    assert TENSORFLOW.ours(theirs) == (True, ours)
+    assert TENSORFLOW.renamer()(theirs) == (True, ours)
     for slot in ("adam_m", "adam_v", "AdamWeightDecayOptimizer", "AdamWeightDecayOptimizer_1", "Adam", "Adam_1"):
-        assert TENSORFLOW.ours(f"{theirs}/{slot}") == (True, None)
-    assert TENSORFLOW.ours(f"{theirs}/adam_x") == (False, None)
-    assert TENSORFLOW.ours("global_step") == (True, None)
+        assert TENSORFLOW.renamer()(f"{theirs}/{slot}") == (True, None)
+    assert TENSORFLOW.renamer()(f"{theirs}/adam_x") == (False, None)
+    assert TENSORFLOW.renamer()("global_step") == (True, None)
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_googles_names(theirs, ours):
 )
 def test_googles_heads(theirs, head, ours):
     assert TENSORFLOW.renamer(head)(theirs) == (True, ours)
-    assert TENSORFLOW.ours(theirs) == (True, None)
+    assert TENSORFLOW.renamer()(theirs) == (True, None)
 
 
 def test_googles_table_reaches_every_tensor_of_a_model():

@@ -10,6 +10,7 @@ disagree, attention is no explanation of the prediction (Jain & Wallace 2019; ag
 """
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable
 
@@ -50,11 +51,16 @@ class Attribution:
         }
 
     def correlations(self) -> dict[tuple[str, str], float]:
-        """Spearman's rank correlation of each two methods over the tokens that are words; NaN for fewer than three."""
+        """Spearman's rank correlation of each two methods over the tokens that are words; NaN for fewer than three.
+
+        Rollout says how much and takes no side, so beside it the others count by their size: a word that speaks
+        strongly against the prediction matters to it as well.
+        """
         words = ~np.array(self.special)
         scores = {name: values[words] for name, values in self.scores().items()}
-        names = list(scores)
-        return {(a, b): spearman(scores[a], scores[b]) for i, a in enumerate(names) for b in names[i + 1 :]}
+        first, *others = scores
+        found = {(first, b): spearman(scores[first], np.abs(scores[b])) for b in others}
+        return found | {(a, b): spearman(scores[a], scores[b]) for a, b in itertools.combinations(others, 2)}
 
 
 def attribute(

@@ -34,7 +34,7 @@ def explain(found: Attribution, theme: Theme = LIGHT) -> "Figure":
         right.text(j, i, said, ha="center", va="center", color=ink, fontsize=7)
     right.set_xticks(range(len(names)), names, rotation=90, fontsize=7, color=theme.ink)
     right.set_yticks(range(len(names)), names, fontsize=7, color=theme.ink)
-    right.set_title("rank correlation over the words", color=theme.ink, fontsize=9)
+    right.set_title("rank correlation over the words\n(with rollout: of the sizes)", color=theme.ink, fontsize=9)
     return figure
 
 

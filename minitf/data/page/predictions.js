@@ -54,7 +54,7 @@ function buildAttribution() {
   buildCorrelations(names, found.correlations);
   byId("verdict").textContent = `${found.verdict[0].toUpperCase()}${found.verdict.slice(1)}.`.replace(/-(?=\d)/g, "−");
   byId("attribution-note").textContent =
-    "Rollout: attention carried through the layers, the same whatever is predicted (Abnar & Zuidema 2020). Gradient × attention: " +
+    "Rollout: attention carried through the layers, the same whatever is predicted (Abnar & Zuidema 2020); it takes no side, so the others are compared with it by their size. Gradient × attention: " +
     "weights times what the prediction would gain by them. Integrated gradients: from a text of padding to this one " +
     `(Sundararajan et al. 2017); completeness residual ${found.residual.toExponential(1)}. Erasure: hide the token and see by how much the logit falls; ` +
     "of the four, the only experiment.";

@@ -3,10 +3,11 @@
     python -m benchmarks.tasks --data FOLDER cola stsb wnut17          # three seeds each
     python -m benchmarks.tasks --data FOLDER sst2 squad imdb           # one
 
-FOLDER holds a folder for each data set. Both models start from the same weights, the new head's included, and see the
-same batches in the same order; dropout is drawn by each on its own. minitf trains through `training.loop.train`; after
-every few steps of it the reference takes as many, so both meet the same load and their times can be compared. Nothing
-is chosen on the development set: what counts is the model after the last epoch.
+FOLDER holds a folder for each data set. With --work, seeds that a killed run had finished are not trained again.
+Both models start from the same weights, the new head's included, and see the same batches in the same order; dropout
+is drawn by each on its own. minitf trains through `training.loop.train`; after every few steps of it the reference
+takes as many, so both meet the same load and their times can be compared. Nothing is chosen on the development set:
+what counts is the model after the last epoch.
 """
 
 import argparse
@@ -66,7 +67,7 @@ def with_header(source: Path, target: Path) -> None:
     target.write_text("source\tlabel\tmark\tsentence\n" + source.read_text(encoding="utf-8"), encoding="utf-8")
 
 
-IMDB = Row("classification", "imdb/train-5k.tsv", "imdb/test-5k.tsv", "accuracy", 3, 5e-5, 16, 256, (0,), 1000, 1000)
+IMDB = Row("classification", "imdb/train-5k.tsv", "imdb/test-5k.tsv", "accuracy", 2, 5e-5, 16, 128, (0,), 1000, 1000)
 ROWS = {
     "cola": Row("classification", "cola/train.tsv", "cola/dev.tsv", "matthews", 3, 1e-4, prepare=with_header),
     "stsb": Row("regression", "stsb/train.tsv", "stsb/dev.tsv", "pearson", 3, 1e-4),
@@ -88,7 +89,7 @@ ROWS = {
     ),
     "imdb-truncate": IMDB,
     "imdb-head-tail": dataclasses.replace(IMDB, words=("--long-text", "head-tail")),
-    "imdb-windows": dataclasses.replace(IMDB, words=("--long-text", "windows", "--stride", "64")),
+    "imdb-windows": dataclasses.replace(IMDB, words=("--long-text", "windows", "--stride", "16")),
 }
 GROUPS = {"imdb": ("imdb-truncate", "imdb-head-tail", "imdb-windows")}
 
@@ -99,6 +100,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--data", type=Path, required=True, metavar="FOLDER")
     p.add_argument("--seeds", type=int, nargs="+", help="fewer for a trial")
     p.add_argument("--most", type=int, help="training examples, fewer for a trial")
+    p.add_argument("--work", type=Path, help="where finished seeds are kept")
     p.add_argument("--suffix", default="", help="of the records' names")
     return p
 
@@ -237,6 +239,19 @@ def one_seed(row: Row, train: Any, dev: Any, seed: int) -> dict[str, Any]:
     return result
 
 
+def once(name: str, row: Row, train: Any, dev: Any, seed: int, work: Path | None) -> dict[str, Any]:
+    """What `one_seed` found; read back if it is in the folder work already, kept there otherwise."""
+    kept = work / f"{name}-{seed}.json" if work else None
+    if kept and kept.is_file():
+        found: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
+        return found
+    found = one_seed(row, train, dev, seed)
+    if kept:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps(found), encoding="utf-8")
+    return found
+
+
 def _numbers(metrics: dict[str, Any]) -> dict[str, float]:
     return {name: value for name, value in metrics.items() if isinstance(value, int | float)}
 
@@ -255,7 +270,7 @@ def one_row(name: str, arguments: argparse.Namespace) -> None:
             tables.append(kind.read(str(copied), **{"text": None, "pair": None, "label": None, **columns}))
         train, dev = tables
         dev = dataclasses.replace(dev, examples=dev.examples[: row.most_dev])
-        runs = [one_seed(row, train, dev, seed) for seed in row.seeds]
+        runs = [once(name, row, train, dev, seed, arguments.work) for seed in row.seeds]
     differences = [100 * (r["minitf"][row.metric] - r["transformers"][row.metric]) for r in runs]
     means = {side: statistics.mean(r[side][row.metric] for r in runs) for side in ("minitf", "transformers")}
     summary = {

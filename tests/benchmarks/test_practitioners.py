@@ -45,3 +45,13 @@ def test_colas_files_get_a_header(tmp_path):
     tasks.with_header(tmp_path / "cola.tsv", tmp_path / "with.tsv")
     table = kinds.CLASSIFICATION.read(str(tmp_path / "with.tsv"), text="sentence", pair=None, label="label")
     assert [(e.text, e.label) for e in table.examples] == [("Our friends.", "1")]
+
+
+def test_a_finished_seed_is_not_trained_again(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(tasks, "one_seed", lambda row, train, dev, seed: asked.append(seed) or {"seed": seed})
+    row = tasks.ROWS["cola"]
+    found = [tasks.once("cola", row, None, None, seed, tmp_path / "work") for seed in (0, 1, 0)]
+    assert found == [{"seed": 0}, {"seed": 1}, {"seed": 0}] and asked == [0, 1]
+    tasks.once("cola", row, None, None, 0, None)
+    assert asked == [0, 1, 0]

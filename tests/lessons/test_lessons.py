@@ -1,0 +1,156 @@
+"""The lessons run, print what they show, and are committed in the form that a reader wants; their exercises judge.
+
+Every lesson is executed here from a fresh kernel, without network. Its exercises: the blank fails with a message that
+helps, the solution in the notebook passes, and the wrong answers in `tests/wrong_answers` are told apart.
+"""
+
+import functools
+import importlib
+import os
+import re
+import runpy
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+EXECUTE = runpy.run_path(str(ROOT / "lessons" / "execute.py"))
+LESSONS = EXECUTE["lessons"]()
+each_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+
+NUMBER = re.compile(r"(?<![\w.])[-+−]?\d[\d,]*\.?\d*(?:e[-+]?\d+)?")
+TIME = re.compile(r"\b\d+(\.\d+)? ?(s|ms|min)\b")
+
+
+@functools.cache
+def committed(path: Path) -> Any:
+    return nbformat.read(path, as_version=4)
+
+
+def tagged(path: Path, tag: str) -> list[Any]:
+    return [cell for cell in committed(path).cells if tag in cell.metadata.get("tags", ())]
+
+
+def printed(cell: Any) -> str:
+    """What a cell shows as text."""
+    texts = [o.get("text") or o.get("data", {}).get("text/plain", "") for o in cell.get("outputs", ())]
+    return "".join("" if text.startswith("<Figure") else text for text in texts)
+
+
+def same(shown: str, fresh: str, tolerance: float) -> str | None:
+    """Why two outputs are not the same but for rounding; None if they are."""
+    shown, fresh = (TIME.sub("TIME", text) for text in (shown, fresh))
+    if NUMBER.sub("N", shown) != NUMBER.sub("N", fresh):
+        return f"the notebook shows\n{shown}\na run prints\n{fresh}"
+    for a, b in zip(NUMBER.findall(shown), NUMBER.findall(fresh), strict=True):
+        x, y = (float(n.replace(",", "").replace("−", "-")) for n in (a, b))
+        if abs(x - y) > tolerance * max(1e-2, abs(x), abs(y)) and max(abs(x), abs(y)) > 1e-6:  # below: rounding
+            return f"the notebook shows {a}, a run prints {b}"
+    return None
+
+
+@each_lesson
+def test_it_runs_and_prints_what_it_shows(path, monkeypatch, tmp_path):
+    """Numbers to a hundredth, in cells tagged `trained`, where machines may differ, to a fifth."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    fresh = EXECUTE["executed"](path)
+    for old, new in zip(committed(path).cells, fresh.cells, strict=True):
+        tolerance = 0.2 if "trained" in old.metadata.get("tags", ()) else 0.01
+        different = same(printed(old), printed(new), tolerance)
+        assert different is None, f"{path.name}, cell [{old.get('execution_count')}]: {different}"
+
+
+@pytest.mark.parametrize(
+    ("shown", "fresh", "differs"),
+    [
+        ("accuracy 0.700, 3 of 4", "accuracy 0.701, 3 of 4", False),
+        ("accuracy 0.700", "accuracy 0.600", True),
+        ("7 layers", "6 layers", True),
+        ("yes", "no", True),
+        ("took 3 s", "took 5 s", False),
+        ("largest difference 1.2e-16", "largest difference 4.4e-16", False),
+        ("largest difference 1.2e-16", "largest difference 4.4e-3", True),
+        ("1,200 texts", "1,300 texts", True),
+    ],
+)
+def test_the_comparison_sees_a_difference(shown, fresh, differs):
+    assert (same(shown, fresh, 0.01) is not None) == differs
+
+
+@each_lesson
+def test_its_form(path):
+    notebook, text = committed(path), path.read_text(encoding="utf-8")
+    counts = [cell.execution_count for cell in notebook.cells if cell.cell_type == "code"]
+    assert counts == list(range(1, len(counts) + 1)), "execute it from a fresh kernel: python lessons/execute.py"
+    assert len(notebook.cells) <= 30
+    assert len(text.encode()) < 500_000
+    assert "widget" not in text
+    assert not re.search(r"(/home/|/root/|/tmp/|/Users/|/work/|C:\\\\)", text)
+    assert re.match(r"# \d+ · .+\n\n\*\*Goal\.\*\* .+\n\n\*\*Minutes\.\*\* \d+", notebook.cells[0].source)
+    last = notebook.cells[-1].source
+    assert "Where readers usually go wrong" in text and "Read next" in last
+    assert len(tagged(path, "setup")) == 1
+    assert 2 <= len(tagged(path, "exercise")) <= 4
+    assert tagged(path, "predict"), "a question to predict before the plot"
+    assert any("assert" in cell.source for cell in tagged(path, "closing")), "a closing assertion"
+
+
+def exercises() -> list[Any]:
+    """Every exercise: the lesson, the blank, the cell that checks it, and the notebook's solution."""
+    found = []
+    for path in LESSONS:
+        cells = committed(path).cells
+        for i, cell in enumerate(cells):
+            if "exercise" in cell.metadata.get("tags", ()):
+                check, solution = cells[i + 1], cells[i + 2]
+                name = re.fullmatch(r"check\.(\w+)\((\w+)\)", check.source.strip())
+                assert name, f"{path.name}: after an exercise comes check.NAME(NAME), not {check.source!r}"
+                code = re.fullmatch(r"<details>.*?```python\n(.*?)```.*</details>", solution.source.strip(), re.DOTALL)
+                assert code, f"{path.name}: after {check.source} comes its solution in <details>"
+                found.append(pytest.param(path, cell, check, code[1], id=f"{path.stem[:2]}-{name[1]}"))
+    return found
+
+
+EXERCISES = exercises()
+
+
+def judged(path: Path, code: str, check: Any) -> Any:
+    """The verdict on `code` in the place of the blank."""
+    (setup,) = tagged(path, "setup")
+    namespace: dict[str, Any] = {"__name__": "lesson"}
+    exec(setup.source, namespace)
+    exec(compile(code, f"<answer to {check.source}>", "exec"), namespace)
+    return eval(check.source, namespace)
+
+
+def wrong_answers(path: Path, check: Any) -> list[tuple[str, str]]:
+    """Code, and what the message must hold."""
+    answers = importlib.import_module(f"wrong_answers.lesson_{path.name[:2]}").WRONG
+    found: list[tuple[str, str]] = answers[check.source.split("(")[0].removeprefix("check.")]
+    return found
+
+
+@pytest.mark.parametrize(("path", "blank", "check", "solution"), EXERCISES)
+class TestExercise:
+    def test_the_blank_fails_and_says_so(self, path, blank, check, solution):
+        verdict = judged(path, blank.source, check)
+        assert not verdict.passed
+        assert "..." in blank.source and "the blank" in str(verdict)
+
+    def test_the_solution_passes(self, path, blank, check, solution):
+        verdict = judged(path, solution, check)
+        assert verdict.passed, str(verdict)
+
+    def test_typical_wrong_answers_are_told_apart(self, path, blank, check, solution):
+        answers = wrong_answers(path, check)
+        assert len(answers) >= 2
+        messages = []
+        for code, expected in answers:
+            verdict = judged(path, code, check)
+            assert not verdict.passed, code
+            assert expected in str(verdict), f"{code}\n{verdict}"
+            messages.append(expected)
+        assert len(set(messages)) == len(messages)

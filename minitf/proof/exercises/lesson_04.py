@@ -136,6 +136,5 @@ EXERCISES: tuple[Exercise, ...] = (
             Wrong("norms exchanged", "the two norms are exchanged", _norms_exchanged),
             Wrong("ffn first", "the feed-forward network comes before the attention", _ffn_first),
         ),
-        gradients=False,
     ),
 )

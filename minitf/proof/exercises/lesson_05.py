@@ -164,8 +164,8 @@ VARINT = Exercise(
     name="varint",
     target=varint,
     cases=(
-        Case("300, the example in the description of protocol buffers", (300,)),
         Case("1, which fits into one byte", (1,)),
+        Case("300, the example in the description of protocol buffers", (300,)),
         Case("127, the largest number of one byte", (127,), kind="corner"),
         Case("128, the smallest of two", (128,), kind="corner"),
         Case("0, which is a byte as well", (0,), kind="corner"),

@@ -1,5 +1,19 @@
-"""The exercises of the lessons, and of `python -m minitf.check`: every equation of the mathematics, and what else a lesson asks for."""
+"""The exercises of the lessons and of `python -m minitf.check`: every equation, and what else a lesson asks for."""
 
-from minitf.proof.exercises.exercise import Case, Exercise, Wrong, draw, numbers
+import functools
+import importlib
+import pkgutil
 
-__all__ = ["Case", "Exercise", "Wrong", "draw", "numbers"]
+from minitf.proof.exercises.exercise import Exercise
+
+
+@functools.cache
+def exercises() -> dict[str, Exercise]:
+    """Every exercise by its name: the `EXERCISES` of this package's modules."""
+    found: dict[str, Exercise] = {}
+    for module in pkgutil.iter_modules(__path__):
+        for exercise in getattr(importlib.import_module(f"{__name__}.{module.name}"), "EXERCISES", ()):
+            if exercise.name in found:
+                raise ValueError(f"two exercises are called {exercise.name}")
+            found[exercise.name] = exercise
+    return found

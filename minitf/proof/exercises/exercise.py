@@ -2,14 +2,12 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 Function = Callable[..., Any]
-NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,8 +19,10 @@ class Case:
 
     about: str
     inputs: tuple[Any, ...]  # float64 where they are floats
-    options: Mapping[str, Any] = NONE
-    kind: Literal["value", "huge", "corner"] = "value"  # "huge" asks for stability, "corner" for what is easily forgotten
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    kind: Literal["value", "huge", "corner"] = (
+        "value"  # "huge" asks for stability, "corner" for what is easily forgotten
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +32,10 @@ class Wrong:
     name: str
     tells: str
     function: Function
+
+
+class Remark(str):
+    """What an `observe` gives in the place of a value when there is none: a sentence for the learner."""
 
 
 def call(function: Function, *inputs: Any, **options: Any) -> Any:

@@ -1,0 +1,124 @@
+"""Whether two results are the same, and if not, what differs: kind, shape, then numbers."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from minitf.proof.exercises.exercise import Remark
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """Why a result is not the target. `mine` and `target` are the parts that differ, for the picture."""
+
+    says: str
+    mine: Any = None
+    target: Any = None
+
+
+def difference(mine: Any, target: Any, tolerance: float, part: str = "") -> Difference | None:
+    """The first part of `mine` that is not as in `target`, to `tolerance` of its largest value; None if all is."""
+    if isinstance(mine, Remark):
+        return Difference(str(mine))
+    if mine is Ellipsis:
+        return Difference("the blank is still there: write your code in the place of the `...`")
+    if mine is None and target is not None:
+        return Difference("it returns nothing: the blank is still there, or a `return` is missing")
+    if isinstance(target, tuple | list):
+        return _of_sequences(mine, target, tolerance, part)
+    if isinstance(target, dict):
+        if not isinstance(mine, dict):
+            return Difference(f"{part or 'it'} is {_kind(mine)}, not a dict")
+        pairs = [(mine.get(key), each, str(key)) for key, each in target.items()]
+        return next(filter(None, (difference(a, b, tolerance, name) for a, b, name in pairs)), None)
+    if isinstance(target, str | bytes | bool) or target is None:
+        same = type(mine) is type(target) and mine == target
+        return None if same else Difference(f"{part or 'it'} is {mine!r}, not {target!r}", mine, target)
+    return _of_numbers(mine, target, tolerance, part)
+
+
+def _of_sequences(mine: Any, target: Any, tolerance: float, part: str) -> Difference | None:
+    if not isinstance(mine, tuple | list):
+        return Difference(f"{part or 'it'} is {_kind(mine)}, not {len(target)} values", mine, target)
+    if len(mine) != len(target):
+        return Difference(f"{part or 'it'} has {len(mine)} values, not {len(target)}", mine, target)
+    several = len(target) > 1 and all(isinstance(each, Tensor | np.ndarray) for each in target)
+    for i, (a, b) in enumerate(zip(mine, target, strict=True)):
+        found = difference(a, b, tolerance, f"value {i + 1} of {len(target)}" if several else part)
+        if found is not None:
+            plain = not isinstance(b, Tensor | np.ndarray)
+            return Difference(found.says, mine, target) if plain else found
+    return None
+
+
+def _of_numbers(mine: Any, target: Any, tolerance: float, part: str) -> Difference | None:
+    try:
+        x, t = as_array(mine), as_array(target)
+    except (TypeError, ValueError):
+        return Difference(f"{part or 'it'} is {_kind(mine)}, not numbers")
+    if x.dtype == object or x.dtype.kind in "US":
+        return Difference(f"{part or 'it'} is {_kind(mine)}, not numbers")
+    if x.shape != t.shape:
+        return Difference(f"{part or 'it'} has the shape {list(x.shape)}, not {list(t.shape)}", mine, target)
+    if x.dtype.kind == "b" and t.dtype.kind != "b":
+        return Difference(f"{part or 'it'} is True and False, not numbers", mine, target)
+    if t.dtype.kind == "b" and x.dtype.kind != "b":
+        return Difference(f"{part or 'it'} is {x.dtype}, not True and False", mine, target)
+    x, t = x.astype(float), t.astype(float)
+    if not x.size:
+        return None
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(x - t)
+    apart = np.where((x == t) | (np.isnan(x) & np.isnan(t)), 0.0, np.where(np.isnan(apart), np.inf, apart))
+    finite = np.abs(t[np.isfinite(t)])
+    if apart.max() <= tolerance * max(1.0, finite.max(initial=0.0)):
+        return None
+    where = tuple(int(i) for i in np.unravel_index(int(apart.argmax()), apart.shape))
+    at = f" at {list(where)}" if where else ""
+    says = f"it is NaN{at}" if np.isnan(x[where]) else f"the largest difference is {apart.max():.2g}{at}"
+    return Difference(f"{says} of {part}" if part else says, mine, target)
+
+
+def as_array(value: Any) -> Any:
+    return np.asarray(value.detach().cpu().numpy() if isinstance(value, Tensor) else value)
+
+
+def looks_like(mine: Any, target: Any) -> str:
+    """What simple thing lies between two results of numbers, "" if nothing simple: a factor, a sign, a transpose."""
+    try:
+        x, t = (as_array(value).astype(float) for value in (mine, target))
+    except (TypeError, ValueError):
+        return ""
+    if x.shape != t.shape:
+        same = x.ndim == t.ndim >= 2 and x.shape == t.swapaxes(-1, -2).shape
+        return "it is the target, transposed" if same and np.allclose(x, t.swapaxes(-1, -2)) else ""
+    if not x.size or not np.isfinite(x).all() or not np.isfinite(t).all():
+        return ""
+    if x.ndim >= 2 and x.shape[-1] == x.shape[-2] and np.allclose(x, t.swapaxes(-1, -2), rtol=1e-9):
+        return "it is the target, transposed"
+    some = np.abs(t) > 1e-9 * np.abs(t).max(initial=0.0)
+    if some.any() and some.sum() > 1:
+        ratio = float(np.median(x[some] / t[some]))
+        if np.allclose(x, ratio * t, rtol=1e-9, atol=1e-12):
+            return (
+                "it is the target with the wrong sign"
+                if np.isclose(ratio, -1)
+                else f"it is the target times {ratio:.4g}"
+            )
+    shift = float(np.median(x - t))
+    if x.size > 1 and np.allclose(x, t + shift, rtol=1e-9, atol=1e-12):
+        return f"it is the target plus {shift:.4g}"
+    single = np.abs(x - t).max() <= 1e-6 * max(1.0, np.abs(t).max())
+    return (
+        "it is right to the seventh digit only: something is computed in float32, or a constant is rounded"
+        if single
+        else ""
+    )
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, Tensor | np.ndarray):
+        return f"an array of shape {list(value.shape)}"
+    return f"a {type(value).__name__}"

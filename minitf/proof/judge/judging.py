@@ -1,0 +1,190 @@
+"""One function judged: values, what is easily forgotten, stability, gradients, then a real BERT with it inside.
+
+The first case that fails is shown. Then every known mistake is put to the same cases: the one whose answers are the
+learner's in all of them is what was made.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from minitf.proof.exercises.exercise import Case, Exercise, Function, Remark
+from minitf.proof.judge import in_bert
+from minitf.proof.judge.calling import Answer, answer, as_arrays, takes, uses_numpy
+from minitf.proof.judge.comparing import Difference, difference, looks_like
+from minitf.proof.judge.verdict import Example, Verdict
+
+IN_BERT = 60.0  # seconds for the whole BERT
+KINDS = {"value": "values", "corner": "corners", "huge": "huge numbers"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Judged:
+    """A function under judgement: how it is called."""
+
+    exercise: Exercise
+    function: Function
+    numpy: bool = False
+    on_deaf: Callable[[], None] = lambda: None  # what to do if a call goes on although it was told to stop
+
+    def asked(self, case: Case) -> Answer:
+        inputs = as_arrays(case.inputs) if self.numpy else case.inputs
+        options = as_arrays(dict(case.options)) if self.numpy else case.options
+        return answer(functools.partial(self.exercise.observe, self.function), inputs, options, on_deaf=self.on_deaf)
+
+    def slope(self, case: Case) -> Answer:
+        """The derivatives of every number of the value, each with a weight of its own, in every floating input."""
+        return answer(
+            functools.partial(_derivatives, self.exercise.observe, self.function),
+            case.inputs,
+            case.options,
+            on_deaf=self.on_deaf,
+        )
+
+    def takes(self, case: Case) -> bool:
+        return takes(self.function, *case.options)
+
+
+def judge(exercise: Exercise, function: Any, on_deaf: Callable[[], None] = lambda: None) -> Verdict:
+    """The verdict on `function` as an answer to `exercise`; raises nothing, whatever the function does."""
+    if not callable(function):
+        blank = function is Ellipsis or function is None
+        what = "the blank is still there" if blank else f"it is a {type(function).__name__}"
+        return Verdict(
+            exercise.name, problem=f"{what}: give the function itself, check.{exercise.name}({exercise.name})"
+        )
+    mine = Judged(exercise, function, uses_numpy(function), on_deaf)
+    asked = [case for case in exercise.cases if mine.takes(case)]
+    done = _left_out(exercise, asked)
+    for kind, title in KINDS.items():
+        cases = [case for case in asked if case.kind == kind]
+        for case in cases:
+            example = _wrong_for(mine, case)
+            if example is not None:
+                return Verdict(exercise.name, done, example, *_named(mine, asked, example))
+        if cases:
+            done[title] = f"{len(cases)} of {len(cases)} cases"
+    if exercise.gradients:
+        cases = [case for case in asked if case.kind == "value"]
+        if mine.numpy:
+            done["gradients"] = "not judged: NumPy has none"
+        else:
+            for case in cases:
+                example = _wrong_slope_for(mine, case)
+                if example is not None:
+                    return Verdict(exercise.name, done, example)
+            done["gradients"] = f"{len(cases)} of {len(cases)} cases"
+    return _put_into_bert(mine, done)
+
+
+def _left_out(exercise: Exercise, asked: list[Case]) -> dict[str, str]:
+    left = sorted({name for case in exercise.cases if case not in asked for name in case.options})
+    return (
+        {"not judged": f"{', '.join(left)}: your function does not take {'it' if len(left) == 1 else 'them'}"}
+        if left
+        else {}
+    )
+
+
+def _wrong_for(mine: Judged, case: Case) -> Example | None:
+    target = Judged(mine.exercise, mine.exercise.target).asked(case)
+    assert not target.error, f"{mine.exercise.name}, {case.about}: {target.error}"
+    given = mine.asked(case)
+    if given.error:
+        blank = "ellipsis" in given.error
+        return Example(
+            case,
+            "the blank is still there: write your code in the place of the `...`" if blank else given.error,
+            target=target.value,
+        )
+    found = difference(given.value, target.value, mine.exercise.tolerance)
+    if found is None:
+        return None
+    return Example(case, found.says, *_shown(found, given.value, target.value), mine.exercise.target)
+
+
+def _shown(found: Difference, value: Any, target: Any) -> tuple[Any, Any]:
+    return (value, target) if found.target is None else (found.mine, found.target)
+
+
+def _wrong_slope_for(mine: Judged, case: Case) -> Example | None:
+    target = Judged(mine.exercise, mine.exercise.target).slope(case)
+    given = mine.slope(case)
+    if given.error:
+        return Example(case, given.error, what="gradient")
+    found = difference(given.value, target.value, mine.exercise.tolerance)
+    if found is None:
+        return None
+    return Example(
+        case,
+        f"the value is right, its gradient is not: {found.says}",
+        *_shown(found, given.value, target.value),
+        what="gradient",
+    )
+
+
+def _derivatives(observe: Callable[..., Any], function: Function, *inputs: Any, **options: Any) -> Any:
+    leaves: list[Tensor] = []
+
+    def leaf(value: Any) -> Any:
+        if isinstance(value, Tensor) and value.is_floating_point():
+            leaves.append(value.requires_grad_())
+        elif isinstance(value, tuple | list):
+            for each in value:
+                leaf(each)
+
+    leaf(inputs)
+    outputs: list[Tensor] = []
+    _collect(observe(function, *inputs, **options), outputs)
+    weights = torch.Generator().manual_seed(1)
+    total = sum(
+        ((out * torch.randn(out.shape, generator=weights, dtype=torch.float64)).sum() for out in outputs),
+        start=torch.zeros((), dtype=torch.float64),
+    )
+    if not total.requires_grad:
+        raise ValueError("no gradient reaches the inputs: a detach(), .data, .item() or NumPy cuts it off")
+    slopes = torch.autograd.grad(total, leaves, allow_unused=True)
+    return [torch.zeros_like(x) if g is None else g for g, x in zip(slopes, leaves, strict=True)]
+
+
+def _collect(value: Any, into: list[Tensor]) -> None:
+    if isinstance(value, Tensor) and value.is_floating_point():
+        into.append(value)
+    elif isinstance(value, tuple | list):
+        for each in value:
+            _collect(each, into)
+
+
+def _named(mine: Judged, asked: list[Case], example: Example) -> tuple[str, str]:
+    """The known mistake whose answers are the learner's in every case; else what simple thing the numbers show."""
+    answers = {case.about: mine.asked(case) for case in asked}
+    for wrong in mine.exercise.wrong:
+        known = Judged(mine.exercise, wrong.function)
+        if all(_alike(answers[case.about], known, case, mine.exercise) for case in asked):
+            return wrong.name, f"this is what you get when {wrong.tells}"
+    return "", looks_like(example.mine, example.shown_target) if example.mine is not None else ""
+
+
+def _alike(given: Answer, known: Judged, case: Case, exercise: Exercise) -> bool:
+    if not known.takes(case):  # it is no mistake in what this case asks: there it must be right
+        known = Judged(exercise, exercise.target)
+    theirs = known.asked(case)
+    if given.error or theirs.error:
+        return bool(given.error and theirs.error) and given.kind == theirs.kind
+    return difference(given.value, theirs.value, exercise.tolerance) is None
+
+
+def _put_into_bert(mine: Judged, done: dict[str, str]) -> Verdict:
+    name = mine.exercise.name
+    if mine.exercise.in_bert is None:
+        return Verdict(name, done)
+    compare = functools.partial(in_bert.compare, mine.exercise, mine.function, mine.numpy)
+    trial = answer(compare, (), {}, IN_BERT, mine.on_deaf)
+    problem = trial.error or (str(trial.value) if isinstance(trial.value, Remark) else "")
+    if problem:
+        return Verdict(name, done, problem=f"right by itself, but in a whole BERT: {problem}")
+    return Verdict(name, done | trial.value)

@@ -1,0 +1,172 @@
+"""What the judge says: in words for the prompt, with a picture beside them in a notebook."""
+
+import dataclasses
+import io
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import Tensor
+
+from minitf.proof.exercises.exercise import Case, Remark
+from minitf.proof.judge.comparing import as_array
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+LARGEST_SHOWN = 24  # numbers of an array; of a larger one, its shape
+
+
+@dataclasses.dataclass(frozen=True)
+class Example:
+    """The smallest case that fails: what was asked, what came, what was wanted."""
+
+    case: Case
+    says: str
+    mine: Any = None
+    shown_target: Any = None
+    target_function: Callable[..., Any] | None = None
+    what: str = "value"
+    target: Any = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """True if the function passed. `mistake` is the name of the known mistake that it made, "" if it is none of them."""
+
+    name: str
+    done: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    example: Example | None = None
+    mistake: str = ""
+    hint: str = ""
+    problem: str = ""
+
+    @property
+    def passed(self) -> bool:
+        return self.example is None and not self.problem
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+    def __repr__(self) -> str:
+        return self.__str__()
+
+    def __str__(self) -> str:
+        lines = [f"{self.name}: {'passed' if self.passed else 'not yet'}"]
+        if self.passed:
+            lines += [f"  {what:<13} {said}" for what, said in self.done.items()]
+        if self.problem:
+            lines.append(f"  {self.problem}")
+        if self.example is not None:
+            lines += self._example(self.example)
+        if self.hint:
+            lines.append(f"  {self.hint}")
+        return "\n".join(lines)
+
+    def _example(self, example: Example) -> list[str]:
+        lines = [f"  wrong for {example.case.about}: {example.says}"]
+        asked = [*example.case.inputs, *(f"{name}={shown(value)}" for name, value in example.case.options.items())]
+        lines += _aligned("given", asked)
+        if example.mine is not None and not isinstance(example.mine, Remark) and example.mine is not Ellipsis:
+            lines += _aligned("yours", _parts(example.mine))
+        target = example.shown_target if example.shown_target is not None else example.target
+        if target is not None:
+            lines += _aligned("target", _parts(target))
+        return lines
+
+    def figure(self) -> "Figure | None":
+        """Yours, the target and their difference as maps of colour; None where there is nothing to draw."""
+        if self.example is None:
+            return None
+        return draw(self.example.mine, self.example.shown_target, self.name)
+
+    def save(self, path: Path) -> bool:
+        """The picture as a PNG; whether there is one."""
+        figure = self.figure()
+        if figure is not None:
+            figure.savefig(path, dpi=100)
+        return figure is not None
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import Image, display  # there, for a notebook asks
+
+        print(self)
+        figure = self.figure()
+        if figure is not None:
+            png = io.BytesIO()
+            figure.savefig(png, format="png", dpi=100)
+            display(Image(png.getvalue()))  # type: ignore[no-untyped-call]
+
+
+def _parts(value: Any) -> list[Any]:
+    """A result by its values, if it has several."""
+    if isinstance(value, dict):
+        return [f"{name}: {shown(each)}" for name, each in value.items()]
+    several = isinstance(value, tuple | list) and all(isinstance(each, Tensor | np.ndarray) for each in value)
+    return list(value) if several else [value]
+
+
+def _aligned(title: str, values: list[Any]) -> list[str]:
+    lines = []
+    for i, value in enumerate(values):
+        text = value if isinstance(value, str) and i >= 0 and not value.startswith("'") else shown(value)
+        for j, line in enumerate(str(text).splitlines() or [""]):
+            lines.append(f"    {title if i == j == 0 else '':<7} {line}")
+    return lines
+
+
+def shown(value: Any) -> str:
+    """Numbers to four digits; of a large array its shape and first numbers."""
+    if isinstance(value, Tensor | np.ndarray):
+        array = as_array(value)
+        while array.ndim > 2 and array.shape[0] == 1:
+            array = array[0]
+        if array.size > LARGEST_SHOWN:
+            first = np.array2string(array.reshape(-1)[:4], precision=4, suppress_small=True, separator=", ")
+            return f"{list(as_array(value).shape)}, beginning with {first}"
+        return np.array2string(
+            array, precision=4, suppress_small=bool(array.size and np.abs(array).max() > 1e-3), separator=", "
+        )
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list | tuple) and any(isinstance(each, Tensor | np.ndarray) for each in value):
+        return "[" + "; ".join(shown(each).replace("\n", "") for each in value) + "]"
+    if callable(value):
+        return str(getattr(value, "__name__", "a function"))
+    text = repr(value)
+    return text if len(text) <= 200 else text[:200] + "…"
+
+
+def draw(mine: Any, target: Any, name: str) -> "Figure | None":
+    """Three maps side by side, of the last two axes; None unless both are numbers of at least two dimensions' worth."""
+    try:
+        x, t = (np.asarray(as_array(value), dtype=float) for value in (mine, target))
+    except (TypeError, ValueError):
+        return None
+    if t.size < 4 or x.size < 2 or t.ndim == 0 or x.ndim == 0:
+        return None
+    from matplotlib.figure import Figure
+
+    x, t = (_flat(array) for array in (x, t))
+    same = x.shape == t.shape
+    panels = [("yours", x), ("target", t)] + ([("yours − target", x - t)] if same else [])
+    figure = Figure(figsize=(2.6 * len(panels), 2.4), layout="constrained")
+    finite = np.concatenate([x[np.isfinite(x)], t[np.isfinite(t)]])
+    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
+    for axes, (title, array) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        if title in ("yours", "target"):
+            image = axes.imshow(array, cmap="viridis", vmin=low, vmax=high, aspect="auto")
+        else:
+            most = np.nanmax(np.abs(array[np.isfinite(array)]), initial=0.0) or 1.0
+            image = axes.imshow(array, cmap="RdBu", vmin=-most, vmax=most, aspect="auto")
+        axes.set_title(title, fontsize=9)
+        axes.tick_params(labelsize=7)
+        figure.colorbar(image, ax=axes).ax.tick_params(labelsize=7)
+    figure.suptitle(name, fontsize=10)
+    return figure
+
+
+def _flat(array: Any) -> Any:
+    """The last two axes, the rest laid out below one another."""
+    return array.reshape(1, -1) if array.ndim == 1 else array.reshape(-1, array.shape[-1])

@@ -148,7 +148,7 @@ LAYER_NORM_GRADIENT = Exercise(
     "layer_norm_gradient",
     gradient.layer_norm_gradient,
     (
-        Case("one token, γ = 1", (_row(1.0, -1.0, 1.0, -1.0), _ONES, _EPS, _row(1.0, 0.0, 0.0, 0.0))),
+        Case("one token, γ = 1", (_row(1.0, -1.0, 1.0, -1.0), _ONES, 0.0, _row(1.0, 0.0, 0.0, 0.0))),
         Case("one token", (_row(1.0, 2.0, 3.0, 6.0), _GAMMA, _EPS, _row(1.0, 2.0, 0.0, -1.0))),
         Case("three tokens", (_drawn(3, 4, seed=1, scale=2.0), _GAMMA, _EPS, _drawn(3, 4, seed=2))),
         Case("two texts of three tokens", (_drawn(2, 3, 4, seed=3, scale=2.0), _GAMMA, _EPS, _drawn(2, 3, 4, seed=4))),

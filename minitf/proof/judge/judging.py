@@ -39,12 +39,8 @@ class Judged:
 
     def slope(self, case: Case) -> Answer:
         """The derivatives of every number of the value, each with a weight of its own, in every floating input."""
-        return answer(
-            functools.partial(_derivatives, self.exercise.observe, self.function),
-            case.inputs,
-            case.options,
-            on_deaf=self.on_deaf,
-        )
+        derivatives = functools.partial(_derivatives, self.exercise.observe, self.function, _arguments(self.exercise))
+        return answer(derivatives, case.inputs, case.options, on_deaf=self.on_deaf)
 
     def takes(self, case: Case) -> bool:
         return takes(self.function, *case.options)

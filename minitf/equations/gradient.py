@@ -45,7 +45,7 @@ def mean_squared_error_gradient(prediction: Array, target: Array) -> Array:
 
 
 def linear_gradient(X: Array, W: Array, dY: Array) -> tuple[Array, Array, Array]:
-    """Of Y = X Wᵀ + b:  dX = dY W ;  dW = dYᵀ X ;  db = Σ dY, the last two summed over all rows.
+    """dX = dY W ;  dW = dYᵀ X ;  db = Σ dY, of Y = X Wᵀ + b. The last two are summed over all rows.
 
     `X […, D_in]`, `W [D_out, D_in]`, `dY […, D_out]` -> `dX […, D_in]`, `dW [D_out, D_in]`, `db [D_out]`.
     Source: Goodfellow et al. 2016, §6.5.6.
@@ -55,17 +55,16 @@ def linear_gradient(X: Array, W: Array, dY: Array) -> tuple[Array, Array, Array]
 
 
 def gelu_gradient(x: Array, dy: Array) -> Array:
-    """Of y = x Φ(x):  dx = (Φ(x) + x φ(x)) dy, φ = Φ′ the density of the normal distribution; any shape."""
+    """dx = (Φ(x) + x φ(x)) dy, of y = x Φ(x). φ = Φ′ is the density of the normal distribution; any shape."""
     density = np.exp(-x * x / 2.0) / math.sqrt(2.0 * math.pi)
     return (_normal_share(x) + x * density) * dy
 
 
 def layer_norm_gradient(x: Array, gamma: Array, eps: float, dy: Array) -> tuple[Array, Array, Array]:
-    """Of y = x̂ ⊙ γ + β, x̂ = (x − μ)/s, s = √(σ² + ε), with g = dy ⊙ γ and means over the last axis:
+    """dx = (g − mean(g) − x̂ mean(g ⊙ x̂)) / s ;  dγ = Σ dy ⊙ x̂ ;  dβ = Σ dy, of y = x̂ ⊙ γ + β. Here g = dy ⊙ γ.
 
-        dx = (g − mean(g) − x̂ mean(g ⊙ x̂)) / s ;  dγ = Σ dy ⊙ x̂ ;  dβ = Σ dy, the sums over all rows.
-
-    The second term comes through μ, the third through σ². `x […, D]`, `gamma [D]`, `dy […, D]` -> `dx […, D]`,
+    x̂ = (x − μ) / s and s = √(σ² + ε). The means run over the last axis, the sums over all rows. Of dx the second
+    term comes through μ, the third through σ². `x […, D]`, `gamma [D]`, `dy […, D]` -> `dx […, D]`,
     `dgamma [D]`, `dbeta [D]`. Source: Ioffe & Szegedy 2015, §3, whose means run over the batch instead.
     """
     D = x.shape[-1]
@@ -76,7 +75,7 @@ def layer_norm_gradient(x: Array, gamma: Array, eps: float, dy: Array) -> tuple[
 
 
 def softmax_gradient(A: Array, dA: Array) -> Array:
-    """Of A = softmax(scores), by row:  dscores = A ⊙ (dA − Σⱼ Aⱼ dAⱼ);  `[…, S_k] -> […, S_k]`.
+    """dscores = A ⊙ (dA − Σⱼ Aⱼ dAⱼ), of A = softmax(scores), row by row;  `[…, S_k] -> […, S_k]`.
 
     That is dA times the Jacobian, ∂Aⱼ/∂scoresᵢ = Aⱼ (δᵢⱼ − Aᵢ), which is never built. Source: Bridle 1990.
     """
@@ -85,11 +84,9 @@ def softmax_gradient(A: Array, dA: Array) -> Array:
 
 
 def attention_gradient(Q: Array, K: Array, V: Array, A: Array, dcontext: Array) -> tuple[Array, Array, Array]:
-    """Of context = A V, A = softmax(scores), scores = QKᵀ / √d_k:
+    """dQ = dscores K / √d_k ;  dK = dscoresᵀ Q / √d_k ;  dV = Aᵀ dcontext, of context = softmax(QKᵀ / √d_k) V.
 
-        dV = Aᵀ dcontext ;  dA = dcontext Vᵀ ;  dscores by `softmax_gradient` ;
-        dQ = dscores K / √d_k ;  dK = dscoresᵀ Q / √d_k.
-
+    dscores comes from dA = dcontext Vᵀ by `softmax_gradient`.
     `Q […, S_q, d_k]`, `K […, S_k, d_k]`, `V […, S_k, d_v]`, `A […, S_q, S_k]`, `dcontext […, S_q, d_v]` -> dQ, dK, dV
     in the shapes of Q, K, V. Source: Dao et al. 2022, appendix B.2.
     """
@@ -121,9 +118,10 @@ class Kept(NamedTuple):
 def encoder_layer(
     X: Array, theta: Mapping[str, Array], H: int, eps: float, mask: NDArray[np.bool_] | None = None
 ) -> tuple[Array, Kept]:
-    """`layers.EncoderLayer` with GELU and without dropout, once more, for it must keep what the way back needs.
+    """Z = LayerNorm(X + MultiHead(X)) ;  Y = LayerNorm(Z + FFN(Z)). With GELU and without dropout.
 
-    `X [B, S, D]` -> the same, and what is kept. `theta` holds the weights under that layer's names
+    `layers.EncoderLayer` once more, for here it must keep what the way back needs. `X [B, S, D]` -> the same, and what
+    is kept. `theta` holds the weights under that layer's names
     (`attention.W_Q.weight` …); `mask` broadcasts to `[B, H, S, S]`, True where a query may look.
     """
 
@@ -147,9 +145,10 @@ def encoder_layer(
 def encoder_layer_gradient(
     kept: Kept, theta: Mapping[str, Array], H: int, eps: float, dY: Array
 ) -> tuple[Array, dict[str, Array]]:
-    """The way back through `encoder_layer`, last step first: dX `[B, S, D]`, and the gradient of each of `theta`.
+    """dY → dR₂ → dU → dZ → dR₁ → dcontext → dQ, dK, dV → dX. The way back through `encoder_layer`.
 
-    Where the way there used a value twice, the gradients of both uses are added: so at each residual connection.
+    Returns dX `[B, S, D]`, and the gradient of each of `theta`. Where the way there used a value twice, the gradients
+    of both uses are added: so at each residual connection.
     """
     d: dict[str, Array] = {}
 

@@ -86,7 +86,8 @@ def softmax_gradient(A: Array, dA: Array) -> Array:
 def attention_gradient(Q: Array, K: Array, V: Array, A: Array, dcontext: Array) -> tuple[Array, Array, Array]:
     """dQ = dscores K / √d_k ;  dK = dscoresᵀ Q / √d_k ;  dV = Aᵀ dcontext, of context = softmax(QKᵀ / √d_k) V.
 
-    dscores comes from dA = dcontext Vᵀ by `softmax_gradient`.
+    dscores comes by `softmax_gradient` from A and dA = dcontext Vᵀ, A being softmax's answer on the way there.
+
     `Q […, S_q, d_k]`, `K […, S_k, d_k]`, `V […, S_k, d_v]`, `A […, S_q, S_k]`, `dcontext […, S_q, d_v]` -> dQ, dK, dV
     in the shapes of Q, K, V. Source: Dao et al. 2022, appendix B.2.
     """

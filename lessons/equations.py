@@ -76,8 +76,9 @@ def table() -> str:
         test = f"[{tests}](../tests/equations/test_{module}.py)"
         rows.append(f"| {formula(function)} | {where} | [`{name}`](../minitf/equations/{module}.py) | {test} |")
     head = (
-        "# The equations\n\nEvery equation of the package, the lesson that introduces it, the function that is it, and the"
-        " number of\ntests that name it. Written by `python lessons/equations.py`; a test keeps it true.\n"
+        "# The equations\n\n"
+        "Every equation of the package, the lesson that introduces it, the function that is it, and the number of\n"
+        "tests that name it. Written by `python lessons/equations.py`; a test keeps it true.\n"
     )
     return "\n".join([head, "| equation | lesson | function | tests |", "|---|---|---|---|", *rows]) + "\n"
 

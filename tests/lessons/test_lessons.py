@@ -114,9 +114,6 @@ def exercises() -> list[Any]:
     return found
 
 
-EXERCISES = exercises()
-
-
 def judged(path: Path, code: str, check: Any) -> Any:
     """The verdict on `code` in the place of the blank."""
     (setup,) = tagged(path, "setup")

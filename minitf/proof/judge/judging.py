@@ -169,13 +169,22 @@ def _collect(value: Any, into: list[Tensor]) -> None:
 def _named(mine: Judged, asked: list[Case], example: Example) -> tuple[str, str]:
     """The known mistake whose answers are the learner's in every case; else what simple thing the numbers show."""
     answers = {case.about: mine.asked(case) for case in asked}
-    # With a second mistake in it no single one explains every case; then that of the plain cases is told.
-    for cases in (asked, [case for case in asked if case.kind == example.case.kind]):
+    # With a second mistake in it no single one explains every case: then that of the plain cases is told, and then that
+    # of those without NaN.
+    alike = [case for case in asked if case.kind == example.case.kind]
+    finite = [case for case in alike if not _has_nan(answers[case.about].value)]
+    for cases in (asked, alike, finite if example.case in finite and len(finite) > 1 else asked):
         for wrong in mine.exercise.wrong:
             known = Judged(mine.exercise, wrong.function)
             if all(_alike(answers[case.about], known, case, mine.exercise) for case in cases):
                 return wrong.name, f"this is what you get when {wrong.tells}"
     return "", looks_like(example.mine, example.shown_target) if example.mine is not None else ""
+
+
+def _has_nan(value: Any) -> bool:
+    outputs: list[Tensor] = []
+    _collect(value, outputs)
+    return any(bool(out.isnan().any()) for out in outputs)
 
 
 def _alike(given: Answer, known: Judged, case: Case, exercise: Exercise) -> bool:

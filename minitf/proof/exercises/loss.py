@@ -75,7 +75,7 @@ CROSS_ENTROPY = Exercise(
             "class weights", (draw(4, 3, seed=2), torch.tensor([0, 1, 2, 2])), {"class_weights": numbers(1.0, 2.0, 5.0)}
         ),
         Case("label smoothing", (draw(4, 3, seed=3), torch.tensor([0, 1, 2, 2])), {"label_smoothing": 0.2}),
-        Case("huge logits", (numbers([1000.0, -1000.0], [-1000.0, 500.0]), torch.tensor([1, 1])), kind="huge"),
+        Case("huge logits", (numbers([1000.0, -1000.0], [-1000.0, 800.0]), torch.tensor([1, 1])), kind="huge"),
     ),
     (
         *known("cross_entropy"),

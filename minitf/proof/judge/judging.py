@@ -6,6 +6,7 @@ learner's in all of them is what was made.
 
 import dataclasses
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -65,7 +66,9 @@ def judge(exercise: Exercise, function: Any, on_deaf: Callable[[], None] = lambd
         for case in cases:
             example = _wrong_for(mine, case)
             if example is not None:
-                return Verdict(exercise.name, done, example, *_named(mine, asked, example))
+                return Verdict(
+                    exercise.name, done, example, *_named(mine, asked, example), arguments=_arguments(exercise)
+                )
         if cases:
             done[title] = f"{len(cases)} of {len(cases)} cases"
     if exercise.gradients:
@@ -76,9 +79,13 @@ def judge(exercise: Exercise, function: Any, on_deaf: Callable[[], None] = lambd
             for case in cases:
                 example = _wrong_slope_for(mine, case)
                 if example is not None:
-                    return Verdict(exercise.name, done, example)
+                    return Verdict(exercise.name, done, example, arguments=_arguments(exercise))
             done["gradients"] = f"{len(cases)} of {len(cases)} cases"
     return _put_into_bert(mine, done)
+
+
+def _arguments(exercise: Exercise) -> tuple[str, ...]:
+    return exercise.arguments or tuple(inspect.signature(exercise.target).parameters)
 
 
 def _left_out(exercise: Exercise, asked: list[Case]) -> dict[str, str]:
@@ -162,10 +169,12 @@ def _collect(value: Any, into: list[Tensor]) -> None:
 def _named(mine: Judged, asked: list[Case], example: Example) -> tuple[str, str]:
     """The known mistake whose answers are the learner's in every case; else what simple thing the numbers show."""
     answers = {case.about: mine.asked(case) for case in asked}
-    for wrong in mine.exercise.wrong:
-        known = Judged(mine.exercise, wrong.function)
-        if all(_alike(answers[case.about], known, case, mine.exercise) for case in asked):
-            return wrong.name, f"this is what you get when {wrong.tells}"
+    # With a second mistake in it no single one explains every case; then that of the plain cases is told.
+    for cases in (asked, [case for case in asked if case.kind == example.case.kind]):
+        for wrong in mine.exercise.wrong:
+            known = Judged(mine.exercise, wrong.function)
+            if all(_alike(answers[case.about], known, case, mine.exercise) for case in cases):
+                return wrong.name, f"this is what you get when {wrong.tells}"
     return "", looks_like(example.mine, example.shown_target) if example.mine is not None else ""
 
 
@@ -175,6 +184,8 @@ def _alike(given: Answer, known: Judged, case: Case, exercise: Exercise) -> bool
     theirs = known.asked(case)
     if given.error or theirs.error:
         return bool(given.error and theirs.error) and given.kind == theirs.kind
+    if isinstance(given.value, Remark) or isinstance(theirs.value, Remark):
+        return type(given.value) is type(theirs.value) and str(given.value) == str(theirs.value)
     return difference(given.value, theirs.value, exercise.tolerance) is None
 
 

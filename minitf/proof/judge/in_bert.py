@@ -197,6 +197,8 @@ def in_numpy(function: Function) -> Function:
 
     @functools.wraps(function)
     def call(*args: Any, **options: Any) -> Any:
-        return of_tensors(function(*as_arrays(args), **as_arrays(options)))
+        # A rule's state is its own: it stays the same dict from step to step.
+        arrays = [each if isinstance(each, dict) else as_arrays(each) for each in args]
+        return of_tensors(function(*arrays, **as_arrays(options)))
 
     return call

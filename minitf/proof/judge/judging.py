@@ -7,7 +7,7 @@ learner's in all of them is what was made.
 import dataclasses
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -39,12 +39,8 @@ class Judged:
 
     def slope(self, case: Case) -> Answer:
         """The derivatives of every number of the value, each with a weight of its own, in every floating input."""
-        return answer(
-            functools.partial(_derivatives, self.exercise.observe, self.function),
-            case.inputs,
-            case.options,
-            on_deaf=self.on_deaf,
-        )
+        derivatives = functools.partial(_derivatives, self.exercise.observe, self.function, _arguments(self.exercise))
+        return answer(derivatives, case.inputs, case.options, on_deaf=self.on_deaf)
 
     def takes(self, case: Case) -> bool:
         return takes(self.function, *case.options)
@@ -134,17 +130,13 @@ def _wrong_slope_for(mine: Judged, case: Case) -> Example | None:
     )
 
 
-def _derivatives(observe: Callable[..., Any], function: Function, *inputs: Any, **options: Any) -> Any:
-    leaves: list[Tensor] = []
-
-    def leaf(value: Any) -> Any:
-        if isinstance(value, Tensor) and value.is_floating_point():
-            leaves.append(value.requires_grad_())
-        elif isinstance(value, tuple | list):
-            for each in value:
-                leaf(each)
-
-    leaf(inputs)
+def _derivatives(
+    observe: Callable[..., Any], function: Function, names: tuple[str, ...], *inputs: Any, **options: Any
+) -> dict[str, Tensor]:
+    """By the name of the input."""
+    leaves = dict(_leaves(zip(names, inputs, strict=False)))
+    for leaf in leaves.values():
+        leaf.requires_grad_()
     outputs: list[Tensor] = []
     _collect(observe(function, *inputs, **options), outputs)
     weights = torch.Generator().manual_seed(1)
@@ -154,8 +146,16 @@ def _derivatives(observe: Callable[..., Any], function: Function, *inputs: Any, 
     )
     if not total.requires_grad:
         raise ValueError("no gradient reaches the inputs: a detach(), .data, .item() or NumPy cuts it off")
-    slopes = torch.autograd.grad(total, leaves, allow_unused=True)
-    return [torch.zeros_like(x) if g is None else g for g, x in zip(slopes, leaves, strict=True)]
+    slopes = torch.autograd.grad(total, list(leaves.values()), allow_unused=True)
+    return {name: torch.zeros_like(x) if g is None else g for (name, x), g in zip(leaves.items(), slopes, strict=True)}
+
+
+def _leaves(values: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Tensor]]:
+    for name, value in values:
+        if isinstance(value, Tensor) and value.is_floating_point():
+            yield name, value
+        elif isinstance(value, tuple | list):
+            yield from _leaves((f"{name}[{i}]", each) for i, each in enumerate(value))
 
 
 def _collect(value: Any, into: list[Tensor]) -> None:

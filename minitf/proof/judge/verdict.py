@@ -15,6 +15,7 @@ from minitf.proof.judge.comparing import as_array
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+WRITTEN = 36  # numbers of a picture that are written into it
 LARGEST_SHOWN = 24  # numbers of an array; of a larger one, its shape
 
 
@@ -148,6 +149,7 @@ def draw(mine: Any, target: Any, name: str) -> "Figure | None":
     if t.size < 4 or x.size < 2 or t.ndim == 0 or x.ndim == 0:
         return None
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     x, t = (_flat(array) for array in (x, t))
     same = x.shape == t.shape
@@ -163,6 +165,16 @@ def draw(mine: Any, target: Any, name: str) -> "Figure | None":
             image = axes.imshow(array, cmap="RdBu", vmin=-most, vmax=most, aspect="auto")
         axes.set_title(title, fontsize=9)
         axes.tick_params(labelsize=7)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        if len(array) == 1:
+            axes.set_yticks([])
+        for (row, column), number in np.ndenumerate(array) if array.size <= WRITTEN else ():
+            red, green, blue, _ = image.cmap(image.norm(number))
+            light = 0.3 * red + 0.6 * green + 0.1 * blue > 0.5  # how bright the cell looks
+            axes.text(
+                column, row, f"{number:.3g}", ha="center", va="center", fontsize=7, color="0.1" if light else "0.95"
+            )
         figure.colorbar(image, ax=axes).ax.tick_params(labelsize=7)
     figure.suptitle(name, fontsize=10)
     return figure

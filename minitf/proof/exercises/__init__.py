@@ -5,10 +5,12 @@ from collections.abc import Iterable
 from minitf.proof.exercises import (
     attention,
     elementwise,
+    lesson_01,
     lesson_02,
     lesson_03,
     lesson_04,
     lesson_05,
+    lesson_06,
     lesson_07,
     lesson_08,
     loss,
@@ -16,7 +18,7 @@ from minitf.proof.exercises import (
 )
 from minitf.proof.exercises.exercise import Exercise
 
-_LESSONS = (lesson_02, lesson_03, lesson_04, lesson_05, lesson_07, lesson_08)
+_LESSONS = (lesson_01, lesson_02, lesson_03, lesson_04, lesson_05, lesson_06, lesson_07, lesson_08)
 
 
 def by_name(found: Iterable[Exercise]) -> dict[str, Exercise]:

@@ -303,10 +303,13 @@ ADAMW = Exercise(
 def _clipped(f: Any, gradients: Any, most: float) -> Any:
     """The gradients as they are left, and their length before."""
     given = copied(gradients)
+    held = list(given)
     norm = f(given, most)
     if norm is Ellipsis or norm is None:
         return norm
-    return (*given, norm)
+    if any(a is not b for a, b in zip(given, held, strict=False)):
+        return Remark("there are other gradients in the list, but those that were in it are as before: write g *= …")
+    return (*held, norm)
 
 
 def _length(gradients: list[Tensor]) -> Tensor:

@@ -54,7 +54,7 @@ def judge(exercise: Exercise, function: Any, on_deaf: Callable[[], None] = lambd
         return Verdict(
             exercise.name, problem=f"{what}: give the function itself, check.{exercise.name}({exercise.name})"
         )
-    mine = Judged(exercise, function, uses_numpy(function), on_deaf)
+    mine = _called_rightly(Judged(exercise, function, uses_numpy(function), on_deaf))
     asked = [case for case in exercise.cases if mine.takes(case)]
     done = _left_out(exercise, asked)
     for kind, title in KINDS.items():
@@ -78,6 +78,19 @@ def judge(exercise: Exercise, function: Any, on_deaf: Callable[[], None] = lambd
                     return Verdict(exercise.name, done, example, arguments=_arguments(exercise))
             done["gradients"] = f"{len(cases)} of {len(cases)} cases"
     return _put_into_bert(mine, done)
+
+
+def _called_rightly(mine: Judged) -> Judged:
+    """With tensors, where it names NumPy (for a root, say) yet works with what only tensors have."""
+    first = next((case for case in mine.exercise.cases if mine.takes(case)), None)
+    if not mine.numpy or first is None:
+        return mine
+    by_array = mine.asked(first)
+    if not by_array.error or by_array.kind == "endless":
+        return mine
+    tensors = dataclasses.replace(mine, numpy=False)
+    of_tensors = "ndarray" in by_array.error or "axes don't match array" in by_array.error
+    return tensors if of_tensors or not tensors.asked(first).error else mine
 
 
 def _arguments(exercise: Exercise) -> tuple[str, ...]:
@@ -132,14 +145,12 @@ def _derivatives(
         leaf.requires_grad_()
     outputs: list[Tensor] = []
     _collect(observe(function, *inputs, **options), outputs)
-    weights = torch.Generator().manual_seed(1)
-    total = sum(
-        ((out * torch.randn(out.shape, generator=weights, dtype=torch.float64)).sum() for out in outputs),
-        start=torch.zeros((), dtype=torch.float64),
-    )
-    if not total.requires_grad:
+    # All in a row: so a list of numbers has the weights of a tensor.
+    flat = torch.cat([torch.zeros(0, dtype=torch.float64), *(out.flatten() for out in outputs)])
+    total = (flat * torch.randn(flat.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)).sum()
+    slopes = torch.autograd.grad(total, list(leaves.values()), allow_unused=True) if total.requires_grad else ()
+    if all(g is None for g in slopes):
         raise ValueError("no gradient reaches the inputs: a detach(), .data, .item() or NumPy cuts it off")
-    slopes = torch.autograd.grad(total, list(leaves.values()), allow_unused=True)
     return {name: torch.zeros_like(x) if g is None else g for (name, x), g in zip(leaves.items(), slopes, strict=True)}
 
 
@@ -152,7 +163,7 @@ def _leaves(values: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Tensor]]:
 
 
 def _collect(value: Any, into: list[Tensor]) -> None:
-    if isinstance(value, Tensor) and value.is_floating_point():
+    if isinstance(value, Tensor) and value.is_floating_point() and not value.is_meta:
         into.append(value)
     elif isinstance(value, tuple | list):
         for each in value:

@@ -156,6 +156,16 @@ def test_what_cannot_be_stopped_ends_the_process(here):
     assert time.monotonic() - start < 60
 
 
+def test_what_lets_no_other_thread_run_ends_the_process(here):
+    (here / "my_math.py").write_text(
+        "import itertools\ndef relu(x):\n    return sum(itertools.count())\n", encoding="utf-8"
+    )
+    command = [sys.executable, "-m", "minitf.check", "my_math.py"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1
+    assert "Timeout" in done.stderr and 'my_math.py", line 3 in relu' in done.stderr
+
+
 class TestInANotebook:
     def test_every_exercise_has_its_judge(self):
         assert set(EXERCISES) <= set(dir(check))

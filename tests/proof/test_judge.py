@@ -335,6 +335,21 @@ def _put_into_the_list(gradients, most):
     return norm
 
 
+KEPT = {}
+
+
+def _one_velocity_for_all(theta, g, state, lr, mu=0.9):
+    if not state:
+        KEPT[theta.shape] = torch.zeros_like(theta)
+    state["begun"] = True
+    KEPT[theta.shape] = mu * KEPT[theta.shape] + g
+    theta -= lr * KEPT[theta.shape]
+
+
+def _the_first_rate(theta, g, state, lr, **settings):
+    EXERCISES["adam"].target(theta, g, state, state.setdefault("lr", lr), **settings)
+
+
 def _no_width_1(X, H):
     B, S, D = X.shape
     return X.reshape(B, S, H, D // H).transpose(1, 2) if D > H else X.reshape(B, H, S, 1)
@@ -351,6 +366,8 @@ def _no_width_1(X, H):
         ("cross_entropy", _weights_forgotten_when_smoothed, "class weights and label smoothing"),
         ("mean_squared_error", lambda y, t: np.sum((y - t) ** 2) / len(y), "divided by the number of rows"),
         ("clip_by_norm", _put_into_the_list, "other gradients in the list"),
+        ("momentum", _one_velocity_for_all, "two parameters in turn disturb one another"),
+        ("adam", _the_first_rate, "a rate that falls"),
         ("split_heads", _no_width_1, "heads of width 1"),
     ],
 )

@@ -131,6 +131,7 @@ LAYER_NORM = Exercise(
             (numbers([[1.0, 2.0, 3.0, 6.0]]), numbers(2.0, 1, 0.5, -1), numbers(0.0, 1, 0, 3), 1e-12),
         ),
         Case("two sentences of three tokens", (draw(2, 3, 4, seed=1), draw(4, seed=2), draw(4, seed=3), 1e-12)),
+        Case("an odd width", (draw(3, 5, seed=10), draw(5, seed=11), draw(5, seed=12), 1e-12)),
         Case("a large ε", (draw(1, 2, 3, seed=4, scale=0.1), draw(3, seed=5), draw(3, seed=6), 0.5)),
         Case(
             "a token whose numbers are all alike",

@@ -7,6 +7,7 @@ without end does not hear it; only the command may then end the process.
 import contextlib
 import ctypes
 import dataclasses
+import faulthandler
 import functools
 import inspect
 import linecache
@@ -45,8 +46,12 @@ class Answer:
     kind: str = ""  # the exception's class, or "endless", "in place"
 
 
+def nothing() -> None:
+    """What is done about a call that does not hear, in a notebook."""
+
+
 @contextlib.contextmanager
-def time_limit(seconds: float, on_deaf: Callable[[], None] = lambda: None) -> Iterator[None]:
+def time_limit(seconds: float, on_deaf: Callable[[], None] = nothing) -> Iterator[None]:
     """Raise TooLongError in this thread if the block takes longer; then again and again, should it be caught.
 
     `on_deaf` is called once if the block goes on for all that.
@@ -74,9 +79,13 @@ def time_limit(seconds: float, on_deaf: Callable[[], None] = lambda: None) -> It
 
     watchdog = threading.Thread(target=watch, daemon=True)
     watchdog.start()
+    if on_deaf is not nothing:  # the process may be ended: also where C code lets no other thread of Python run
+        faulthandler.dump_traceback_later(seconds + 2.0 * GRACE, exit=True, file=sys.__stderr__ or 2)
     try:
         yield
     finally:
+        if on_deaf is not nothing:
+            faulthandler.cancel_dump_traceback_later()
         with lock:
             done.set()
             raise_in_thread(None)  # what was not delivered yet must not reach the judge
@@ -87,7 +96,7 @@ def answer(
     inputs: tuple[Any, ...],
     options: Mapping[str, Any],
     seconds: float = SECONDS,
-    on_deaf: Callable[[], None] = lambda: None,
+    on_deaf: Callable[[], None] = nothing,
 ) -> Answer:
     """`function(*inputs, **options)` on copies, always with the same seed; what it prints and warns is swallowed."""
     given = copied(inputs)

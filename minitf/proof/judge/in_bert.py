@@ -164,7 +164,7 @@ def fitted(function: Function, target: Function) -> Function:
     except (TypeError, ValueError):  # a built-in
         own = wanted.parameters
     if any(p.kind is p.VAR_KEYWORD for p in own.values()):
-        return function
+        return same_settings()(function)
     by_position = [p for p in own.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
 
     def call(*args: Any, **options: Any) -> Any:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from minitf.proof.exercises.exercise import Case, Exercise, Function, Remark
 from minitf.proof.judge import in_bert
-from minitf.proof.judge.calling import Answer, answer, as_arrays, takes, uses_numpy
+from minitf.proof.judge.calling import Answer, answer, as_arrays, nothing, takes, uses_numpy
 from minitf.proof.judge.comparing import Difference, difference, looks_like
 from minitf.proof.judge.verdict import Example, Verdict
 
@@ -30,7 +30,7 @@ class Judged:
     exercise: Exercise
     function: Function
     numpy: bool = False
-    on_deaf: Callable[[], None] = lambda: None  # what to do if a call goes on although it was told to stop
+    on_deaf: Callable[[], None] = nothing  # what to do if a call goes on although it was told to stop
 
     def asked(self, case: Case) -> Answer:
         inputs = as_arrays(case.inputs) if self.numpy else case.inputs
@@ -46,7 +46,7 @@ class Judged:
         return takes(self.function, *case.options)
 
 
-def judge(exercise: Exercise, function: Any, on_deaf: Callable[[], None] = lambda: None) -> Verdict:
+def judge(exercise: Exercise, function: Any, on_deaf: Callable[[], None] = nothing) -> Verdict:
     """The verdict on `function` as an answer to `exercise`; raises nothing, whatever the function does."""
     if not callable(function):
         blank = function is Ellipsis or function is None

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from minitf.errors import InputError
-from minitf.proof.judge.calling import TooLongError, quiet, time_limit, told
+from minitf.proof.judge.calling import TooLongError, nothing, quiet, time_limit, told
 
 SECONDS = 20.0  # that the file itself may take when it is read
 
 
 def functions_of(
-    path: Path, names: Sequence[str], only: Sequence[str] | None = None, on_deaf: Callable[[], None] = lambda: None
+    path: Path, names: Sequence[str], only: Sequence[str] | None = None, on_deaf: Callable[[], None] = nothing
 ) -> dict[str, Callable[..., Any]]:
     """Those of `names` that are defined in the file at `path` (what it imports does not count), or those of `only`.
 

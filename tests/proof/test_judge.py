@@ -202,6 +202,16 @@ class Strange:
         raise RuntimeError
 
 
+class StrangeTensor(torch.Tensor):
+    @classmethod
+    def __torch_function__(cls, *args, **kwargs):
+        raise RuntimeError
+
+
+IN_ITSELF = []
+IN_ITSELF.append(IN_ITSELF)
+
+
 @pytest.mark.parametrize(
     ("value", "says"),
     [
@@ -214,6 +224,14 @@ class Strange:
         (lambda x: torch.quantize_per_tensor(x.float(), 0.1, 0, torch.quint8), "not numbers"),
         (lambda x: (each for each in x), "a generator, not numbers"),
         (lambda x: [[1.0], [1.0, 2.0]], "a list, not numbers"),
+        (lambda x: IN_ITSELF, "a list, not numbers"),
+        (lambda x: torch.ones(2).as_subclass(StrangeTensor), "a StrangeTensor that cannot be compared"),
+        (lambda x: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]), "a Tensor that cannot be compared"),
+        (lambda x: np.array(["1", "2"]), "not numbers"),
+        (lambda x: np.array([None, 2]), "not numbers"),
+        (lambda x: np.zeros(2, dtype=[("a", int)]), "not numbers"),
+        (lambda x: np.zeros(2, dtype="datetime64[D]"), "not numbers"),
+        (lambda x: [10**400, 1], "a list, not numbers"),
         (torch.zeros_like, "the largest difference"),
         (lambda x: RIGHT["softmax"][1](x.detach()).requires_grad_(), "no gradient reaches the inputs"),
     ],

@@ -19,6 +19,14 @@ class Difference:
     target: Any = None
 
 
+def compared(mine: Any, target: Any, tolerance: float) -> Difference | None:
+    """`difference`, also of objects that do not let themselves be asked: that is one."""
+    try:
+        return difference(mine, target, tolerance)
+    except Exception:  # a class of the learner's, a list that holds itself, a tensor without a shape
+        return Difference(f"it is a {type(mine).__name__} that cannot be compared")
+
+
 def difference(mine: Any, target: Any, tolerance: float, part: str = "") -> Difference | None:
     """The first part of `mine` that is not as in `target`, to `tolerance` of its largest value; None if all is."""
     if isinstance(mine, Remark):
@@ -59,7 +67,7 @@ def _of_numbers(mine: Any, target: Any, tolerance: float, part: str) -> Differen
         x, t = as_array(mine), as_array(target)
     except Exception:  # whatever an object of the learner's does when it is asked for its numbers
         return Difference(f"{part or 'it'} is {_kind(mine)}, not numbers")
-    if x.dtype == object or x.dtype.kind in "US":
+    if x.dtype.kind not in "biufc":
         return Difference(f"{part or 'it'} is {_kind(mine)}, not numbers")
     if x.shape != t.shape:
         return Difference(f"{part or 'it'} has the shape {list(x.shape)}, not {list(t.shape)}", mine, target)
@@ -99,7 +107,7 @@ def written(value: Any) -> str:
     try:
         text = repr(value)
     except Exception:  # a class of the learner's
-        return _kind(value)
+        return f"a {type(value).__name__}"
     return text if len(text) <= 200 else text[:200] + "…"
 
 

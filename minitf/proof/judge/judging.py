@@ -16,7 +16,7 @@ from torch import Tensor
 from minitf.proof.exercises.exercise import Case, Exercise, Function, Remark
 from minitf.proof.judge import in_bert
 from minitf.proof.judge.calling import Answer, answer, as_arrays, nothing, takes, uses_numpy
-from minitf.proof.judge.comparing import Difference, difference, looks_like
+from minitf.proof.judge.comparing import Difference, compared, looks_like
 from minitf.proof.judge.verdict import Example, Verdict
 
 IN_BERT = 60.0  # seconds for the whole BERT
@@ -114,7 +114,7 @@ def _wrong_for(mine: Judged, case: Case) -> Example | None:
         blank = "ellipsis" in given.error
         says = "the blank is still there: write your code in the place of the `...`" if blank else given.error
         return Example(case, says, target=target.value, failure=given.kind)
-    found = difference(given.value, target.value, mine.exercise.tolerance)
+    found = compared(given.value, target.value, mine.exercise.tolerance)
     if found is None:
         return None
     return Example(case, found.says, *_shown(found, given.value, target.value))
@@ -129,7 +129,7 @@ def _wrong_slope_for(mine: Judged, case: Case) -> Example | None:
     given = mine.slope(case)
     if given.error:
         return Example(case, given.error, failure=given.kind)
-    found = difference(given.value, target.value, mine.exercise.tolerance)
+    found = compared(given.value, target.value, mine.exercise.tolerance)
     if found is None:
         return None
     says = f"the value is right, its gradient is not: {found.says}"
@@ -189,8 +189,11 @@ def _named(mine: Judged, asked: list[Case], example: Example) -> tuple[str, str]
 
 def _has_nan(value: Any) -> bool:
     outputs: list[Tensor] = []
-    _collect(value, outputs)
-    return any(bool(out.isnan().any()) for out in outputs)
+    try:
+        _collect(value, outputs)
+        return any(bool(out.isnan().any()) for out in outputs)
+    except Exception:  # what it is has been told already
+        return False
 
 
 def _alike(given: Answer, known: Judged, case: Case, exercise: Exercise) -> bool:
@@ -201,7 +204,7 @@ def _alike(given: Answer, known: Judged, case: Case, exercise: Exercise) -> bool
         return bool(given.error and theirs.error) and given.kind == theirs.kind
     if isinstance(given.value, Remark) or isinstance(theirs.value, Remark):
         return type(given.value) is type(theirs.value) and str(given.value) == str(theirs.value)
-    return difference(given.value, theirs.value, exercise.tolerance) is None
+    return compared(given.value, theirs.value, exercise.tolerance) is None
 
 
 def _put_into_bert(mine: Judged, done: dict[str, str]) -> Verdict:

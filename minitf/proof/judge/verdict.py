@@ -69,7 +69,11 @@ class Verdict:
         given = {**dict(zip(self.arguments, example.case.inputs, strict=False)), **example.case.options}
         lines += _aligned("given", [f"{name} = {shown(value)}" for name, value in given.items()])
         if example.mine is not None and not isinstance(example.mine, Remark) and example.mine is not Ellipsis:
-            lines += _aligned("yours", _parts(example.mine))
+            try:
+                yours = _parts(example.mine)
+            except Exception:  # an object of the learner's that does not let itself be asked
+                yours = [written(example.mine)]
+            lines += _aligned("yours", yours)
         if example.target is not None:
             lines += _aligned("target", _parts(example.target))
         return lines

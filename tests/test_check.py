@@ -80,6 +80,10 @@ def test_only_some(judged):
         ("def relu(x):\n    return x\n", ("--only", "gelu"), "does not define gelu"),
         ("def relu(x):\n    return x\n", ("--only", "sigmoid"), "--only sigmoid: no exercise is called that"),
         ("import sys\nsys.exit(3)\n", (), "SystemExit: 3"),
+        ("raise BaseException(3)\n", (), "BaseException: 3, at your line 1"),
+        ("from .beside import one\n", (), "ImportError: attempted relative import"),
+        ("input()\n", (), "at your line 1: input()"),
+        ("\0", (), "SyntaxError: source code string cannot contain null bytes; mend"),
     ],
 )
 def test_a_file_that_cannot_be_judged(judged, text, words, says):
@@ -87,6 +91,43 @@ def test_a_file_that_cannot_be_judged(judged, text, words, says):
         judged(text, *words)
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+RELU = "def relu(x):\n    return x * (x > 0)\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeff" + RELU,
+        RELU.replace("\n", "\r\n"),
+        "from __future__ import annotations\nimport dataclasses\n@dataclasses.dataclass\nclass A:\n    x: int\n" + RELU,
+        f"import pickle\nclass A: pass\npickle.dumps(A())\n{RELU}",
+        f"from beside import one\n{RELU}",
+        f"{RELU}if __name__ == '__main__':\n    raise SystemExit\n",
+        "import functools\ndef step(least, x):\n    return x * (x > least)\nrelu = functools.partial(step, 0)\n",
+        "import functools\n@functools.lru_cache\ndef relu(x):\n    return x * (x > 0)\n",
+        "class Relu:\n    def __call__(self, x):\n        return x * (x > 0)\nrelu = Relu()\n",
+    ],
+)
+def test_a_file_in_whatever_way_it_is_written(judged, here, text):
+    (here / "beside.py").write_text("one = 1\n", encoding="utf-8")
+    assert "relu: passed" in judged(text)[1]
+
+
+def test_a_blank_in_the_place_of_a_function(judged):
+    status, out = judged("from torch import relu\nsoftmax = ...\n")
+    assert status == 1
+    assert "softmax: not yet\n  the blank is still there" in out and "relu" not in out
+
+
+@pytest.mark.parametrize("name", ["torch.py", "numpy.py", "math.py", "random.py"])
+def test_a_file_called_like_a_library(here, name):
+    (here / name).write_text("import torch\n" + RELU, encoding="utf-8")
+    command = [sys.executable, "-m", "minitf.check", name]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "relu: passed" in done.stdout
 
 
 def test_no_such_file_and_no_python_file(here):
@@ -113,6 +154,16 @@ def test_what_cannot_be_stopped_ends_the_process(here):
     assert done.returncode == 1
     assert done.stderr.startswith("relu: not yet")
     assert time.monotonic() - start < 60
+
+
+def test_what_lets_no_other_thread_run_ends_the_process(here):
+    (here / "my_math.py").write_text(
+        "import itertools\ndef relu(x):\n    return sum(itertools.count())\n", encoding="utf-8"
+    )
+    command = [sys.executable, "-m", "minitf.check", "my_math.py"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1
+    assert "Timeout" in done.stderr and 'my_math.py", line 3 in relu' in done.stderr
 
 
 class TestInANotebook:

@@ -48,6 +48,14 @@ def attention_in_numpy(Q, K, V, mask=None):
     return A @ V, A
 
 
+def attention_of_torch_with_a_root_of_numpy(Q, K, V, mask=None):
+    scores = Q @ K.transpose(-2, -1) / np.sqrt(Q.shape[-1])
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -np.inf)
+    A = scores.softmax(-1).nan_to_num(0.0)
+    return A @ V, A
+
+
 def split_by_unflatten(X, H):
     return X.unflatten(-1, (H, -1)).permute(0, 2, 1, 3)
 
@@ -114,6 +122,14 @@ def gelu_by_erfc(x):
     return 0.5 * x * torch.erfc(-x * math.sqrt(0.5))
 
 
+def gelu_of_torch_with_a_root_of_numpy(x):
+    return x * (1 + (x / np.sqrt(2)).erf()) / 2
+
+
+gelu_number_by_number = np.vectorize(lambda x: x * (1.0 + math.erf(x / math.sqrt(2.0))) / 2.0)
+gelu_number_by_number.__name__ = "gelu_number_by_number"
+
+
 def gelu_tanh_of_torch(x):
     return F.gelu(x, approximate="tanh")
 
@@ -143,6 +159,10 @@ def dropout_by_rand(x, p):
 
 def dropout_of_torch(x, p):
     return F.dropout(x, p, training=True)
+
+
+def dropout_in_numpy(x, p):
+    return x * 0.0 if p == 1 else x * (np.random.rand(*x.shape) >= p) / (1 - p)
 
 
 def log_softmax_by_logsumexp(z):
@@ -237,17 +257,22 @@ def clip_without_the_millionth(gradients, most):
 
 RIGHT = {
     "softmax": (softmax_by_logsumexp, softmax_of_torch, softmax_in_numpy),
-    "scaled_dot_product_attention": (attention_by_einsum, attention_of_scaled_queries, attention_in_numpy),
+    "scaled_dot_product_attention": (
+        attention_by_einsum,
+        attention_of_scaled_queries,
+        attention_in_numpy,
+        attention_of_torch_with_a_root_of_numpy,
+    ),
     "split_heads": (split_by_unflatten, split_by_chunks),
     "merge_heads": (merge_by_flatten, merge_by_cat),
     "linear": (linear_by_einsum, linear_of_torch),
     "look_up": (look_up_by_one_hot, look_up_by_index_select),
     "sinusoidal_positions": (positions_by_loop, positions_by_exp),
     "relu": (relu_by_product, relu_by_where),
-    "gelu": (gelu_by_normal, gelu_by_erfc),
+    "gelu": (gelu_by_normal, gelu_by_erfc, gelu_of_torch_with_a_root_of_numpy, gelu_number_by_number),
     "gelu_tanh": (gelu_tanh_of_torch, gelu_tanh_by_sigmoid),
     "layer_norm": (layer_norm_of_torch, layer_norm_by_rsqrt, layer_norm_in_numpy),
-    "dropout": (dropout_by_rand, dropout_of_torch),
+    "dropout": (dropout_by_rand, dropout_of_torch, dropout_in_numpy),
     "log_softmax": (log_softmax_by_logsumexp,),
     "cross_entropy": (cross_entropy_by_logsumexp, cross_entropy_in_numpy, cross_entropy_of_torch),
     "binary_cross_entropy": (binary_cross_entropy_by_logsigmoid, binary_cross_entropy_by_max),

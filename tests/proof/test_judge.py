@@ -1,6 +1,8 @@
 """The judge: right answers pass however they are written, every known mistake is named, and nothing ends it."""
 
 import contextlib
+import functools
+import random
 import time
 
 import numpy as np
@@ -188,6 +190,209 @@ def test_what_it_says_of_an_unknown_mistake(function, says):
 def test_one_value_in_the_place_of_two():
     said = asked("scaled_dot_product_attention", lambda Q, K, V, mask=None: Q)
     assert "it is an array of shape [1, 1, 1, 4], not 2 values" in said
+
+
+class Strange:
+    """Does nothing that Python asks of it."""
+
+    def __array__(self, *args, **kwargs):
+        raise RuntimeError
+
+    def __repr__(self):
+        raise RuntimeError
+
+
+class StrangeTensor(torch.Tensor):
+    @classmethod
+    def __torch_function__(cls, *args, **kwargs):
+        raise RuntimeError
+
+
+IN_ITSELF = []
+IN_ITSELF.append(IN_ITSELF)
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (lambda x: Strange(), "it is a Strange, not numbers"),
+        (lambda x: torch.softmax(x, -1) + 1j, "complex numbers, not real ones"),
+        (lambda x: torch.softmax(x, -1).bfloat16(), "the largest difference"),
+        (lambda x: torch.softmax(x, -1).half(), "the largest difference"),
+        (lambda x: torch.softmax(x, -1).to_sparse(), "a sparse tensor, not numbers"),
+        (lambda x: x.to("meta"), "not numbers"),
+        (lambda x: torch.quantize_per_tensor(x.float(), 0.1, 0, torch.quint8), "not numbers"),
+        (lambda x: (each for each in x), "a generator, not numbers"),
+        (lambda x: [[1.0], [1.0, 2.0]], "a list, not numbers"),
+        (lambda x: IN_ITSELF, "a list, not numbers"),
+        (lambda x: torch.ones(2).as_subclass(StrangeTensor), "a StrangeTensor that cannot be compared"),
+        (lambda x: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]), "a Tensor that cannot be compared"),
+        (lambda x: np.array(["1", "2"]), "not numbers"),
+        (lambda x: np.array([None, 2]), "not numbers"),
+        (lambda x: np.zeros(2, dtype=[("a", int)]), "not numbers"),
+        (lambda x: np.zeros(2, dtype="datetime64[D]"), "not numbers"),
+        (lambda x: [10**400, 1], "a list, not numbers"),
+        (torch.zeros_like, "the largest difference"),
+        (lambda x: RIGHT["softmax"][1](x.detach()).requires_grad_(), "no gradient reaches the inputs"),
+    ],
+)
+def test_whatever_a_function_returns(value, says):
+    verdict = judge(EXERCISES["softmax"], value)
+    assert says in str(verdict)
+    assert "times 0" not in str(verdict)
+    verdict.figure()
+
+
+def test_whatever_a_function_raises():
+    class Silent(BaseException):
+        def __str__(self):
+            raise RuntimeError
+
+    def softmax(x):
+        raise Silent
+
+    assert "Silent, at your line" in asked("softmax", softmax)
+    assert "GeneratorExit" in asked("softmax", lambda x: (_ for _ in ()).throw(GeneratorExit))
+
+
+def test_what_a_function_sets_for_all_holds_for_itself_alone(small_bert):
+    def softmax(x):
+        torch.set_default_dtype(torch.float64)
+        torch.manual_seed(1)
+        np.random.seed(1)
+        random.seed(1)
+        print("heard by nobody")
+        return RIGHT["softmax"][1](x)
+
+    np.random.seed(3)
+    random.seed(3)
+    expected = np.random.rand(), random.random()
+    np.random.seed(3)
+    random.seed(3)
+    try:
+        assert judge(EXERCISES["softmax"], softmax).passed
+        assert torch.get_default_dtype() is torch.float32
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert (np.random.rand(), random.random()) == expected
+
+    def off(x):
+        torch.set_grad_enabled(False)
+        return torch.relu(x)
+
+    assert "no gradient reaches" in asked("relu", off)
+    assert torch.is_grad_enabled()
+
+
+class NumpyRelu:
+    def __call__(self, x):
+        return np.maximum(x, 0.0)
+
+    def method(self, x):
+        return np.maximum(x, 0.0)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        NumpyRelu(),
+        NumpyRelu().method,
+        functools.partial(np.maximum, 0.0),
+        functools.partial(lambda least, x: np.maximum(x, least), 0.0),
+        np.vectorize(lambda x: max(x, 0.0)),
+    ],
+)
+def test_numpy_in_whatever_can_be_called(function, small_bert):
+    verdict = judge(EXERCISES["relu"], function)
+    assert verdict.passed, str(verdict)
+    assert verdict.done["gradients"] == "not judged: NumPy has none"
+
+
+def test_a_list_of_numbers_of_pytorch_has_its_gradients():
+    exercise = Exercise("double", lambda x: 2.0 * x, (Case("twenty", (torch.arange(20.0).double().reshape(4, 5),)),))
+    assert judge(exercise, lambda x: list(2.0 * x)).passed
+
+
+def test_a_word_of_numpy_is_a_word():
+    target = EXERCISES["wordpiece"].target
+    assert judge(EXERCISES["wordpiece"], lambda word, vocabulary: list(np.array(target(word, vocabulary)))).passed
+
+
+def _attending(change):
+    def attend(Q, K, V, mask=None):
+        scores = Q @ K.mT / Q.shape[-1] ** 0.5
+        if mask is not None:
+            scores = scores.masked_fill(~change(mask), -torch.inf)
+        A = torch.softmax(scores, -1).nan_to_num(0.0)
+        return A @ V, A
+
+    return attend
+
+
+def _of_four_axes(mask):
+    B, H, S, T = mask.shape
+    return mask.reshape(B, H, S, T)
+
+
+def _half_drawn(x, p):
+    if p in (0.0, 1.0):
+        return x * (1.0 - p)
+    flat = x.reshape(-1, x.shape[-1])
+    return (flat * (torch.rand(len(flat) // 2, flat.shape[1]) >= p).repeat(2, 1) / (1.0 - p)).reshape(x.shape)
+
+
+def _weights_forgotten_when_smoothed(z, y, class_weights=None, label_smoothing=0.0):
+    weights = None if label_smoothing else class_weights
+    return torch.nn.functional.cross_entropy(z, y, weight=weights, label_smoothing=label_smoothing)
+
+
+def _put_into_the_list(gradients, most):
+    norm = EXERCISES["clip_by_norm"].target([g.clone() for g in gradients], most)
+    for i, g in enumerate(gradients):
+        gradients[i] = g * min(1.0, float(most / (norm + 1e-6)))
+    return norm
+
+
+KEPT = {}
+
+
+def _one_velocity_for_all(theta, g, state, lr, mu=0.9):
+    if not state:
+        KEPT[theta.shape] = torch.zeros_like(theta)
+    state["begun"] = True
+    KEPT[theta.shape] = mu * KEPT[theta.shape] + g
+    theta -= lr * KEPT[theta.shape]
+
+
+def _the_first_rate(theta, g, state, lr, **settings):
+    EXERCISES["adam"].target(theta, g, state, state.setdefault("lr", lr), **settings)
+
+
+def _no_width_1(X, H):
+    B, S, D = X.shape
+    return X.reshape(B, S, H, D // H).transpose(1, 2) if D > H else X.reshape(B, H, S, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "function", "says"),
+    [
+        ("scaled_dot_product_attention", _attending(lambda m: m[:1] if m.shape[-2] > 1 else m), "[B, 1, S, S]"),
+        ("scaled_dot_product_attention", _attending(_of_four_axes), "[S, S]"),
+        ("scaled_dot_product_attention", _attending(lambda m: m if m.dim() < 4 else m[:, :1]), "[1, H, 1, S]"),
+        ("dropout", _half_drawn, "drawn alike"),
+        ("dropout", lambda x, p: torch.dropout(x, p, train=x.dim() < 3), "three axes"),
+        ("cross_entropy", _weights_forgotten_when_smoothed, "class weights and label smoothing"),
+        ("mean_squared_error", lambda y, t: np.sum((y - t) ** 2) / len(y), "divided by the number of rows"),
+        ("clip_by_norm", _put_into_the_list, "other gradients in the list"),
+        ("momentum", _one_velocity_for_all, "two parameters in turn disturb one another"),
+        ("adam", _the_first_rate, "a rate that falls"),
+        ("split_heads", _no_width_1, "heads of width 1"),
+    ],
+)
+def test_an_answer_wrong_at_one_place_alone(name, function, says):
+    verdict = judge(EXERCISES[name], function)
+    assert not verdict.passed
+    assert says in str(verdict)
 
 
 def test_options_that_a_function_does_not_take_are_not_judged_and_it_says_so(small_bert):

@@ -33,6 +33,11 @@ def _uniform_for_nothing(x: Tensor) -> Tensor:
     return torch.softmax(x.clamp(min=-1e9), -1)
 
 
+def _largest_of_all(x: Tensor) -> Tensor:
+    e = torch.exp(x - x.max())
+    return torch.nan_to_num(e / e.sum(-1, keepdim=True))
+
+
 def _over_everything(x: Tensor) -> Tensor:
     return torch.softmax(x.reshape(-1), 0).reshape(x.shape)
 
@@ -49,6 +54,7 @@ SOFTMAX = Exercise(
         Case("a row that is −∞ everywhere, which must give zeros", (numbers([-INF, -INF], [0.0, 1.0]),), kind="corner"),
         Case("huge numbers", (numbers(1000.0, 1001.0, -1000.0),), kind="huge"),
         Case("numbers far below zero", (numbers(-2000.0, -2001.0),), kind="huge"),
+        Case("rows that lie far apart", (numbers([1000.0, 1001.0], [-1000.0, -1001.0]),), kind="huge"),
     ),
     (
         Wrong("not normalised", "the exponentials are not divided by their sum", _no_sum),
@@ -58,6 +64,11 @@ SOFTMAX = Exercise(
             "uniform for nothing",
             "a row of −∞ shares its weight evenly, as if it could look everywhere",
             _uniform_for_nothing,
+        ),
+        Wrong(
+            "largest of all",
+            "the largest number of the whole tensor is subtracted, not each row's own",
+            _largest_of_all,
         ),
         Wrong("first axis", "it runs over the first axis, not the last", lambda x: torch.softmax(x, 0)),
         Wrong("all axes", "it runs over all numbers at once, not over each row", _over_everything),
@@ -131,6 +142,10 @@ def _scaled_twice(Q: Tensor, K: Tensor, V: Tensor, mask: Tensor | None = None) -
 
 _PADDING = torch.tensor([[True, True, False], [True, True, True]])[:, None, None, :]
 _CAUSAL = torch.ones(4, 4, dtype=torch.bool).tril()[None, None]
+_OF_EACH = torch.stack(
+    [torch.ones(4, 4, dtype=torch.bool).tril(), torch.ones(4, 4, dtype=torch.bool).triu()]
+).unsqueeze(1)
+_OF_HEADS = torch.tensor([[1, 1, 0, 0], [0, 1, 1, 1], [1, 0, 0, 1]]).bool()[None, :, None, :]
 _NOTHING = torch.tensor([[True, True], [False, False]])[None, None]
 
 ATTENTION = Exercise(
@@ -153,6 +168,20 @@ ATTENTION = Exercise(
         Case(
             "a causal mask [1, 1, S, S]",
             (draw(1, 1, 4, 2, seed=7), draw(1, 1, 4, 2, seed=8), draw(1, 1, 4, 2, seed=9), _CAUSAL),
+        ),
+        Case(
+            "two sentences of three heads, each sentence with a mask of its own, [B, 1, S, S]",
+            (draw(2, 3, 4, 2, seed=10), draw(2, 3, 4, 2, seed=11), draw(2, 3, 4, 2, seed=12), _OF_EACH),
+        ),
+        Case(
+            "a mask of two axes, [S, S]",
+            (draw(2, 3, 4, 2, seed=13), draw(2, 3, 4, 2, seed=14), draw(2, 3, 4, 2, seed=15), _CAUSAL[0, 0]),
+            kind="corner",
+        ),
+        Case(
+            "a mask for each head, [1, H, 1, S]",
+            (draw(2, 3, 4, 2, seed=16), draw(2, 3, 4, 2, seed=17), draw(2, 3, 4, 2, seed=18), _OF_HEADS),
+            kind="corner",
         ),
         Case(
             "a query that may look at nothing, which must give zeros",
@@ -220,6 +249,7 @@ SPLIT_HEADS = Exercise(
         Case("one head", (draw(1, 3, 4), 1)),
         Case("two sentences, three heads", (draw(2, 4, 6, seed=1), 3)),
         Case("as many tokens as heads", (draw(2, 2, 6, seed=2), 2)),
+        Case("heads of width 1", (draw(2, 3, 4, seed=3), 4), kind="corner"),
     ),
     (
         *known("split_heads"),
@@ -241,6 +271,7 @@ MERGE_HEADS = Exercise(
         Case("two heads of width 2, two tokens", (torch.arange(8.0, dtype=torch.float64).reshape(1, 2, 2, 2),)),
         Case("one head", (draw(1, 1, 3, 4),)),
         Case("two sentences, three heads", (draw(2, 3, 4, 2, seed=1),)),
+        Case("heads of width 1", (draw(2, 4, 3, 1, seed=2),), kind="corner"),
     ),
     (
         *known("merge_heads"),

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from minitf.equations import activation, normalization, position, projection
-from minitf.proof.exercises.exercise import Case, Exercise, Wrong, draw, numbers
+from minitf.proof.exercises.exercise import Case, Exercise, Remark, Wrong, draw, numbers
 from minitf.proof.exercises.known import known
 
 _SOME = (
@@ -131,6 +131,7 @@ LAYER_NORM = Exercise(
             (numbers([[1.0, 2.0, 3.0, 6.0]]), numbers(2.0, 1, 0.5, -1), numbers(0.0, 1, 0, 3), 1e-12),
         ),
         Case("two sentences of three tokens", (draw(2, 3, 4, seed=1), draw(4, seed=2), draw(4, seed=3), 1e-12)),
+        Case("an odd width", (draw(3, 5, seed=10), draw(5, seed=11), draw(5, seed=12), 1e-12)),
         Case("a large ε", (draw(1, 2, 3, seed=4, scale=0.1), draw(3, seed=5), draw(3, seed=6), 0.5)),
         Case(
             "a token whose numbers are all alike",
@@ -163,18 +164,40 @@ def _traces(f: Any, x: Tensor, p: float) -> Any:
         return y
     if y is None or y is Ellipsis:
         return y
-    ratio = torch.as_tensor(y) / torch.as_tensor(x)  # a NumPy answer too
+    y, again = torch.as_tensor(y), torch.as_tensor(again)  # a NumPy answer too
+    if y.shape != x.shape:
+        return Remark(f"it has the shape {list(y.shape)}, not {list(x.shape)}")
+    ratio = y / torch.as_tensor(x)
     kept = ratio != 0.0
     share = round(20 * float((~kept).double().mean())) / 20  # the spread of its estimate is a hundredth of this
     scale = ratio[kept].mean() if kept.any() else torch.zeros(())
-    rows = float((ratio.reshape(-1, ratio.shape[-1]) == 0).all(-1).double().mean())
+    dropped = ~kept.reshape(-1, ratio.shape[-1])
+    rows = float(dropped.all(-1).double().mean())
     even = bool((ratio[kept] - scale).abs().max() < 1e-9) if kept.any() else True
     return {
         "the share that is set to 0": share,
         "the factor of what is kept": float(scale) if even else "not the same for all",
         "whole rows set to 0": rows > 0.01,
-        "two calls draw alike": bool((torch.as_tensor(y) == torch.as_tensor(again)).all()),
+        "several rows or columns drawn alike": any(
+            len(torch.unique(each, dim=0)) < len(each) for each in (dropped, dropped.T)
+        ),
+        "two calls draw alike": bool((y == again).all()),
+        "the slope is the factor": _slope_is_factor(f, x, p),
     }
+
+
+def _slope_is_factor(f: Any, x: Any, p: float) -> bool:
+    """Whether the derivative in each x is y/x; true of what has none, NumPy's."""
+    if not isinstance(x, Tensor):
+        return True
+    leaf = x.clone().requires_grad_()
+    y = f(leaf, p)
+    if not isinstance(y, Tensor):
+        return True
+    if not y.requires_grad:
+        return False
+    (slope,) = torch.autograd.grad(y.sum(), leaf, allow_unused=True)
+    return slope is not None and torch.allclose(slope, (y / x).detach())
 
 
 def _rows(x: Tensor, p: float) -> Tensor:
@@ -197,6 +220,10 @@ def _scaled_without_drawing(x: Tensor, p: float) -> Tensor:
     return x * (1.0 - p)
 
 
+def _cut_off(x: Tensor, p: float) -> Tensor:
+    return normalization.dropout(x.detach(), p)
+
+
 _MANY = draw(100, 200, seed=3).abs() + 0.5
 
 DROPOUT = Exercise(
@@ -206,11 +233,18 @@ DROPOUT = Exercise(
         Case("p = 0", (numbers([1.0, 2.0]), 0.0)),
         Case("twenty thousand numbers, p = 0.2", (_MANY, 0.2)),
         Case("twenty thousand numbers, p = 0.6", (_MANY, 0.6)),
+        Case("three axes, p = 0.2", (_MANY.reshape(10, 20, 100), 0.2)),
         Case("p = 1, which must give zeros", (numbers([1.0, 2.0]), 1.0), kind="corner"),
     ),
     (
         *known("dropout"),
         Wrong("whole rows", "whole rows are dropped, not single numbers", _rows),
+        Wrong(
+            "whole columns",
+            "one row of numbers is drawn for all rows: draw for every number",
+            lambda x, p: x * (1.0 - p) if p in (0.0, 1.0) else x * torch.rand(x.shape[-1]).ge(p) / (1.0 - p),
+        ),
+        Wrong("cut off", "the gradient is cut off: nothing before the dropout would learn", _cut_off),
         Wrong("same each time", "the same numbers are dropped at every call: draw anew", _same_each_time),
         Wrong("NaN at p = 1", "with p = 1 it divides by 1 − p = 0", _nan_at_one),
         Wrong("nothing drawn", "everything is multiplied by 1 − p, nothing is drawn", _scaled_without_drawing),

@@ -19,6 +19,7 @@ LOG_SOFTMAX = Exercise(
         Case("two rows", (numbers([0.0, 1.0, 2.0], [3.0, 3.0, -1.0]),)),
         Case("three axes", (draw(2, 3, 4, seed=1),)),
         Case("huge numbers", (numbers(1000.0, -1000.0, 998.0),), kind="huge"),
+        Case("rows that lie far apart", (numbers([1000.0, 1001.0], [-1000.0, -1001.0]),), kind="huge"),
     ),
     (
         Wrong(
@@ -28,6 +29,11 @@ LOG_SOFTMAX = Exercise(
         ),
         Wrong(
             "log of 0", "the logarithm is taken of a softmax that has become 0", lambda z: torch.softmax(z, -1).log()
+        ),
+        Wrong(
+            "largest of all",
+            "the largest number of the whole tensor is subtracted, not each row's own",
+            lambda z: (z - z.max()) - (z - z.max()).exp().sum(-1, keepdim=True).log(),
         ),
         Wrong("softmax", "the logarithm is missing: this is softmax", lambda z: torch.softmax(z, -1)),
         Wrong("sign", "the sign is turned", lambda z: -torch.log_softmax(z, -1)),
@@ -75,7 +81,18 @@ CROSS_ENTROPY = Exercise(
             "class weights", (draw(4, 3, seed=2), torch.tensor([0, 1, 2, 2])), {"class_weights": numbers(1.0, 2.0, 5.0)}
         ),
         Case("label smoothing", (draw(4, 3, seed=3), torch.tensor([0, 1, 2, 2])), {"label_smoothing": 0.2}),
+        Case(
+            "class weights and label smoothing",
+            (draw(4, 3, seed=4), torch.tensor([2, 0, 1, 2])),
+            {"class_weights": numbers(1.0, 2.0, 5.0), "label_smoothing": 0.2},
+            kind="corner",
+        ),
         Case("huge logits", (numbers([1000.0, -1000.0], [-1000.0, 800.0]), torch.tensor([1, 1])), kind="huge"),
+        Case(
+            "texts whose logits lie far apart",
+            (numbers([1000.0, 1001.0], [-1000.0, -1001.0]), torch.tensor([0, 1])),
+            kind="huge",
+        ),
     ),
     (
         *known("cross_entropy"),
@@ -177,9 +194,15 @@ MEAN_SQUARED_ERROR = Exercise(
         Case("one number", (numbers(3.0), numbers(1.0))),
         Case("three numbers", (numbers(1.0, 2.0, 4.0), numbers(1.5, 0.0, 4.0))),
         Case("a batch", (draw(6, seed=1), draw(6, seed=2))),
+        Case("two axes", (draw(4, 3, seed=3), draw(4, 3, seed=4))),
     ),
     (
         Wrong("summed", "the squares are summed, not averaged", lambda y, t: (y - t).square().sum()),
+        Wrong(
+            "divided by the rows",
+            "it is divided by the number of rows, not of all numbers",
+            lambda y, t: (y - t).square().sum() / len(y),
+        ),
         Wrong("halved", "it is half of the mean", lambda y, t: (y - t).square().mean() / 2.0),
         Wrong("absolute error", "the absolute error is taken, not the square", lambda y, t: (y - t).abs().mean()),
         Wrong("rooted", "the root is taken of the mean", lambda y, t: (y - t).square().mean().sqrt()),

@@ -17,9 +17,10 @@ def _path(rule: Any, theta: Any, gradients: Any, lr: float, **settings: Any) -> 
     """θ after each step: `[steps, …]`. What is left undone when θ stays where it is, is said in words."""
     start, theta, path = copied(theta), copied(theta), []
     state: dict[str, Any] = {}
-    for g in gradients:
+    rates = lr if isinstance(lr, list) else [lr] * len(gradients)
+    for g, rate in zip(gradients, rates, strict=True):
         given = copied(g)
-        answer = rule(theta, given, state, lr, **settings)
+        answer = rule(theta, given, state, rate, **settings)
         if not _same(given, g):
             return Remark("the gradient g is changed in place: only θ and its state may be")
         if answer is Ellipsis:
@@ -29,6 +30,14 @@ def _path(rule: Any, theta: Any, gradients: Any, lr: float, **settings: Any) -> 
         returned = " (it is returned: write it into theta instead, theta -= …)" if answer is not None else ""
         what = "the blank is still there, or θ is computed anew and not written in place"
         return Remark(f"θ stays where it was: {what}{returned}")
+    in_turn: list[tuple[Any, dict[str, Any]]] = [(copied(start), {}), (copied(start), {})]
+    for g, rate in zip(gradients, rates, strict=True):
+        for other, its_state in in_turn:
+            rule(other, copied(g), its_state, rate, **settings)
+    if any(_same(theta, theta) and not _same(other, theta) for other, _ in in_turn):  # NaN is not the same as itself
+        return Remark(
+            "two parameters in turn disturb one another: what is kept belongs into `state`, each θ has its own"
+        )
     return torch.stack([torch.as_tensor(each) for each in path])
 
 
@@ -40,6 +49,9 @@ _STEPS = (
     Case("one weight, one step", (numbers(1.0), [numbers(0.5)], 0.1)),
     Case("one weight, three steps", (numbers(1.0), [numbers(0.5), numbers(-0.2), numbers(0.1)], 0.1)),
     Case("six weights, five steps", (draw(2, 3, seed=1), [draw(2, 3, seed=i) for i in range(2, 7)], 0.05)),
+)
+_FALLING = Case(
+    "a rate that falls", (numbers(1.0), [numbers(0.5), numbers(-0.2), numbers(0.1)], [0.1, 0.05, 0.01]), kind="corner"
 )
 _ZERO = Case("a gradient of zero", (numbers(1.0, 2.0), [numbers(0.0, 0.0), numbers(1.0, 0.0)], 0.1), kind="corner")
 _LONG = Case("a hundred steps", (draw(3, seed=1), [draw(3, seed=i) for i in range(100)], 0.01))
@@ -63,7 +75,7 @@ def _average(state: dict[str, Any], name: str, value: Tensor, beta: float, new: 
 GRADIENT_DESCENT = Exercise(
     "gradient_descent",
     update.gradient_descent,
-    (*_STEPS, _ZERO),
+    (*_STEPS, _ZERO, _FALLING),
     (
         Wrong("ascent", "η g is added: this climbs", _rule(lambda theta, g, state: -g)),
         Wrong("no rate", "the learning rate is left out", lambda theta, g, state, lr: theta.sub_(g)),
@@ -106,16 +118,21 @@ def _late(theta: Tensor, g: Tensor, state: dict[str, Any], mu: float = 0.9) -> T
     return g * 1.0 if before is None else mu * before
 
 
+def _rate_inside(theta: Tensor, g: Tensor, state: dict[str, Any], lr: float, mu: float = 0.9) -> None:
+    theta -= _average(state, "v", g, mu, lr)
+
+
 MOMENTUM = Exercise(
     "momentum",
     update.momentum,
-    (*_STEPS, _ZERO, Case("μ = 0.5", _STEPS[1].inputs, {"mu": 0.5})),
+    (*_STEPS, _ZERO, _FALLING, Case("μ = 0.5", _STEPS[1].inputs, {"mu": 0.5})),
     (
         Wrong("nothing kept", "v is not kept between the steps: this is gradient descent", _rule(_forgets)),
         Wrong("damped", "g enters v with 1 − μ: an average, not a sum", _rule(_damped)),
         Wrong("μ and 1 − μ exchanged", "v is multiplied by 1 − μ, not by μ", _rule(_swapped)),
         Wrong("wrong sign of v", "the old v is subtracted", _rule(_minus)),
         Wrong("Nesterov", "it looks ahead: this is Nesterov's momentum", _rule(_nesterov)),
+        Wrong("η inside v", "η stands inside v, v ← μ v + η g: not the same while η changes", _rate_inside),
         Wrong("g comes late", "θ moves by the old v: the new g counts a step late", _rule(_late)),
     ),
     observe=_path,
@@ -146,7 +163,7 @@ _TINY = Case("tiny gradients, where ε counts", (numbers(1.0, 2.0), [numbers(1e-
 RMSPROP = Exercise(
     "rmsprop",
     update.rmsprop,
-    (*_STEPS, _TINY, _ZERO, Case("α = 0.5", _STEPS[1].inputs, {"alpha": 0.5})),
+    (*_STEPS, _TINY, _ZERO, _FALLING, Case("α = 0.5", _STEPS[1].inputs, {"alpha": 0.5})),
     (
         Wrong("no root", "it is divided by v, not by its root", _rms(root=False)),
         Wrong("ε inside the root", "ε stands inside the root, √(v + ε)", _rms(inside=True)),
@@ -249,7 +266,7 @@ _ADAMS: tuple[Wrong, ...] = (
 ADAM = Exercise(
     "adam",
     update.adam,
-    (*_STEPS, _TINY, _LONG, _ZERO, *_SETTINGS),
+    (*_STEPS, _TINY, _LONG, _ZERO, _FALLING, *_SETTINGS),
     (
         Wrong("no bias correction", "m and v are not divided by 1 − βᵗ", _adam(correct_m=False, correct_v=False)),
         Wrong("ε inside the root", "ε stands inside the root: √(v̂ + ε), not √v̂ + ε", _adam(inside=True)),
@@ -275,6 +292,7 @@ ADAMW = Exercise(
             (numbers(1.0, 2.0), [numbers(0.0, 1.0)] * 3, 0.1),
             kind="corner",
         ),
+        _FALLING,
         *_SETTINGS,
     ),
     (
@@ -303,10 +321,13 @@ ADAMW = Exercise(
 def _clipped(f: Any, gradients: Any, most: float) -> Any:
     """The gradients as they are left, and their length before."""
     given = copied(gradients)
+    held = list(given)
     norm = f(given, most)
     if norm is Ellipsis or norm is None:
         return norm
-    return (*given, norm)
+    if any(a is not b for a, b in zip(given, held, strict=False)):
+        return Remark("there are other gradients in the list, but those that were in it are as before: write g *= …")
+    return (*held, norm)
 
 
 def _length(gradients: list[Tensor]) -> Tensor:

@@ -7,9 +7,12 @@ without end does not hear it; only the command may then end the process.
 import contextlib
 import ctypes
 import dataclasses
+import faulthandler
+import functools
 import inspect
-import io
 import linecache
+import os
+import random
 import sys
 import sysconfig
 import threading
@@ -43,8 +46,12 @@ class Answer:
     kind: str = ""  # the exception's class, or "endless", "in place"
 
 
+def nothing() -> None:
+    """What is done about a call that does not hear, in a notebook."""
+
+
 @contextlib.contextmanager
-def time_limit(seconds: float, on_deaf: Callable[[], None] = lambda: None) -> Iterator[None]:
+def time_limit(seconds: float, on_deaf: Callable[[], None] = nothing) -> Iterator[None]:
     """Raise TooLongError in this thread if the block takes longer; then again and again, should it be caught.
 
     `on_deaf` is called once if the block goes on for all that.
@@ -72,9 +79,13 @@ def time_limit(seconds: float, on_deaf: Callable[[], None] = lambda: None) -> It
 
     watchdog = threading.Thread(target=watch, daemon=True)
     watchdog.start()
+    if on_deaf is not nothing:  # the process may be ended: also where C code lets no other thread of Python run
+        faulthandler.dump_traceback_later(seconds + 2.0 * GRACE, exit=True, file=sys.__stderr__ or 2)
     try:
         yield
     finally:
+        if on_deaf is not nothing:
+            faulthandler.cancel_dump_traceback_later()
         with lock:
             done.set()
             raise_in_thread(None)  # what was not delivered yet must not reach the judge
@@ -85,19 +96,20 @@ def answer(
     inputs: tuple[Any, ...],
     options: Mapping[str, Any],
     seconds: float = SECONDS,
-    on_deaf: Callable[[], None] = lambda: None,
+    on_deaf: Callable[[], None] = nothing,
 ) -> Answer:
     """`function(*inputs, **options)` on copies, always with the same seed; what it prints and warns is swallowed."""
     given = copied(inputs)
     try:
-        with quiet(), torch.random.fork_rng(devices=[]), time_limit(seconds, on_deaf):
-            torch.manual_seed(0)
+        with quiet(), same_settings(), same_draws(), time_limit(seconds, on_deaf):
             value = function(*given, **dict(options))
     except TooLongError:
         return Answer(
             error=f"it did not come to an end within {seconds:g} seconds: is there an endless loop?", kind="endless"
         )
-    except (Exception, SystemExit) as error:  # whatever a learner's function may raise
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a learner's function may raise
         return Answer(error=told(error), kind=type(error).__name__)
     for i, (before, after) in enumerate(zip(inputs, given, strict=True)):
         if not unchanged(before, after):
@@ -108,9 +120,40 @@ def answer(
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), np.errstate(all="ignore"):
+    with (
+        open(os.devnull, "w", encoding="utf-8", errors="replace") as nowhere,
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(nowhere),
+        np.errstate(all="ignore"),
+    ):
         warnings.simplefilter("ignore")
         yield
+
+
+@contextlib.contextmanager
+def same_settings() -> Iterator[None]:
+    """What a learner's function sets for all of PyTorch holds until it has answered."""
+    dtype, gradients = torch.get_default_dtype(), torch.is_grad_enabled()
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(dtype)
+        torch.set_grad_enabled(gradients)
+
+
+@contextlib.contextmanager
+def same_draws() -> Iterator[None]:
+    """Random numbers from one seed, PyTorch's, NumPy's and Python's; those of others are left as they were."""
+    of_numpy, of_python = np.random.get_state(), random.getstate()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            np.random.seed(0)
+            random.seed(0)
+            yield
+    finally:
+        np.random.set_state(of_numpy)
+        random.setstate(of_python)
 
 
 def copied(value: Any) -> Any:
@@ -126,7 +169,7 @@ def copied(value: Any) -> Any:
 
 def unchanged(before: Any, after: Any) -> bool:
     if isinstance(before, Tensor):
-        return torch.equal(before, after.detach())
+        return before.dtype == after.dtype and torch.equal(before, after.detach())
     if isinstance(before, np.ndarray):
         return bool(np.array_equal(before, after))
     if isinstance(before, tuple | list):
@@ -138,10 +181,13 @@ def unchanged(before: Any, after: Any) -> bool:
 
 def told(error: BaseException) -> str:
     """The exception in one sentence, with the learner's own line that it came through last."""
-    said = str(error).strip().splitlines()
+    try:
+        said = str(error).strip().splitlines()
+    except Exception:  # a class of the learner's
+        said = []
     sentence = f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
     if isinstance(error, SyntaxError):
-        return f"{sentence}, at line {error.lineno}"
+        return f"{sentence}, at line {error.lineno}" if error.lineno else sentence
     own = [
         frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(_NOT_THE_LEARNERS)
     ]
@@ -166,6 +212,15 @@ def uses_numpy(function: Callable[..., Any]) -> bool:
     modules: set[str] = set()
 
     def look(f: Any) -> None:
+        if isinstance(f, functools.partial):
+            look(f.func)
+            return
+        if type(f).__module__ == "numpy":  # np.maximum, np.vectorize(…)
+            modules.add("numpy")
+            return
+        f = getattr(f, "__func__", f)  # of a method
+        if not hasattr(f, "__code__") and not isinstance(f, type):  # an object that can be called
+            f = vars(type(f)).get("__call__", f)
         code = getattr(f, "__code__", None)
         if code is None or id(code) in seen:
             return

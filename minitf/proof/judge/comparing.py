@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from minitf.proof.exercises.exercise import Remark
@@ -16,6 +17,14 @@ class Difference:
     says: str
     mine: Any = None
     target: Any = None
+
+
+def compared(mine: Any, target: Any, tolerance: float) -> Difference | None:
+    """`difference`, also of objects that do not let themselves be asked: that is one."""
+    try:
+        return difference(mine, target, tolerance)
+    except Exception:  # a class of the learner's, a list that holds itself, a tensor without a shape
+        return Difference(f"it is a {type(mine).__name__} that cannot be compared")
 
 
 def difference(mine: Any, target: Any, tolerance: float, part: str = "") -> Difference | None:
@@ -34,8 +43,8 @@ def difference(mine: Any, target: Any, tolerance: float, part: str = "") -> Diff
         pairs = [(mine.get(key), each, str(key)) for key, each in target.items()]
         return next(filter(None, (difference(a, b, tolerance, name) for a, b, name in pairs)), None)
     if isinstance(target, str | bytes | bool) or target is None:
-        same = type(mine) is type(target) and mine == target
-        return None if same else Difference(f"{part or 'it'} is {mine!r}, not {target!r}", mine, target)
+        same = isinstance(mine, type(target)) and mine == target  # NumPy's strings are strings
+        return None if same else Difference(f"{part or 'it'} is {written(mine)}, not {target!r}", mine, target)
     return _of_numbers(mine, target, tolerance, part)
 
 
@@ -56,9 +65,9 @@ def _of_sequences(mine: Any, target: Any, tolerance: float, part: str) -> Differ
 def _of_numbers(mine: Any, target: Any, tolerance: float, part: str) -> Difference | None:
     try:
         x, t = as_array(mine), as_array(target)
-    except (TypeError, ValueError):
+    except Exception:  # whatever an object of the learner's does when it is asked for its numbers
         return Difference(f"{part or 'it'} is {_kind(mine)}, not numbers")
-    if x.dtype == object or x.dtype.kind in "US":
+    if x.dtype.kind not in "biufc":
         return Difference(f"{part or 'it'} is {_kind(mine)}, not numbers")
     if x.shape != t.shape:
         return Difference(f"{part or 'it'} has the shape {list(x.shape)}, not {list(t.shape)}", mine, target)
@@ -66,6 +75,8 @@ def _of_numbers(mine: Any, target: Any, tolerance: float, part: str) -> Differen
         return Difference(f"{part or 'it'} is True and False, not numbers", mine, target)
     if t.dtype.kind == "b" and x.dtype.kind != "b":
         return Difference(f"{part or 'it'} is {x.dtype}, not True and False", mine, target)
+    if x.dtype.kind == "c":
+        return Difference(f"{part or 'it'} is complex numbers, not real ones", mine, target)
     x, t = x.astype(float), t.astype(float)
     if not x.size:
         return None
@@ -82,14 +93,32 @@ def _of_numbers(mine: Any, target: Any, tolerance: float, part: str) -> Differen
 
 
 def as_array(value: Any) -> Any:
-    return np.asarray(value.detach().cpu().numpy() if isinstance(value, Tensor) else value)
+    """Its numbers. Raises whatever an object does that has none: TypeError, and others."""
+    if isinstance(value, Tensor):
+        if value.layout is not torch.strided or value.is_meta or value.is_quantized:
+            raise TypeError("a tensor without numbers in rows and columns")
+        value = value.detach().cpu().resolve_conj().resolve_neg()
+        return np.asarray((value.float() if value.dtype is torch.bfloat16 else value).numpy())
+    return np.asarray(value)
+
+
+def written(value: Any) -> str:
+    """How Python writes it, not too long."""
+    try:
+        text = repr(value)
+    except Exception:  # a class of the learner's
+        return f"a {type(value).__name__}"
+    return text if len(text) <= 200 else text[:200] + "…"
 
 
 def looks_like(mine: Any, target: Any) -> str:
     """What simple thing lies between two results of numbers, "" if nothing simple: a factor, a sign, a transpose."""
     try:
-        x, t = (as_array(value).astype(float) for value in (mine, target))
-    except (TypeError, ValueError):
+        x, t = (as_array(value) for value in (mine, target))
+        if x.dtype.kind == "c":
+            return ""
+        x, t = x.astype(float), t.astype(float)
+    except Exception:
         return ""
     if x.shape != t.shape:
         same = x.ndim == t.ndim >= 2 and x.shape == t.swapaxes(-1, -2).shape
@@ -101,7 +130,7 @@ def looks_like(mine: Any, target: Any) -> str:
     some = np.abs(t) > 1e-9 * np.abs(t).max(initial=0.0)
     if some.any() and some.sum() > 1:
         ratio = float(np.median(x[some] / t[some]))
-        if np.allclose(x, ratio * t, rtol=1e-9, atol=1e-12):
+        if ratio and np.allclose(x, ratio * t, rtol=1e-9, atol=1e-12):
             return (
                 "it is the target with the wrong sign"
                 if np.isclose(ratio, -1)
@@ -119,6 +148,8 @@ def looks_like(mine: Any, target: Any) -> str:
 
 
 def _kind(value: Any) -> str:
+    if isinstance(value, Tensor) and value.layout is not torch.strided:
+        return "a sparse tensor"
     if isinstance(value, Tensor | np.ndarray):
         return f"an array of shape {list(value.shape)}"
     return f"a {type(value).__name__}"

@@ -18,7 +18,7 @@ from minitf.checkpoints.load import load_tokenizer, load_with_report
 from minitf.errors import InputError
 from minitf.mathematics import EQUATIONS, Mathematics
 from minitf.proof.exercises.exercise import Exercise, Function, Remark
-from minitf.proof.judge.calling import as_arrays
+from minitf.proof.judge.calling import as_arrays, same_settings
 from minitf.text.batches import Batch
 from minitf.training.optimizer import RULES, Optimizer, Recipe
 
@@ -164,7 +164,7 @@ def fitted(function: Function, target: Function) -> Function:
     except (TypeError, ValueError):  # a built-in
         own = wanted.parameters
     if any(p.kind is p.VAR_KEYWORD for p in own.values()):
-        return function
+        return same_settings()(function)
     by_position = [p for p in own.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
 
     def call(*args: Any, **options: Any) -> Any:
@@ -176,7 +176,8 @@ def fitted(function: Function, target: Function) -> Function:
         spare = [value for name, value in given.items() if name not in own]
         for p, value in zip(missing, spare, strict=False):
             rest[p.name] = value
-        answer = function(*positional, **rest)
+        with same_settings():
+            answer = function(*positional, **rest)
         return (
             (answer, None)
             if isinstance(answer, Tensor) and target is EQUATIONS.scaled_dot_product_attention

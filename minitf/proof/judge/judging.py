@@ -15,8 +15,8 @@ from torch import Tensor
 
 from minitf.proof.exercises.exercise import Case, Exercise, Function, Remark
 from minitf.proof.judge import in_bert
-from minitf.proof.judge.calling import Answer, answer, as_arrays, takes, uses_numpy
-from minitf.proof.judge.comparing import Difference, difference, looks_like
+from minitf.proof.judge.calling import Answer, answer, as_arrays, nothing, takes, uses_numpy
+from minitf.proof.judge.comparing import Difference, compared, looks_like
 from minitf.proof.judge.verdict import Example, Verdict
 
 IN_BERT = 60.0  # seconds for the whole BERT
@@ -30,7 +30,7 @@ class Judged:
     exercise: Exercise
     function: Function
     numpy: bool = False
-    on_deaf: Callable[[], None] = lambda: None  # what to do if a call goes on although it was told to stop
+    on_deaf: Callable[[], None] = nothing  # what to do if a call goes on although it was told to stop
 
     def asked(self, case: Case) -> Answer:
         inputs = as_arrays(case.inputs) if self.numpy else case.inputs
@@ -46,7 +46,7 @@ class Judged:
         return takes(self.function, *case.options)
 
 
-def judge(exercise: Exercise, function: Any, on_deaf: Callable[[], None] = lambda: None) -> Verdict:
+def judge(exercise: Exercise, function: Any, on_deaf: Callable[[], None] = nothing) -> Verdict:
     """The verdict on `function` as an answer to `exercise`; raises nothing, whatever the function does."""
     if not callable(function):
         blank = function is Ellipsis or function is None
@@ -54,7 +54,7 @@ def judge(exercise: Exercise, function: Any, on_deaf: Callable[[], None] = lambd
         return Verdict(
             exercise.name, problem=f"{what}: give the function itself, check.{exercise.name}({exercise.name})"
         )
-    mine = Judged(exercise, function, uses_numpy(function), on_deaf)
+    mine = _called_rightly(Judged(exercise, function, uses_numpy(function), on_deaf))
     asked = [case for case in exercise.cases if mine.takes(case)]
     done = _left_out(exercise, asked)
     for kind, title in KINDS.items():
@@ -80,6 +80,19 @@ def judge(exercise: Exercise, function: Any, on_deaf: Callable[[], None] = lambd
     return _put_into_bert(mine, done)
 
 
+def _called_rightly(mine: Judged) -> Judged:
+    """With tensors, where it names NumPy (for a root, say) yet works with what only tensors have."""
+    first = next((case for case in mine.exercise.cases if mine.takes(case)), None)
+    if not mine.numpy or first is None:
+        return mine
+    by_array = mine.asked(first)
+    if not by_array.error or by_array.kind == "endless":
+        return mine
+    tensors = dataclasses.replace(mine, numpy=False)
+    of_tensors = "ndarray" in by_array.error or "axes don't match array" in by_array.error
+    return tensors if of_tensors or not tensors.asked(first).error else mine
+
+
 def _arguments(exercise: Exercise) -> tuple[str, ...]:
     return exercise.arguments or tuple(inspect.signature(exercise.target).parameters)
 
@@ -101,7 +114,7 @@ def _wrong_for(mine: Judged, case: Case) -> Example | None:
         blank = "ellipsis" in given.error
         says = "the blank is still there: write your code in the place of the `...`" if blank else given.error
         return Example(case, says, target=target.value, failure=given.kind)
-    found = difference(given.value, target.value, mine.exercise.tolerance)
+    found = compared(given.value, target.value, mine.exercise.tolerance)
     if found is None:
         return None
     return Example(case, found.says, *_shown(found, given.value, target.value))
@@ -116,7 +129,7 @@ def _wrong_slope_for(mine: Judged, case: Case) -> Example | None:
     given = mine.slope(case)
     if given.error:
         return Example(case, given.error, failure=given.kind)
-    found = difference(given.value, target.value, mine.exercise.tolerance)
+    found = compared(given.value, target.value, mine.exercise.tolerance)
     if found is None:
         return None
     says = f"the value is right, its gradient is not: {found.says}"
@@ -132,14 +145,12 @@ def _derivatives(
         leaf.requires_grad_()
     outputs: list[Tensor] = []
     _collect(observe(function, *inputs, **options), outputs)
-    weights = torch.Generator().manual_seed(1)
-    total = sum(
-        ((out * torch.randn(out.shape, generator=weights, dtype=torch.float64)).sum() for out in outputs),
-        start=torch.zeros((), dtype=torch.float64),
-    )
-    if not total.requires_grad:
+    # All in a row: so a list of numbers has the weights of a tensor.
+    flat = torch.cat([torch.zeros(0, dtype=torch.float64), *(out.flatten() for out in outputs)])
+    total = (flat * torch.randn(flat.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)).sum()
+    slopes = torch.autograd.grad(total, list(leaves.values()), allow_unused=True) if total.requires_grad else ()
+    if all(g is None for g in slopes):
         raise ValueError("no gradient reaches the inputs: a detach(), .data, .item() or NumPy cuts it off")
-    slopes = torch.autograd.grad(total, list(leaves.values()), allow_unused=True)
     return {name: torch.zeros_like(x) if g is None else g for (name, x), g in zip(leaves.items(), slopes, strict=True)}
 
 
@@ -152,7 +163,7 @@ def _leaves(values: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Tensor]]:
 
 
 def _collect(value: Any, into: list[Tensor]) -> None:
-    if isinstance(value, Tensor) and value.is_floating_point():
+    if isinstance(value, Tensor) and value.is_floating_point() and not value.is_meta:
         into.append(value)
     elif isinstance(value, tuple | list):
         for each in value:
@@ -178,8 +189,11 @@ def _named(mine: Judged, asked: list[Case], example: Example) -> tuple[str, str]
 
 def _has_nan(value: Any) -> bool:
     outputs: list[Tensor] = []
-    _collect(value, outputs)
-    return any(bool(out.isnan().any()) for out in outputs)
+    try:
+        _collect(value, outputs)
+        return any(bool(out.isnan().any()) for out in outputs)
+    except Exception:  # what it is has been told already
+        return False
 
 
 def _alike(given: Answer, known: Judged, case: Case, exercise: Exercise) -> bool:
@@ -190,7 +204,7 @@ def _alike(given: Answer, known: Judged, case: Case, exercise: Exercise) -> bool
         return bool(given.error and theirs.error) and given.kind == theirs.kind
     if isinstance(given.value, Remark) or isinstance(theirs.value, Remark):
         return type(given.value) is type(theirs.value) and str(given.value) == str(theirs.value)
-    return difference(given.value, theirs.value, exercise.tolerance) is None
+    return compared(given.value, theirs.value, exercise.tolerance) is None
 
 
 def _put_into_bert(mine: Judged, done: dict[str, str]) -> Verdict:

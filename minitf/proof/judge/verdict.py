@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from minitf.proof.exercises.exercise import Case, Remark
-from minitf.proof.judge.comparing import as_array
+from minitf.proof.judge.comparing import as_array, written
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -69,7 +69,11 @@ class Verdict:
         given = {**dict(zip(self.arguments, example.case.inputs, strict=False)), **example.case.options}
         lines += _aligned("given", [f"{name} = {shown(value)}" for name, value in given.items()])
         if example.mine is not None and not isinstance(example.mine, Remark) and example.mine is not Ellipsis:
-            lines += _aligned("yours", _parts(example.mine))
+            try:
+                yours = _parts(example.mine)
+            except Exception:  # an object of the learner's that does not let itself be asked
+                yours = [written(example.mine)]
+            lines += _aligned("yours", yours)
         if example.target is not None:
             lines += _aligned("target", _parts(example.target))
         return lines
@@ -118,7 +122,10 @@ def _aligned(title: str, values: list[str]) -> list[str]:
 def shown(value: Any) -> str:
     """Numbers to four digits; of a large array its shape and first numbers."""
     if isinstance(value, Tensor | np.ndarray):
-        array = as_array(value)
+        try:
+            array = as_array(value)
+        except (TypeError, RuntimeError):  # a sparse tensor, say
+            return written(value)
         while array.ndim > 2 and array.shape[0] == 1:
             array = array[0]
         if array.size > LARGEST_SHOWN:
@@ -133,15 +140,17 @@ def shown(value: Any) -> str:
         return "[" + "; ".join(shown(each).replace("\n", "") for each in value) + "]"
     if callable(value):
         return str(getattr(value, "__name__", "a function"))
-    text = repr(value)
-    return text if len(text) <= 200 else text[:200] + "…"
+    return written(value)
 
 
 def draw(mine: Any, target: Any, name: str) -> "Figure | None":
     """Three maps side by side, of the last two axes; None unless both are numbers of at least two dimensions' worth."""
     try:
-        x, t = (np.asarray(as_array(value), dtype=float) for value in (mine, target))
-    except (TypeError, ValueError):
+        x, t = (as_array(value) for value in (mine, target))
+        if x.dtype.kind == "c":
+            return None
+        x, t = x.astype(float), t.astype(float)
+    except Exception:  # whatever an object of the learner's does when it is asked for its numbers
         return None
     if t.size < 4 or x.size < 2 or t.ndim == 0 or x.ndim == 0:
         return None

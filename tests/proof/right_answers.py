@@ -13,7 +13,8 @@ def softmax_by_logsumexp(x):
 
 
 def softmax_of_torch(x):
-    return torch.nan_to_num(torch.softmax(x, dim=-1), nan=0.0)
+    nothing = (x == -math.inf).all(-1, keepdim=True)
+    return torch.softmax(x.masked_fill(nothing, 0.0), dim=-1) * ~nothing
 
 
 def softmax_in_numpy(x):

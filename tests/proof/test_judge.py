@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import random
+import re
 import time
 
 import numpy as np
@@ -399,6 +400,33 @@ def test_options_that_a_function_does_not_take_are_not_judged_and_it_says_so(sma
     verdict = judge(EXERCISES["cross_entropy"], RIGHT["cross_entropy"][0])
     assert verdict.passed
     assert "class_weights, label_smoothing: your function does not take them" in str(verdict)
+
+
+def test_a_gradient_of_nan_where_there_is_nothing_to_look_at_is_seen():
+    """The value is mended by nan_to_num, the gradient is not."""
+    said = asked("softmax", lambda x: torch.nan_to_num(torch.softmax(x, -1)))
+    assert "wrong for a row that is −∞ everywhere" in said
+    assert "the value is right, its gradient is not: it is NaN" in said
+
+
+def test_the_example_of_an_overflow_is_of_huge_numbers():
+    verdict = judge(EXERCISES["softmax"], lambda x: x.exp() / x.exp().sum(-1, keepdim=True))
+    assert verdict.mistake == "overflow"
+    assert "wrong for huge numbers" in str(verdict)
+
+
+def test_numbers_that_look_alike_are_shown_to_more_digits():
+    said = asked("layer_norm", lambda x, gamma, beta, eps: EXERCISES["layer_norm"].target(x, gamma, beta, eps) + 1e-7)
+    assert "it is the target plus 1e-07" in said
+    assert re.search(r"yours   \[\[-?\d\.\d{9,}", said)
+
+
+def test_shapes_and_names_are_told():
+    said = asked(
+        "scaled_dot_product_attention", lambda Q, K, V, mask=None: (V.mean(-2, keepdim=True) + 0 * Q[..., :1], None)
+    )
+    assert "Q = [[1., 0., 1., 0.]], shape [1, 1, 1, 4]" in said
+    assert "of the context" in said
 
 
 def test_a_second_mistake_does_not_hide_the_first():

@@ -51,7 +51,12 @@ SOFTMAX = Exercise(
         Case("two rows", (numbers([0.0, 1.0, 2.0], [3.0, 3.0, -1.0]),)),
         Case("four axes", (draw(2, 2, 3, 4, seed=1),)),
         Case("numbers of which some are −∞", (numbers(0.0, -INF, 1.0),), kind="corner"),
-        Case("a row that is −∞ everywhere, which must give zeros", (numbers([-INF, -INF], [0.0, 1.0]),), kind="corner"),
+        Case(
+            "a row that is −∞ everywhere, which must give zeros",
+            (numbers([-INF, -INF], [0.0, 1.0]),),
+            kind="corner",
+            slope=True,
+        ),
         Case("huge numbers", (numbers(1000.0, 1001.0, -1000.0),), kind="huge"),
         Case("numbers far below zero", (numbers(-2000.0, -2001.0),), kind="huge"),
         Case("rows that lie far apart", (numbers([1000.0, 1001.0], [-1000.0, -1001.0]),), kind="huge"),
@@ -136,6 +141,10 @@ def _scaled_by_width(Q: Tensor, K: Tensor, V: Tensor, mask: Tensor | None = None
     return _right(Q * math.sqrt(Q.shape[-1] / (Q.shape[-1] * Q.shape[1])), K, V, mask)
 
 
+def _scaled_by_tokens(Q: Tensor, K: Tensor, V: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    return _right(Q * math.sqrt(Q.shape[-1] / Q.shape[-2]), K, V, mask)
+
+
 def _scaled_twice(Q: Tensor, K: Tensor, V: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
     return _right(Q * math.sqrt(Q.shape[-1]) * math.sqrt(Q.shape[-1]), K, V, mask)
 
@@ -187,6 +196,7 @@ ATTENTION = Exercise(
             "a query that may look at nothing, which must give zeros",
             (draw(1, 1, 2, 2, seed=7), draw(1, 1, 2, 2, seed=8), draw(1, 1, 2, 2, seed=9), _NOTHING),
             kind="corner",
+            slope=True,
         ),
         Case(
             "huge scores",
@@ -202,6 +212,11 @@ ATTENTION = Exercise(
             "the scores are divided by √(H·d_k), the root of the model's width",
             _scaled_by_width,
         ),
+        Wrong(
+            "scaled by the number of tokens",
+            "the scores are divided by the root of the number of tokens, not of d_k",
+            _scaled_by_tokens,
+        ),
         Wrong("keys for values", "A weighs the keys, not the values", _keys_for_values),
         Wrong("queries for keys", "queries and keys are exchanged", _queries_and_keys_exchanged),
         Wrong("no softmax", "there is no softmax: the scores themselves weigh", _no_softmax),
@@ -215,6 +230,7 @@ ATTENTION = Exercise(
         Wrong("masked by 0", "hidden scores are 0, and exp(0) = 1 is no small weight", _zero_for_mask),
     ),
     observe=_attended,
+    results=("the context", "A"),
     in_bert="forward",
 )
 

@@ -62,6 +62,10 @@ def _tanh_form(root: float = math.sqrt(2.0 / math.pi), c: float = 0.044715, powe
     return lambda x: x / 2.0 * (1.0 + torch.tanh(root * (x + c * x**power)))
 
 
+def _cube_outside(x: Tensor) -> Tensor:
+    return x / 2.0 * (1.0 + torch.tanh(math.sqrt(2.0 / math.pi) * x) + 0.044715 * x**3)
+
+
 GELU_TANH = Exercise(
     "gelu_tanh",
     activation.gelu_tanh,
@@ -71,6 +75,7 @@ GELU_TANH = Exercise(
         Wrong("x² for x³", "the square of x is taken, not the cube", _tanh_form(power=2)),
         Wrong("no √(2/π)", "the factor √(2/π) is missing", _tanh_form(root=1.0)),
         Wrong("2/π without root", "the factor is 2/π, not its root", _tanh_form(root=2.0 / math.pi)),
+        Wrong("cube outside", "the cubed term stands outside the tanh", _cube_outside),
         Wrong("0.44715", "the constant is 0.44715, ten times too large", _tanh_form(c=0.44715)),
         Wrong("not halved", "the half is missing", lambda x: 2.0 * activation.gelu_tanh(x)),
         Wrong("root of π/2", "the factor is √(π/2), upside down", _tanh_form(root=math.sqrt(math.pi / 2.0))),
@@ -86,6 +91,10 @@ def _norm(x: Tensor, dim: Any = -1) -> tuple[Tensor, Tensor]:
 def _eps_outside(x: Tensor, gamma: Tensor, beta: Tensor, eps: float) -> Tensor:
     centred, variance = _norm(x)
     return centred / (torch.sqrt(variance) + eps) * gamma + beta
+
+
+def _by_std(x: Tensor, gamma: Tensor, beta: Tensor, eps: float) -> Tensor:
+    return (x - x.mean(-1, keepdim=True)) / x.std(-1, keepdim=True) * gamma + beta
 
 
 def _by_variance(x: Tensor, gamma: Tensor, beta: Tensor, eps: float) -> Tensor:
@@ -143,6 +152,7 @@ LAYER_NORM = Exercise(
     (
         *known("layer_norm"),
         Wrong("ε outside the root", "ε is added to the root, not under it", _eps_outside),
+        Wrong("std", "it is divided by std: the variance by D − 1, and no ε", _by_std),
         Wrong("divided by σ²", "it is divided by the variance, not by its root", _by_variance),
         Wrong("mean square", "the mean is never subtracted: this is RMSNorm", _not_centred),
         Wrong("numerator not centred", "the mean is subtracted in the variance only", _numerator_not_centred),
@@ -216,6 +226,10 @@ def _nan_at_one(x: Tensor, p: float) -> Tensor:
     return x * torch.empty_like(x).bernoulli_(1.0 - p) / (1.0 - p)
 
 
+def _p_kept(x: Tensor, p: float) -> Tensor:
+    return x * torch.empty_like(x).bernoulli_(p) / p
+
+
 def _scaled_without_drawing(x: Tensor, p: float) -> Tensor:
     return x * (1.0 - p)
 
@@ -247,6 +261,7 @@ DROPOUT = Exercise(
         Wrong("cut off", "the gradient is cut off: nothing before the dropout would learn", _cut_off),
         Wrong("same each time", "the same numbers are dropped at every call: draw anew", _same_each_time),
         Wrong("NaN at p = 1", "with p = 1 it divides by 1 − p = 0", _nan_at_one),
+        Wrong("share p kept, by 1/p", "p is taken for the share that is kept, in the draw and in the factor", _p_kept),
         Wrong("nothing drawn", "everything is multiplied by 1 − p, nothing is drawn", _scaled_without_drawing),
         Wrong("nothing dropped", "nothing is dropped", lambda x, p: x * 1.0),
     ),
@@ -319,6 +334,11 @@ def _interleaved(angle: Tensor) -> Tensor:
     return torch.stack([angle.sin(), angle.cos()], -1).flatten(-2)
 
 
+def _each_its_own(S: int, D: int) -> Tensor:
+    angle = torch.arange(S, dtype=torch.float64)[:, None] / 10000.0 ** (2.0 * torch.arange(D, dtype=torch.float64) / D)
+    return torch.where(torch.arange(D) % 2 == 0, angle.sin(), angle.cos())
+
+
 SINUSOIDAL_POSITIONS = Exercise(
     "sinusoidal_positions",
     position.sinusoidal_positions,
@@ -344,6 +364,11 @@ SINUSOIDAL_POSITIONS = Exercise(
             "exponent 4i/D",
             "the exponent is 2(2i)/D, doubled once too often",
             lambda S, D: _interleaved(_angles(S, D, exponent=2.0)),
+        ),
+        Wrong(
+            "i is the column",
+            "i counts the columns, not the pairs: each column has a wavelength of its own",
+            _each_its_own,
         ),
         Wrong("base 1000", "the base is 1,000, not 10,000", lambda S, D: _interleaved(_angles(S, D, base=1000.0))),
         Wrong("only sines", "every column is a sine", lambda S, D: _angles(S, D).sin().repeat_interleave(2, -1)),

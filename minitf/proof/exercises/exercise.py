@@ -20,9 +20,8 @@ class Case:
     about: str
     inputs: tuple[Any, ...]  # float64 where they are floats
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    kind: Literal["value", "huge", "corner"] = (
-        "value"  # "huge" asks for stability, "corner" for what is easily forgotten
-    )
+    kind: Literal["value", "huge", "corner"] = "value"  # huge: is it stable; corner: what is easily forgotten
+    slope: bool = False  # whether its derivatives are judged although it is no plain case
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +58,7 @@ class Exercise:
     gradients: bool = True  # whether the derivatives in the floating inputs are compared too
     tolerance: float = 1e-10  # of the largest value
     arguments: tuple[str, ...] = ()  # what the inputs of a case are called; those of the target, if not said
+    results: tuple[str, ...] = ()  # what the values are called, if it gives several
     in_bert: str | None = None  # how a real BERT uses it (see `judge.in_bert`); None: it does not
 
 

@@ -96,6 +96,11 @@ CROSS_ENTROPY = Exercise(
     ),
     (
         *known("cross_entropy"),
+        Wrong(
+            "every column of labels",
+            "z[:, y] takes the columns of all labels from every row: each row wants its own",
+            lambda z, y: -torch.log_softmax(z, -1)[:, y].mean(),
+        ),
         Wrong("log of 0", "the logarithm is taken of a softmax that has become 0: use log-softmax", _unstable),
         Wrong("overflow", "exp is taken of huge logits", _overflowing),
         Wrong("no logarithm", "the logarithm is missing: this is minus the probability", _probability),

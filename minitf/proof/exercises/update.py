@@ -96,6 +96,10 @@ def _forgets(theta: Tensor, g: Tensor, state: dict[str, Any], mu: float = 0.9) -
     return mu * torch.zeros_like(g) + g
 
 
+def _climbing(theta: Tensor, g: Tensor, state: dict[str, Any], mu: float = 0.9) -> Tensor:
+    return -_average(state, "v", g, mu, 1.0)
+
+
 def _damped(theta: Tensor, g: Tensor, state: dict[str, Any], mu: float = 0.9) -> Tensor:
     return _average(state, "v", g, mu, 1.0 - mu)
 
@@ -127,6 +131,11 @@ MOMENTUM = Exercise(
     update.momentum,
     (*_STEPS, _ZERO, _FALLING, Case("μ = 0.5", _STEPS[1].inputs, {"mu": 0.5})),
     (
+        Wrong(
+            "climbing",
+            "η v is added: this climbs",
+            _rule(lambda theta, g, state, mu=0.9: -_average(state, "v", g, mu, 1.0)),
+        ),
         Wrong("nothing kept", "v is not kept between the steps: this is gradient descent", _rule(_forgets)),
         Wrong("damped", "g enters v with 1 − μ: an average, not a sum", _rule(_damped)),
         Wrong("μ and 1 − μ exchanged", "v is multiplied by 1 − μ, not by μ", _rule(_swapped)),
@@ -188,6 +197,7 @@ def _adam(
     swap: bool = False,
     numerator: str = "m",
     corrected_late: bool = False,
+    squared: bool = True,
 ) -> Callable[..., None]:
     """Adam with one part of it wrong."""
 
@@ -205,9 +215,9 @@ def _adam(
             beta_1, beta_2 = beta_2, beta_1
         t = state["t"] = state.get("t", 0) + 1
         m = _average(state, "m", g, beta_1, 1.0 - beta_1)
-        v = _average(state, "v", g * g, beta_2, 1.0 - beta_2)
-        m_hat = m / (1.0 - beta_1 ** (t + off)) if correct_m and bias_correction else m
-        v_hat = v / (1.0 - beta_2 ** (t + off)) if correct_v and bias_correction else v
+        v = _average(state, "v", g * g if squared else g, beta_2, 1.0 - beta_2)
+        m_hat = m / torch.tensor(1.0 - beta_1 ** (t + off)) if correct_m and bias_correction else m
+        v_hat = v / torch.tensor(1.0 - beta_2 ** (t + off)) if correct_v and bias_correction else v
         if corrected_late:  # the corrected averages are kept, and corrected again
             state["m"], state["v"] = m_hat, v_hat
         top = m_hat if numerator == "m" else g
@@ -250,6 +260,8 @@ _SETTINGS = (
 )
 
 _ADAMS: tuple[Wrong, ...] = (
+    Wrong("t from 0", "t counts from 0: the first correction divides by 1 − β⁰ = 0", _adam(off=-1)),
+    Wrong("g not squared", "v averages g, not its square", _adam(squared=False)),
     Wrong("no correction of v", "m is divided by 1 − β₁ᵗ, but v not by 1 − β₂ᵗ", _adam(correct_v=False)),
     Wrong("no correction of m", "v is divided by 1 − β₂ᵗ, but m not by 1 − β₁ᵗ", _adam(correct_m=False)),
     Wrong("t a step late", "t counts one too many in the bias correction", _adam(off=1)),

@@ -19,16 +19,21 @@ class Difference:
     target: Any = None
 
 
-def compared(mine: Any, target: Any, tolerance: float) -> Difference | None:
+def compared(mine: Any, target: Any, tolerance: float, names: tuple[str, ...] = ()) -> Difference | None:
     """`difference`, also of objects that do not let themselves be asked: that is one."""
     try:
-        return difference(mine, target, tolerance)
+        return difference(mine, target, tolerance, names=names)
     except Exception:  # a class of the learner's, a list that holds itself, a tensor without a shape
         return Difference(f"it is a {type(mine).__name__} that cannot be compared")
 
 
-def difference(mine: Any, target: Any, tolerance: float, part: str = "") -> Difference | None:
-    """The first part of `mine` that is not as in `target`, to `tolerance` of its largest value; None if all is."""
+def difference(
+    mine: Any, target: Any, tolerance: float, part: str = "", names: tuple[str, ...] = ()
+) -> Difference | None:
+    """The first part of `mine` that is not as in `target`, to `tolerance` of its largest value; None if all is.
+
+    `part` is what they are a part of, `names` what their own parts are called.
+    """
     if isinstance(mine, Remark):
         return Difference(str(mine))
     if mine is Ellipsis:
@@ -36,7 +41,7 @@ def difference(mine: Any, target: Any, tolerance: float, part: str = "") -> Diff
     if mine is None and target is not None:
         return Difference("it returns nothing: the blank is still there, or a `return` is missing")
     if isinstance(target, tuple | list):
-        return _of_sequences(mine, target, tolerance, part)
+        return _of_sequences(mine, target, tolerance, part, names)
     if isinstance(target, dict):
         if not isinstance(mine, dict):
             return Difference(f"{part or 'it'} is {_kind(mine)}, not a dict")
@@ -48,14 +53,16 @@ def difference(mine: Any, target: Any, tolerance: float, part: str = "") -> Diff
     return _of_numbers(mine, target, tolerance, part)
 
 
-def _of_sequences(mine: Any, target: Any, tolerance: float, part: str) -> Difference | None:
+def _of_sequences(mine: Any, target: Any, tolerance: float, part: str, names: tuple[str, ...]) -> Difference | None:
     if not isinstance(mine, tuple | list):
-        return Difference(f"{part or 'it'} is {_kind(mine)}, not {len(target)} values", mine, target)
+        wanted = "a list" if isinstance(target, list) else f"{len(target)} values"
+        return Difference(f"{part or 'it'} is {_kind(mine)}, not {wanted}", mine, target)
     if len(mine) != len(target):
         return Difference(f"{part or 'it'} has {len(mine)} values, not {len(target)}", mine, target)
     several = len(target) > 1 and all(isinstance(each, Tensor | np.ndarray) for each in target)
     for i, (a, b) in enumerate(zip(mine, target, strict=True)):
-        found = difference(a, b, tolerance, f"value {i + 1} of {len(target)}" if several else part)
+        name = names[i] if names else f"value {i + 1} of {len(target)}"
+        found = difference(a, b, tolerance, name if several else part)
         if found is not None:
             plain = not isinstance(b, Tensor | np.ndarray)
             return Difference(found.says, mine, target) if plain else found

@@ -20,7 +20,7 @@ from minitf.proof.judge.comparing import Difference, compared, looks_like
 from minitf.proof.judge.verdict import Example, Verdict
 
 IN_BERT = 60.0  # seconds for the whole BERT
-KINDS = {"value": "values", "corner": "corners", "huge": "huge numbers"}
+KINDS = {"value": "values", "huge": "huge numbers", "corner": "corners"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +68,7 @@ def judge(exercise: Exercise, function: Any, on_deaf: Callable[[], None] = nothi
         if cases:
             done[title] = f"{len(cases)} of {len(cases)} cases"
     if exercise.gradients:
-        cases = [case for case in asked if case.kind == "value"]
+        cases = [case for case in asked if case.kind == "value" or case.slope]
         if mine.numpy:
             done["gradients"] = "not judged: NumPy has none"
         else:
@@ -114,7 +114,7 @@ def _wrong_for(mine: Judged, case: Case) -> Example | None:
         blank = "ellipsis" in given.error
         says = "the blank is still there: write your code in the place of the `...`" if blank else given.error
         return Example(case, says, target=target.value, failure=given.kind)
-    found = compared(given.value, target.value, mine.exercise.tolerance)
+    found = compared(given.value, target.value, mine.exercise.tolerance, mine.exercise.results)
     if found is None:
         return None
     return Example(case, found.says, *_shown(found, given.value, target.value))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WRITTEN = 36  # numbers of a picture that are written into it
+BLANK = "the blank is still there"
 LARGEST_SHOWN = 24  # numbers of an array; of a larger one, its shape
 
 
@@ -65,18 +66,16 @@ class Verdict:
         return "\n".join(lines)
 
     def _example(self, example: Example) -> list[str]:
+        if BLANK in example.says:
+            return [f"  {example.says}"]
         lines = [f"  wrong for {example.case.about}: {example.says}"]
         given = {**dict(zip(self.arguments, example.case.inputs, strict=False)), **example.case.options}
         lines += _aligned("given", [f"{name} = {shown(value)}" for name, value in given.items()])
-        if example.mine is not None and not isinstance(example.mine, Remark) and example.mine is not Ellipsis:
-            try:
-                yours = _parts(example.mine)
-            except Exception:  # an object of the learner's that does not let itself be asked
-                yours = [written(example.mine)]
-            lines += _aligned("yours", yours)
-        if example.target is not None:
-            lines += _aligned("target", _parts(example.target))
-        return lines
+        yours = None if example.mine is None or isinstance(example.mine, Remark) else _told(example.mine)
+        target = None if example.target is None else _parts(example.target)
+        if yours is not None and yours == target:  # to four digits
+            yours, target = _told(example.mine, 12), _parts(example.target, 12)
+        return lines + _aligned("yours", yours or []) + _aligned("target", target or [])
 
     def figure(self) -> "Figure | None":
         """Yours, the target and their difference as maps of colour; None where there is nothing to draw."""
@@ -102,12 +101,19 @@ class Verdict:
             display(Image(png.getvalue()))
 
 
-def _parts(value: Any) -> list[str]:
+def _told(value: Any, digits: int = 4) -> list[str]:
+    try:
+        return _parts(value, digits)
+    except Exception:  # an object of the learner's that does not let itself be asked
+        return [written(value)]
+
+
+def _parts(value: Any, digits: int = 4) -> list[str]:
     """A result by its values, if it has several."""
     if isinstance(value, dict):
-        return [f"{name}: {shown(each)}" for name, each in value.items()]
+        return [f"{name}: {shown(each, digits)}" for name, each in value.items()]
     several = isinstance(value, tuple | list) and all(isinstance(each, Tensor | np.ndarray) for each in value)
-    return [shown(each) for each in value] if several else [shown(value)]
+    return [shown(each, digits) for each in value] if several else [shown(value, digits)]
 
 
 def _aligned(title: str, values: list[str]) -> list[str]:
@@ -115,29 +121,30 @@ def _aligned(title: str, values: list[str]) -> list[str]:
     for i, value in enumerate(values):
         first, *others = value.splitlines() or [""]
         lines.append(f"    {title if i == 0 else '':<7} {first}")
-        lines += [f"    {'':<7} {' ' * first.find('[')}{line}" for line in others]
+        lines += [f"    {'':<7} {' ' * first.find('[')}{line}" for line in others if line.strip()]
     return lines
 
 
-def shown(value: Any) -> str:
-    """Numbers to four digits; of a large array its shape and first numbers."""
+def shown(value: Any, digits: int = 4) -> str:
+    """Numbers to so many digits, and the shape where axes of length 1 are left out; of a large array its beginning."""
     if isinstance(value, Tensor | np.ndarray):
         try:
             array = as_array(value)
         except (TypeError, RuntimeError):  # a sparse tensor, say
             return written(value)
+        shape = list(array.shape)
         while array.ndim > 2 and array.shape[0] == 1:
             array = array[0]
+        small = bool(array.size and np.abs(array).max() > 1e-3)
+        how: dict[str, Any] = {"precision": digits, "suppress_small": small, "separator": ", "}
         if array.size > LARGEST_SHOWN:
-            first = np.array2string(array.reshape(-1)[:4], precision=4, suppress_small=True, separator=", ")
-            return f"{list(as_array(value).shape)}, beginning with {first}"
-        return np.array2string(
-            array, precision=4, suppress_small=bool(array.size and np.abs(array).max() > 1e-3), separator=", "
-        )
+            return f"{shape}, beginning with {np.array2string(array.reshape(-1)[:4], **how)}"
+        text = np.array2string(array, **how)
+        return text if len(shape) == array.ndim else f"{text}, shape {shape}"
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return f"{value:.{max(6, digits)}g}"
     if isinstance(value, list | tuple) and any(isinstance(each, Tensor | np.ndarray) for each in value):
-        return "[" + "; ".join(shown(each).replace("\n", "") for each in value) + "]"
+        return "[" + "; ".join(shown(each, digits).replace("\n", "") for each in value) + "]"
     if callable(value):
         return str(getattr(value, "__name__", "a function"))
     return written(value)

@@ -51,9 +51,20 @@ def tidy(notebook: Any) -> Any:
     }
     for cell in notebook.cells:
         cell.metadata = {"tags": cell.metadata["tags"]} if cell.metadata.get("tags") else {}
+        outputs: list[Any] = []
         for output in cell.get("outputs", ()):
             if "metadata" in output:
                 output.metadata = {}
+            if (
+                outputs
+                and output.output_type == "stream" == outputs[-1].output_type
+                and output.name == outputs[-1].name
+            ):
+                outputs[-1].text += output.text  # how a stream is cut into pieces is a matter of time
+            else:
+                outputs.append(output)
+        if cell.cell_type == "code":
+            cell.outputs = outputs
     return notebook
 
 

@@ -3,8 +3,9 @@
     python -m minitf.check my_math.py           # a file with functions of the equations' names, any of them
     check.softmax(my_softmax)                   # the same in a notebook, after `from minitf import check`
 
-A function that fails is answered with the smallest example, yours beside the target, and with what the mistake is,
-if it is a known one. NumPy will do for values and forward passes; gradients are judged of PyTorch's. Seconds, no network.
+A function that fails is answered with the smallest example, yours beside the target, and with the mistake that was
+made, if it is a known one. NumPy will do for values and forward passes; gradients are judged of PyTorch's. It takes
+seconds, and no network.
 Status: 0 if every function passes, 1 if one does not, 2 if the file cannot be judged.
 """
 

@@ -21,7 +21,7 @@ from minitf.training.optimizer import Optimizer
 @dataclasses.dataclass(frozen=True)
 class Mistake:
     name: str
-    tells: str  # "this is what you get …"
+    tells: str  # after "this is what you get when …"
     # The end of the label of the first tensor that differs; QKᵀ/√d_k is what softmax was given.
     shows: str
     overlay: Mapping[str, Callable[..., Any]] = dataclasses.field(default_factory=dict)
@@ -302,11 +302,11 @@ MISTAKES: tuple[Mistake, ...] = (
     ),
     Mistake(
         "tanh GELU",
-        "the tanh form of GELU in place of the erf form",
+        "the tanh form of GELU stands in the place of the erf form",
         ".activation",
         {"gelu": activation.gelu_tanh},
     ),
-    Mistake("ReLU for GELU", "ReLU in place of GELU", ".activation", {"gelu": activation.relu}),
+    Mistake("ReLU for GELU", "ReLU stands in the place of GELU", ".activation", {"gelu": activation.relu}),
     Mistake("√2 rounded", "√2 is written 1.41421", ".activation", {"gelu": _gelu_rounded}),
     Mistake(
         "LayerNorm ε 1e-5",
@@ -351,7 +351,12 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake(
         "coupled decay", "the decay goes through the gradient: Adam with L2", "word.weight", {"adamw": _coupled_decay}
     ),
-    Mistake("ε inside the root", "√(v̂ + ε), not √v̂ + ε", "word.weight", {"adamw": _eps_inside_the_root}),
+    Mistake(
+        "ε inside the root",
+        "ε stands inside the root: √(v̂ + ε), not √v̂ + ε",
+        "word.weight",
+        {"adamw": _eps_inside_the_root},
+    ),
     Mistake("everything decays", "LayerNorm and biases decay too", "norm.gamma", spoil=_everything_decays),
     Mistake(
         "dropout 1/p",

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from minitf.equations import schedule, update
@@ -83,6 +84,7 @@ class Optimizer:
         l2 = self.math.l2_penalty(matrices, self.recipe.l2) if self.recipe.l2 else 0.0
         return l1 + l2
 
+    @torch.no_grad()  # a rule of one's own may come without
     def step(self) -> Tensor:
         """Clip the gradients, move every parameter by its own, forget them; returns ‖g‖₂ before clipping.
 

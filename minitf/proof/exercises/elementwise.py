@@ -157,7 +157,7 @@ LAYER_NORM = Exercise(
 
 
 def _traces(f: Any, x: Tensor, p: float) -> Any:
-    """What dropout does to x ≠ 0, free of the draws: the share it sets to 0, the factor of the rest, and how it draws."""
+    """What dropout does to x ≠ 0, free of the draws: the share set to 0, the factor of the rest, and how it draws."""
     y, again = f(x, p), f(x, p)
     if p in (0.0, 1.0):
         return y

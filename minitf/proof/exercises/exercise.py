@@ -58,6 +58,7 @@ class Exercise:
     observe: Callable[..., Any] = call
     gradients: bool = True  # whether the derivatives in the floating inputs are compared too
     tolerance: float = 1e-10  # of the largest value
+    arguments: tuple[str, ...] = ()  # what the inputs of a case are called; those of the target, if not said
     in_bert: str | None = None  # how a real BERT uses it (see `judge.in_bert`); None: it does not
 
 

@@ -75,7 +75,7 @@ CROSS_ENTROPY = Exercise(
             "class weights", (draw(4, 3, seed=2), torch.tensor([0, 1, 2, 2])), {"class_weights": numbers(1.0, 2.0, 5.0)}
         ),
         Case("label smoothing", (draw(4, 3, seed=3), torch.tensor([0, 1, 2, 2])), {"label_smoothing": 0.2}),
-        Case("huge logits", (numbers([1000.0, -1000.0], [-1000.0, 500.0]), torch.tensor([1, 1])), kind="huge"),
+        Case("huge logits", (numbers([1000.0, -1000.0], [-1000.0, 800.0]), torch.tensor([1, 1])), kind="huge"),
     ),
     (
         *known("cross_entropy"),
@@ -130,7 +130,7 @@ BINARY_CROSS_ENTROPY = Exercise(
     loss.binary_cross_entropy,
     (
         Case("one label", (numbers([0.5]), numbers([1.0]))),
-        Case("one text, three labels", (numbers([2.0, -1.0, 0.0]), numbers([1.0, 0.0, 1.0]))),
+        Case("one text, three labels", (numbers([2.0, -1.0, 0.5]), numbers([1.0, 0.0, 1.0]))),
         Case("a batch", (draw(4, 3, seed=1, scale=2.0), (draw(4, 3, seed=2) > 0).double())),
         Case("targets between 0 and 1", (numbers([1.0, -2.0]), numbers([0.3, 0.9]))),
         Case("huge logits", (numbers([1000.0, -1000.0, 800.0]), numbers([0.0, 1.0, 1.0])), kind="huge"),

@@ -15,20 +15,20 @@ from minitf.proof.judge.calling import copied
 
 def _path(rule: Any, theta: Any, gradients: Any, lr: float, **settings: Any) -> Any:
     """θ after each step: `[steps, …]`. What is left undone when θ stays where it is, is said in words."""
-    theta, state, path = copied(theta), {}, []
+    start, theta, path = copied(theta), copied(theta), []
+    state: dict[str, Any] = {}
     for g in gradients:
-        before = copied(theta)
         given = copied(g)
         answer = rule(theta, given, state, lr, **settings)
         if not _same(given, g):
             return Remark("the gradient g is changed in place: only θ and its state may be")
         if answer is Ellipsis:
             return answer
-        if _same(before, theta) and not _same(g, 0 * g):
-            returned = " (it is returned: write it into theta instead, theta -= …)" if answer is not None else ""
-            what = "the blank is still there, or θ is computed anew and not written in place"
-            return Remark(f"θ stays where it was: {what}{returned}")
         path.append(copied(theta))
+    if all(_same(step, start) for step in path) and not all(_same(g, 0 * g) for g in gradients):
+        returned = " (it is returned: write it into theta instead, theta -= …)" if answer is not None else ""
+        what = "the blank is still there, or θ is computed anew and not written in place"
+        return Remark(f"θ stays where it was: {what}{returned}")
     return torch.stack([torch.as_tensor(each) for each in path])
 
 
@@ -74,6 +74,7 @@ GRADIENT_DESCENT = Exercise(
         Wrong("scaled by θ", "the step is multiplied by θ", _rule(lambda theta, g, state: g * theta)),
     ),
     observe=_path,
+    arguments=("theta", "g of each step", "lr"),
     gradients=False,
     in_bert="rule",
 )
@@ -100,9 +101,9 @@ def _nesterov(theta: Tensor, g: Tensor, state: dict[str, Any], mu: float = 0.9) 
 
 
 def _late(theta: Tensor, g: Tensor, state: dict[str, Any], mu: float = 0.9) -> Tensor:
-    before = state.get("v", torch.zeros_like(g))
+    before: Tensor | None = state.get("v")
     _average(state, "v", g, mu, 1.0)
-    return mu * before + 0.0 * g if "t" in state else state.setdefault("t", g) * 1.0
+    return g * 1.0 if before is None else mu * before
 
 
 MOMENTUM = Exercise(
@@ -118,6 +119,7 @@ MOMENTUM = Exercise(
         Wrong("g comes late", "θ moves by the old v: the new g counts a step late", _rule(_late)),
     ),
     observe=_path,
+    arguments=("theta", "g of each step", "lr"),
     gradients=False,
     in_bert="rule",
 )
@@ -135,8 +137,8 @@ def _rms(root: bool = True, inside: bool = False, new: bool = True, squared: boo
 
 
 def _corrected_rms(theta: Tensor, g: Tensor, state: dict[str, Any], alpha: float = 0.99, eps: float = 1e-8) -> Tensor:
-    state["t"] = state.get("t", 0) + 1
-    return g / ((_average(state, "v", g * g, alpha, 1.0 - alpha) / (1.0 - alpha ** state["t"])).sqrt() + eps)
+    state["t"] = t = int(state.get("t", 0)) + 1
+    return g / ((_average(state, "v", g * g, alpha, 1.0 - alpha) / (1.0 - alpha**t)).sqrt() + eps)
 
 
 _TINY = Case("tiny gradients, where ε counts", (numbers(1.0, 2.0), [numbers(1e-7, 2e-8)] * 3, 0.1))
@@ -154,6 +156,7 @@ RMSPROP = Exercise(
         Wrong("bias corrected", "v is divided by 1 − αᵗ: that is Adam's correction", _rule(_corrected_rms)),
     ),
     observe=_path,
+    arguments=("theta", "g of each step", "lr"),
     gradients=False,
     in_bert="rule",
 )
@@ -254,6 +257,7 @@ ADAM = Exercise(
         Wrong("AdamW", "the weights decay too: this is AdamW", update.adamw),
     ),
     observe=_path,
+    arguments=("theta", "g of each step", "lr"),
     gradients=False,
     in_bert="rule",
 )
@@ -290,6 +294,7 @@ ADAMW = Exercise(
         Wrong("growing", "the decay has the wrong sign: the weights grow", _decaying("ascending")),
     ),
     observe=_path,
+    arguments=("theta", "g of each step", "lr"),
     gradients=False,
     in_bert="rule",
 )
@@ -304,19 +309,24 @@ def _clipped(f: Any, gradients: Any, most: float) -> Any:
     return (*given, norm)
 
 
+def _length(gradients: list[Tensor]) -> Tensor:
+    length: Tensor = torch.linalg.vector_norm(torch.cat([g.flatten() for g in gradients]))
+    return length
+
+
 def _each_by_itself(gradients: list[Tensor], most: float) -> Tensor:
-    return torch.stack([update.clip_by_norm([g], most) for g in gradients]).norm()
+    return _length([update.clip_by_norm([g], most) for g in gradients])
 
 
 def _by_value(gradients: list[Tensor], most: float) -> Tensor:
-    norm = torch.stack([g.norm() for g in gradients]).norm()
+    norm = _length(gradients)
     for g in gradients:
         g.clamp_(-most, most)
     return norm
 
 
 def _always(gradients: list[Tensor], most: float) -> Tensor:
-    norm = torch.stack([g.norm() for g in gradients]).norm()
+    norm = _length(gradients)
     for g in gradients:
         g *= most / (norm + 1e-6)
     return norm
@@ -327,7 +337,7 @@ def _length_after(gradients: list[Tensor], most: float) -> Tensor:
 
 
 def _sum_of_lengths(gradients: list[Tensor], most: float) -> Tensor:
-    norm = torch.stack([g.norm() for g in gradients]).sum()
+    norm: Tensor = torch.stack([g.norm() for g in gradients]).sum()
     for g in gradients:
         g *= (most / (norm + 1e-6)).clamp(max=1.0)
     return norm

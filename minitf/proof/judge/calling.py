@@ -87,7 +87,7 @@ def answer(
     seconds: float = SECONDS,
     on_deaf: Callable[[], None] = lambda: None,
 ) -> Answer:
-    """`function(*inputs, **options)` on copies; what it prints and warns is swallowed, its random numbers are the same."""
+    """`function(*inputs, **options)` on copies, always with the same seed; what it prints and warns is swallowed."""
     given = copied(inputs)
     try:
         with quiet(), torch.random.fork_rng(devices=[]), time_limit(seconds, on_deaf):

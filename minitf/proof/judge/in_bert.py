@@ -50,7 +50,7 @@ def compare(exercise: Exercise, function: Function, numpy: bool) -> dict[str, st
     trained = not numpy or use == "rule"  # NumPy has no gradients, but a rule needs none
     mine = fitted(in_numpy(function) if numpy else function, exercise.target)
     one = trial(EQUATIONS.overlay(**{name: mine}), name, use, trained)
-    other = _equation(name, use, trained)
+    other = _equation(name if use in ("activation", "penalty", "rule") else "", use, trained)
     for layer, (a, b) in enumerate(zip(one.states, other.states, strict=True)):
         if not equal(a, b):
             return Remark(f"hidden state {layer} of {one.where} differs by {float((a - b).abs().max()):.1e}")
@@ -143,7 +143,7 @@ def opened(math: Mathematics, activation: str | None) -> tuple[Bert, Batch, str]
         pass
     config = BertConfig(
         vocab_size=100, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64,
-        num_labels=CLASSES, hidden_act=activation or "gelu",
+        labels=("a", "b", "c"), hidden_act=activation or "gelu",
     )  # fmt: skip
     model = Bert(change(config), "classification", math).double().eval()
     ids = torch.randint(5, 100, (3, 7), generator=torch.Generator().manual_seed(0))
@@ -170,7 +170,7 @@ def fitted(function: Function, target: Function) -> Function:
     def call(*args: Any, **options: Any) -> Any:
         given = wanted.bind(*args, **options).arguments
         positional = [given.pop(name) for name in needed]
-        # What is optional in the equation and has its place in the learner's too (a mask, a bias) goes by name or place.
+        # What is optional in the equation and not in the learner's (a mask, a bias) goes by its place.
         rest = {name: value for name, value in given.items() if name in own}
         missing = [p for p in by_position[len(positional) :] if p.default is p.empty and p.name not in rest]
         spare = [value for name, value in given.items() if name not in own]
@@ -197,6 +197,8 @@ def in_numpy(function: Function) -> Function:
 
     @functools.wraps(function)
     def call(*args: Any, **options: Any) -> Any:
-        return of_tensors(function(*as_arrays(args), **as_arrays(options)))
+        # A rule's state is its own: it stays the same dict from step to step.
+        arrays = [each if isinstance(each, dict) else as_arrays(each) for each in args]
+        return of_tensors(function(*arrays, **as_arrays(options)))
 
     return call

@@ -6,7 +6,8 @@ learner's in all of them is what was made.
 
 import dataclasses
 import functools
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -38,12 +39,8 @@ class Judged:
 
     def slope(self, case: Case) -> Answer:
         """The derivatives of every number of the value, each with a weight of its own, in every floating input."""
-        return answer(
-            functools.partial(_derivatives, self.exercise.observe, self.function),
-            case.inputs,
-            case.options,
-            on_deaf=self.on_deaf,
-        )
+        derivatives = functools.partial(_derivatives, self.exercise.observe, self.function, _arguments(self.exercise))
+        return answer(derivatives, case.inputs, case.options, on_deaf=self.on_deaf)
 
     def takes(self, case: Case) -> bool:
         return takes(self.function, *case.options)
@@ -65,7 +62,9 @@ def judge(exercise: Exercise, function: Any, on_deaf: Callable[[], None] = lambd
         for case in cases:
             example = _wrong_for(mine, case)
             if example is not None:
-                return Verdict(exercise.name, done, example, *_named(mine, asked, example))
+                return Verdict(
+                    exercise.name, done, example, *_named(mine, asked, example), arguments=_arguments(exercise)
+                )
         if cases:
             done[title] = f"{len(cases)} of {len(cases)} cases"
     if exercise.gradients:
@@ -76,9 +75,13 @@ def judge(exercise: Exercise, function: Any, on_deaf: Callable[[], None] = lambd
             for case in cases:
                 example = _wrong_slope_for(mine, case)
                 if example is not None:
-                    return Verdict(exercise.name, done, example)
+                    return Verdict(exercise.name, done, example, arguments=_arguments(exercise))
             done["gradients"] = f"{len(cases)} of {len(cases)} cases"
     return _put_into_bert(mine, done)
+
+
+def _arguments(exercise: Exercise) -> tuple[str, ...]:
+    return exercise.arguments or tuple(inspect.signature(exercise.target).parameters)
 
 
 def _left_out(exercise: Exercise, asked: list[Case]) -> dict[str, str]:
@@ -127,17 +130,13 @@ def _wrong_slope_for(mine: Judged, case: Case) -> Example | None:
     )
 
 
-def _derivatives(observe: Callable[..., Any], function: Function, *inputs: Any, **options: Any) -> Any:
-    leaves: list[Tensor] = []
-
-    def leaf(value: Any) -> Any:
-        if isinstance(value, Tensor) and value.is_floating_point():
-            leaves.append(value.requires_grad_())
-        elif isinstance(value, tuple | list):
-            for each in value:
-                leaf(each)
-
-    leaf(inputs)
+def _derivatives(
+    observe: Callable[..., Any], function: Function, names: tuple[str, ...], *inputs: Any, **options: Any
+) -> dict[str, Tensor]:
+    """By the name of the input."""
+    leaves = dict(_leaves(zip(names, inputs, strict=False)))
+    for leaf in leaves.values():
+        leaf.requires_grad_()
     outputs: list[Tensor] = []
     _collect(observe(function, *inputs, **options), outputs)
     weights = torch.Generator().manual_seed(1)
@@ -147,8 +146,16 @@ def _derivatives(observe: Callable[..., Any], function: Function, *inputs: Any, 
     )
     if not total.requires_grad:
         raise ValueError("no gradient reaches the inputs: a detach(), .data, .item() or NumPy cuts it off")
-    slopes = torch.autograd.grad(total, leaves, allow_unused=True)
-    return [torch.zeros_like(x) if g is None else g for g, x in zip(slopes, leaves, strict=True)]
+    slopes = torch.autograd.grad(total, list(leaves.values()), allow_unused=True)
+    return {name: torch.zeros_like(x) if g is None else g for (name, x), g in zip(leaves.items(), slopes, strict=True)}
+
+
+def _leaves(values: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Tensor]]:
+    for name, value in values:
+        if isinstance(value, Tensor) and value.is_floating_point():
+            yield name, value
+        elif isinstance(value, tuple | list):
+            yield from _leaves((f"{name}[{i}]", each) for i, each in enumerate(value))
 
 
 def _collect(value: Any, into: list[Tensor]) -> None:
@@ -162,10 +169,12 @@ def _collect(value: Any, into: list[Tensor]) -> None:
 def _named(mine: Judged, asked: list[Case], example: Example) -> tuple[str, str]:
     """The known mistake whose answers are the learner's in every case; else what simple thing the numbers show."""
     answers = {case.about: mine.asked(case) for case in asked}
-    for wrong in mine.exercise.wrong:
-        known = Judged(mine.exercise, wrong.function)
-        if all(_alike(answers[case.about], known, case, mine.exercise) for case in asked):
-            return wrong.name, f"this is what you get when {wrong.tells}"
+    # With a second mistake in it no single one explains every case; then that of the plain cases is told.
+    for cases in (asked, [case for case in asked if case.kind == example.case.kind]):
+        for wrong in mine.exercise.wrong:
+            known = Judged(mine.exercise, wrong.function)
+            if all(_alike(answers[case.about], known, case, mine.exercise) for case in cases):
+                return wrong.name, f"this is what you get when {wrong.tells}"
     return "", looks_like(example.mine, example.shown_target) if example.mine is not None else ""
 
 
@@ -175,6 +184,8 @@ def _alike(given: Answer, known: Judged, case: Case, exercise: Exercise) -> bool
     theirs = known.asked(case)
     if given.error or theirs.error:
         return bool(given.error and theirs.error) and given.kind == theirs.kind
+    if isinstance(given.value, Remark) or isinstance(theirs.value, Remark):
+        return type(given.value) is type(theirs.value) and str(given.value) == str(theirs.value)
     return difference(given.value, theirs.value, exercise.tolerance) is None
 
 

@@ -26,12 +26,14 @@ def functions_of(
         if name not in names:
             raise InputError(f"--only {name}: no exercise is called that; there are: {', '.join(sorted(names))}")
     module = _module_at(path, on_deaf)
-    own = {
+    own: dict[str, Callable[..., Any]] = {
         name: value
         for name, value in vars(module).items()
         if isinstance(value, types.FunctionType) and value.__module__ == module.__name__ and name in names
     }
-    found = {name: own[name] for name in names if name in own and (not only or name in only)}
+    found: dict[str, Callable[..., Any]] = {
+        name: own[name] for name in names if name in own and (not only or name in only)
+    }
     missing = [name for name in only or () if name not in found]
     if missing or not found:
         lacks = ", ".join(missing) or f"any of {', '.join(sorted(names))}"

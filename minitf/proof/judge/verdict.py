@@ -15,6 +15,7 @@ from minitf.proof.judge.comparing import as_array
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+WRITTEN = 36  # numbers of a picture that are written into it
 LARGEST_SHOWN = 24  # numbers of an array; of a larger one, its shape
 
 
@@ -33,7 +34,7 @@ class Example:
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """True if the function passed. `mistake` is the name of the known mistake that it made, "" if it is none of them."""
+    """True if the function passed. `mistake` names the known mistake that was made, "" if it is none of them."""
 
     name: str
     done: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -41,6 +42,7 @@ class Verdict:
     mistake: str = ""
     hint: str = ""
     problem: str = ""
+    arguments: tuple[str, ...] = ()  # what the inputs of a case are called
 
     @property
     def passed(self) -> bool:
@@ -66,8 +68,8 @@ class Verdict:
 
     def _example(self, example: Example) -> list[str]:
         lines = [f"  wrong for {example.case.about}: {example.says}"]
-        asked = [*example.case.inputs, *(f"{name}={shown(value)}" for name, value in example.case.options.items())]
-        lines += _aligned("given", asked)
+        given = {**dict(zip(self.arguments, example.case.inputs, strict=False)), **example.case.options}
+        lines += _aligned("given", [f"{name} = {shown(value)}" for name, value in given.items()])
         if example.mine is not None and not isinstance(example.mine, Remark) and example.mine is not Ellipsis:
             lines += _aligned("yours", _parts(example.mine))
         target = example.shown_target if example.shown_target is not None else example.target
@@ -96,23 +98,23 @@ class Verdict:
         if figure is not None:
             png = io.BytesIO()
             figure.savefig(png, format="png", dpi=100)
-            display(Image(png.getvalue()))  # type: ignore[no-untyped-call]
+            display(Image(png.getvalue()))
 
 
-def _parts(value: Any) -> list[Any]:
+def _parts(value: Any) -> list[str]:
     """A result by its values, if it has several."""
     if isinstance(value, dict):
         return [f"{name}: {shown(each)}" for name, each in value.items()]
     several = isinstance(value, tuple | list) and all(isinstance(each, Tensor | np.ndarray) for each in value)
-    return list(value) if several else [value]
+    return [shown(each) for each in value] if several else [shown(value)]
 
 
-def _aligned(title: str, values: list[Any]) -> list[str]:
+def _aligned(title: str, values: list[str]) -> list[str]:
     lines = []
     for i, value in enumerate(values):
-        text = value if isinstance(value, str) and i >= 0 and not value.startswith("'") else shown(value)
-        for j, line in enumerate(str(text).splitlines() or [""]):
-            lines.append(f"    {title if i == j == 0 else '':<7} {line}")
+        first, *others = value.splitlines() or [""]
+        lines.append(f"    {title if i == 0 else '':<7} {first}")
+        lines += [f"    {'':<7} {' ' * first.find('[')}{line}" for line in others]
     return lines
 
 
@@ -147,6 +149,7 @@ def draw(mine: Any, target: Any, name: str) -> "Figure | None":
     if t.size < 4 or x.size < 2 or t.ndim == 0 or x.ndim == 0:
         return None
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     x, t = (_flat(array) for array in (x, t))
     same = x.shape == t.shape
@@ -162,6 +165,16 @@ def draw(mine: Any, target: Any, name: str) -> "Figure | None":
             image = axes.imshow(array, cmap="RdBu", vmin=-most, vmax=most, aspect="auto")
         axes.set_title(title, fontsize=9)
         axes.tick_params(labelsize=7)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        if len(array) == 1:
+            axes.set_yticks([])
+        for (row, column), number in np.ndenumerate(array) if array.size <= WRITTEN else ():
+            red, green, blue, _ = image.cmap(image.norm(number))
+            light = 0.3 * red + 0.6 * green + 0.1 * blue > 0.5  # how bright the cell looks
+            axes.text(
+                column, row, f"{number:.3g}", ha="center", va="center", fontsize=7, color="0.1" if light else "0.95"
+            )
         figure.colorbar(image, ax=axes).ax.tick_params(labelsize=7)
     figure.suptitle(name, fontsize=10)
     return figure

@@ -1,0 +1,35 @@
+"""lessons/README.md names every lesson with its minutes, and its commands exist."""
+
+import re
+import runpy
+from pathlib import Path
+
+import nbformat
+
+from minitf.proof.exercises import exercises
+
+ROOT = Path(__file__).parent.parent.parent
+INDEX = (ROOT / "lessons" / "README.md").read_text(encoding="utf-8")
+LESSONS = runpy.run_path(str(ROOT / "lessons" / "execute.py"))["lessons"]()
+
+
+def test_the_path_is_that_of_the_notebooks():
+    rows = re.findall(r"^\| (\d+) \| \[(.+)\]\((.+)\) \| .+ \| (\d+) \|$", INDEX, flags=re.MULTILINE)
+    found = []
+    for number, _, file, minutes in rows:
+        first = nbformat.read(ROOT / "lessons" / file, as_version=4).cells[0].source
+        assert first.startswith(f"# {number} · ")
+        assert f"**Minutes.** {minutes}\n" in first
+        found.append(file)
+    assert found == [path.name for path in LESSONS] and len(found) == 10
+
+
+def test_every_exercise_of_a_lesson_is_registered():
+    asked = {
+        name
+        for path in LESSONS
+        for cell in nbformat.read(path, as_version=4).cells
+        if cell.cell_type == "code"
+        for name in re.findall(r"^check\.(\w+)\(", cell.source, flags=re.MULTILINE)
+    }
+    assert asked <= set(exercises()) and len(asked) >= 20

@@ -1,0 +1,270 @@
+"""The judge: right answers pass however they are written, every known mistake is named, and nothing ends it."""
+
+import contextlib
+import time
+
+import numpy as np
+import pytest
+import torch
+from proof.right_answers import RIGHT
+
+from minitf.proof.exercises import exercises
+from minitf.proof.exercises.exercise import Case, Exercise, Wrong
+from minitf.proof.judge import in_bert
+from minitf.proof.judge.calling import SECONDS, uses_numpy
+from minitf.proof.judge.judging import judge
+from minitf.proof.mistakes import MISTAKES
+
+EXERCISES = exercises()
+EQUATIONS = {name: EXERCISES[name] for name in RIGHT}
+
+# Pairs that no number can tell apart. None: every wrong answer of the bank is one of a kind.
+TWINS: set[tuple[str, str]] = set()
+
+
+@pytest.fixture
+def small_bert(monkeypatch):
+    """In the place of the official model: what the judge takes where there is none."""
+    monkeypatch.setattr(in_bert, "MODEL", "no/such-model")
+    in_bert._equation.cache_clear()
+    yield
+    in_bert._equation.cache_clear()
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_the_target_itself_passes(name):
+    """In the official model, where a BERT uses it."""
+    exercise = EXERCISES[name]
+    verdict = judge(exercise, exercise.target)
+    assert verdict.passed, str(verdict)
+    assert bool(verdict) and str(verdict).startswith(f"{name}: passed")
+    if exercise.in_bert:
+        assert "all-MiniLM-L6-v2: 7 hidden states equal" in verdict.done["in a BERT"]
+        assert verdict.done["training"].startswith("3 steps")
+
+
+ANSWERS = [pytest.param(name, f, id=f"{name}-{f.__name__}") for name, fs in RIGHT.items() for f in fs]
+
+
+@pytest.mark.parametrize(("name", "function"), ANSWERS)
+def test_a_right_answer_passes_however_it_is_written(name, function, small_bert):
+    verdict = judge(EXERCISES[name], function)
+    assert verdict.passed, str(verdict)
+
+
+def test_there_are_enough_of_both():
+    assert len(ANSWERS) >= 25
+    assert len({w.tells for e in EXERCISES.values() for w in e.wrong}) >= 100
+    in_equations = {m.name for m in MISTAKES if m.overlay}
+    assert in_equations <= {w.name for e in EXERCISES.values() for w in e.wrong}
+
+
+def test_every_known_mistake_is_named():
+    """The confusion table: what was made along the rows, what the judge said along the columns, all on the diagonal."""
+    table = {}
+    for name, exercise in EXERCISES.items():
+        for wrong in exercise.wrong:
+            verdict = judge(exercise, wrong.function)
+            assert not verdict.passed, f"{name}: {wrong.name} passes"
+            table[name, wrong.name] = verdict.mistake
+            if verdict.mistake == wrong.name:
+                assert f"this is what you get when {wrong.tells}" in str(verdict)
+    beside = {made: said for made, said in table.items() if made[1] != said and (made[1], said) not in TWINS}
+    assert len(table) - len(beside) >= 0.95 * len(table)
+    assert not beside
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_mistakes_of_an_exercise_have_names_and_sentences_of_their_own(name):
+    wrong = EXERCISES[name].wrong
+    assert len(wrong) >= 3
+    assert len({w.name for w in wrong}) == len({w.tells for w in wrong}) == len(wrong)
+    for w in wrong:
+        assert not w.tells.endswith(".")
+
+
+def asked(name, function):
+    return str(judge(EXERCISES[name], function))
+
+
+def test_a_blank_is_a_blank():
+    for blank in (lambda x: ..., lambda x: None, ...):
+        verdict = judge(EXERCISES["softmax"], blank)
+        assert not verdict.passed
+        assert "the blank is still there" in str(verdict)
+
+    def half(Q, K, V, mask=None):
+        scores = ...
+        return scores @ V, scores
+
+    assert "the blank is still there" in asked("scaled_dot_product_attention", half)
+    assert "the blank is still there" in asked("adam", lambda theta, g, state, lr, **settings: ...)
+
+    def nothing(theta, g, state, lr, mu=0.9):
+        """θ moves."""
+
+    assert "θ stays where it was: the blank is still there" in asked("momentum", nothing)
+
+
+def test_an_exception_is_shown_at_the_learners_own_line():
+    def helper(x):
+        return torch.cat([x, 3])  # line 2 of the two
+
+    def softmax(x):
+        return helper(x)
+
+    said = asked("softmax", softmax)
+    line = helper.__code__.co_firstlineno + 1
+    assert f"at your line {line}: return torch.cat([x, 3])" in said
+    assert "TypeError" in said and "target" in said
+
+
+def test_an_endless_loop_ends_with_a_message():
+    def softmax(x):
+        while True:
+            with contextlib.suppress(Exception):  # not even so
+                x = x + 1
+
+    start = time.monotonic()
+    assert "did not come to an end" in asked("softmax", softmax)
+    assert time.monotonic() - start < 10 * SECONDS
+
+
+def test_an_endless_recursion_ends_with_a_message():
+    def softmax(x):
+        return softmax(x)
+
+    assert "RecursionError" in asked("softmax", softmax)
+
+
+def test_what_is_given_stays_as_it_is():
+    def relu(x):
+        x[x < 0] = 0
+        return x
+
+    assert "changes its first argument in place" in asked("relu", relu)
+
+    def descent(theta, g, state, lr):
+        g *= lr
+        theta -= g
+
+    assert "the gradient g is changed in place" in asked("gradient_descent", descent)
+
+
+def test_a_new_theta_is_no_theta_in_place():
+    said = asked("gradient_descent", lambda theta, g, state, lr: theta - lr * g)
+    assert "it is returned: write it into theta instead" in said
+
+
+def test_a_gradient_that_is_cut_off_is_seen():
+    assert "no gradient reaches the inputs" in asked("gelu", lambda x: torch.nn.functional.gelu(x.detach()))
+
+    exercise = Exercise("mean", lambda x: x.mean(-1, keepdim=True), (Case("one", (torch.ones(2).double(),)),))
+    said = str(judge(exercise, lambda x: x.mean(-1, keepdim=True).detach() + 0.0 * x.sum()))
+    assert "the value is right, its gradient is not" in said
+
+
+@pytest.mark.parametrize(
+    ("function", "says"),
+    [
+        (lambda x: torch.softmax(x, -1).mT if x.dim() > 1 else torch.softmax(x, -1), "has the shape"),
+        (lambda x: "no", "is a str, not numbers"),
+        (lambda x: [1.0], "shape [1], not [2]"),
+        (lambda x: torch.softmax(x, -1) > 0.5, "True and False, not numbers"),
+        (lambda x: 3.0 * torch.softmax(x, -1), "it is the target times 3"),
+        (lambda x: torch.softmax(x, -1) + 0.5, "it is the target plus 0.5"),
+        (lambda x: -torch.softmax(x, -1), "wrong sign"),
+        (lambda x: torch.softmax(x.float(), -1), "float32"),
+        (lambda x: torch.softmax(x, -1) * torch.nan, "it is NaN at [0]"),
+        (lambda x, y: x, "missing 1 required positional argument"),
+        (7, "it is a int: give the function itself"),
+    ],
+)
+def test_what_it_says_of_an_unknown_mistake(function, says):
+    said = asked("softmax", function)
+    assert says in said
+    assert "this is what you get" not in said
+
+
+def test_one_value_in_the_place_of_two():
+    said = asked("scaled_dot_product_attention", lambda Q, K, V, mask=None: Q)
+    assert "it is an array of shape [1, 1, 1, 4], not 2 values" in said
+
+
+def test_options_that_a_function_does_not_take_are_not_judged_and_it_says_so(small_bert):
+    verdict = judge(EXERCISES["cross_entropy"], RIGHT["cross_entropy"][0])
+    assert verdict.passed
+    assert "class_weights, label_smoothing: your function does not take them" in str(verdict)
+
+
+def test_a_second_mistake_does_not_hide_the_first():
+    """Over the first axis, and overflowing too."""
+    verdict = judge(EXERCISES["softmax"], lambda x: torch.exp(x) / torch.exp(x).sum(0))
+    assert verdict.mistake == "first axis"
+
+
+def test_numpy_is_told_from_torch():
+    array = np.zeros(2)
+    assert uses_numpy(RIGHT["softmax"][2])
+    assert uses_numpy(RIGHT["scaled_dot_product_attention"][2])  # through a helper
+    assert not uses_numpy(RIGHT["softmax"][0])
+    assert not uses_numpy(lambda x: x + 1)
+    assert not uses_numpy(len)
+    assert uses_numpy(lambda x: np.exp(x) + array)
+
+
+def test_it_leaves_random_numbers_as_they_were():
+    torch.manual_seed(3)
+    expected = torch.rand(3)
+    torch.manual_seed(3)
+    judge(EXERCISES["dropout"], EXERCISES["dropout"].target)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_right_by_itself_but_not_in_a_model(small_bert):
+    """A function that errs where no case looks is found in the model: here, where there are seven tokens."""
+
+    def softmax(x):
+        out = EXERCISES["softmax"].target(x)
+        return out if x.shape[-1] != 7 else out * 2
+
+    said = asked("softmax", softmax)
+    assert "right by itself, but in a whole BERT: hidden state 1" in said
+
+
+class TestPicture:
+    def test_yours_beside_the_target(self, tmp_path):
+        verdict = judge(EXERCISES["softmax"], lambda x: torch.softmax(x, 0))
+        figure = verdict.figure()
+        assert [axes.get_title() for axes in figure.axes[:3]] == ["yours", "target", "yours − target"]
+        shown = figure.axes[0].images[0].get_array()
+        x = verdict.example.case.inputs[0]
+        np.testing.assert_allclose(shown, torch.softmax(x, 0))
+        assert verdict.save(tmp_path / "it.png") and (tmp_path / "it.png").stat().st_size > 1000
+
+    def test_none_of_a_pass_or_a_single_number(self):
+        assert judge(EXERCISES["log_softmax"], EXERCISES["log_softmax"].target).figure() is None
+        assert judge(EXERCISES["cross_entropy"], lambda z, y: z.sum()).figure() is None
+
+    def test_of_other_shapes_without_a_difference(self):
+        wrong = next(w for w in EXERCISES["merge_heads"].wrong if w.name == "summed")
+        figure = judge(EXERCISES["merge_heads"], wrong.function).figure()
+        assert [axes.get_title() for axes in figure.axes[:2]] == ["yours", "target"]
+
+
+def test_two_exercises_of_one_name_are_refused(monkeypatch):
+    from minitf.proof import exercises as package
+
+    monkeypatch.setattr(
+        package.importlib, "import_module", lambda name: type("m", (), {"EXERCISES": (EXERCISES["relu"],)})
+    )
+    with pytest.raises(ValueError, match="two exercises are called relu"):
+        package.exercises.__wrapped__()
+
+
+def test_a_planted_twin_is_seen_by_the_confusion_table():
+    """Two wrong answers alike: the second is named as the first, and the table above would say so."""
+    exercise = EXERCISES["relu"]
+    twin = Wrong("twin", "it is the same", torch.abs)
+    both = Exercise(exercise.name, exercise.target, exercise.cases, (*exercise.wrong, twin))
+    assert judge(both, twin.function).mistake == "absolute value"

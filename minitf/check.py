@@ -29,18 +29,18 @@ def __getattr__(name: str) -> Callable[[Any], "Verdict"]:
     """`check.softmax` judges a softmax, and so on for every exercise."""
     if name.startswith("_"):
         raise AttributeError(name)
-    from minitf.proof.exercises import exercises
+    from minitf.proof.exercises import EXERCISES
     from minitf.proof.judge.judging import judge
 
-    if name not in exercises():
-        raise AttributeError(f"no exercise is called {name}; there are: {', '.join(sorted(exercises()))}")
-    return functools.partial(judge, exercises()[name])
+    if name not in EXERCISES:
+        raise AttributeError(f"no exercise is called {name}; there are: {', '.join(sorted(EXERCISES))}")
+    return functools.partial(judge, EXERCISES[name])
 
 
 def __dir__() -> list[str]:
-    from minitf.proof.exercises import exercises
+    from minitf.proof.exercises import EXERCISES
 
-    return sorted([*globals(), *exercises()])
+    return sorted([*globals(), *EXERCISES])
 
 
 def parser() -> argparse.ArgumentParser:
@@ -54,15 +54,15 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Judge a file."""
     arguments = parser().parse_args(argv)
-    from minitf.proof.exercises import exercises
+    from minitf.proof.exercises import EXERCISES
     from minitf.proof.judge.judging import judge
     from minitf.proof.judge.opening import functions_of
 
     path = Path(arguments.file)
-    found = functions_of(path, list(exercises()), arguments.only, functools.partial(give_up, str(path)))
+    found = functions_of(path, list(EXERCISES), arguments.only, functools.partial(give_up, str(path)))
     passed = 0
     for name, function in found.items():
-        verdict = judge(exercises()[name], function, functools.partial(give_up, name))
+        verdict = judge(EXERCISES[name], function, functools.partial(give_up, name))
         print(verdict, flush=True)
         passed += verdict.passed
         if arguments.pictures and not verdict.passed:

@@ -48,6 +48,7 @@ def public_functions(module):
 def test_equations_holds_every_equation():
     rooms = [f"{equations.__name__}.{room.name}" for room in pkgutil.iter_modules(equations.__path__)]
     rooms.remove("minitf.equations.schedule")  # from a number to a number, chosen by name where it is used
+    rooms.remove("minitf.equations.gradient")  # by hand, on NumPy arrays: to be read, not computed with
     functions = {}
     for room in rooms:
         functions |= public_functions(importlib.import_module(room))

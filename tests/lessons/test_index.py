@@ -6,7 +6,7 @@ from pathlib import Path
 
 import nbformat
 
-from minitf.proof.exercises import exercises
+from minitf.proof.exercises import EXERCISES
 
 ROOT = Path(__file__).parent.parent.parent
 INDEX = (ROOT / "lessons" / "README.md").read_text(encoding="utf-8")
@@ -32,4 +32,4 @@ def test_every_exercise_of_a_lesson_is_registered():
         if cell.cell_type == "code"
         for name in re.findall(r"^check\.(\w+)\(", cell.source, flags=re.MULTILINE)
     }
-    assert asked <= set(exercises()) and len(asked) >= 20
+    assert asked <= set(EXERCISES) and len(asked) >= 20

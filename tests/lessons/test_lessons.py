@@ -114,9 +114,6 @@ def exercises() -> list[Any]:
     return found
 
 
-EXERCISES = exercises()
-
-
 def judged(path: Path, code: str, check: Any) -> Any:
     """The verdict on `code` in the place of the blank."""
     (setup,) = tagged(path, "setup")
@@ -133,7 +130,7 @@ def wrong_answers(path: Path, check: Any) -> list[tuple[str, str]]:
     return found
 
 
-@pytest.mark.parametrize(("path", "blank", "check", "solution"), EXERCISES)
+@pytest.mark.parametrize(("path", "blank", "check", "solution"), exercises())
 class TestExercise:
     def test_the_blank_fails_and_says_so(self, path, blank, check, solution):
         verdict = judged(path, blank.source, check)

@@ -1,19 +1,36 @@
 """The exercises of the lessons and of `python -m minitf.check`: every equation, and what else a lesson asks for."""
 
-import functools
-import importlib
-import pkgutil
+from collections.abc import Iterable
 
+from minitf.proof.exercises import (
+    attention,
+    elementwise,
+    lesson_01,
+    lesson_02,
+    lesson_03,
+    lesson_04,
+    lesson_05,
+    lesson_06,
+    lesson_07,
+    lesson_08,
+    loss,
+    update,
+)
 from minitf.proof.exercises.exercise import Exercise
 
+_LESSONS = (lesson_01, lesson_02, lesson_03, lesson_04, lesson_05, lesson_06, lesson_07, lesson_08)
 
-@functools.cache
-def exercises() -> dict[str, Exercise]:
-    """Every exercise by its name: the `EXERCISES` of this package's modules."""
-    found: dict[str, Exercise] = {}
-    for module in pkgutil.iter_modules(__path__):
-        for exercise in getattr(importlib.import_module(f"{__name__}.{module.name}"), "EXERCISES", ()):
-            if exercise.name in found:
-                raise ValueError(f"two exercises are called {exercise.name}")
-            found[exercise.name] = exercise
-    return found
+
+def by_name(found: Iterable[Exercise]) -> dict[str, Exercise]:
+    """Raises ValueError if two have one name."""
+    named: dict[str, Exercise] = {}
+    for exercise in found:
+        if exercise.name in named:
+            raise ValueError(f"two exercises are called {exercise.name}")
+        named[exercise.name] = exercise
+    return named
+
+
+EXERCISES = by_name(
+    exercise for room in (attention, elementwise, loss, update, *_LESSONS) for exercise in room.EXERCISES
+)

@@ -316,7 +316,7 @@ SINUSOIDAL_POSITIONS = Exercise(
         Wrong("transposed", "positions run over the columns", lambda S, D: _interleaved(_angles(S, D)).T),
     ),
     gradients=False,
-    tolerance=1e-6,  # the equation answers in float32
+    tolerance=2e-5,  # the equation answers in float32, and so may the learner
 )
 
 EXERCISES = (RELU, GELU, GELU_TANH, LAYER_NORM, DROPOUT, LINEAR, LOOK_UP, SINUSOIDAL_POSITIONS)

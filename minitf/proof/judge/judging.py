@@ -99,15 +99,12 @@ def _wrong_for(mine: Judged, case: Case) -> Example | None:
     given = mine.asked(case)
     if given.error:
         blank = "ellipsis" in given.error
-        return Example(
-            case,
-            "the blank is still there: write your code in the place of the `...`" if blank else given.error,
-            target=target.value,
-        )
+        says = "the blank is still there: write your code in the place of the `...`" if blank else given.error
+        return Example(case, says, target=target.value, failure=given.kind)
     found = difference(given.value, target.value, mine.exercise.tolerance)
     if found is None:
         return None
-    return Example(case, found.says, *_shown(found, given.value, target.value), mine.exercise.target)
+    return Example(case, found.says, *_shown(found, given.value, target.value))
 
 
 def _shown(found: Difference, value: Any, target: Any) -> tuple[Any, Any]:
@@ -118,16 +115,12 @@ def _wrong_slope_for(mine: Judged, case: Case) -> Example | None:
     target = Judged(mine.exercise, mine.exercise.target).slope(case)
     given = mine.slope(case)
     if given.error:
-        return Example(case, given.error, what="gradient")
+        return Example(case, given.error, failure=given.kind)
     found = difference(given.value, target.value, mine.exercise.tolerance)
     if found is None:
         return None
-    return Example(
-        case,
-        f"the value is right, its gradient is not: {found.says}",
-        *_shown(found, given.value, target.value),
-        what="gradient",
-    )
+    says = f"the value is right, its gradient is not: {found.says}"
+    return Example(case, says, *_shown(found, given.value, target.value))
 
 
 def _derivatives(
@@ -168,14 +161,25 @@ def _collect(value: Any, into: list[Tensor]) -> None:
 
 def _named(mine: Judged, asked: list[Case], example: Example) -> tuple[str, str]:
     """The known mistake whose answers are the learner's in every case; else what simple thing the numbers show."""
+    if example.failure == "endless":  # so would be the others, and no known mistake is
+        return "", ""
     answers = {case.about: mine.asked(case) for case in asked}
-    # With a second mistake in it no single one explains every case; then that of the plain cases is told.
-    for cases in (asked, [case for case in asked if case.kind == example.case.kind]):
+    # With a second mistake in it no single one explains every case: then that of the plain cases is told, and then that
+    # of those without NaN.
+    alike = [case for case in asked if case.kind == example.case.kind]
+    finite = [case for case in alike if not _has_nan(answers[case.about].value)]
+    for cases in (asked, alike, finite if example.case in finite and len(finite) > 1 else asked):
         for wrong in mine.exercise.wrong:
             known = Judged(mine.exercise, wrong.function)
             if all(_alike(answers[case.about], known, case, mine.exercise) for case in cases):
                 return wrong.name, f"this is what you get when {wrong.tells}"
-    return "", looks_like(example.mine, example.shown_target) if example.mine is not None else ""
+    return "", looks_like(example.mine, example.target) if example.mine is not None else ""
+
+
+def _has_nan(value: Any) -> bool:
+    outputs: list[Tensor] = []
+    _collect(value, outputs)
+    return any(bool(out.isnan().any()) for out in outputs)
 
 
 def _alike(given: Answer, known: Judged, case: Case, exercise: Exercise) -> bool:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,11 +25,9 @@ class Example:
 
     case: Case
     says: str
-    mine: Any = None
-    shown_target: Any = None
-    target_function: Callable[..., Any] | None = None
-    what: str = "value"
+    mine: Any = None  # None where there was an error in its place
     target: Any = None
+    failure: str = ""  # the kind of that error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,16 +70,15 @@ class Verdict:
         lines += _aligned("given", [f"{name} = {shown(value)}" for name, value in given.items()])
         if example.mine is not None and not isinstance(example.mine, Remark) and example.mine is not Ellipsis:
             lines += _aligned("yours", _parts(example.mine))
-        target = example.shown_target if example.shown_target is not None else example.target
-        if target is not None:
-            lines += _aligned("target", _parts(target))
+        if example.target is not None:
+            lines += _aligned("target", _parts(example.target))
         return lines
 
     def figure(self) -> "Figure | None":
         """Yours, the target and their difference as maps of colour; None where there is nothing to draw."""
         if self.example is None:
             return None
-        return draw(self.example.mine, self.example.shown_target, self.name)
+        return draw(self.example.mine, self.example.target, self.name)
 
     def save(self, path: Path) -> bool:
         """The picture as a PNG; whether there is one."""

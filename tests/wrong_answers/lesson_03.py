@@ -42,6 +42,7 @@ WRONG: dict[str, list[tuple[str, str]]] = {
         ),
         (MULTI_HEAD.replace("), H)", "), 1)"), "H is left out: one head of the whole width attends"),
         (MULTI_HEAD.replace("attention(Q, K, V)", "attention(K, Q, V)"), "queries and keys are exchanged"),
+        (MULTI_HEAD.replace("attention(Q, K, V)", "attention(Q, V, K)"), "keys and values are exchanged"),
         (
             """
 def multi_head_attention(X, W_Q, W_K, W_V, W_O, H):

@@ -106,6 +106,14 @@ def encoder_layer(X, attention, ffn, norm_1, norm_2):
         (
             """
 def encoder_layer(X, attention, ffn, norm_1, norm_2):
+    X = norm_1(X + attention(X)[0])
+    return norm_2(X + ffn(X))
+""",
+            "attention(X)[0] is added, the first text's answer",
+        ),
+        (
+            """
+def encoder_layer(X, attention, ffn, norm_1, norm_2):
     return norm_2(ffn(norm_1(attention(X))))
 """,
             "the sublayer's input is not added back",

@@ -7,7 +7,7 @@ WRONG: dict[str, list[tuple[str, str]]] = {
 def pooled(X, W, b):
     return torch.tanh(X[:, 0] @ W + b)
 """,
-            "x W in place of x Wᵀ",
+            "x W is computed, not x Wᵀ",
         ),
         (
             """
@@ -29,6 +29,20 @@ def pooled(X, W, b):
     return X[:, 0] @ W.T + b
 """,
             "there is no tanh",
+        ),
+        (
+            """
+def pooled(X, W, b):
+    return torch.tanh(X @ W.T + b)
+""",
+            "every token goes through the pooler",
+        ),
+        (
+            """
+def pooled(X, W, b):
+    return torch.tanh(X[:, :1] @ W.T + b)
+""",
+            "the axis of tokens is still there",
         ),
     ],
     "from_tensorflow": [
@@ -55,6 +69,17 @@ def from_tensorflow(name, array):
         ),
     ],
     "varint": [
+        (
+            """
+def varint(n):
+    written = []
+    while n > 127:
+        written.append(n % 128 + 128)
+        n //= 128
+    return [*written, n]
+""",
+            "it is of type list, not bytes",
+        ),
         (
             """
 def varint(n):

@@ -97,6 +97,11 @@ EXERCISES: tuple[Exercise, ...] = (
                 lambda X, W_Q, W_K, W_V, W_O, H: multi_head_attention(X, W_Q, W_K, W_K, W_O, H),
             ),
             Wrong(
+                "values for keys",
+                "keys and values are exchanged",
+                lambda X, W_Q, W_K, W_V, W_O, H: multi_head_attention(X, W_Q, W_V, W_K, W_O, H),
+            ),
+            Wrong(
                 "one head",
                 "H is left out: one head of the whole width attends",
                 lambda X, W_Q, W_K, W_V, W_O, H: multi_head_attention(X, W_Q, W_K, W_V, W_O, 1),

@@ -99,6 +99,10 @@ def _side_by_side(X: Tensor, attention: Part, ffn: Part, norm_1: Part, norm_2: P
     return norm_2(norm_1(X + attention(X)) + ffn(X))
 
 
+def _first_text_only(X: Tensor, attention: Part, ffn: Part, norm_1: Part, norm_2: Part) -> Tensor:
+    return encoder_layer(X, lambda Y: attention(Y)[0], ffn, norm_1, norm_2)
+
+
 def _no_norm_between(X: Tensor, attention: Part, ffn: Part, norm_1: Part, norm_2: Part) -> Tensor:
     X = X + attention(X)
     return norm_2(X + ffn(X))
@@ -133,6 +137,11 @@ EXERCISES: tuple[Exercise, ...] = (
             Wrong("one residual", "nothing is added to what the feed-forward network says", _one_residual),
             Wrong("side by side", "the feed-forward network reads the layer's own input", _side_by_side),
             Wrong("no norm between", "the first norm is left out", _no_norm_between),
+            Wrong(
+                "first text only",
+                "attention(X)[0] is added, the first text's answer, to every text: here attention gives no pair",
+                _first_text_only,
+            ),
             Wrong("norms exchanged", "the two norms are exchanged", _norms_exchanged),
             Wrong("ffn first", "the feed-forward network comes before the attention", _ffn_first),
         ),

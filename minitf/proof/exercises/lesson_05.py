@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from minitf.proof.exercises.exercise import Case, Exercise, Function, Wrong, draw, numbers
+from minitf.proof.exercises.exercise import Case, Exercise, Function, Remark, Wrong, draw, numbers
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -69,8 +69,18 @@ POOLED = Exercise(
             "the first sentence of the batch is read, not the first token of each",
             _first_of_the_batch,
         ),
+        Wrong(
+            "every token",
+            "every token goes through the pooler, not [CLS] alone",
+            lambda X, W, b: torch.tanh(X @ W.transpose(0, 1) + b),
+        ),
+        Wrong(
+            "axis kept",
+            "the axis of tokens is still there, with one token: a number takes it away, a slice does not",
+            lambda X, W, b: torch.tanh(X[:, :1] @ W.transpose(0, 1) + b),
+        ),
         Wrong("no tanh", "there is no tanh", lambda X, W, b: X[:, 0] @ W.transpose(0, 1) + b),
-        Wrong("W turned", "x W in place of x Wᵀ: the matrix lies as PyTorch's files store it", _turned),
+        Wrong("W turned", "x W is computed, not x Wᵀ: the matrix lies as PyTorch's files store it", _turned),
         Wrong("no bias", "b is not added", lambda X, W, b: pooled(X, W, torch.zeros_like(b))),
         Wrong(
             "tanh first", "tanh is taken before W, not after", lambda X, W, b: X[:, 0].tanh() @ W.transpose(0, 1) + b
@@ -155,9 +165,13 @@ def _eight_bits(n: int) -> bytes:
 
 
 def as_hex(function: Function, n: int) -> Any:
-    """The bytes as one reads them in a file; what is no bytes is left as it is."""
+    """The bytes as one reads them in a file. A blank is left as it is, for the judge to name."""
     written = function(n)
-    return written.hex(" ") if isinstance(written, bytes | bytearray) else written
+    if isinstance(written, bytes | bytearray):
+        return written.hex(" ")
+    if written is None or written is Ellipsis:
+        return written
+    return Remark(f"it is of type {type(written).__name__}, not bytes: bytes([172, 2]) makes bytes of numbers")
 
 
 VARINT = Exercise(

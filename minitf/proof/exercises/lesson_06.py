@@ -35,6 +35,10 @@ def _epsilon_added(a: Tensor, b: Tensor) -> Tensor:
     return (a * b).sum(dim=-1) / (length(a) * length(b) + 1e-8)
 
 
+def _tiny_epsilon_added(a: Tensor, b: Tensor) -> Tensor:
+    return (a * b).sum(dim=-1) / (length(a) * length(b) + LEAST)
+
+
 def _one_length(a: Tensor, b: Tensor) -> Tensor:
     return (a * b).sum(dim=-1) / length(a).clamp(min=LEAST)
 
@@ -89,6 +93,11 @@ COSINE_SIMILARITY = Exercise(
             "ε added",
             "an ε is added to the denominator, and short vectors look less alike than they are",
             _epsilon_added,
+        ),
+        Wrong(
+            "tiny ε added",
+            "an ε of 10⁻¹² is added to the product of the lengths: of short vectors even that is seen; use clamp",
+            _tiny_epsilon_added,
         ),
     ),
     gradients=False,  # at a vector of zeros there are none

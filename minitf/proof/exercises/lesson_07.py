@@ -130,6 +130,11 @@ def _x_for_x_hat(x: Array, gamma: Array, eps: float, dy: Array) -> tuple[Array, 
     return dx, (dy * x).reshape(-1, x.shape[-1]).sum(axis=0), dbeta
 
 
+def _g_for_dy(x: Array, gamma: Array, eps: float, dy: Array) -> tuple[Array, Array, Array]:
+    dx, dgamma, dbeta = gradient.layer_norm_gradient(x, gamma, eps, dy)
+    return dx, dgamma * gamma, dbeta * gamma
+
+
 def _exchanged(x: Array, gamma: Array, eps: float, dy: Array) -> tuple[Array, Array, Array]:
     dx, dgamma, dbeta = gradient.layer_norm_gradient(x, gamma, eps, dy)
     return dx, dbeta, dgamma
@@ -203,6 +208,7 @@ LAYER_NORM_GRADIENT = Exercise(
             _layer_norm_gradient(over_rows=lambda a: a.reshape(-1, a.shape[-1]).mean(axis=0)),
         ),
         Wrong("dγ not summed", "dγ and dβ are not summed over the tokens", _layer_norm_gradient(over_rows=lambda a: a)),
+        Wrong("g for dy", "dγ and dβ are made with dy ⊙ γ, not with dy", _g_for_dy),
         Wrong("x for x̂", "dγ is made with x, not with x̂", _x_for_x_hat),
         Wrong("exchanged", "dγ and dβ are exchanged", _exchanged),
     ),

@@ -13,12 +13,17 @@ from minitf.proof.exercises import (
     lesson_06,
     lesson_07,
     lesson_08,
+    lesson_09,
+    lesson_10,
     loss,
     update,
 )
 from minitf.proof.exercises.exercise import Exercise
 
-_LESSONS = (lesson_01, lesson_02, lesson_03, lesson_04, lesson_05, lesson_06, lesson_07, lesson_08)
+_LESSONS = (
+    *(lesson_01, lesson_02, lesson_03, lesson_04, lesson_05),
+    *(lesson_06, lesson_07, lesson_08, lesson_09, lesson_10),
+)
 
 
 def by_name(found: Iterable[Exercise]) -> dict[str, Exercise]:

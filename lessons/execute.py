@@ -38,6 +38,7 @@ def executed(path: Path, timeout: int = 600) -> Any:
         kernel_name="python3",
         resources={"metadata": {"path": str(LESSONS)}},
         record_timing=False,
+        extra_arguments=["--log-level=40"],  # errors; a warning of its sockets helps nobody here
     )
     client.execute()
     return tidy(notebook)

@@ -1,8 +1,10 @@
 """`python -m minitf.check`: a file judged, its status, its pictures, and files that cannot be judged."""
 
+import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -167,6 +169,20 @@ def test_what_lets_no_other_thread_run_ends_the_process(here):
     assert "Timeout" in done.stderr and 'my_math.py", line 3 in relu' in done.stderr
 
 
+def test_the_readme_shows_what_it_prints(judged):
+    """For the attention that forgets √d_k."""
+    text = (Path(check.__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    block = re.search(r"^```text\n(scaled_dot_product_attention: not yet\n.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    forgetful = (
+        "import torch\n"
+        "def scaled_dot_product_attention(Q, K, V, mask=None):\n"
+        "    scores = Q @ K.mT\n"
+        "    A = torch.softmax(scores if mask is None else scores.masked_fill(~mask, -torch.inf), -1)\n"
+        "    return A @ V, A\n"
+    )
+    assert judged(forgetful)[1] == block[1] + "0 of 1 passed\n"
+
+
 class TestInANotebook:
     def test_every_exercise_has_its_judge(self):
         assert set(EXERCISES) <= set(dir(check))
@@ -174,7 +190,7 @@ class TestInANotebook:
         assert not check.relu(abs)
 
     def test_another_name_lists_them(self):
-        with pytest.raises(AttributeError, match="no exercise is called sofmax; there are: adam"):
+        with pytest.raises(AttributeError, match=r"no exercise is called sofmax; there are: .*, softmax, "):
             check.sofmax  # noqa: B018
 
     def test_it_shows_itself_with_its_picture(self, capsys, monkeypatch):

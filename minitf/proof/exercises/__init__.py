@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 
 from minitf.proof.exercises import (
+    activation,
+    adam,
     attention,
-    elementwise,
     lesson_01,
     lesson_02,
     lesson_03,
@@ -16,7 +17,9 @@ from minitf.proof.exercises import (
     lesson_09,
     lesson_10,
     loss,
+    normalization,
     update,
+    vectors,
 )
 from minitf.proof.exercises.exercise import Exercise
 
@@ -37,5 +40,7 @@ def by_name(found: Iterable[Exercise]) -> dict[str, Exercise]:
 
 
 EXERCISES = by_name(
-    exercise for room in (attention, elementwise, loss, update, *_LESSONS) for exercise in room.EXERCISES
+    exercise
+    for room in (attention, vectors, activation, normalization, loss, update, adam, *_LESSONS)
+    for exercise in room.EXERCISES
 )

@@ -1,0 +1,156 @@
+"""Adam and AdamW."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from minitf.equations import update
+from minitf.proof.exercises.exercise import Case, Exercise, Wrong, numbers
+from minitf.proof.exercises.known import known
+from minitf.proof.exercises.steps import FALLING, LONG, STEPS, TINY, ZERO, average, path_of
+
+
+def _adam(
+    correct_m: bool = True,
+    correct_v: bool = True,
+    off: int = 0,
+    inside: bool = False,
+    root: bool = True,
+    swap: bool = False,
+    numerator: str = "m",
+    corrected_late: bool = False,
+    squared: bool = True,
+) -> Callable[..., None]:
+    """Adam with one part of it wrong."""
+
+    def rule(
+        theta: Tensor,
+        g: Tensor,
+        state: dict[str, Any],
+        lr: float,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        eps: float = 1e-8,
+        bias_correction: bool = True,
+    ) -> None:
+        if swap:
+            beta_1, beta_2 = beta_2, beta_1
+        t = state["t"] = state.get("t", 0) + 1
+        m = average(state, "m", g, beta_1, 1.0 - beta_1)
+        v = average(state, "v", g * g if squared else g, beta_2, 1.0 - beta_2)
+        m_hat = m / torch.tensor(1.0 - beta_1 ** (t + off)) if correct_m and bias_correction else m
+        v_hat = v / torch.tensor(1.0 - beta_2 ** (t + off)) if correct_v and bias_correction else v
+        if corrected_late:  # the corrected averages are kept, and corrected again
+            state["m"], state["v"] = m_hat, v_hat
+        top = m_hat if numerator == "m" else g
+        theta -= lr * top / (torch.sqrt(v_hat + eps) if inside else (v_hat.sqrt() if root else v_hat) + eps)
+
+    return rule
+
+
+def _decaying(where: str, adam: Callable[..., None] = update.adam) -> Callable[..., None]:
+    def rule(
+        theta: Tensor, g: Tensor, state: dict[str, Any], lr: float, weight_decay: float = 0.01, **settings: Any
+    ) -> None:
+        if where == "before, without η":
+            theta *= 1.0 - weight_decay
+        if where == "ascending":
+            theta *= 1.0 + lr * weight_decay
+        adam(theta, g, state, lr, **settings)
+        if where == "after":
+            theta *= 1.0 - lr * weight_decay
+
+    return rule
+
+
+def _decaying_first(adam: Callable[..., None]) -> Callable[..., None]:
+    """AdamW's decay, right, before an Adam that is wrong."""
+
+    def rule(
+        theta: Tensor, g: Tensor, state: dict[str, Any], lr: float, weight_decay: float = 0.01, **settings: Any
+    ) -> None:
+        theta *= 1.0 - lr * weight_decay
+        adam(theta, g, state, lr, **settings)
+
+    return rule
+
+
+_SETTINGS = (
+    Case("other β", STEPS[1].inputs, {"beta_1": 0.5, "beta_2": 0.9}),
+    Case("without bias correction", STEPS[1].inputs, {"bias_correction": False}),
+    Case("ε = 0.1", STEPS[1].inputs, {"eps": 0.1}),
+)
+
+_ADAMS: tuple[Wrong, ...] = (
+    Wrong("t from 0", "t counts from 0: the first correction divides by 1 − β⁰ = 0", _adam(off=-1)),
+    Wrong("g not squared", "v averages g, not its square", _adam(squared=False)),
+    Wrong("no correction of v", "m is divided by 1 − β₁ᵗ, but v not by 1 − β₂ᵗ", _adam(correct_v=False)),
+    Wrong("no correction of m", "v is divided by 1 − β₂ᵗ, but m not by 1 − β₁ᵗ", _adam(correct_m=False)),
+    Wrong("t a step late", "t counts one too many in the bias correction", _adam(off=1)),
+    Wrong("β₁ and β₂ exchanged", "β₁ and β₂ are exchanged", _adam(swap=True)),
+    Wrong("no root", "it is divided by v̂, not by its root", _adam(root=False)),
+    Wrong("g for m̂", "the step takes g, not its average m̂", _adam(numerator="g")),
+    Wrong(
+        "corrected twice",
+        "the corrected averages are kept in the state, and corrected again",
+        _adam(corrected_late=True),
+    ),
+)
+
+ADAM = Exercise(
+    "adam",
+    update.adam,
+    (*STEPS, TINY, LONG, ZERO, FALLING, *_SETTINGS),
+    (
+        Wrong("no bias correction", "m and v are not divided by 1 − βᵗ", _adam(correct_m=False, correct_v=False)),
+        Wrong("ε inside the root", "ε stands inside the root: √(v̂ + ε), not √v̂ + ε", _adam(inside=True)),
+        *_ADAMS,
+        Wrong("AdamW", "the weights decay too: this is AdamW", update.adamw),
+    ),
+    observe=path_of,
+    arguments=("theta", "g of each step", "lr"),
+    gradients=False,
+    in_bert="rule",
+)
+
+ADAMW = Exercise(
+    "adamw",
+    update.adamw,
+    (
+        *STEPS,
+        Case("decay 0.5", STEPS[1].inputs, {"weight_decay": 0.5}),
+        TINY,
+        LONG,
+        Case(
+            "a weight without gradient, which decays alone",
+            (numbers(1.0, 2.0), [numbers(0.0, 1.0)] * 3, 0.1),
+            kind="corner",
+        ),
+        FALLING,
+        *_SETTINGS,
+    ),
+    (
+        *known("adamw"),
+        *(Wrong(w.name, w.tells, _decaying_first(w.function)) for w in _ADAMS),
+        Wrong("no decay", "the weights do not decay: this is Adam", _decaying("nowhere")),
+        Wrong(
+            "decay without η",
+            "θ is multiplied by 1 − λ: the decay wants the learning rate too",
+            _decaying("before, without η"),
+        ),
+        Wrong(
+            "decay after the step",
+            "θ decays after Adam's step, not before it: the step itself decays too",
+            _decaying("after"),
+        ),
+        Wrong("growing", "the decay has the wrong sign: the weights grow", _decaying("ascending")),
+    ),
+    observe=path_of,
+    arguments=("theta", "g of each step", "lr"),
+    gradients=False,
+    in_bert="rule",
+)
+
+EXERCISES = (ADAM, ADAMW)

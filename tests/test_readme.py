@@ -126,7 +126,7 @@ def test_the_python_example_runs(capsys):
 def test_every_command_is_tested_here():
     """A new command in the README needs a test: this list is the reminder."""
     names = [re.search(r"minitf\.(\w+)", c)[1] for c in commands()]
-    assert names == ["finetune", "predict", "finetune", "predict", "evaluate", "attend", "validate"]
+    assert names == ["finetune", "predict", "finetune", "predict", "evaluate", "attend", "check", "validate"]
 
 
 def test_the_file_tree_is_true():

@@ -322,6 +322,8 @@ def test_a_real_ctrl_c(flags: list[str], here: Path, expected) -> None:
 import signal, sys, time
 sys.path.insert(0, {str(source)!r})
 signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may not hear it
+import torch
+torch.set_num_threads(1)  # the same bits are promised for the same number of threads: that of the tests
 from minitf import console, finetune
 from minitf.training import loop
 step = loop.take_step

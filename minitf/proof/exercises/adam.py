@@ -40,8 +40,8 @@ def _adam(
         t = state["t"] = state.get("t", 0) + 1
         m = average(state, "m", g, beta_1, 1.0 - beta_1)
         v = average(state, "v", g * g if squared else g, beta_2, 1.0 - beta_2)
-        m_hat = m / torch.tensor(1.0 - beta_1 ** (t + off)) if correct_m and bias_correction else m
-        v_hat = v / torch.tensor(1.0 - beta_2 ** (t + off)) if correct_v and bias_correction else v
+        m_hat = m / torch.tensor(1.0 - beta_1 ** (t + off), dtype=torch.float64) if correct_m and bias_correction else m
+        v_hat = v / torch.tensor(1.0 - beta_2 ** (t + off), dtype=torch.float64) if correct_v and bias_correction else v
         if corrected_late:  # the corrected averages are kept, and corrected again
             state["m"], state["v"] = m_hat, v_hat
         top = m_hat if numerator == "m" else g

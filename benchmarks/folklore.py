@@ -10,6 +10,7 @@ difference to the usual recipe is taken seed by seed. Rows that a killed run had
 import argparse
 import contextlib
 import dataclasses
+import functools
 import io
 import json
 import shutil
@@ -86,7 +87,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         work.mkdir(parents=True, exist_ok=True)
         lines = (arguments.data / "train.tsv").read_text(encoding="utf-8").splitlines(keepends=True)
         (work / "train.tsv").write_text("".join(lines[: 1 + arguments.sentences]), encoding="utf-8")
-        rows = [measured(claim, arguments, work) for claim in CLAIMS[: arguments.only]]
+        rows = [
+            record.once(
+                work / f"{claim.name.replace(' ', '-').replace(':', '')}.json",
+                functools.partial(measured, claim, arguments, work),
+            )
+            for claim in CLAIMS[: arguments.only]
+        ]
     usual = rows[0]["accuracy"]
     for row in rows:
         differences = [100 * (a - b) for a, b in zip(row["accuracy"], usual, strict=True)]
@@ -102,11 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def measured(claim: Claim, arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
-    """The accuracy after the last epoch for each seed; read back if it is there already."""
-    kept = work / f"{claim.name.replace(' ', '-').replace(':', '')}.json"
-    if kept.is_file():
-        found: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
-        return found
+    """The accuracy after the last epoch for each seed."""
     accuracies, losses, start = [], [], time.perf_counter()
     for seed in arguments.seeds:
         shutil.rmtree(work / "run", ignore_errors=True)
@@ -124,7 +127,6 @@ def measured(claim: Claim, arguments: argparse.Namespace, work: Path) -> dict[st
         "train_loss": losses,
         "seconds": round(time.perf_counter() - start, 1),
     }
-    kept.write_text(json.dumps(row), encoding="utf-8")
     print(f"{claim.name}: {100 * statistics.fmean(accuracies):.1f} ({row['seconds']:.0f} s)", flush=True)
     return row
 

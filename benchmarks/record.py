@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ def surroundings() -> dict[str, Any]:
     import minitf
 
     record = {
-        "command": "python -m " + " ".join([_module(), *sys.argv[1:]]),
+        "command": "python -m " + " ".join([_module(), *map(_argument, sys.argv[1:])]),
         "commit": _git("rev-parse", "HEAD"),
         "dirty": bool(_git("status", "--porcelain", "--", "minitf", "benchmarks/*.py")),
         "date": datetime.date.today().isoformat(),
@@ -44,6 +45,23 @@ def write(name: str, content: dict[str, Any], folder: Path = RESULTS) -> Path:
     path = folder / f"{name}.json"
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
+
+
+def once(kept: Path | None, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What `make` gives, kept in the file `kept`; read back if it is there already, from a run that was killed."""
+    if kept is not None and kept.is_file():
+        found: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
+        return found
+    made = make()
+    if kept is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps(made), encoding="utf-8")
+    return made
+
+
+def _argument(word: str) -> str:
+    """Of a path on this machine, its last part."""
+    return Path(word).name if Path(word).is_absolute() else word
 
 
 def _module() -> str:

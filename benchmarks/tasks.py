@@ -13,6 +13,7 @@ what counts is the model after the last epoch.
 import argparse
 import copy
 import dataclasses
+import functools
 import json
 import statistics
 import tempfile
@@ -239,19 +240,6 @@ def one_seed(row: Row, train: Any, dev: Any, seed: int) -> dict[str, Any]:
     return result
 
 
-def once(name: str, row: Row, train: Any, dev: Any, seed: int, work: Path | None) -> dict[str, Any]:
-    """What `one_seed` found; read back if it is in the folder work already, kept there otherwise."""
-    kept = work / f"{name}-{seed}.json" if work else None
-    if kept and kept.is_file():
-        found: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
-        return found
-    found = one_seed(row, train, dev, seed)
-    if kept:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_text(json.dumps(found), encoding="utf-8")
-    return found
-
-
 def _numbers(metrics: dict[str, Any]) -> dict[str, float]:
     return {name: value for name, value in metrics.items() if isinstance(value, int | float)}
 
@@ -270,7 +258,10 @@ def one_row(name: str, arguments: argparse.Namespace) -> None:
             tables.append(kind.read(str(copied), **{"text": None, "pair": None, "label": None, **columns}))
         train, dev = tables
         dev = dataclasses.replace(dev, examples=dev.examples[: row.most_dev])
-        runs = [once(name, row, train, dev, seed, arguments.work) for seed in row.seeds]
+        runs = []
+        for seed in row.seeds:
+            kept = arguments.work / f"{name}-{seed}.json" if arguments.work else None
+            runs.append(record.once(kept, functools.partial(one_seed, row, train, dev, seed)))
     differences = [100 * (r["minitf"][row.metric] - r["transformers"][row.metric]) for r in runs]
     means = {side: statistics.mean(r[side][row.metric] for r in runs) for side in ("minitf", "transformers")}
     summary = {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks import folklore, tasks
+from benchmarks import folklore, record, tasks
 from minitf import flags, kinds
 
 
@@ -47,11 +47,14 @@ def test_colas_files_get_a_header(tmp_path):
     assert [(e.text, e.label) for e in table.examples] == [("Our friends.", "1")]
 
 
-def test_a_finished_seed_is_not_trained_again(tmp_path, monkeypatch):
-    asked = []
-    monkeypatch.setattr(tasks, "one_seed", lambda row, train, dev, seed: asked.append(seed) or {"seed": seed})
-    row = tasks.ROWS["cola"]
-    found = [tasks.once("cola", row, None, None, seed, tmp_path / "work") for seed in (0, 1, 0)]
-    assert found == [{"seed": 0}, {"seed": 1}, {"seed": 0}] and asked == [0, 1]
-    tasks.once("cola", row, None, None, 0, None)
-    assert asked == [0, 1, 0]
+def test_what_is_finished_is_not_made_again(tmp_path):
+    made = []
+    kept = tmp_path / "work" / "cola-0.json"
+    for path in (kept, kept, None):
+        assert record.once(path, lambda: made.append("once more") or {"seed": 0}) == {"seed": 0}
+    assert len(made) == 2
+
+
+def test_a_record_names_no_path_of_the_machine(monkeypatch, tmp_path):
+    monkeypatch.setattr(record.sys, "argv", ["tasks.py", "--data", str(tmp_path / "data"), "cola", "--work", "../kept"])
+    assert record.surroundings()["command"].endswith(" --data data cola --work ../kept")

@@ -14,8 +14,9 @@ from proof.right_answers import RIGHT
 from minitf.proof.exercises import EXERCISES, by_name
 from minitf.proof.exercises.exercise import Case, Exercise, Wrong
 from minitf.proof.judge import in_bert
-from minitf.proof.judge.calling import SECONDS, uses_numpy
+from minitf.proof.judge.calling import SECONDS
 from minitf.proof.judge.judging import judge
+from minitf.proof.judge.reading import uses_numpy
 from minitf.proof.mistakes import MISTAKES
 
 EQUATIONS = {name: EXERCISES[name] for name in RIGHT}
@@ -170,7 +171,7 @@ def test_a_gradient_that_is_cut_off_is_seen():
     ("function", "says"),
     [
         (lambda x: torch.softmax(x, -1).mT if x.dim() > 1 else torch.softmax(x, -1), "has the shape"),
-        (lambda x: "no", "is a str, not numbers"),
+        (lambda x: "no", "is of type str, not numbers"),
         (lambda x: [1.0], "shape [1], not [2]"),
         (lambda x: torch.softmax(x, -1) > 0.5, "True and False, not numbers"),
         (lambda x: 3.0 * torch.softmax(x, -1), "it is the target times 3"),
@@ -179,7 +180,7 @@ def test_a_gradient_that_is_cut_off_is_seen():
         (lambda x: torch.softmax(x.float(), -1), "float32"),
         (lambda x: torch.softmax(x, -1) * torch.nan, "it is NaN at [0]"),
         (lambda x, y: x, "missing 1 required positional argument"),
-        (7, "it is a int: give the function itself"),
+        (7, "it is of type int: give the function itself"),
     ],
 )
 def test_what_it_says_of_an_unknown_mistake(function, says):
@@ -216,23 +217,23 @@ IN_ITSELF.append(IN_ITSELF)
 @pytest.mark.parametrize(
     ("value", "says"),
     [
-        (lambda x: Strange(), "it is a Strange, not numbers"),
+        (lambda x: Strange(), "it is of type Strange, not numbers"),
         (lambda x: torch.softmax(x, -1) + 1j, "complex numbers, not real ones"),
         (lambda x: torch.softmax(x, -1).bfloat16(), "the largest difference"),
         (lambda x: torch.softmax(x, -1).half(), "the largest difference"),
         (lambda x: torch.softmax(x, -1).to_sparse(), "a sparse tensor, not numbers"),
         (lambda x: x.to("meta"), "not numbers"),
         (lambda x: torch.quantize_per_tensor(x.float(), 0.1, 0, torch.quint8), "not numbers"),
-        (lambda x: (each for each in x), "a generator, not numbers"),
-        (lambda x: [[1.0], [1.0, 2.0]], "a list, not numbers"),
-        (lambda x: IN_ITSELF, "a list, not numbers"),
-        (lambda x: torch.ones(2).as_subclass(StrangeTensor), "a StrangeTensor that cannot be compared"),
-        (lambda x: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]), "a Tensor that cannot be compared"),
+        (lambda x: (each for each in x), "of type generator, not numbers"),
+        (lambda x: [[1.0], [1.0, 2.0]], "of type list, not numbers"),
+        (lambda x: IN_ITSELF, "of type list, not numbers"),
+        (lambda x: torch.ones(2).as_subclass(StrangeTensor), "of type StrangeTensor and cannot be compared"),
+        (lambda x: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]), "of type Tensor and cannot be compared"),
         (lambda x: np.array(["1", "2"]), "not numbers"),
         (lambda x: np.array([None, 2]), "not numbers"),
         (lambda x: np.zeros(2, dtype=[("a", int)]), "not numbers"),
         (lambda x: np.zeros(2, dtype="datetime64[D]"), "not numbers"),
-        (lambda x: [10**400, 1], "a list, not numbers"),
+        (lambda x: [10**400, 1], "of type list, not numbers"),
         (torch.zeros_like, "the largest difference"),
         (lambda x: RIGHT["softmax"][1](x.detach()).requires_grad_(), "no gradient reaches the inputs"),
     ],
@@ -413,6 +414,11 @@ def test_the_example_of_an_overflow_is_of_huge_numbers():
     verdict = judge(EXERCISES["softmax"], lambda x: x.exp() / x.exp().sum(-1, keepdim=True))
     assert verdict.mistake == "overflow"
     assert "wrong for huge numbers" in str(verdict)
+
+
+def test_what_is_right_to_nine_digits_is_not_called_the_target_times_1():
+    said = asked("softmax", lambda x: EXERCISES["softmax"].target(x) * (1.0 + 5e-10))
+    assert "times 1" not in said and "to the seventh digit only" in said
 
 
 def test_numbers_that_look_alike_are_shown_to_more_digits():

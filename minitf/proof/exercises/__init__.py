@@ -6,6 +6,7 @@ from minitf.proof.exercises import (
     activation,
     adam,
     attention,
+    heads,
     lesson_01,
     lesson_02,
     lesson_03,
@@ -18,6 +19,7 @@ from minitf.proof.exercises import (
     lesson_10,
     loss,
     normalization,
+    penalties,
     update,
     vectors,
 )
@@ -39,8 +41,6 @@ def by_name(found: Iterable[Exercise]) -> dict[str, Exercise]:
     return named
 
 
-EXERCISES = by_name(
-    exercise
-    for room in (attention, vectors, activation, normalization, loss, update, adam, *_LESSONS)
-    for exercise in room.EXERCISES
-)
+_EQUATIONS = (attention, heads, vectors, activation, normalization, loss, penalties, update, adam)
+
+EXERCISES = by_name(exercise for room in (*_EQUATIONS, *_LESSONS) for exercise in room.EXERCISES)

@@ -50,29 +50,27 @@ def _adam(
     return rule
 
 
-def _decaying(where: str, adam: Callable[..., None] = update.adam) -> Callable[..., None]:
-    def rule(
-        theta: Tensor, g: Tensor, state: dict[str, Any], lr: float, weight_decay: float = 0.01, **settings: Any
-    ) -> None:
-        if where == "before, without η":
-            theta *= 1.0 - weight_decay
-        if where == "ascending":
-            theta *= 1.0 + lr * weight_decay
-        adam(theta, g, state, lr, **settings)
-        if where == "after":
-            theta *= 1.0 - lr * weight_decay
-
-    return rule
+def _as_in_adamw(lr: float, decay: float) -> float:
+    return 1.0 - lr * decay
 
 
-def _decaying_first(adam: Callable[..., None]) -> Callable[..., None]:
-    """AdamW's decay, right, before an Adam that is wrong."""
+def _never(lr: float, decay: float) -> float:
+    return 1.0
+
+
+def _decaying(
+    before: Callable[[float, float], float] = _never,
+    after: Callable[[float, float], float] = _never,
+    adam: Callable[..., None] = update.adam,
+) -> Callable[..., None]:
+    """θ times a factor of η and λ, Adam's step, θ times another."""
 
     def rule(
         theta: Tensor, g: Tensor, state: dict[str, Any], lr: float, weight_decay: float = 0.01, **settings: Any
     ) -> None:
-        theta *= 1.0 - lr * weight_decay
+        theta *= before(lr, weight_decay)
         adam(theta, g, state, lr, **settings)
+        theta *= after(lr, weight_decay)
 
     return rule
 
@@ -133,19 +131,21 @@ ADAMW = Exercise(
     ),
     (
         *known("adamw"),
-        *(Wrong(w.name, w.tells, _decaying_first(w.function)) for w in _ADAMS),
-        Wrong("no decay", "the weights do not decay: this is Adam", _decaying("nowhere")),
+        *(Wrong(w.name, w.tells, _decaying(_as_in_adamw, adam=w.function)) for w in _ADAMS),
+        Wrong("no decay", "the weights do not decay: this is Adam", _decaying()),
         Wrong(
             "decay without η",
             "θ is multiplied by 1 − λ: the decay wants the learning rate too",
-            _decaying("before, without η"),
+            _decaying(lambda lr, decay: 1.0 - decay),
         ),
         Wrong(
             "decay after the step",
             "θ decays after Adam's step, not before it: the step itself decays too",
-            _decaying("after"),
+            _decaying(after=_as_in_adamw),
         ),
-        Wrong("growing", "the decay has the wrong sign: the weights grow", _decaying("ascending")),
+        Wrong(
+            "growing", "the decay has the wrong sign: the weights grow", _decaying(lambda lr, decay: 1.0 + lr * decay)
+        ),
     ),
     observe=path_of,
     arguments=("theta", "g of each step", "lr"),

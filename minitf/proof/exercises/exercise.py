@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 Function = Callable[..., Any]
+Use = Literal["forward", "activation", "cross_entropy", "binary_cross_entropy", "mean_squared_error", "penalty", "rule"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Exercise:
     tolerance: float = 1e-10  # of the largest value
     arguments: tuple[str, ...] = ()  # what the inputs of a case are called; those of the target, if not said
     results: tuple[str, ...] = ()  # what the values are called, if it gives several
-    in_bert: str | None = None  # how a real BERT uses it (see `judge.in_bert`); None: it does not
+    in_bert: Use | None = None  # how a real BERT uses it (see `judge.in_bert`); None: it does not
 
 
 def draw(*shape: int, seed: int = 0, scale: float = 1.0) -> Tensor:

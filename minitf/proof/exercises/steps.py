@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from minitf.proof.exercises.exercise import Case, Remark, draw, numbers
-from minitf.proof.judge.calling import copied
+from minitf.proof.judge.values import copied
 
 
 def path_of(rule: Any, theta: Any, gradients: Any, lr: float, **settings: Any) -> Any:

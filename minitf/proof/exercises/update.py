@@ -8,7 +8,7 @@ from torch import Tensor
 from minitf.equations import update
 from minitf.proof.exercises.exercise import Case, Exercise, Remark, Wrong, draw, numbers
 from minitf.proof.exercises.steps import FALLING, STEPS, TINY, ZERO, average, path_of, rule
-from minitf.proof.judge.calling import copied
+from minitf.proof.judge.values import copied
 
 GRADIENT_DESCENT = Exercise(
     "gradient_descent",

@@ -8,24 +8,17 @@ import contextlib
 import ctypes
 import dataclasses
 import faulthandler
-import functools
-import inspect
 import linecache
-import os
-import random
 import sys
 import sysconfig
 import threading
 import traceback
-import types
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor
+from minitf.proof.judge.surroundings import quiet, same_draws, same_settings
+from minitf.proof.judge.values import copied, unchanged
 
 SECONDS = 5.0  # that one call may take
 GRACE = 3.0  # that a call which was told to stop may go on
@@ -118,67 +111,6 @@ def answer(
     return Answer(value)
 
 
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    with (
-        open(os.devnull, "w", encoding="utf-8", errors="replace") as nowhere,
-        warnings.catch_warnings(),
-        contextlib.redirect_stdout(nowhere),
-        np.errstate(all="ignore"),
-    ):
-        warnings.simplefilter("ignore")
-        yield
-
-
-@contextlib.contextmanager
-def same_settings() -> Iterator[None]:
-    """What a learner's function sets for all of PyTorch holds until it has answered."""
-    dtype, gradients = torch.get_default_dtype(), torch.is_grad_enabled()
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(dtype)
-        torch.set_grad_enabled(gradients)
-
-
-@contextlib.contextmanager
-def same_draws() -> Iterator[None]:
-    """Random numbers from one seed, PyTorch's, NumPy's and Python's; those of others are left as they were."""
-    of_numpy, of_python = np.random.get_state(), random.getstate()
-    try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            np.random.seed(0)
-            random.seed(0)
-            yield
-    finally:
-        np.random.set_state(of_numpy)
-        random.setstate(of_python)
-
-
-def copied(value: Any) -> Any:
-    """A deep copy of numbers, tensors, arrays, and what holds them; functions stay themselves."""
-    if isinstance(value, Tensor):
-        return value.detach().clone().requires_grad_(value.requires_grad)
-    if isinstance(value, np.ndarray):
-        return value.copy()
-    if isinstance(value, tuple | list):
-        return type(value)(copied(each) for each in value)
-    return {key: copied(each) for key, each in value.items()} if isinstance(value, dict) else value
-
-
-def unchanged(before: Any, after: Any) -> bool:
-    if isinstance(before, Tensor):
-        return before.dtype == after.dtype and torch.equal(before, after.detach())
-    if isinstance(before, np.ndarray):
-        return bool(np.array_equal(before, after))
-    if isinstance(before, tuple | list):
-        return len(before) == len(after) and all(map(unchanged, before, after))
-    if isinstance(before, dict):
-        return before.keys() == after.keys() and all(unchanged(before[key], after[key]) for key in before)
-    return callable(before) or bool(before == after)
-
-
 def told(error: BaseException) -> str:
     """The exception in one sentence, with the learner's own line that it came through last."""
     try:
@@ -195,60 +127,3 @@ def told(error: BaseException) -> str:
         return sentence
     line = linecache.getline(own[-1].filename, own[-1].lineno or 0).strip()
     return f"{sentence}, at your line {own[-1].lineno}" + (f": {line}" if line else "")
-
-
-def takes(function: Callable[..., Any], *names: str) -> bool:
-    """Whether it has parameters of these names, or takes any keyword."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):  # built-ins without a signature
-        return not names
-    return any(p.kind is p.VAR_KEYWORD for p in parameters) or set(names) <= {p.name for p in parameters}
-
-
-def uses_numpy(function: Callable[..., Any]) -> bool:
-    """Whether a function computes with NumPy and not with PyTorch, by the modules that it and its helpers name."""
-    seen: set[int] = set()
-    modules: set[str] = set()
-
-    def look(f: Any) -> None:
-        if isinstance(f, functools.partial):
-            look(f.func)
-            return
-        if type(f).__module__ == "numpy":  # np.maximum, np.vectorize(…)
-            modules.add("numpy")
-            return
-        f = getattr(f, "__func__", f)  # of a method
-        if not hasattr(f, "__code__") and not isinstance(f, type):  # an object that can be called
-            f = vars(type(f)).get("__call__", f)
-        code = getattr(f, "__code__", None)
-        if code is None or id(code) in seen:
-            return
-        seen.add(id(code))
-        for name in _names(code):
-            value = f.__globals__.get(name, sys.modules.get(name))
-            if isinstance(value, types.ModuleType):
-                modules.add(value.__name__.split(".")[0])
-            elif isinstance(value, types.FunctionType):
-                look(value)
-            elif type(value).__module__ == "numpy":  # from numpy import exp
-                modules.add("numpy")
-
-    look(inspect.unwrap(function))
-    return "numpy" in modules and "torch" not in modules
-
-
-def _names(code: types.CodeType) -> Iterator[str]:
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from _names(constant)
-
-
-def as_arrays(value: Any) -> Any:
-    """Every tensor as the array of the same numbers."""
-    if isinstance(value, Tensor):
-        return value.detach().numpy()
-    if isinstance(value, tuple | list):
-        return type(value)(as_arrays(each) for each in value)
-    return {key: as_arrays(each) for key, each in value.items()} if isinstance(value, dict) else value

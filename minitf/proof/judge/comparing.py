@@ -24,7 +24,7 @@ def compared(mine: Any, target: Any, tolerance: float, names: tuple[str, ...] = 
     try:
         return difference(mine, target, tolerance, names=names)
     except Exception:  # a class of the learner's, a list that holds itself, a tensor without a shape
-        return Difference(f"it is a {type(mine).__name__} that cannot be compared")
+        return Difference(f"it is of type {type(mine).__name__} and cannot be compared")
 
 
 def difference(
@@ -114,7 +114,7 @@ def written(value: Any) -> str:
     try:
         text = repr(value)
     except Exception:  # a class of the learner's
-        return f"a {type(value).__name__}"
+        return f"of type {type(value).__name__}"
     return text if len(text) <= 200 else text[:200] + "…"
 
 
@@ -125,33 +125,31 @@ def looks_like(mine: Any, target: Any) -> str:
         if x.dtype.kind == "c":
             return ""
         x, t = x.astype(float), t.astype(float)
-    except Exception:
+    except Exception:  # it has no numbers, which has been told already
         return ""
     if x.shape != t.shape:
         same = x.ndim == t.ndim >= 2 and x.shape == t.swapaxes(-1, -2).shape
         return "it is the target, transposed" if same and np.allclose(x, t.swapaxes(-1, -2)) else ""
     if not x.size or not np.isfinite(x).all() or not np.isfinite(t).all():
         return ""
-    if x.ndim >= 2 and x.shape[-1] == x.shape[-2] and np.allclose(x, t.swapaxes(-1, -2), rtol=1e-9):
+    apart = np.abs(x - t).max()
+
+    def explains(guess: Any) -> bool:
+        """Whether next to nothing is left of the difference."""
+        return bool(np.abs(x - guess).max() <= 1e-6 * apart)
+
+    if x.ndim >= 2 and x.shape[-1] == x.shape[-2] and explains(t.swapaxes(-1, -2)):
         return "it is the target, transposed"
     some = np.abs(t) > 1e-9 * np.abs(t).max(initial=0.0)
-    if some.any() and some.sum() > 1:
-        ratio = float(np.median(x[some] / t[some]))
-        if ratio and np.allclose(x, ratio * t, rtol=1e-9, atol=1e-12):
-            return (
-                "it is the target with the wrong sign"
-                if np.isclose(ratio, -1)
-                else f"it is the target times {ratio:.4g}"
-            )
+    ratio = float(np.median(x[some] / t[some])) if some.sum() > 1 else 0.0
+    if f"{ratio:.4g}" not in ("0", "1") and explains(ratio * t):
+        sign = np.isclose(ratio, -1)
+        return "it is the target with the wrong sign" if sign else f"it is the target times {ratio:.4g}"
     shift = float(np.median(x - t))
-    if x.size > 1 and np.allclose(x, t + shift, rtol=1e-9, atol=1e-12):
+    if x.size > 1 and explains(t + shift):
         return f"it is the target plus {shift:.4g}"
-    single = np.abs(x - t).max() <= 1e-6 * max(1.0, np.abs(t).max())
-    return (
-        "it is right to the seventh digit only: something is computed in float32, or a constant is rounded"
-        if single
-        else ""
-    )
+    single = apart <= 1e-6 * max(1.0, np.abs(t).max())
+    return "it is right to the seventh digit only: is something in float32, or a constant rounded?" if single else ""
 
 
 def _kind(value: Any) -> str:
@@ -159,4 +157,4 @@ def _kind(value: Any) -> str:
         return "a sparse tensor"
     if isinstance(value, Tensor | np.ndarray):
         return f"an array of shape {list(value.shape)}"
-    return f"a {type(value).__name__}"
+    return f"of type {type(value).__name__}"

@@ -18,7 +18,8 @@ from minitf.checkpoints.load import load_tokenizer, load_with_report
 from minitf.errors import InputError
 from minitf.mathematics import EQUATIONS, Mathematics
 from minitf.proof.exercises.exercise import Exercise, Function, Remark
-from minitf.proof.judge.calling import as_arrays, same_settings
+from minitf.proof.judge.surroundings import same_settings
+from minitf.proof.judge.values import as_arrays
 from minitf.text.batches import Batch
 from minitf.training.optimizer import RULES, Optimizer, Recipe
 

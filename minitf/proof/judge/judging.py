@@ -15,8 +15,10 @@ from torch import Tensor
 
 from minitf.proof.exercises.exercise import Case, Exercise, Function, Remark
 from minitf.proof.judge import in_bert
-from minitf.proof.judge.calling import Answer, answer, as_arrays, nothing, takes, uses_numpy
+from minitf.proof.judge.calling import Answer, answer, nothing
 from minitf.proof.judge.comparing import Difference, compared, looks_like
+from minitf.proof.judge.reading import takes, uses_numpy
+from minitf.proof.judge.values import as_arrays
 from minitf.proof.judge.verdict import Example, Verdict
 
 IN_BERT = 60.0  # seconds for the whole BERT
@@ -50,7 +52,7 @@ def judge(exercise: Exercise, function: Any, on_deaf: Callable[[], None] = nothi
     """The verdict on `function` as an answer to `exercise`; raises nothing, whatever the function does."""
     if not callable(function):
         blank = function is Ellipsis or function is None
-        what = "the blank is still there" if blank else f"it is a {type(function).__name__}"
+        what = "the blank is still there" if blank else f"it is of type {type(function).__name__}"
         return Verdict(
             exercise.name, problem=f"{what}: give the function itself, check.{exercise.name}({exercise.name})"
         )

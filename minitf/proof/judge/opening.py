@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from minitf.errors import InputError
-from minitf.proof.judge.calling import TooLongError, nothing, quiet, time_limit, told
+from minitf.proof.judge.calling import TooLongError, nothing, time_limit, told
+from minitf.proof.judge.surroundings import quiet
 
 SECONDS = 20.0  # that the file itself may take when it is read
 

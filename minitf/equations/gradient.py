@@ -122,8 +122,8 @@ def encoder_layer(
     """Z = LayerNorm(X + MultiHead(X)) ;  Y = LayerNorm(Z + FFN(Z)). With GELU and without dropout.
 
     `layers.EncoderLayer` once more, for here it must keep what the way back needs. `X [B, S, D]` -> the same, and what
-    is kept. `theta` holds the weights under that layer's names
-    (`attention.W_Q.weight` …); `mask` broadcasts to `[B, H, S, S]`, True where a query may look.
+    is kept. `theta` holds the weights under that layer's names (`attention.W_Q.weight` …); `mask` broadcasts to
+    `[B, H, S, S]`, True where a query may look.
     """
 
     def linear(name: str, X: Array) -> Array:

@@ -14,7 +14,7 @@ def constant(step: int, lr: float, total: int, warmup: int = 0) -> float:
 
 
 def linear(step: int, lr: float, total: int, warmup: int = 0) -> float:
-    """η (1 − s/n): in a line to 0. Source: Devlin et al. 2019, appendix A.2."""
+    """η (1 − s/n): in a line to 0. Source: Devlin et al. 2019, appendix A.2; their code falls from step 0 on."""
     return lr * _rise(step, warmup) * (1.0 - _progress(step, total, warmup))
 
 

@@ -43,7 +43,8 @@ class BertEmbeddings(nn.Module):
     `token_ids`, `segment_ids` `[B, S]` -> `[B, S, D]`. Positions are learned, `S_max` of them; `number_positions`
     gives each token its own, and reserves the `first_position` of them. With `segments` = 0 there is no E_segment.
     Raises ValueError if S is beyond the positions.
-    Source: Devlin et al. 2019, §3 and figure 2; LayerNorm and dropout: their code, not in the paper.
+    Source: Devlin et al. 2019, §3 and figure 2; LayerNorm: their code, not in the paper; dropout: Vaswani et al. 2017,
+    §5.4.
     """
 
     def __init__(

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from minitf.equations import attention, projection
 from minitf.proof.exercises.exercise import Case, Exercise, Wrong, draw, numbers
-from minitf.proof.mistakes import MISTAKES
+from minitf.proof.exercises.known import known
 
 
 def multi_head_attention(X: Tensor, W_Q: Tensor, W_K: Tensor, W_V: Tensor, W_O: Tensor, H: int) -> Tensor:
@@ -44,8 +44,7 @@ def _scaled_by_model_width(Q: Tensor, K: Tensor, V: Tensor) -> tuple[Tensor, Any
     return attention.scaled_dot_product_attention(Q / math.sqrt(Q.shape[1]), K, V)
 
 
-_KNOWN = {mistake.name: mistake for mistake in MISTAKES}
-_SPLIT, _MERGED = _KNOWN["heads split without transpose"], _KNOWN["heads merged without transpose"]
+(_SPLIT,), (_MERGED,) = known("split_heads"), known("merge_heads")
 
 
 def _drawn(B: int, S: int, D: int, H: int, seed: int, scale: float = 1.0) -> tuple[Any, ...]:
@@ -73,8 +72,8 @@ EXERCISES: tuple[Exercise, ...] = (
             Case("huge numbers", _drawn(1, 3, 4, 2, seed=50, scale=1e3), kind="huge"),
         ),
         (
-            Wrong(_SPLIT.name, _SPLIT.tells, _with(split=_SPLIT.overlay["split_heads"])),
-            Wrong(_MERGED.name, _MERGED.tells, _with(merge=_MERGED.overlay["merge_heads"])),
+            Wrong(_SPLIT.name, _SPLIT.tells, _with(split=_SPLIT.function)),
+            Wrong(_MERGED.name, _MERGED.tells, _with(merge=_MERGED.function)),
             Wrong(
                 "X W",
                 "X is multiplied by W as the file has it, not by its transpose",

@@ -3,7 +3,9 @@
     python -m benchmarks.tasks --data FOLDER cola stsb wnut17          # three seeds each
     python -m benchmarks.tasks --data FOLDER sst2 squad imdb           # one
 
-FOLDER holds a folder for each data set. With --work, seeds that a killed run had finished are not trained again.
+FOLDER holds a folder for each data set. With --work, seeds that a killed run had finished are not trained again. With
+--equal-draws minitf computes its last layer for every token, so that a classifier draws as much dropout as the
+reference's does, and each number is the same one: what is left of a difference would be a difference of the programs.
 Both models start from the same weights, the new head's included, and see the same batches in the same order; dropout
 is drawn by each on its own. minitf trains through `training.loop.train`; after every few steps of it the reference
 takes as many, so both meet the same load and their times can be compared. Nothing is chosen on the development set:
@@ -11,6 +13,7 @@ what counts is the model after the last epoch.
 """
 
 import argparse
+import contextlib
 import copy
 import dataclasses
 import functools
@@ -18,9 +21,10 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 import transformers
@@ -32,6 +36,7 @@ from minitf import flags, kinds
 from minitf.checkpoints.load import load_with_report
 from minitf.mathematics import KERNELS
 from minitf.proof.reference import copy_new
+from minitf.tasks import texts
 from minitf.tasks.task import Task
 from minitf.tasks.texts import mean_of_windows
 from minitf.text.batches import Batch, Examples, by_length, shuffled
@@ -103,7 +108,15 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--most", type=int, help="training examples, fewer for a trial")
     p.add_argument("--work", type=Path, help="where finished seeds are kept")
     p.add_argument("--suffix", default="", help="of the records' names")
+    p.add_argument("--equal-draws", action="store_true", help="task-ROW-equal-draws.json: without the [CLS] shortcut")
     return p
+
+
+@contextlib.contextmanager
+def equal_draws() -> Iterator[None]:
+    """Classifiers compute the whole last layer, and draw dropout for all of it."""
+    with mock.patch.object(texts, "logits_of_first_token", lambda model, *batch: model(*batch).logits):
+        yield
 
 
 class Reference:
@@ -246,7 +259,7 @@ def _numbers(metrics: dict[str, Any]) -> dict[str, float]:
 
 def one_row(name: str, arguments: argparse.Namespace) -> None:
     surroundings = record.surroundings()
-    row = ROWS[name]
+    name, row = name + "-equal-draws" * arguments.equal_draws, ROWS[name]
     row = dataclasses.replace(row, seeds=tuple(arguments.seeds or row.seeds), most=arguments.most or row.most)
     kind = kinds.KINDS[row.task]
     with tempfile.TemporaryDirectory() as folder:
@@ -254,7 +267,7 @@ def one_row(name: str, arguments: argparse.Namespace) -> None:
         for path in (row.train, row.dev):
             copied = Path(folder) / path.replace("/", "-")
             row.prepare(arguments.data / path, copied)
-            columns = {"text": "sentence", "label": "label"} if name == "cola" else {}
+            columns = {"text": "sentence", "label": "label"} if row.train == "cola/train.tsv" else {}
             tables.append(kind.read(str(copied), **{"text": None, "pair": None, "label": None, **columns}))
         train, dev = tables
         dev = dataclasses.replace(dev, examples=dev.examples[: row.most_dev])
@@ -282,9 +295,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
-    for name in arguments.rows:
-        for row in GROUPS.get(name, (name,)):
-            one_row(row, arguments)
+    with equal_draws() if arguments.equal_draws else contextlib.nullcontext():
+        for name in arguments.rows:
+            for row in GROUPS.get(name, (name,)):
+                one_row(row, arguments)
     return 0
 
 

@@ -1,9 +1,13 @@
 """The long measurements of fine-tuning: what they ask for is there, and their table says what was measured."""
 
 import pytest
+import torch
 
 from benchmarks import folklore, record, tasks
 from minitf import flags, kinds
+from minitf.bert import Bert, BertConfig
+from minitf.tasks import texts
+from minitf.text.batches import Batch
 
 
 @pytest.mark.parametrize("claim", folklore.CLAIMS, ids=lambda claim: claim.name)
@@ -45,6 +49,24 @@ def test_colas_files_get_a_header(tmp_path):
     tasks.with_header(tmp_path / "cola.tsv", tmp_path / "with.tsv")
     table = kinds.CLASSIFICATION.read(str(tmp_path / "with.tsv"), text="sentence", pair=None, label="label")
     assert [(e.text, e.label) for e in table.examples] == [("Our friends.", "1")]
+
+
+def test_equal_draws_are_those_of_the_whole_model():
+    """With the shortcut a classifier draws less, so that the random numbers after it are others."""
+    sizes = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 8}
+    model = Bert(BertConfig(vocab_size=9, max_position_embeddings=5, labels=("a", "b"), **sizes), "classification")
+    ids = torch.arange(2, 7).expand(3, 5)
+    batch = Batch(ids, torch.zeros_like(ids), torch.ones_like(ids))
+
+    def drawn(logits):
+        torch.manual_seed(0)
+        return logits().tolist(), torch.rand(1).item()
+
+    expected = drawn(lambda: model(ids, batch.segment_ids, batch.mask).logits)
+    assert drawn(lambda: texts.logits_of_texts(model, batch)) != expected
+    with tasks.equal_draws():
+        assert drawn(lambda: texts.logits_of_texts(model, batch)) == expected
+    assert drawn(lambda: texts.logits_of_texts(model, batch)) != expected
 
 
 def test_what_is_finished_is_not_made_again(tmp_path):

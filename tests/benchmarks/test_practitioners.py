@@ -20,7 +20,7 @@ def test_every_claim_is_a_change_of_the_usual_recipe(claim):
 
 
 def test_names_are_files_of_their_own():
-    assert len({claim.name for claim in folklore.CLAIMS}) == len(folklore.CLAIMS)
+    assert len({claim.slug for claim in folklore.CLAIMS}) == len(folklore.CLAIMS)
 
 
 def test_the_table():

@@ -105,7 +105,10 @@ def parser(description: str) -> argparse.ArgumentParser:
     model.add_argument("--no-verify", action="store_true", help="do not check a TensorFlow checkpoint's checksums")
 
     model.add_argument(
-        "--freeze", type=frozen, metavar="WHAT", help="embeddings, N (the lowest N layers too) or all (but the head)"
+        "--freeze",
+        type=frozen,
+        metavar="WHAT",
+        help="embeddings, N (the lowest N layers too) or all (but the head, which wants a larger --lr, as 1e-2)",
     )
     model.add_argument("--unfreeze", choices=["gradual"], help="epoch by epoch from the top, all in the last one")
     model.add_argument(

@@ -54,3 +54,11 @@ def recipe(arguments: argparse.Namespace) -> "Recipe":
         clip=arguments.clip or None,
         bias_correction=not arguments.no_bias_correction,
     )
+
+
+def doubts(arguments: argparse.Namespace) -> list[str]:
+    """What goes together, and is likely meant otherwise."""
+    found = []
+    if arguments.freeze == "all" and arguments.optimizer in ("adam", "adamw") and arguments.lr < 1e-3:
+        found.append(f"--freeze all trains the head alone, which at --lr {arguments.lr:g} hardly moves; try 1e-2")
+    return found

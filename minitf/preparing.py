@@ -141,6 +141,8 @@ def prepare(
         say(f"  {note}")
     say(f"{arguments.optimizer}, {ready.steps} steps of {_how(arguments, kind.step)}")
     say(ready.parameters)
+    for doubt in plans.doubts(arguments):
+        say(f"warning: {doubt}")
     return ready
 
 

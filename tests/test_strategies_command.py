@@ -138,6 +138,21 @@ def test_a_new_top(run, here: Path, folder: Path) -> None:
     assert 0.015 < found[0].std() < 0.02
 
 
+@pytest.mark.parametrize(
+    ("given", "warned"),
+    [
+        ("--freeze all --lr 5e-5", True),
+        ("--freeze all --lr 5e-5 --optimizer adam", True),
+        ("--freeze all --lr 1e-2", False),
+        ("--freeze all --lr 5e-5 --optimizer gd", False),
+        ("--freeze 3 --lr 5e-5", False),
+    ],
+)
+def test_a_head_alone_wants_a_larger_rate(run, given: str, warned: bool) -> None:
+    warning = "warning: --freeze all trains the head alone, which at --lr 5e-05 hardly moves; try 1e-2\n"
+    assert (warning in run("--dry-run", *given.split())) == warned
+
+
 def test_bf16(run, here: Path) -> None:
     losses = []
     for name in ("fp32", "bf16"):

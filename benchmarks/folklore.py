@@ -63,7 +63,7 @@ CLAIMS = (
     Claim("longer: 10 epochs", ("--epochs", "10"), "better and more stable on few examples", "Mosbach et al. 2021"),
     Claim("embeddings frozen", ("--freeze", "embeddings"), "costs little", "Lee et al. 2019"),
     Claim("lower half frozen", ("--freeze", "3"), "nine tenths of the quality stay", "Lee et al. 2019"),
-    Claim("all frozen but the head", ("--freeze", "all"), "clearly worse", "Peters et al. 2019"),
+    Claim("all frozen but the head", ("--freeze", "all"), "how much worse depends on the task", "Peters et al. 2019"),
     *(
         Claim(
             f"all frozen, rate {rate}",

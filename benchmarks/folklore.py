@@ -32,6 +32,7 @@ from benchmarks.sst2 import interval
 from minitf import finetune
 
 SEEDS = (0, 1, 2, 3, 4)
+THREADS = 1  # of each process
 USUAL = ("--epochs", "3", "--batch-size", "16", "--lr", "5e-5", "--metric", "loss")
 
 
@@ -110,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         (work / "train.tsv").write_text("".join(lines[: 1 + arguments.sentences]), encoding="utf-8")
         pool = stack.enter_context(
             concurrent.futures.ProcessPoolExecutor(
-                arguments.processes, multiprocessing.get_context("spawn"), torch.set_num_threads, (1,)
+                arguments.processes, multiprocessing.get_context("spawn"), torch.set_num_threads, (THREADS,)
             )
         )
         begun = [
@@ -130,6 +131,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         {
             **surroundings,
             "processes": arguments.processes,
+            "threads": THREADS,
             "usual": USUAL,
             "sentences": arguments.sentences,
             "rows": rows,

@@ -25,7 +25,7 @@ from benchmarks.gpu_checks import FULL, QUICK, Found, Setup, bfloat16, find, flo
 from benchmarks.gpu_training import speed, trajectory
 from minitf import validate
 from minitf.bert.device import choose_device
-from minitf.console import Parser, run
+from minitf.cli.console import Parser, run
 from minitf.errors import InputError
 from minitf.mathematics import EQUATIONS, KERNELS, Mathematics
 

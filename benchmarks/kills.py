@@ -29,9 +29,10 @@ import torch
 from safetensors.numpy import load_file
 
 from benchmarks import record
-from minitf import console, finetune
+from minitf import finetune
 from minitf.checkpoints.load import load_tokenizer, load_with_report
 from minitf.checkpoints.save import save
+from minitf.cli import console
 from minitf.text.datasets import built_in_corpus
 
 SAVING = 0.5  # share of the kills that wait for the next save

@@ -130,7 +130,8 @@ def examine(made: Case, around: Path) -> Result:
 
 def dry_run(made: Case, around: Path) -> tuple[object, str, str, dict[str, Any]]:
     """(status, what it says, its complaints, the tables that were read) of `finetune --dry-run`."""
-    from minitf import console, finetune, runs
+    from minitf import finetune, runs
+    from minitf.cli import console
 
     read: dict[str, Any] = {}
     read_data = runs.read_data

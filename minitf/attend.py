@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minitf.console import Parser, number, run
+from minitf.cli.console import Parser, number, run
 from minitf.errors import InputError
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minitf.console import Parser
-from minitf.console import run as run_command
+from minitf.cli.console import Parser
+from minitf.cli.console import run as run_command
 from minitf.files import writing
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from minitf.console import Parser, run
+from minitf.cli.console import Parser, run
 from minitf.errors import InputError
 
 # What conversion writes, and so what --overwrite may replace.

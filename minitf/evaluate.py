@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minitf import judging, kinds, runs
-from minitf.console import Parser, number, run
+from minitf.cli.console import Parser, number, run
 from minitf.errors import InputError
 from minitf.files import whole
 from minitf.report_page import page

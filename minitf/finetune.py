@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minitf import experiment, flags, kinds, preparing, resuming, runs
-from minitf.console import run
+from minitf.cli.console import run
 from minitf.errors import InputError
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from minitf.console import Parser, number
+from minitf.cli.console import Parser, number
 from minitf.errors import InputError
 from minitf.text import augment
 from minitf.training.metrics import HIGHER_IS_BETTER

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from minitf import experiment, kinds, learning, runs
-from minitf.console import number
+from minitf.cli.console import number
 from minitf.errors import InputError
 from minitf.files import whole
 from minitf.training import searching

@@ -16,7 +16,7 @@ from minitf import kinds
 from minitf.answers import filling, question_answering, tagging
 from minitf.answers import texts as judged
 from minitf.answers.texts import Texts
-from minitf.console import Parser, number, run
+from minitf.cli.console import Parser, number, run
 from minitf.errors import CheckpointError, InputError
 from minitf.files import whole
 from minitf.notes import read_note

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minitf import judging
-from minitf.console import Parser, number, run
+from minitf.cli.console import Parser, number, run
 from minitf.errors import InputError
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minitf import flags, kinds, learning_curves, resuming, runs, studies
-from minitf.console import Parser, number, run
+from minitf.cli.console import Parser, number, run
 from minitf.errors import InputError
 from minitf.training import space
 

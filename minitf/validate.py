@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minitf import __version__
-from minitf.console import Parser, run
+from minitf.cli.console import Parser, run
 from minitf.files import writing
 
 if TYPE_CHECKING:

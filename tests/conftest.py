@@ -18,8 +18,8 @@ import torch
 import transformers
 from family import reference_class, reference_config
 
-from minitf import console
 from minitf.checkpoints import sources
+from minitf.cli import console
 from minitf.files import write_bytes
 
 # Tests that are run in the background (`&`) begin with Ctrl-C ignored, and so would every command that they interrupt.

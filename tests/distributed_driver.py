@@ -21,8 +21,9 @@ from safetensors.torch import save_file
 from small_training import loaded, texts, weights
 from torch import nn
 
-from minitf import console, finetune
+from minitf import finetune
 from minitf.bert.frozen import FrozenLayers
+from minitf.cli import console
 from minitf.errors import InputError
 from minitf.mathematics import EQUATIONS
 from minitf.tasks.classification import Classification, balanced_weights

@@ -208,7 +208,7 @@ HOUSE = {
     "finetune.py": "import minitf\nfrom minitf.training import loop\nfrom minitf.proof import reference\n",
     "predict.py": "import importlib\nfrom minitf import console\n",
     "console.py": "from minitf.errors import InputError\n",
-    "flags.py": "from minitf.console import number\nfrom minitf.training import loop\n",
+    "flags.py": "from minitf.cli.console import number\nfrom minitf.training import loop\n",
 }
 
 
@@ -252,7 +252,7 @@ def test_a_house_to_plan_gives_no_complaint(tmp_path):
         ("predict.py", "from minitf.finetune import main", "minitf.finetune"),
         ("__init__.py", "from .predict import main", "minitf.predict"),
         ("flags.py", "from minitf import finetune", "minitf.finetune"),
-        ("training/loop.py", "from minitf import console", "minitf.console"),
+        ("training/loop.py", "from minitf import console", "minitf.cli.console"),
         ("__init__.py", "from minitf.flags import parser", "minitf.flags"),
         # through the front door, or in disguise
         ("layers/encoder.py", "import minitf", "minitf"),

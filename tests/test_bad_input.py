@@ -19,8 +19,9 @@ import torch
 import transformers
 from safetensors import SafetensorError
 
-from minitf import console, finetune, predict
+from minitf import finetune, predict
 from minitf.checkpoints import catalogue
+from minitf.cli import console
 
 TINY = {"num_hidden_layers": 1, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 24}
 NO_SPACE = os.strerror(errno.ENOSPC)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minitf.console import Parser, complain, number, run
+from minitf.cli.console import Parser, complain, number, run
 from minitf.errors import CheckpointError, DataError, InputError
 
 PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=60)
@@ -196,7 +196,7 @@ def test_help_needs_no_torch(command: str) -> None:
 def test_a_reader_that_has_gone_is_no_fault(lines: int) -> None:
     """`… | head -1`: nothing on standard error, be it in the midst of writing or with the last, buffered line."""
     code = (
-        "import sys; from minitf.console import run\n"
+        "import sys; from minitf.cli.console import run\n"
         "sys.stdin.read()\n"  # until the reader has gone
         f"run(lambda argv: [print('line ' * 10) for _ in range({lines})] and 0)"
     )

@@ -21,8 +21,9 @@ from safetensors.torch import load_file
 from sklearn.utils.class_weight import compute_class_weight
 
 import minitf
-from minitf import console, finetune, predict
+from minitf import finetune, predict
 from minitf.checkpoints import save
+from minitf.cli import console
 from minitf.mathematics import mathematics
 from minitf.tasks.classification import Classification
 from minitf.text.datasets import read_table

@@ -324,7 +324,8 @@ sys.path.insert(0, {str(source)!r})
 signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may not hear it
 import torch
 torch.set_num_threads(1)  # the same bits are promised for the same number of threads: that of the tests
-from minitf import console, finetune
+from minitf import finetune
+from minitf.cli import console
 from minitf.training import loop
 step = loop.take_step
 loop.take_step = lambda *given: (time.sleep(0.2), step(*given))[1]

@@ -12,7 +12,8 @@ import torch
 
 from benchmarks import gpu_checks, gpu_report, gpu_training, record
 from benchmarks.gpu_checks import QUICK, SINGLE, Setup
-from minitf import console, validate
+from minitf import validate
+from minitf.cli import console
 from minitf.equations import activation, update
 from minitf.errors import InputError
 from minitf.mathematics import EQUATIONS, KERNELS

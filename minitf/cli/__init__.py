@@ -1,0 +1,1 @@
+"""The command line: a parser for each command, the flags that commands share, and how a command ends."""

@@ -1,0 +1,118 @@
+"""How every command ends: its exit status, and one line on standard error for an error that the user can correct.
+
+Status 0: done. 2: bad input. 130: interrupted. 1: anything else (a traceback, because the fault is then minitf's).
+"""
+
+import argparse
+import errno
+import functools
+import io
+import math
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from minitf.errors import InputError
+
+Main = Callable[[Sequence[str] | None], int]
+
+_SETTING = re.compile(r"`([a-z][a-z0-9_]*)`")
+
+
+def run(main: Main) -> None:
+    """Call the `main` of a command and leave Python with its status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without γ shows a question mark
+    try:
+        status = main(None)
+        sys.stdout.flush()
+    except InputError as error:
+        status = complain(str(error))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        status = 130
+    except BrokenPipeError:
+        # The reader is gone (`| head`): discard the rest, which Python would still write when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        status = complain(f"no space left on the disk, writing {error.filename or 'a file'}: free some and start again")
+    sys.exit(status)
+
+
+def complain(message: str) -> int:
+    """Print an error as one line on standard error; return the status for bad input."""
+    print("minitf:", "; ".join(line.strip() for line in message.splitlines()).replace(":;", ":"), file=sys.stderr)
+    return 2
+
+
+def with_flags(message: str) -> str:
+    """Replace settings in backticks by flags: `max_length` becomes --max-length.
+
+    The code below the command line names a setting as Python does and knows nothing of flags.
+    """
+    return _SETTING.sub(lambda found: "--" + found[1].replace("_", "-"), message)
+
+
+def say(line: str) -> None:
+    """Print a line of a run, with settings as flags."""
+    print(with_flags(line))
+
+
+def say_error(line: str) -> None:
+    """Print a line on standard error, with settings as flags: what a command says beside its output."""
+    print(with_flags(line), file=sys.stderr)
+
+
+def flags_in_errors(main: Main) -> Main:
+    """Make the `main` of a command name flags in its errors, where the code below names settings."""
+
+    @functools.wraps(main)
+    def wrapped(argv: Sequence[str] | None = None) -> int:
+        try:
+            return main(argv)
+        except InputError as error:
+            error.args = (with_flags(str(error)), *error.args[1:])
+            raise
+
+    return wrapped
+
+
+def number(
+    least: float = -math.inf, most: float = math.inf, *, above: bool = False, whole: bool = False
+) -> Callable[[str], float]:
+    """Make an argparse type: a finite number from `least` (excluded if `above`) to `most`, an integer if `whole`."""
+    kind = "a whole number" if whole else "a number"
+    bound = f" {'above' if above else 'of at least'} {least:g}" if least > -math.inf else ""
+    bound += f"{' and' if bound else ''} at most {most:g}" if most < math.inf else ""
+
+    def parse(text: str) -> float:
+        try:
+            value = int(text) if whole else float(text)
+            float(value)
+        except (ValueError, OverflowError):
+            raise argparse.ArgumentTypeError(f"must be {kind}{bound}, not {text!r}") from None
+        if not math.isfinite(value) or value < least or value > most or (above and value == least):
+            raise argparse.ArgumentTypeError(f"must be {kind}{bound}, not {text}")
+        return value
+
+    return parse
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with one-line errors and help that ends with examples."""
+
+    def __init__(self, *, prog: str, examples: Sequence[str] = (), **settings: Any):
+        """Each of `examples` is what follows `prog` on a command line."""
+        settings.setdefault("formatter_class", argparse.RawTextHelpFormatter)
+        if examples:
+            settings["epilog"] = "\n".join(["examples:", *(f"  {prog} {example}".rstrip() for example in examples)])
+        super().__init__(prog=prog, **settings)
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        sys.exit(complain(f"{message} (see {self.prog} --help)"))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks import record
 from minitf import finetune
-from minitf.text.datasets import built_in_corpus
+from minitf.datasets.dataset import built_in_corpus
 
 
 def parser() -> argparse.ArgumentParser:

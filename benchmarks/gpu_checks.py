@@ -18,12 +18,12 @@ from minitf import validate
 from minitf.bert import BertConfig
 from minitf.checkpoints import pytorch, sources
 from minitf.checkpoints.load import load_tokenizer
+from minitf.datasets.dataset import built_in_corpus
 from minitf.mathematics import EQUATIONS, KERNELS, Mathematics
 from minitf.proof.divergence import STEPS, TOLERANCES, Row, Tolerance, compare, first_divergence, walk
 from minitf.proof.reference import Pair, open_pair, stand_in
-from minitf.tasks.classification import Classification
+from minitf.tasks.classification.task import Classification
 from minitf.text.batches import Batch, Examples, pad
-from minitf.text.datasets import built_in_corpus
 
 CLASSES = ("negative", "positive")  # of the built-in corpus
 SINGLE = 1e-5  # a product in float32 is nearer to the truth than this, in TF32 farther

@@ -20,10 +20,10 @@ from minitf.bert import Bert, BertConfig
 from minitf.checkpoints.load import load_with_report
 from minitf.mathematics import Mathematics
 from minitf.proof.divergence import compare
-from minitf.tasks.classification import Classification
+from minitf.tasks.classification.task import Classification
 from minitf.text.batches import Examples, by_length, shuffled
 from minitf.training import loop
-from minitf.training.compact import CompactVocabulary
+from minitf.training.compact_vocabulary import CompactVocabulary
 from minitf.training.optimizer import Optimizer, Recipe
 
 TRAJECTORY = 1e-8

@@ -33,7 +33,7 @@ from minitf import finetune
 from minitf.checkpoints.load import load_tokenizer, load_with_report
 from minitf.checkpoints.save import save
 from minitf.cli import console
-from minitf.text.datasets import built_in_corpus
+from minitf.datasets.dataset import built_in_corpus
 
 SAVING = 0.5  # share of the kills that wait for the next save
 AGAIN = 0.3  # share of the killed runs of which the resumed one is killed too

@@ -29,7 +29,7 @@ def make(folder: Path, steps: int) -> None:
 
     import minitf
     from minitf.checkpoints.save import save
-    from minitf.text.datasets import built_in_corpus
+    from minitf.datasets.dataset import built_in_corpus
 
     torch.manual_seed(0)
     name = "all-MiniLM-L6-v2"

@@ -130,11 +130,12 @@ def examine(made: Case, around: Path) -> Result:
 
 def dry_run(made: Case, around: Path) -> tuple[object, str, str, dict[str, Any]]:
     """(status, what it says, its complaints, the tables that were read) of `finetune --dry-run`."""
-    from minitf import finetune, runs
+    from minitf import finetune
     from minitf.cli import console
+    from minitf.fine_tuning import folder
 
     read: dict[str, Any] = {}
-    read_data = runs.read_data
+    read_data = folder.read_data
 
     def remembering(*arguments: Any) -> Any:
         read.update(read_data(*arguments))
@@ -144,7 +145,7 @@ def dry_run(made: Case, around: Path) -> tuple[object, str, str, dict[str, Any]]
     flags += ["--output", str(around / "earlier"), "--overwrite", "--offline"]
     out, err = io.StringIO(), io.StringIO()
     status: object = None
-    runs.read_data = remembering
+    folder.read_data = remembering
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -155,7 +156,7 @@ def dry_run(made: Case, around: Path) -> tuple[object, str, str, dict[str, Any]]
             except BaseException:  # what a person would see as a traceback
                 status = traceback.format_exc(limit=-3)
     finally:
-        runs.read_data = read_data
+        folder.read_data = read_data
     return status, out.getvalue(), err.getvalue(), read
 
 

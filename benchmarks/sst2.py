@@ -20,13 +20,13 @@ import transformers
 
 from benchmarks import record
 from minitf.checkpoints.load import load_tokenizer, load_with_report
+from minitf.datasets.dataset import Dataset, read_table
 from minitf.mathematics import mathematics
 from minitf.proof.reference import copy_new
-from minitf.tasks.classification import Classification
+from minitf.tasks.classification.task import Classification
 from minitf.text.batches import Examples, by_length, shuffled
-from minitf.text.datasets import Dataset, read_table
 from minitf.training import loop
-from minitf.training.compact import CompactVocabulary
+from minitf.training.compact_vocabulary import CompactVocabulary
 from minitf.training.optimizer import Optimizer, Recipe
 
 TURN = 8  # steps that one side takes before the other

@@ -32,16 +32,16 @@ from torch import Tensor, nn
 
 from benchmarks import record
 from benchmarks.sst2 import interval
-from minitf import flags, kinds
 from minitf.checkpoints.load import load_with_report
+from minitf.cli import finetune
 from minitf.mathematics import KERNELS
 from minitf.proof.reference import copy_new
-from minitf.tasks import texts
-from minitf.tasks.task import Task
-from minitf.tasks.texts import mean_of_windows
+from minitf.tasks import registry
+from minitf.tasks.base import Task
+from minitf.tasks.whole_text.encoding import mean_of_windows
 from minitf.text.batches import Batch, Examples, by_length, shuffled
 from minitf.training import loop
-from minitf.training.compact import CompactVocabulary
+from minitf.training.compact_vocabulary import CompactVocabulary
 from minitf.training.optimizer import Optimizer, Recipe
 
 TURN = 8  # steps that one side takes before the other
@@ -187,8 +187,8 @@ def one_seed(row: Row, train: Any, dev: Any, seed: int) -> dict[str, Any]:
     order = torch.randperm(len(train.examples), generator=torch.Generator().manual_seed(seed)).tolist()
     chosen = [train.examples[i] for i in sorted(order[: row.most])]
     train = dataclasses.replace(train, examples=tuple(chosen))
-    kind = kinds.KINDS[row.task]
-    arguments = flags.parse("", ["--task", row.task, *row.words])
+    kind = registry.KINDS[row.task]
+    arguments = finetune.parse("", ["--task", row.task, *row.words])
     task = kind.make(train, arguments, KERNELS)
     model, report = load_with_report(MODEL, task.head, labels=task.labels or None, math=KERNELS)
     tokenizer = report.checked_tokenizer()
@@ -261,7 +261,7 @@ def one_row(name: str, arguments: argparse.Namespace) -> None:
     surroundings = record.surroundings()
     name, row = name + "-equal-draws" * arguments.equal_draws, ROWS[name]
     row = dataclasses.replace(row, seeds=tuple(arguments.seeds or row.seeds), most=arguments.most or row.most)
-    kind = kinds.KINDS[row.task]
+    kind = registry.KINDS[row.task]
     with tempfile.TemporaryDirectory() as folder:
         tables = []
         for path in (row.train, row.dev):

@@ -143,7 +143,7 @@ def picture(arguments: argparse.Namespace, opened: "Opened") -> "Figure":
 def maps_of_table(arguments: argparse.Namespace, opened: "Opened") -> "Iterator[AttentionMaps]":
     """The maps of each row of --input, one after another. Raises InputError, with the row, for an empty text."""
     from minitf.attention_maps.collect import look
-    from minitf.text.datasets import read_table
+    from minitf.datasets.dataset import read_table
 
     table = read_table(arguments.input, arguments.text_column, arguments.pair_column, need_label=False)
     for example in table.examples:

@@ -1,15 +1,18 @@
-"""The errors that are the user's to mend. A command prints one as one line and ends with status 2.
+"""The errors that the user can correct. A command prints one as one line and exits with status 2.
 
-A message says what is wrong, where (file, row, column, flag), and what to do about it, in one line unless it is a list.
+A message says what is wrong, where (file, row, column, setting), and what to do, in one line unless it is a list. A
+setting is written in backticks, by its name in Python: `max_length`.
 """
+
+from pathlib import Path
 
 
 class InputError(ValueError):
-    """Something given to minitf cannot be used: a flag, a path, a name."""
+    """Something given to minitf cannot be used: a setting, a path, a name."""
 
 
 class DivergedError(InputError):
-    """Training came to a number that is none any more."""
+    """The loss or a gradient became NaN or infinite."""
 
 
 class DataError(InputError):
@@ -17,4 +20,12 @@ class DataError(InputError):
 
 
 class CheckpointError(InputError):
-    """A checkpoint cannot be found, read, trusted or fitted to the model."""
+    """A checkpoint cannot be found, read, trusted or loaded into the model."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A run was interrupted; what it saved is in `folder`, and `resume` continues it."""
+
+    def __init__(self, folder: Path):
+        super().__init__(f"interrupted; resume the run in {folder}")
+        self.folder = folder

@@ -63,7 +63,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def quick_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing takes ten times as long as all else in a run this small. Written as it is: whole, or not."""
-    monkeypatch.setattr("minitf.training.report.draw_curves", lambda steps, history, path: write_bytes(path, b"curves"))
+    monkeypatch.setattr(
+        "minitf.fine_tuning.figures.draw_curves", lambda steps, history, path: write_bytes(path, b"curves")
+    )
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from minitf.bert.frozen import FrozenLayers
 from minitf.cli import console
 from minitf.errors import InputError
 from minitf.mathematics import EQUATIONS
-from minitf.tasks.classification import Classification, balanced_weights
+from minitf.tasks.classification.task import Classification, balanced_weights
 from minitf.training import loop, state
 from minitf.training.optimizer import Optimizer, Recipe
 from minitf.training.precision import FULL

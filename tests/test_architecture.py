@@ -202,7 +202,7 @@ HOUSE = {
     "tasks/tagging.py": "from minitf.training import metrics\nfrom minitf.text.batches import batches\n",
     "training/__init__.py": "",
     "training/metrics.py": "import numpy\n",
-    "training/loop.py": "import minitf.checkpoints.save\nfrom minitf.training.metrics import f1\n",
+    "training/loop.py": "import minitf.checkpoints.save\nfrom minitf.tasks.metrics import f1\n",
     "attention_maps/page.py": "from minitf.checkpoints.load import load\n",
     "proof/reference.py": "def f():\n    import transformers\n    from minitf.training import loop\n",
     "finetune.py": "import minitf\nfrom minitf.training import loop\nfrom minitf.proof import reference\n",
@@ -253,7 +253,7 @@ def test_a_house_to_plan_gives_no_complaint(tmp_path):
         ("__init__.py", "from .predict import main", "minitf.predict"),
         ("flags.py", "from minitf import finetune", "minitf.finetune"),
         ("training/loop.py", "from minitf import console", "minitf.cli.console"),
-        ("__init__.py", "from minitf.flags import parser", "minitf.flags"),
+        ("__init__.py", "from minitf.cli.finetune import parser", "minitf.cli.finetune"),
         # through the front door, or in disguise
         ("layers/encoder.py", "import minitf", "minitf"),
         ("layers/encoder.py", "from minitf import load", "minitf"),

@@ -24,9 +24,9 @@ import minitf
 from minitf import finetune, predict
 from minitf.checkpoints import save
 from minitf.cli import console
+from minitf.datasets.dataset import read_table
 from minitf.mathematics import mathematics
-from minitf.tasks.classification import Classification
-from minitf.text.datasets import read_table
+from minitf.tasks.classification.task import Classification
 from minitf.training import loop
 from minitf.training.optimizer import Optimizer, Recipe
 
@@ -46,7 +46,9 @@ def true_picture() -> None:
 def quick_picture(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing takes ten times as long as all else in a run this small; everywhere else a stand-in will do."""
     if "true_picture" not in request.fixturenames:
-        monkeypatch.setattr("minitf.training.report.draw_curves", lambda steps, history, path: path.write_bytes(PNG))
+        monkeypatch.setattr(
+            "minitf.fine_tuning.figures.draw_curves", lambda steps, history, path: path.write_bytes(PNG)
+        )
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from safetensors.torch import load_file
 
 import minitf
 from minitf import finetune
+from minitf.datasets.augmentation import augmented, parse
+from minitf.datasets.dataset import read_table
 from minitf.mathematics import KERNELS
-from minitf.tasks.classification import Classification
-from minitf.tasks.fill_in import MaskedLanguageModel
-from minitf.text.augment import augmented, parse
-from minitf.text.datasets import read_table
+from minitf.tasks.classification.task import Classification
+from minitf.tasks.masked_lm.fill import MaskedLanguageModel
 from minitf.training import loop
 from minitf.training.optimizer import Optimizer, Recipe
 

@@ -4,8 +4,8 @@ import importlib
 
 import pytest
 
-from minitf import kinds
-from minitf.training.metrics import HIGHER_IS_BETTER
+from minitf.tasks import registry
+from minitf.tasks.metrics import HIGHER_IS_BETTER
 
 TASKS = {
     "classification": "classification.Classification",
@@ -16,10 +16,10 @@ TASKS = {
 }
 
 
-@pytest.mark.parametrize("name", kinds.KINDS)
+@pytest.mark.parametrize("name", registry.KINDS)
 def test_metrics(name):
     module, cls = TASKS[name].split(".")
     task = getattr(importlib.import_module(f"minitf.tasks.{module}"), cls)
-    assert kinds.KINDS[name].metrics == task.metrics
+    assert registry.KINDS[name].metrics == task.metrics
     assert set(task.metrics) <= set(HIGHER_IS_BETTER)
     assert task.name == name

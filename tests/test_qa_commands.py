@@ -10,7 +10,7 @@ import transformers
 
 import minitf
 from minitf import evaluate, finetune, predict, prune
-from minitf.training.metrics.spans import span_metrics
+from minitf.tasks.question_answering.metrics import span_metrics
 
 TINY = {"num_hidden_layers": 1, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 24}
 THINGS = ("hotel", "room", "film", "book")

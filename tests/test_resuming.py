@@ -26,8 +26,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from small_training import TINY
 
-from minitf import finetune, predict, resuming, runs
+from minitf import finetune, predict
 from minitf.errors import InputError
+from minitf.fine_tuning import resume
 from minitf.training import loop, state
 
 WORDS = {"pos": ("great", "good", "loved", "not bad"), "neg": ("awful", "bad", "hated", "not good")}
@@ -227,7 +228,7 @@ def test_killed_while_a_file_is_half_written(flags: list[str], here: Path, expec
 
     def half(name: str, at: int) -> None:
         from minitf.checkpoints import save
-        from minitf.training.report import Journal
+        from minitf.training.journal import Journal
 
         count = iter(range(10**6))
 
@@ -271,7 +272,7 @@ def test_mend(tmp_path: Path) -> None:
         (folder / ".report.json-77").write_text("{")
         (folder / ".curves.png-77").write_text("half")
         (folder / ".notes").write_text("of the user")
-        runs.mend(folder)
+        folder.mend(folder)
         left = {path.name for path in folder.iterdir()}
         assert left == ({"best", ".notes"} if there or old else {".notes"})
         if left > {".notes"}:
@@ -564,7 +565,7 @@ def test_two_in_one_folder(run_command, flags: list[str], here: Path, more: list
 
 def test_another_was_faster(run_command, flags: list[str], here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both found the folder free; by the time that the second is ready, the first has ended. Its run stays."""
-    lock = resuming.locked
+    lock = resume.locked
 
     def late(folder: Path):
         with monkeypatch.context() as patched:
@@ -583,7 +584,7 @@ def test_a_file_system_without_locks(run_command, flags: list[str], here: Path, 
     def unlocked(*given):
         raise OSError(errno.ENOLCK, "no locks available")
 
-    monkeypatch.setattr(resuming.fcntl, "flock", unlocked)
+    monkeypatch.setattr(resume.fcntl, "flock", unlocked)
     assert run_command(finetune.main, *flags, "--output", "out")[0] == 0
 
 

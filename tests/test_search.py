@@ -10,9 +10,10 @@ import pytest
 
 from minitf import finetune, search
 from minitf.errors import InputError
-from minitf.tasks.classification import Classification
-from minitf.training import loop, space
-from minitf.training.space import Choice, Range
+from minitf.tasks.classification.task import Classification
+from minitf.training import loop
+from minitf.tuning import space
+from minitf.tuning.space import Choice, Range
 
 TINY = {"num_hidden_layers": 1, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 24}
 

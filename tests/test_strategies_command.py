@@ -12,9 +12,9 @@ from safetensors.torch import load_file
 from small_training import TINY
 
 from minitf import finetune
-from minitf.tasks.classification import Classification
+from minitf.tasks.classification.task import Classification
 from minitf.training import loop
-from minitf.training.report import Journal
+from minitf.training.journal import Journal
 
 L = 3
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from minitf.errors import InputError
+from minitf.fine_tuning.settings import Number
 
 Main = Callable[[Sequence[str] | None], int]
 
@@ -87,19 +88,13 @@ def number(
     least: float = -math.inf, most: float = math.inf, *, above: bool = False, whole: bool = False
 ) -> Callable[[str], float]:
     """Make an argparse type: a finite number from `least` (excluded if `above`) to `most`, an integer if `whole`."""
-    kind = "a whole number" if whole else "a number"
-    bound = f" {'above' if above else 'of at least'} {least:g}" if least > -math.inf else ""
-    bound += f"{' and' if bound else ''} at most {most:g}" if most < math.inf else ""
+    values = Number(least, most, above, whole)
 
     def parse(text: str) -> float:
         try:
-            value = int(text) if whole else float(text)
-            float(value)
-        except (ValueError, OverflowError):
-            raise argparse.ArgumentTypeError(f"must be {kind}{bound}, not {text!r}") from None
-        if not math.isfinite(value) or value < least or value > most or (above and value == least):
-            raise argparse.ArgumentTypeError(f"must be {kind}{bound}, not {text}")
-        return value
+            return values.parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
 
     return parse
 

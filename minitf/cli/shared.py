@@ -1,8 +1,12 @@
 """The flags that several commands share, as parent parsers: written once, the same in every command."""
 
 import argparse
+import dataclasses
 
 from minitf.cli.console import number
+from minitf.fine_tuning.evaluation import Labelled
+from minitf.fine_tuning.saved import ModelOptions
+from minitf.tasks import registry
 
 ACTIVATIONS = ("gelu", "gelu_tanh", "relu")
 
@@ -33,3 +37,29 @@ def _checkpoint_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--hidden-act", choices=ACTIVATIONS, help="activation function (default: the checkpoint's)")
     group.add_argument("--no-verify", action="store_true", help="skip the checksums of a TensorFlow checkpoint")
     group.add_argument("--offline", action="store_true", help="use no network")
+
+
+def labelled_flags() -> argparse.ArgumentParser:
+    """The flags of a command that evaluates a trained model on a labelled table."""
+    p = argparse.ArgumentParser(add_help=False, parents=[model_flags()])
+    p.add_argument("model", metavar="DIR", help="a run's best/, or any source of a model with a trained head")
+    data = p.add_argument_group("data")
+    data.add_argument(
+        "--data", metavar="FILE", required=True, help="labelled examples, in any format that finetune takes"
+    )
+    data.add_argument("--task", choices=sorted(registry.SPECS), help="default: the task the model was trained for")
+    data.add_argument("--text", metavar="COL", help="column of the text (default: as in training)")
+    data.add_argument("--pair", metavar="COL", help="column of the second text of a pair (default: as in training)")
+    data.add_argument("--label", metavar="COL", help="column of the label (default: as in training)")
+    data.add_argument("--batch-size", type=number(1, whole=True), default=64, metavar="N", help="default: %(default)s")
+    return p
+
+
+def model_options(arguments: argparse.Namespace) -> ModelOptions:
+    """The values of `model_flags`."""
+    return ModelOptions(**{f.name: getattr(arguments, f.name) for f in dataclasses.fields(ModelOptions)})
+
+
+def labelled(arguments: argparse.Namespace) -> Labelled:
+    """The table that `labelled_flags` name."""
+    return Labelled(**{f.name: getattr(arguments, f.name) for f in dataclasses.fields(Labelled)})

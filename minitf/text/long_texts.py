@@ -9,43 +9,17 @@ A framed text of n word pieces has room for r = max_length − 2 of them.
                 what is left: window k holds the pieces from k (r − stride) on. A text that fits is one window.
 """
 
-import dataclasses
 from collections.abc import Sequence
-from typing import Literal, get_args
 
 import torch
 
 from minitf.errors import InputError
 from minitf.text.batches import Batch, Examples, Tokens
 from minitf.text.tokenizer import Tokenizer
-from minitf.text.windows import default_stride
-from minitf.text.windows import windows as stretches
+from minitf.text.windows import FRAME, LongText
+from minitf.text.windows import windows as ranges
 
-How = Literal["truncate", "head-tail", "windows"]
-HOW: tuple[How, ...] = get_args(How)
 UNCUT = 1 << 31  # tokens that no text has
-FRAME = 2  # [CLS] and [SEP]
-
-
-@dataclasses.dataclass(frozen=True)
-class LongText:
-    """What to do with long texts. `stride` is the number of word pieces that a window shares with the one before."""
-
-    how: How = "truncate"
-    stride: int | None = None  # None: a third of the window
-
-    def shared(self, room: int) -> int:
-        """The stride, given the room of a window. Raises InputError if it would leave nothing new to read."""
-        stride = min(default_stride(room + FRAME), room - 1) if self.stride is None else self.stride
-        if not 0 <= stride < room:
-            raise InputError(
-                f"--stride {stride}: a window has room for {room} word pieces, so at most {room - 1} can be shared with"
-                " the one before; lower it, or raise --max-length"
-            )
-        return stride
-
-
-TRUNCATE = LongText()
 
 
 def encode(
@@ -58,7 +32,9 @@ def encode(
     if long_text.how == "truncate":
         return tokenizer.encode(texts, pairs, max_length), None
     if pairs is not None:
-        raise InputError(f"--long-text {long_text.how} is for single texts; of a pair the longer is cut: leave it out")
+        raise InputError(
+            f"`long_text` {long_text.how} is for single texts; a pair is cut at its longer text: leave it out"
+        )
     tokenizer.encode([], None, max_length)  # says so if there is no room
     room = max_length - FRAME
     whole = tokenizer.encode(texts, None, UNCUT)
@@ -94,7 +70,7 @@ def head_and_tail(text: Tokens, room: int) -> Tokens:
 def windows(text: Tokens, room: int, stride: int) -> list[Tokens]:
     """All of the text, `room` word pieces at a time, each window framed by itself; `0 <= stride < room`."""
     pieces = text.ids[1:-1]
-    return [_framed(text, pieces[part.start : part.stop]) for part in stretches(len(pieces), room, stride)]
+    return [_framed(text, pieces[part.start : part.stop]) for part in ranges(len(pieces), room, stride)]
 
 
 def _framed(text: Tokens, pieces: list[int]) -> Tokens:

@@ -1,1 +1,1 @@
-"""How it is learned: the optimizer, the loop, what is counted and what is written down."""
+"""Training in memory: the loop, the optimizer, freezing, precision, processes, and the state that resuming needs."""

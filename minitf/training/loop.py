@@ -1,14 +1,15 @@
-"""The training loop: batch → loss → backward → clip → step → log, and after each epoch an evaluation.
+"""The training loop: batch → loss → backward → clip → step, and an evaluation after each epoch.
 
-What a run may need besides is handed in, and does nothing by default: `precision` (half the bits), `workers` (several
-processes), `stage` (what is frozen in an epoch), `keep` (what makes it resumable).
+`train` is a generator. It yields a `Step` after each update and an `Epoch` after each evaluation; logging, saving and
+stopping are up to the caller's own `for` loop. This file is the algorithm. Mixed precision and several processes are
+objects that do nothing by default (`Runtime`), and so are freezing (`stage`) and augmented texts (`TrainingData`).
 """
 
 import dataclasses
 import functools
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -16,32 +17,94 @@ import torch
 from torch import Tensor, nn
 
 from minitf.errors import DivergedError
-from minitf.tasks.task import Metrics, Task
+from minitf.tasks.base import Metrics, Task
+from minitf.tasks.inference import BATCH_SIZE, in_order, logits_of_batches
+from minitf.tasks.metrics import is_better
+from minitf.tasks.spec import LOWER_IS_BETTER
 from minitf.text.batches import Examples, by_length, shuffled
-from minitf.training.finite import first_culprit
-from minitf.training.metrics import is_better
+from minitf.training.nan_check import first_nonfinite
 from minitf.training.optimizer import Optimizer
 from minitf.training.precision import FULL, Precision
 from minitf.training.workers import ALONE, Workers
 
-REMEDY = "lower --lr, or lengthen --warmup"
+REMEDY = "lower `lr`, or raise `warmup`"
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """How long to train, in which batches, and which epoch is the best.
+
+    An update uses `batch_size` · `accumulate` texts, `batch_size` at a time, with the gradient of one large batch. With
+    `patience` training stops after so many epochs in a row that were not the best.
+    """
+
+    epochs: int
+    batch_size: int
+    seed: int
+    accumulate: int = 1
+    metric: str = "accuracy"
+    patience: int | None = None
+    lower_is_better: frozenset[str] = LOWER_IS_BETTER
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingData:
+    """The examples to train on and those to validate on; `augmented` gives each epoch its own training examples."""
+
+    train: Examples
+    valid: Examples
+    augmented: Callable[[int], Examples] | None = None
+
+    def of_epoch(self, epoch: int) -> Examples:
+        """The training examples of an epoch."""
+        return self.augmented(epoch) if self.augmented else self.train
+
+
+@dataclasses.dataclass(frozen=True)
+class Runtime:
+    """Where and in which precision the loop computes; the defaults do nothing."""
+
+    precision: Precision = FULL
+    workers: Workers = ALONE
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One update of the weights."""
+
+    number: int  # from 1
+    epoch: int
+    loss: float
+    lr: float
+    gradient: float | None  # its norm before clipping; None if it overflowed and the update was skipped
+    ends_epoch: bool  # the evaluation follows, and a state saved now would be saved again after it
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record of `metrics.jsonl`."""
+        return {
+            "step": self.number,
+            "epoch": self.epoch,
+            "loss": self.loss,
+            "lr": self.lr,
+            "gradient": self.gradient,
+        }
 
 
 @dataclasses.dataclass(frozen=True)
 class Epoch:
-    """What an epoch came to."""
+    """One pass over the training data, and the evaluation after it."""
 
     number: int  # from 1
-    train_loss: float  # the mean over its steps, with dropout on and penalties added
+    train_loss: float  # the mean over its steps, with dropout and penalties
     valid: dict[str, Any]  # the metrics' `to_dict()`
-    scores: dict[str, float]  # those to be told
+    scores: dict[str, float]  # the metrics' `scores`
     best: bool  # so far
     seconds: float  # of training, without the evaluation
 
 
 @dataclasses.dataclass
 class Progress:
-    """How far a run has come: what lies behind, and what of the epoch under way does."""
+    """How far training is; a run resumes from a saved one."""
 
     history: list[Epoch] = dataclasses.field(default_factory=list)
     losses: list[float] = dataclasses.field(default_factory=list)  # of the steps of this epoch
@@ -49,107 +112,84 @@ class Progress:
 
     @property
     def epoch(self) -> int:
-        """The one under way, from 1."""
+        """The current epoch, from 1."""
         return len(self.history) + 1
 
     @property
     def best(self) -> Epoch | None:
         return next((epoch for epoch in reversed(self.history) if epoch.best), None)
 
+    def end_epoch(self, metrics: Metrics, plan: Plan) -> Epoch:
+        """Add the current epoch to the history. Raises DivergedError if the validation loss is not finite."""
+        if not math.isfinite(metrics.loss):  # the last update may have broken the weights, with no batch to show it
+            raise DivergedError(f"the validation loss is {metrics.loss} after epoch {self.epoch}: {REMEDY}")
+        valid, best = metrics.to_dict(), self.best
+        better = best is None or is_better(plan.metric, valid, best.valid, plan.lower_is_better)
+        mean = sum(self.losses) / len(self.losses)
+        self.history.append(Epoch(self.epoch, mean, valid, dict(metrics.scores), better, self.seconds))
+        self.losses, self.seconds = [], 0.0
+        return self.history[-1]
+
 
 def train(
     model: nn.Module,
     task: Task,
-    examples: Examples,
-    valid: Examples,
+    data: TrainingData,
     optimizer: Optimizer,
-    *,
-    epochs: int,
-    batch_size: int,
-    seed: int,
-    accumulate: int = 1,
-    metric: str = "accuracy",
-    patience: int | None = None,
-    log: Callable[[dict[str, Any]], None] = lambda record: None,
-    after_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    plan: Plan,
     stage: Callable[[int], AbstractContextManager[None]] = lambda epoch: nullcontext(),
-    keep: Callable[[Progress], None] = lambda progress: None,
     progress: Progress | None = None,
-    precision: Precision = FULL,
-    workers: Workers = ALONE,
-    drawn: Callable[[int], Examples] | None = None,
-) -> list[Epoch]:
-    """Train `model` in place; `log` is called after every step, `after_epoch` after every epoch.
+    runtime: Runtime = Runtime(),
+) -> Generator[Step | Epoch]:
+    """Train `model` in place. `stage(epoch)` is entered for each epoch (what is frozen); `progress` is kept up to date.
 
-    Each step learns from `batch_size` · `accumulate` texts, `batch_size` at a time, as if they were one batch. An epoch
-    learns from `drawn(epoch)` where that is given (augmented texts), else from `examples`. With `patience` the run ends
-    early after so many epochs in a row that were not the best. `keep` is called after every step and every epoch with
-    the `progress`, from which a later call goes on.
-    Raises DivergedError if the loss is no longer a finite number.
+    Close the generator if you leave it early (`contextlib.closing`). Raises DivergedError if a loss or gradient becomes
+    NaN or infinite.
     """
     at = progress or Progress()
-    while not is_done(at, epochs, patience):
-        epoch = at.epoch
-        examples = drawn(epoch) if drawn else examples
-        batches = shuffled(examples.lengths(), batch_size * accumulate, seed, epoch)
+    while not is_done(at, plan):
+        epoch, examples = at.epoch, data.of_epoch(at.epoch)
+        batches = shuffled(examples.lengths(), plan.batch_size * plan.accumulate, plan.seed, epoch)
         with stage(epoch):
             model.train()
             for indices in batches[len(at.losses) :]:
-                start, rate = time.perf_counter(), optimizer.rate()
-                loss, norm = take_step(model, task, examples, indices, optimizer, batch_size, precision, workers)
+                start, lr = time.perf_counter(), optimizer.rate()
+                loss, norm = update(model, task, examples, indices, optimizer, plan.batch_size, runtime)
                 at.losses.append(loss)
                 at.seconds += time.perf_counter() - start
-                length = norm if math.isfinite(norm) else None  # it overflowed, and the step was left out
-                log({"step": optimizer.steps, "epoch": epoch, "loss": loss, "lr": rate, "gradient": length})
-                if len(at.losses) < len(batches):
-                    keep(at)
-            measured = evaluate(model, task, valid, workers)
-        if not math.isfinite(measured.loss):  # the last step may have spoiled the weights, with no batch to show it
-            raise DivergedError(f"the validation loss is {measured.loss} after epoch {epoch}: {REMEDY}")
-        scores, best = measured.to_dict(), at.best
-        better = best is None or is_better(metric, scores, best.valid)
-        mean = sum(at.losses) / len(at.losses)
-        at.history.append(Epoch(epoch, mean, scores, dict(measured.scores), better, at.seconds))
-        at.losses, at.seconds = [], 0.0
-        after_epoch(at.history[-1])
-        keep(at)
-    return at.history
+                gradient = norm if math.isfinite(norm) else None
+                yield Step(optimizer.steps, epoch, loss, lr, gradient, len(at.losses) == len(batches))
+            metrics = evaluate(model, task, data.valid, runtime.workers)
+        yield at.end_epoch(metrics, plan)
 
 
-def is_done(at: Progress, epochs: int, patience: int | None) -> bool:
-    """Whether all epochs are behind, or so many in a row that were not the best that the run is given up."""
-    if patience is not None and at.history and not any(epoch.best for epoch in at.history[-patience:]):
-        return True
-    return at.epoch > epochs
-
-
-def take_step(
+def update(
     model: nn.Module,
     task: Task,
     examples: Examples,
     indices: Sequence[int],
     optimizer: Optimizer,
     size: int,
-    precision: Precision = FULL,
-    workers: Workers = ALONE,
+    runtime: Runtime = Runtime(),
 ) -> tuple[float, float]:
-    """Learn once from the examples at `indices`, `size` at a time; returns the loss and the gradient's length.
+    """One update from the examples at `indices`, `size` at a time; return the loss and the gradient norm.
 
-    Each part's loss counts by its share of the weight of all: the sum of the gradients is that of one large batch.
+    Each part's loss is multiplied by its share of the whole weight: the sum of the gradients is that of one batch.
     """
+    precision, workers = runtime.precision, runtime.workers
     device, whole = next(model.parameters()).device, task.weight(examples.targets_of(indices))
     loss = 0.0
     for i in range(0, len(indices), size):
         mine = workers.share(indices[i : i + size])
         if not mine or not (weight := task.weight(examples.targets_of(mine))):
-            continue  # nothing to learn from: no words with tags in these windows, say
+            continue  # nothing to learn from: windows without a tagged word, say
         batch, targets = examples.batch(mine)
         batch, targets = batch.to(device), targets.to(device)
         with precision.autocast():
             part = task.loss(task.logits(model, batch), targets) * (weight / whole)
         if not math.isfinite(value := float(part.detach())):
             with precision.autocast():
-                culprit = first_culprit(model, functools.partial(task.logits, model, batch))
+                culprit = first_nonfinite(model, functools.partial(task.logits, model, batch))
             raise DivergedError(f"the loss is {value} at step {optimizer.steps + 1}; first in {culprit}: {REMEDY}")
         precision.scaled(part).backward()
         loss += value
@@ -166,26 +206,16 @@ def take_step(
     return workers.total(loss), float(optimizer.step())
 
 
+def is_done(at: Progress, plan: Plan) -> bool:
+    """Whether all epochs are finished, or `patience` of them in a row were not the best."""
+    patience = plan.patience
+    if patience is not None and at.history and not any(epoch.best for epoch in at.history[-patience:]):
+        return True
+    return at.epoch > plan.epochs
+
+
 def evaluate(model: nn.Module, task: Task, examples: Examples, workers: Workers = ALONE) -> Metrics:
-    """How good the model's answers to `examples` are, each answered once."""
-    return task.measure(answer(model, task, examples, workers=workers), examples)
-
-
-@torch.no_grad()
-def answer(
-    model: nn.Module, task: Task, examples: Examples, batch_size: int = 64, workers: Workers = ALONE
-) -> list[Tensor]:
-    """The logits of every example, in their order, on the CPU; dropout off."""
-    device = next(model.parameters()).device
-    training = model.training
-    model.eval()
-    order = by_length(examples.lengths(), batch_size)
-    answered: list[list[Tensor]] = []
-    for indices in workers.share(order):
-        batch = examples.batch(indices)[0].to(device)
-        answered.append([logits.cpu() for logits in task.answers(task.logits(model, batch), batch)])
-    model.train(training)
-    rows: dict[int, Tensor] = {}
-    for indices, logits in zip(order, workers.gathered(answered), strict=True):
-        rows.update(zip(indices, logits, strict=True))
-    return [rows[i] for i in range(len(examples))]
+    """The metrics of the model on `examples`, each process computing its share."""
+    batches = by_length(examples.lengths(), BATCH_SIZE)
+    logits: list[list[torch.Tensor]] = logits_of_batches(model, task, examples, workers.share(batches))
+    return task.measure(in_order(batches, workers.gathered(logits)), examples)

@@ -62,7 +62,7 @@ class Optimizer:
         scale: Callable[[str], float] = lambda name: 1.0,
     ):
         if recipe.weight_decay and recipe.rule != "adamw":
-            raise InputError(f"weight decay belongs to adamw; with {recipe.rule} use the penalty --l2")
+            raise InputError(f"weight decay belongs to adamw; with {recipe.rule} use the penalty `l2`")
         self.recipe, self.total, self.math = recipe, total, math
         self.warmup = round(recipe.warmup * total)
         self.rule = getattr(math, RULES[recipe.rule])
@@ -96,9 +96,9 @@ class Optimizer:
         norm = update.clip_by_norm(gradients, most)
         if not bool(norm.isfinite()):
             bad = [name for name, g in zip(moved, gradients, strict=True) if not bool(g.isfinite().all())]
-            what = f"the gradient of {bad[-1]}" if bad else "the length of the gradient"  # the nearest to the loss
+            what = f"the gradient of {bad[-1]}" if bad else "the gradient norm"  # the nearest to the loss
             raise DivergedError(
-                f"{what} is no finite number at step {self.steps + 1}: lower --lr, or lengthen --warmup"
+                f"{what} became NaN or infinite at step {self.steps + 1}: lower `lr`, or raise `warmup`"
             )
         rate = self.rate()
         for (name, theta), g in zip(moved.items(), gradients, strict=True):

@@ -62,7 +62,7 @@ class Half(Precision):
         self.good = self.good + 1 if finite else 0
         if not finite:
             if self.scale <= SMALLEST:
-                raise DivergedError("the gradients overflow however small: lower --lr, or use bf16 or fp32")
+                raise DivergedError("the gradients overflow however small: lower `lr`, or use bf16 or fp32")
             self.scale /= 2.0
         elif self.good == self.patience:
             self.scale, self.good = self.scale * 2.0, 0
@@ -80,5 +80,5 @@ def choose_precision(name: str, device: torch.device) -> Precision:
         "fp16": lambda: Half(torch.float16, device),
     }
     if name == "fp16" and device.type != "cuda":
-        raise InputError("--precision fp16 needs a GPU; on the CPU use fp32, or bf16")
+        raise InputError("`precision` fp16 needs a GPU; on the CPU use fp32, or bf16")
     return make[name]()

@@ -27,7 +27,7 @@ from minitf.training.optimizer import Optimizer
 from minitf.training.precision import Half, Precision
 from minitf.training.workers import ALONE, Workers
 
-VERSION = 1
+VERSION = 2
 
 
 def save_state(
@@ -85,8 +85,8 @@ def read_extra(folder: Path) -> dict[str, Any]:
         return extra
 
 
-def steps_behind(folder: Path) -> int:
-    """How many steps a saved run had taken. Raises InputError."""
+def saved_steps(folder: Path) -> int:
+    """The steps of a saved run. Raises InputError."""
     return int(_content(folder)["steps"])
 
 
@@ -105,12 +105,12 @@ def restore_state(folder: Path, optimizer: Optimizer, precision: Precision, work
             raise ValueError("its checksum is another")
         kept = {name.partition("/")[2] for name in names if name.startswith("weights/")}
         if kept != set(optimizer.parameters):
-            raise InputError(f"{folder}: the saved state is of another model; start again with --overwrite")
+            raise InputError(f"{folder}: the saved state is of another model; start again with `overwrite`")
         with torch.no_grad():
             for name, p in optimizer.parameters.items():
                 weights = file.get_tensor(f"weights/{name}")
                 if weights.shape != p.shape:
-                    raise InputError(f"{folder}: the saved {name} has another shape; start again with --overwrite")
+                    raise InputError(f"{folder}: the saved {name} has another shape; start again with `overwrite`")
                 p.copy_(weights)
                 optimizer.state[name] = dict(content["optimizer"][name])
                 for key in (k for k in names if k.startswith(f"optimizer/{name}/")):
@@ -148,7 +148,10 @@ def _content(folder: Path) -> dict[str, Any]:
     with _readable(folder), safe_open(folder / FILE, "np") as file:
         content: dict[str, Any] = json.loads((file.metadata() or {})["state"])
         if content["version"] != VERSION:
-            raise InputError(f"{folder / FILE}: was written by another version of minitf; start again with --overwrite")
+            raise InputError(
+                f"{folder / FILE}: was saved by another version of minitf, and only that one can resume it; start again"
+                " with `overwrite`"
+            )
         return content
 
 
@@ -161,7 +164,7 @@ def _readable(folder: Path) -> Iterator[None]:
         raise
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         why = f"{type(error).__name__}: {error}"
-        raise InputError(f"{folder / FILE}: cannot be read ({why}); start again with --overwrite") from None
+        raise InputError(f"{folder / FILE}: cannot be read ({why}); start again with `overwrite`") from None
 
 
 def _random_state() -> dict[str, Tensor]:

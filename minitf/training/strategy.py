@@ -31,13 +31,13 @@ class Strategy:
     def check(self, L: int) -> None:
         """Raises InputError for more layers than a model of L has, or layers both frozen and new."""
         if self.reinitialized > L:
-            raise InputError(f"--reinit-top {self.reinitialized}: this model has {L} layers; give fewer")
+            raise InputError(f"`reinit_top` {self.reinitialized}: this model has {L} layers; give fewer")
         if self.reinitialized and self.frozen - 1 > L - self.reinitialized:
             raise InputError(
-                f"--reinit-top {self.reinitialized} draws layers that --freeze would keep as drawn; freeze fewer"
+                f"`reinit_top` {self.reinitialized} re-initializes layers that `freeze` would not train; freeze fewer"
             )
         if self.gradual and self.frozen > L - self.reinitialized:
-            raise InputError("--freeze leaves nothing for --unfreeze to unfreeze; freeze fewer, or leave one out")
+            raise InputError("`freeze` leaves nothing for `unfreeze` to unfreeze; freeze fewer, or leave one out")
 
     def lowest(self, L: int, epoch: int, epochs: int) -> int:
         """The lowest depth that is trained in `epoch` of `epochs`, counted from 1."""

@@ -8,12 +8,15 @@ process would have computed. One of them, the first, speaks and writes.
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TypeVar
 
 import torch
 from torch import distributed, nn
+
+from minitf.bert.device import choose_device
 
 T = TypeVar("T")
 
@@ -47,7 +50,7 @@ class Workers:
         """Until all are here."""
 
     def close(self) -> None:
-        """Part."""
+        """Leave the group."""
 
 
 ALONE = Workers()
@@ -97,6 +100,17 @@ class Distributed(Workers):
 
     def close(self) -> None:
         distributed.destroy_process_group()
+
+
+@contextmanager
+def launched(device: str) -> Iterator[Workers]:
+    """The processes that torchrun started, on `device` (auto, cpu or cuda); without torchrun, this one alone."""
+    if "RANK" not in os.environ or int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield ALONE
+        return
+    workers = Distributed(local_device(choose_device(device)))
+    yield workers
+    workers.close()
 
 
 def local_device(device: torch.device) -> torch.device:

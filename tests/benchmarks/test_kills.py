@@ -13,7 +13,9 @@ def bench(write_bert, tmp_path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     tiny = write_bert(**(TINY | {"num_hidden_layers": 2}))[0]
     written = []
     monkeypatch.setattr(kills.record, "write", lambda name, content: written.append(content) or tmp_path / name)
-    monkeypatch.setattr("minitf.training.report.draw_curves", lambda steps, history, path: path.write_bytes(b"curves"))
+    monkeypatch.setattr(
+        "minitf.fine_tuning.figures.draw_curves", lambda steps, history, path: path.write_bytes(b"curves")
+    )
 
     def call(n: int) -> tuple[int, dict]:
         flags = ("--kills", n, "--model", tiny, "--sentences", 64, "--folder", tmp_path / "bench")

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from benchmarks import malformed
 from benchmarks.malformed_spoils import SPOILS, case
 from benchmarks.malformed_tables import FORMATS, read_csv
-from minitf import kinds, preparing
+from minitf.datasets import tables
 from minitf.errors import DataError
-from minitf.text import tables
+from minitf.fine_tuning import setup
+from minitf.tasks import registry
 
 
 def findings(cases: int = 40) -> list[str]:
@@ -91,9 +92,9 @@ def test_a_bad_refusal_is_found(monkeypatch: pytest.MonkeyPatch, message: str, s
     ids=["a row lost", "a text changed", "a pair changed"],
 )
 def test_what_is_lost_is_found(monkeypatch: pytest.MonkeyPatch, spoil: Callable) -> None:
-    tables_of_rows = {name: kind for name, kind in kinds.KINDS.items() if name not in ("tagging", "qa")}
+    tables_of_rows = {name: kind for name, kind in registry.KINDS.items() if name not in ("tagging", "qa")}
     spoiled = {name: dataclasses.replace(k, read=_spoiled(k.read, spoil)) for name, k in tables_of_rows.items()}
-    monkeypatch.setattr(kinds, "KINDS", kinds.KINDS | spoiled)
+    monkeypatch.setattr(kinds, "KINDS", registry.KINDS | spoiled)
     found = findings(80)
     assert len(found) > 5
     assert all("or their texts differ" in said for said in found)
@@ -107,7 +108,7 @@ def test_a_changed_file_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     def planted(folder: Path) -> None:
         (folder / "metrics.jsonl").write_text("lost")
 
-    prepare = preparing.prepare
+    prepare = setup.prepare
 
     def careless(arguments, *more):
         planted(Path(arguments.output))

@@ -4,16 +4,17 @@ import pytest
 import torch
 
 from benchmarks import folklore, record, tasks
-from minitf import flags, kinds
 from minitf.bert import Bert, BertConfig
-from minitf.tasks import texts
+from minitf.cli import finetune
+from minitf.tasks import registry
+from minitf.tasks.whole_text import encoding
 from minitf.text.batches import Batch
 
 
 @pytest.mark.parametrize("claim", folklore.CLAIMS, ids=lambda claim: claim.name)
 def test_every_claim_is_a_change_of_the_usual_recipe(claim):
-    usual, changed = (vars(flags.parse("", words)) for words in (folklore.USUAL, (*folklore.USUAL, *claim.flags)))
-    flags.check(flags.parse("", (*folklore.USUAL, *claim.flags)))
+    usual, changed = (vars(finetune.parse("", words)) for words in (folklore.USUAL, (*folklore.USUAL, *claim.flags)))
+    finetune.check(finetune.parse("", (*folklore.USUAL, *claim.flags)))
     differs = {name for name in usual if usual[name] != changed[name]}
     assert bool(differs) == bool(claim.flags)
     assert bool(claim.claimed) == bool(claim.flags) and claim.source
@@ -37,17 +38,17 @@ def test_the_table():
 @pytest.mark.parametrize("name", tasks.ROWS)
 def test_every_row_is_a_task_with_its_metric(name):
     row = tasks.ROWS[name]
-    assert row.metric in kinds.KINDS[row.task].metrics
+    assert row.metric in registry.KINDS[row.task].metrics
     assert row.task in tasks.CLASSES
-    arguments = flags.parse("", ["--task", row.task, *row.words])
-    flags.check(arguments)
+    arguments = finetune.parse("", ["--task", row.task, *row.words])
+    finetune.check(arguments)
     assert len(row.seeds) in (1, 3)
 
 
 def test_colas_files_get_a_header(tmp_path):
     (tmp_path / "cola.tsv").write_text("gj04\t1\t\tOur friends.\n")
     tasks.with_header(tmp_path / "cola.tsv", tmp_path / "with.tsv")
-    table = kinds.CLASSIFICATION.read(str(tmp_path / "with.tsv"), text="sentence", pair=None, label="label")
+    table = registry.CLASSIFICATION.read(str(tmp_path / "with.tsv"), text="sentence", pair=None, label="label")
     assert [(e.text, e.label) for e in table.examples] == [("Our friends.", "1")]
 
 
@@ -63,10 +64,10 @@ def test_equal_draws_are_those_of_the_whole_model():
         return logits().tolist(), torch.rand(1).item()
 
     expected = drawn(lambda: model(ids, batch.segment_ids, batch.mask).logits)
-    assert drawn(lambda: texts.logits_of_texts(model, batch)) != expected
+    assert drawn(lambda: encoding.logits_of_texts(model, batch)) != expected
     with tasks.equal_draws():
-        assert drawn(lambda: texts.logits_of_texts(model, batch)) == expected
-    assert drawn(lambda: texts.logits_of_texts(model, batch)) != expected
+        assert drawn(lambda: encoding.logits_of_texts(model, batch)) == expected
+    assert drawn(lambda: encoding.logits_of_texts(model, batch)) != expected
 
 
 def test_what_is_finished_is_not_made_again(tmp_path):

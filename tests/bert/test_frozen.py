@@ -8,10 +8,10 @@ from small_training import loaded, texts, weights
 from torch import nn
 
 from minitf.bert.frozen import GROUP, FrozenLayers, without_padding
-from minitf.tasks.classification import Classification
+from minitf.tasks.classification.task import Classification
 from minitf.text.batches import Examples, Tokens
 from minitf.training import loop
-from minitf.training.compact import CompactVocabulary
+from minitf.training.compact_vocabulary import CompactVocabulary
 from minitf.training.optimizer import Optimizer, Recipe
 from minitf.training.strategy import freeze
 

@@ -13,11 +13,11 @@ from sklearn import metrics as sklearn
 from sklearn.utils.class_weight import compute_class_weight
 
 from minitf.checkpoints import load
+from minitf.datasets.dataset import Dataset, Example
 from minitf.errors import DataError
 from minitf.mathematics import EQUATIONS, KERNELS
-from minitf.tasks.classification import Classification, balanced_weights
+from minitf.tasks.classification.task import Classification, balanced_weights
 from minitf.text.batches import Examples, Tokens
-from minitf.text.datasets import Dataset, Example
 
 PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=40)
 LABELS = ("neg", "neutral", "pos")

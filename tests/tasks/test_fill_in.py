@@ -5,8 +5,7 @@ import torch
 import transformers
 
 from minitf.checkpoints import load
-from minitf.tasks import fill_in
-from minitf.tasks.fill_in import MaskedLanguageModel
+from minitf.tasks.masked_lm.fill import MaskedLanguageModel
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minitf.checkpoints import load
+from minitf.datasets.dataset import Dataset, Example
 from minitf.errors import DataError
 from minitf.mathematics import EQUATIONS, KERNELS
-from minitf.tasks.multilabel import MultiLabel
-from minitf.tasks.regression import Regression
+from minitf.tasks.multilabel.task import MultiLabel
+from minitf.tasks.regression.task import Regression
 from minitf.text.batches import Examples, Tokens
-from minitf.text.datasets import Dataset, Example
 
 PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=40)
 LABELS = ("film", "food", "mood")

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from minitf.checkpoints import load
 from minitf.errors import InputError
 from minitf.mathematics import EQUATIONS, KERNELS
-from minitf.tasks.question_answering import QuestionAnswering, answer_place
-from minitf.tasks.spans import LONGEST_ANSWER, Window, best_span
-from minitf.text.squad import Answer, Question, QuestionTable
+from minitf.tasks.question_answering.spans import LONGEST_ANSWER, Window, best_span
+from minitf.tasks.question_answering.squad import Answer, Question, QuestionTable
+from minitf.tasks.question_answering.task import QuestionAnswering, answer_place
 from minitf.text.tokenizer import Tokenizer
 from minitf.training import loop
-from minitf.training.compact import CompactVocabulary
+from minitf.training.compact_vocabulary import CompactVocabulary
 from minitf.training.optimizer import Optimizer, Recipe
 
 PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=150)

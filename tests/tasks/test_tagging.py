@@ -15,12 +15,12 @@ from seqeval.metrics import f1_score
 from minitf.checkpoints import load
 from minitf.errors import DataError, InputError
 from minitf.mathematics import EQUATIONS, KERNELS
-from minitf.tasks.tagging import Tagging
+from minitf.tasks.tagging.conll import Sentence, TaggedTable
+from minitf.tasks.tagging.task import Tagging
 from minitf.text.batches import IGNORED
-from minitf.text.conll import Sentence, TaggedTable
 from minitf.text.windows import best_window, windows
 from minitf.training import loop
-from minitf.training.compact import CompactVocabulary
+from minitf.training.compact_vocabulary import CompactVocabulary
 from minitf.training.optimizer import Optimizer, Recipe
 
 PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=200)

@@ -7,13 +7,12 @@ import torch
 import transformers
 
 from minitf.checkpoints import load
+from minitf.datasets.dataset import Dataset, Example
 from minitf.mathematics import EQUATIONS
-from minitf.tasks import texts
-from minitf.tasks.classification import Classification
-from minitf.tasks.multilabel import MultiLabel
-from minitf.tasks.regression import Regression
+from minitf.tasks.classification.task import Classification
+from minitf.tasks.multilabel.task import MultiLabel
+from minitf.tasks.regression.task import Regression
 from minitf.text.batches import Examples, shuffled
-from minitf.text.datasets import Dataset, Example
 from minitf.text.long_texts import LongText
 from minitf.training import loop
 from minitf.training.optimizer import Optimizer, Recipe

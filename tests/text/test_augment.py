@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minitf.text.augment import Augmentation, augmented, core, deleted, examples_of, parse, swapped
-from minitf.text.datasets import Dataset, Example
+from minitf.datasets.augmentation import Augmentation, augmented, core, deleted, examples_of, parse, swapped
+from minitf.datasets.dataset import Dataset, Example
 
 PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=150)
 WORDS = st.lists(st.sampled_from(["good", "film", ",", "(so", "very!", "中国", "1", "..."]), min_size=1, max_size=12)

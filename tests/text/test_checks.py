@@ -2,9 +2,10 @@
 
 import pytest
 
+from minitf.datasets.dataset import Dataset, Example
+from minitf.datasets.findings import Finding, refuse
 from minitf.errors import DataError
-from minitf.text.checks import Finding, check_classification, label_names, refuse
-from minitf.text.datasets import Dataset, Example
+from minitf.tasks.classification.data import check_classification, label_names
 
 
 def table(*examples: tuple[str, str | None] | tuple[str, str | None, str], path: str = "train.csv") -> Dataset:

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from minitf.errors import DataError, InputError
-from minitf.text.conll import look_through, read_tagged, sentences
-from minitf.text.tag_checks import check_tagging, split, tag_names, type_counts
+from minitf.tasks.tagging.conll import look_through, read_tagged, sentences
+from minitf.tasks.tagging.data import check_tagging, split, tag_names, type_counts
 
 PROPERTY = settings(
     deadline=None,

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-import minitf.text.datasets
-from minitf.text.checks import check_classification
-from minitf.text.datasets import Dataset, built_in_corpus
+import minitf.datasets.dataset
+from minitf.datasets.dataset import Dataset, built_in_corpus
+from minitf.tasks.classification.data import check_classification
 
 PARTS = ("train", "valid", "test")
-FOLDER = Path(minitf.text.datasets.__file__).parent.parent / "data" / "reviews"
+FOLDER = Path(minitf.datasets.dataset.__file__).parent.parent / "data" / "reviews"
 
 
 @pytest.fixture(scope="module")

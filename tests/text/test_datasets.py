@@ -14,9 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import minitf.text.datasets
+import minitf.datasets.dataset
+from minitf.datasets.dataset import Dataset, Example, read_table, split
 from minitf.errors import DataError, InputError
-from minitf.text.datasets import Dataset, Example, read_table, split
 
 # Any characters but NUL, which a table may not hold; white space and every kind of line end are likely ones.
 CHARACTERS = st.characters(codec="utf-8", exclude_characters="\0")
@@ -472,7 +472,9 @@ def test_a_share_that_cannot_be(share: float) -> None:
 
 
 def test_nothing_heavy_is_loaded() -> None:
-    code = "import minitf.text.checks, sys; print({'torch', 'numpy', 'tokenizers', 'transformers'} & set(sys.modules))"
-    root = Path(minitf.text.datasets.__file__).parents[2]
+    code = (
+        "import minitf.datasets.checks, sys; print({'torch', 'numpy', 'tokenizers', 'transformers'} & set(sys.modules))"
+    )
+    root = Path(minitf.datasets.dataset.__file__).parents[2]
     run = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "set()"

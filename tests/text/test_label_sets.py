@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from minitf.datasets.dataset import Dataset, Example, read_table
 from minitf.errors import DataError
-from minitf.text import label_sets
-from minitf.text.datasets import Dataset, Example, read_table
-from minitf.text.label_sets import finite_number, labels_in, likely_task, several_labels, split_sets
-from minitf.text.task_checks import check_multilabel, check_regression, mean_and_deviation, range_of
+from minitf.tasks.multilabel import data
+from minitf.tasks.multilabel.data import check_multilabel, labels_in, several_labels, split_sets
+from minitf.tasks.registry import likely_task
+from minitf.tasks.regression.data import check_regression, finite_number, mean_and_deviation, range_of
 
 PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=200)
 
@@ -97,7 +98,7 @@ def test_the_same_sets_in_three_formats(tmp_path: Path, ending: str) -> None:
     path.write_text("\n".join(lines) + "\n")
     table = read_table(path, read_label=several_labels)
     assert table.labels == ["a|b", "", "c"]
-    assert label_sets.set_names(table) == ("a", "b", "c")
+    assert data.set_names(table) == ("a", "b", "c")
 
 
 @pytest.mark.parametrize(
@@ -143,7 +144,7 @@ def test_a_split_of_sets(labels: list[str], seed: int, repeat: int) -> None:
         assert set(part.examples) <= set(table.examples)
     assert aside.examples
     assert not {e.text for e in left.examples} & {e.text for e in aside.examples}
-    assert label_sets.set_names(left) == label_sets.set_names(table)
+    assert data.set_names(left) == data.set_names(table)
     assert split_sets(table, seed) == (left, aside)
 
 

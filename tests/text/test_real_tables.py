@@ -7,16 +7,16 @@ import pytest
 import torch
 
 import minitf
+from minitf.datasets.dataset import read_table
 from minitf.errors import DataError
-from minitf.tasks.question_answering import QuestionAnswering
-from minitf.tasks.tagging import Tagging
-from minitf.text.checks import check_classification, label_names
-from minitf.text.conll import read_tagged
-from minitf.text.datasets import read_table
-from minitf.text.question_checks import articles, check_questions, paragraphs, split
-from minitf.text.squad import read_squad
-from minitf.text.tag_checks import check_tagging, tag_names
-from minitf.text.tags import odd_places, scheme
+from minitf.tasks.classification.data import check_classification, label_names
+from minitf.tasks.question_answering.data import articles, check_questions, paragraphs, split
+from minitf.tasks.question_answering.squad import read_squad
+from minitf.tasks.question_answering.task import QuestionAnswering
+from minitf.tasks.tagging.conll import read_tagged
+from minitf.tasks.tagging.data import check_tagging, tag_names
+from minitf.tasks.tagging.tags import odd_places, scheme
+from minitf.tasks.tagging.task import Tagging
 from minitf.text.tokenizer import Tokenizer
 
 DATA = Path(minitf.__file__).parents[2] / "shared" / "data"

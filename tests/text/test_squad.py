@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from minitf.errors import DataError, InputError
-from minitf.text.question_checks import articles, check_questions, paragraphs, rows, split
-from minitf.text.squad import Answer, looks_like_squad, read_squad
+from minitf.tasks.question_answering.data import articles, check_questions, paragraphs, rows, split
+from minitf.tasks.question_answering.squad import Answer, looks_like_squad, read_squad
 
 PROPERTY = settings(
     deadline=None,

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from minitf.datasets import tables
 from minitf.errors import DataError
-from minitf.text import tables
-from minitf.text.judged_texts import GivenTexts, look_through
+from minitf.tasks.whole_text.inputs import GivenTexts, look_through
 
 PROPERTY = settings(
     derandomize=True,

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minitf.checkpoints import load
-from minitf.text import alike, check_table, token_checks
-from minitf.text.datasets import Dataset, Example
-from minitf.text.token_checks import CHUNK, TokenCounts, count, doubts, percentiles
+from minitf.datasets import near_duplicates
+from minitf.datasets.dataset import Dataset, Example
+from minitf.fine_tuning import check_table
+from minitf.fine_tuning.token_counts import CHUNK, TokenCounts, count, doubts, percentiles
 
 PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=200)
 TEXTS = ["the film was great !", "bad", "unwanted ⚗ and ⚗ again", "", "good " * 30, "A HOTEL ROOM", "Café 中国 ¿no?"]
@@ -164,21 +165,21 @@ def test_the_table_is_straight() -> None:
 def test_alike_in_one_table() -> None:
     """The very same texts are for another check."""
     table = dataset(("Good  film", "a"), ("good film ", "b"), ("Good  film", "a"), ("GOOD FILM", "a"), ("bad", "a"))
-    (message,) = alike.doubts([table])
+    (message,) = near_duplicates.doubts([table])
     assert message.startswith("t.csv:3: differs from row 2 in capitals or white space alone")
     assert "(2 rows in all)" in message
 
 
 def test_alike_in_two_tables() -> None:
     train, valid = dataset(("Good film", "a"), ("bad", "a")), dataset(("good film", "a"), ("bad", "a"), name="v.csv")
-    (message,) = alike.doubts([train, valid])
+    (message,) = near_duplicates.doubts([train, valid])
     assert message.startswith("v.csv:2: differs from t.csv:2 in capitals or white space alone")
-    assert list(alike.doubts([train, dataset(("Good film", "a"), ("badly", "b"))])) == []
+    assert list(near_duplicates.doubts([train, dataset(("Good film", "a"), ("badly", "b"))])) == []
 
 
 def test_pairs_are_alike_in_both() -> None:
     def pairs(*rows: tuple[str, str]) -> Dataset:
         return Dataset("p.csv", tuple(Example(a, b, "x", i) for i, (a, b) in enumerate(rows, 2)), "a", "b", "l", "")
 
-    assert list(alike.doubts([pairs(("Good", "film"), ("good", "book"))])) == []
-    assert len(list(alike.doubts([pairs(("Good", "film"), ("good", "FILM"))]))) == 1
+    assert list(near_duplicates.doubts([pairs(("Good", "film"), ("good", "book"))])) == []
+    assert len(list(near_duplicates.doubts([pairs(("Good", "film"), ("good", "FILM"))]))) == 1

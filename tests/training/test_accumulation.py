@@ -7,8 +7,8 @@ from small_training import QUIET, TINY, farthest, loaded, texts, weights
 from torch import nn
 
 from minitf.checkpoints import load
-from minitf.tasks.classification import Classification, balanced_weights
-from minitf.tasks.tagging import Tagging
+from minitf.tasks.classification.task import Classification, balanced_weights
+from minitf.tasks.tagging.task import Tagging
 from minitf.text.batches import IGNORED, Examples, Tokens, shuffled
 from minitf.training import loop
 from minitf.training.optimizer import Optimizer, Recipe, is_decayed

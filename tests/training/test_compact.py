@@ -6,10 +6,10 @@ import transformers
 
 import minitf
 from minitf.mathematics import EQUATIONS, KERNELS
-from minitf.tasks.classification import Classification
+from minitf.tasks.classification.task import Classification
 from minitf.text.batches import Examples, Tokens
 from minitf.training import loop
-from minitf.training.compact import CompactVocabulary, is_exact
+from minitf.training.compact_vocabulary import CompactVocabulary, is_exact
 from minitf.training.optimizer import Optimizer, Recipe
 
 USED = [2, 3, 7, 11, 30, 64]

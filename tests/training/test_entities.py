@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 
-from minitf.text.tags import Entity, entities, have_prefixes, in_order, odd_places, scheme
-from minitf.training.metrics.entities import entity_metrics
+from minitf.tasks.tagging.metrics import entity_metrics
+from minitf.tasks.tagging.tags import Entity, entities, have_prefixes, in_order, odd_places, scheme
 
 PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=500)
 TAGS = ["O", *(f"{prefix}-{kind}" for prefix in "BIES" for kind in ("per", "loc", "a-b")), "B", "I"]

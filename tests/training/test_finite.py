@@ -9,7 +9,7 @@ from small_training import loaded, texts
 from minitf.bert.frozen import FrozenLayers
 from minitf.errors import DivergedError
 from minitf.mathematics import EQUATIONS
-from minitf.tasks.classification import Classification
+from minitf.tasks.classification.task import Classification
 from minitf.training import loop
 from minitf.training.optimizer import Optimizer, Recipe
 from minitf.training.strategy import freeze

@@ -19,7 +19,7 @@ from minitf.checkpoints import load
 from minitf.checkpoints.renaming import PYTORCH
 from minitf.errors import InputError
 from minitf.mathematics import mathematics
-from minitf.tasks.classification import Classification
+from minitf.tasks.classification.task import Classification
 from minitf.text.batches import Examples, shuffled
 from minitf.training import loop
 from minitf.training.optimizer import Optimizer, Recipe

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn
 
-from minitf.tasks.classification import Classification
-from minitf.training.metrics import HIGHER_IS_BETTER, classification_metrics, is_better
+from minitf.tasks.classification.metrics import classification_metrics
+from minitf.tasks.classification.task import Classification
+from minitf.tasks.metrics import HIGHER_IS_BETTER, is_better
 
 PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=60)
 

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn
 
-from minitf.training.metrics import is_better
-from minitf.training.metrics.numbers import pearson, ranks, regression_metrics
-from minitf.training.metrics.sets import best_constant, multilabel_metrics
+from minitf.tasks.metrics import is_better
+from minitf.tasks.multilabel.metrics import best_constant, multilabel_metrics
+from minitf.tasks.regression.metrics import pearson, ranks, regression_metrics
 
 PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=200)
 LABELS = ("a", "b", "c", "d")

@@ -10,7 +10,7 @@ from small_training import QUIET, TINY, loaded, texts, weights
 from minitf.bert.frozen import FrozenLayers
 from minitf.errors import DivergedError, InputError
 from minitf.mathematics import mathematics
-from minitf.tasks.classification import Classification
+from minitf.tasks.classification.task import Classification
 from minitf.training import loop
 from minitf.training.optimizer import Optimizer, Recipe
 from minitf.training.precision import SMALLEST, Half, Precision, choose_precision

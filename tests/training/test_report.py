@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from minitf.training import report
+from minitf.tasks.classification.metrics import classification_metrics
+from minitf.training import journal
 from minitf.training.loop import Epoch
-from minitf.training.metrics import classification_metrics
 
 LABELS = ("neg", 'négligé, "so"')
 MEASURED = classification_metrics(LABELS, [0, 0, 0, 1], [0, 1, 1, 1], loss=0.75)
@@ -32,7 +32,7 @@ def lines(path: Path) -> list[dict]:
 def test_the_journal_is_written_as_it_happens(tmp_path: Path) -> None:
     """Each line is in the file before the next step: an interrupted run has its record."""
     path = tmp_path / "metrics.jsonl"
-    with report.Journal(path) as journal:
+    with journal.Journal(path) as journal:
         for number in (1, 2):
             journal.step(step(number, 1))
             assert lines(path)[-1] == step(number, 1)
@@ -48,15 +48,15 @@ def test_the_journal_is_written_as_it_happens(tmp_path: Path) -> None:
 
 
 def test_the_line_of_an_epoch() -> None:
-    line = report.epoch_line(epoch(2), of=3)
+    line = journal.epoch_line(epoch(2), of=3)
     for part in ("epoch 2/3", "train loss 0.2500", "valid loss 0.7500", "accuracy 0.5000", "macro F1 0.5000", "1 s"):
         assert part in line
     assert "best" in line
-    assert "best" not in report.epoch_line(epoch(2, best=False), of=3)
+    assert "best" not in journal.epoch_line(epoch(2, best=False), of=3)
 
 
 def test_the_table_of_classes() -> None:
-    header, *rows = report.class_table(MEASURED).splitlines()
+    header, *rows = journal.class_table(MEASURED).splitlines()
     assert header.split() == ["class", "precision", "recall", "F1", "texts"]
     assert len(rows) == len(LABELS)
     for row, score in zip(rows, MEASURED.classes, strict=True):
@@ -74,7 +74,7 @@ def test_the_curves_are_a_picture(tmp_path: Path, epochs: int) -> None:
     for kept in {1, epochs}:
         history = [epoch(number, best=number <= kept) for number in range(1, epochs + 1)]
         path = tmp_path / f"{kept}.png"
-        report.draw_curves(steps, history, path)
+        journal.draw_curves(steps, history, path)
         pictures.append(path.read_bytes())
     for picture in pictures:
         assert picture.startswith(b"\x89PNG\r\n\x1a\n")
@@ -85,7 +85,7 @@ def test_the_curves_are_a_picture(tmp_path: Path, epochs: int) -> None:
 
 def test_curves_of_one_step(tmp_path: Path) -> None:
     """Nothing to draw a line through, yet no error and no warning."""
-    report.draw_curves([step(1, 1)], [dataclasses.replace(epoch(1), train_loss=0.0)], tmp_path / "one.png")
+    journal.draw_curves([step(1, 1)], [dataclasses.replace(epoch(1), train_loss=0.0)], tmp_path / "one.png")
     assert (tmp_path / "one.png").stat().st_size > 1000
 
 
@@ -93,4 +93,4 @@ def test_curves_of_one_step(tmp_path: Path) -> None:
     ("t", "said"), [(0.2, "0 s"), (59.2, "59 s"), (60.0, "1 min 0 s"), (61.9, "1 min 1 s"), (3725.0, "62 min 5 s")]
 )
 def test_seconds(t: float, said: str) -> None:
-    assert report.seconds(t) == said
+    assert journal.seconds(t) == said

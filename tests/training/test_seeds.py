@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minitf.training.seeds import summary
+from minitf.fine_tuning.seeds import summary
 
 
 def reports(values: list[float], table: str = "test", failed: tuple[int, ...] = ()) -> dict[str, dict]:

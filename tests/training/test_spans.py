@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minitf.training.metrics.spans import exact_match, f1, normalized, span_metrics
+from minitf.tasks.question_answering.metrics import exact_match, f1, normalized, span_metrics
 
 PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=500)
 TEXT = st.lists(

@@ -16,7 +16,7 @@ from small_training import TINY, loaded, texts, weights
 from minitf.bert.frozen import FrozenLayers
 from minitf.errors import InputError
 from minitf.mathematics import KERNELS
-from minitf.tasks.classification import Classification
+from minitf.tasks.classification.task import Classification
 from minitf.training import loop, state
 from minitf.training.optimizer import Optimizer, Recipe
 from minitf.training.precision import FULL, Half, Precision, choose_precision

@@ -15,13 +15,13 @@ from torch import nn
 from minitf.bert.frozen import FrozenLayers
 from minitf.errors import InputError
 from minitf.mathematics import EQUATIONS
-from minitf.tasks.classification import Classification
+from minitf.tasks.classification.task import Classification
 from minitf.text.batches import shuffled
 from minitf.training import loop
-from minitf.training.groups import groups, parameter_table
 from minitf.training.optimizer import SCHEDULES, Optimizer, Recipe
+from minitf.training.parameter_table import groups, parameter_table
 from minitf.training.strategy import Strategy, depth, freeze
-from minitf.training.witness import Witness
+from minitf.training.update_check import Witness
 
 L = 3
 TASK = Classification(("a", "b"))

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from minitf.proof.exercises.exercise import Case, Exercise, Wrong
-from minitf.training.metrics import classification_metrics, f1_score
+from minitf.tasks.classification.metrics import classification_metrics
+from minitf.tasks.metrics import f1_score
 
 Array = Any  # of NumPy
 

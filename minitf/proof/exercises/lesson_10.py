@@ -4,10 +4,10 @@ import math
 import statistics
 from collections.abc import Callable, Sequence
 
+from minitf.fine_tuning.seeds import Summary
 from minitf.proof.exercises.exercise import Case, Exercise, Wrong
-from minitf.training.loop import Epoch, Progress, is_done
-from minitf.training.metrics import is_better
-from minitf.training.seeds import Summary
+from minitf.tasks.metrics import is_better
+from minitf.training.loop import Epoch, Plan, Progress, is_done
 from minitf.training.strategy import Strategy
 
 
@@ -76,7 +76,7 @@ def stop_at(losses: Sequence[float], patience: int) -> int:
     for number, loss in enumerate(losses, start=1):
         better = at.best is None or is_better("loss", {"loss": loss}, at.best.valid)
         at.history.append(Epoch(number, 0.0, {"loss": loss}, {}, better, 0.0))
-        if is_done(at, len(losses), patience):
+        if is_done(at, Plan(len(losses), 1, 0, patience=patience)):
             break
     return len(at.history)
 

@@ -1,0 +1,71 @@
+"""The flags of `finetune`: one for each setting of `FineTuneConfig`, so that both have the same names and defaults."""
+
+import argparse
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from minitf.cli.console import Parser, with_flags
+from minitf.fine_tuning.config import declared
+from minitf.fine_tuning.settings import Choice, Flag, Values
+
+GROUPS = {
+    "data": "data (by extension: CSV, TSV or JSON lines with a header; CoNLL columns; SQuAD's JSON)",
+    "model": "model",
+    "recipe": "training",
+    "output": "output",
+}
+EXAMPLES = (
+    "",
+    "--train reviews.csv --test held_out.csv --text review --label stars --output runs/stars",
+    "--resume --output runs/stars",
+)
+
+
+def parser(description: str, examples: Sequence[str] = EXAMPLES) -> argparse.ArgumentParser:
+    """A parser that returns only the flags that are given."""
+    p = Parser(prog="python -m minitf.finetune", description=description, examples=examples)
+    groups = {part: p.add_argument_group(title) for part, title in GROUPS.items()}
+    for part, field in declared():
+        add_flag(groups[part], field)
+    return p
+
+
+def given(description: str, argv: Sequence[str] | None) -> dict[str, Any]:
+    """The settings that the command line gives, by name."""
+    return vars(parser(description).parse_args(argv))
+
+
+def flag(name: str) -> str:
+    """`max_length` -> `--max-length`."""
+    return "--" + name.replace("_", "-")
+
+
+def add_flag(group: argparse._ArgumentGroup, field: dataclasses.Field[Any]) -> None:
+    """The flag of a setting."""
+    values, options = field.metadata["values"], dict[str, Any]()
+    if isinstance(values, Flag):
+        options = {"action": "store_true"}
+    elif isinstance(values, Choice):
+        options = {"choices": values.names(), "metavar": field.metadata["metavar"]}
+    else:
+        options = {"type": _type(values), "metavar": field.metadata["metavar"]}
+    group.add_argument(flag(field.name), default=argparse.SUPPRESS, help=_help(field), **options)
+
+
+def _type(values: Values) -> Any:
+    def parse(text: str) -> Any:
+        try:
+            return values.parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return parse
+
+
+def _help(field: dataclasses.Field[Any]) -> str:
+    text, shown = field.metadata["meaning"], field.metadata["shown"]
+    if shown is None and not isinstance(field.metadata["values"], Flag):
+        shown = f"{field.default:g}" if isinstance(field.default, float) else field.default
+    text = text if shown is None else f"{text} (default: {shown})"
+    return with_flags(text).replace("%", "%%")

@@ -1,0 +1,50 @@
+"""The flags of `predict`, and which of them go together."""
+
+import argparse
+from pathlib import Path
+
+from minitf.cli.console import Parser, number
+from minitf.cli.shared import model_flags
+from minitf.errors import InputError
+
+EXAMPLES = (
+    'runs/reviews-1/best "I loved it." "The soup was cold."',
+    "runs/stars/best --input new.csv --output answers.csv",
+    'bert-base-uncased --fill "Paris is the [MASK] of France."',
+)
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    p = Parser(prog="python -m minitf.predict", description=description, examples=EXAMPLES, parents=[model_flags()])
+    p.add_argument("model", metavar="DIR", help="a run's best/, or any source of a model that finetune takes")
+    p.add_argument("texts", nargs="*", metavar="text", help="texts to predict for")
+    data = p.add_argument_group("data")
+    data.add_argument("--pair", metavar="TEXT|COL", help="the second text of a pair; with --input its column")
+    data.add_argument(
+        "--input",
+        metavar="FILE",
+        help="a table with a text column, CSV, TSV or JSON lines;\nfor tagging CoNLL columns, for qa SQuAD's JSON",
+    )
+    data.add_argument("--text", metavar="COL", help="with --input: column of the text (default: as in training)")
+    data.add_argument("--batch-size", type=number(1, whole=True), default=32, metavar="N", help="default: %(default)s")
+    out = p.add_argument_group("output")
+    out.add_argument("--output", metavar="FILE", help="a CSV, or the format of the input (default: the terminal)")
+    out.add_argument("--fill", metavar="TEXT", help="the five most likely words for each [MASK] in TEXT")
+    out.add_argument("--embed", action="store_true", help="sentence vectors, one JSON object a line, instead of labels")
+    return p
+
+
+def check(arguments: argparse.Namespace) -> None:
+    """Raises InputError for flags that do not go together."""
+    given = [name for name, value in (("texts", arguments.texts), ("--input", arguments.input)) if value]
+    if arguments.fill is not None:
+        others = [*given, *(["--embed"] if arguments.embed else []), *(["--pair"] if arguments.pair else [])]
+        if others:
+            raise InputError(f"--fill has a text of its own; leave {others[0]} out")
+        return
+    if len(given) != 1:
+        raise InputError("give either texts or --input FILE")
+    if arguments.text and not arguments.input:
+        raise InputError(f"--text {arguments.text} names a column of --input FILE; leave it out")
+    if arguments.input and arguments.output and Path(arguments.input).resolve() == Path(arguments.output).resolve():
+        raise InputError(f"--output {arguments.output}: is the table that is read; give another file")

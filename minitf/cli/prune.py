@@ -1,0 +1,39 @@
+"""The flags of `prune`, and what its output can be."""
+
+import argparse
+from pathlib import Path
+
+from minitf.cli.console import Parser, number
+from minitf.cli.shared import labelled_flags
+from minitf.errors import InputError
+
+EXAMPLES = (
+    "runs/stars/best --data held_out.csv --heads 20",
+    "runs/stars/best --data held_out.csv --weights 0.3 --output runs/pruned",
+    "runs/stars/best --data held_out.csv --sweep heads --output sweep.png",
+)
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    p = Parser(prog="python -m minitf.prune", description=description, examples=EXAMPLES, parents=[labelled_flags()])
+    what = p.add_argument_group("pruning (give one)").add_mutually_exclusive_group(required=True)
+    what.add_argument("--heads", type=number(1, 10_000, whole=True), metavar="N", help="attention heads to remove")
+    what.add_argument(
+        "--weights", type=number(0, 0.999, above=True), metavar="SHARE", help="of the encoder's matrices, the smallest"
+    )
+    what.add_argument("--sweep", choices=["heads", "weights"], help="scores at 0 %%, 10 %% … 90 %%; saves no model")
+    out = p.add_argument_group("output")
+    out.add_argument("--output", metavar="DIR", help="the pruned model; with --sweep a picture, .png or .svg")
+    return p
+
+
+def check(arguments: argparse.Namespace) -> None:
+    """Raises InputError for an output that cannot be written."""
+    if arguments.output is None:
+        return
+    output = Path(arguments.output)
+    if arguments.sweep:
+        if output.suffix.lower() not in (".png", ".svg"):
+            raise InputError(f"--output {output}: with --sweep the ending must be .png or .svg")
+    elif output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise InputError(f"--output {output}: exists already; give another folder")

@@ -1,0 +1,81 @@
+"""Augmentation in a run: the training texts are changed anew in each epoch."""
+
+from collections.abc import Callable
+
+from minitf.bert.device import choose_device
+from minitf.checkpoints.load import load_with_report
+from minitf.datasets import augmentation
+from minitf.datasets.dataset import Dataset
+from minitf.errors import InputError
+from minitf.fine_tuning.config import FineTuneConfig
+from minitf.mathematics import Mathematics
+from minitf.tasks.base import Task
+from minitf.tasks.masked_lm.fill import MaskedLanguageModel
+from minitf.tasks.spec import Table
+from minitf.text.batches import Examples
+from minitf.text.tokenizer import Tokenizer
+from minitf.training.workers import local_device
+
+
+def augmented_examples(
+    config: FineTuneConfig,
+    train: Table,
+    task: Task,
+    tokenizer: Tokenizer,
+    max_length: int,
+    math: Mathematics,
+    say: Callable[[str], None],
+) -> Callable[[int], Examples] | None:
+    """The function from the number of an epoch to its training examples; None without `augment`.
+
+    Raises InputError for a task that does not predict for whole texts, and for a checkpoint that cannot replace words.
+    """
+    if config.data.augment is None:
+        return None
+    if not isinstance(train, Dataset):
+        raise InputError(
+            f"`augment` changes whole texts, and `task` {task.name} needs their parts unchanged; leave it out"
+        )
+    how, seed = augmentation.parse(config.data.augment, config.data.augment_share), config.recipe.seed
+    fill = _masked_language_model(config, max_length, math, say) if how.replace else None
+
+    def changed(epoch: int) -> Dataset:
+        return augmentation.augmented(train, how, seed, epoch, fill)
+
+    first = changed(1)  # for the examples below, and for the first epoch
+    chances = ", ".join(f"{name} {getattr(how, name):g}" for name in augmentation.NAMES if getattr(how, name))
+    say(f"augmentation: in each epoch a training text is changed with probability {how.share:g}; per word: {chances}")
+    for before, after in augmentation.examples_of(train, first):
+        say(f"  {_short(before)}\n    → {_short(after)}")
+
+    def examples(epoch: int) -> Examples:
+        return task.encode(first if epoch == 1 else changed(epoch), tokenizer, max_length)
+
+    return examples
+
+
+def _masked_language_model(
+    config: FineTuneConfig, max_length: int, math: Mathematics, say: Callable[[str], None]
+) -> augmentation.Fill:
+    """The same checkpoint with its masked-LM head: a second model, which is not trained."""
+    source = config.model.model
+    model, loaded = load_with_report(
+        source,
+        head="masked-lm",
+        math=math,
+        device=local_device(choose_device(config.recipe.device)),
+        offline=config.output.offline,
+        say=say,
+        verify=not config.model.no_verify,
+    )
+    if any(name.startswith("head.") for name in loaded.new) or loaded.checked_tokenizer().mask_id is None:
+        raise InputError(
+            f"`augment` replace: {source} has no masked-LM head to predict other words; leave replace out, or use a"
+            " pre-trained checkpoint that has one, such as bert-base-uncased"
+        )
+    return MaskedLanguageModel(model, loaded.checked_tokenizer(), max_length)
+
+
+def _short(text: str, most: int = 100) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= most else text[: most - 1] + "…"

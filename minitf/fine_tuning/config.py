@@ -1,0 +1,206 @@
+"""The configuration of a fine-tuning run: frozen, made once (from flags or from keywords), and checked when it is made.
+
+What the run decides itself (the task of `task` auto, the length of `max_length` None) is in `decisions`.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from minitf.datasets import augmentation
+from minitf.datasets.tables import did_you_mean
+from minitf.errors import InputError
+from minitf.fine_tuning.settings import Checked, Choice, Flag, Number, Source, Text, TextOrNumber, setting
+from minitf.tasks import registry
+
+_SHARE, _RATE, _COEFFICIENT = Number(0, 1), Number(0, 0.99), Number(0)
+_COUNT = Number(1, 1_000_000, whole=True)
+
+
+def _tasks() -> list[str]:
+    return ["auto", *registry.SPECS]
+
+
+def _augmentation(text: str) -> None:
+    try:
+        augmentation.parse(text)
+    except ValueError as error:
+        raise ValueError(f"{error}; give delete=0.1,swap=0.1,replace=0.1 or a part of it") from None
+
+
+def _frozen(text: str) -> None:
+    if text not in ("embeddings", "all") and not (text.isascii() and text.isdigit() and int(text) <= 1000):
+        raise ValueError(f"must be embeddings, a number of layers, or all, not {text!r}")
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig(Checked):
+    """What is learned from: tables (CSV, TSV, JSON lines with a header), CoNLL columns, SQuAD's JSON."""
+
+    train: Any = setting(None, Source(), "training examples", "FILE", "the built-in corpus")
+    valid: Any = setting(None, Source(), "validation examples", "FILE", "10 % of the training examples")
+    test: Any = setting(None, Source(), "test examples, evaluated once, at the end", "FILE", "none")
+    text: str | None = setting(None, Text(), "column of the text", "COL", "found by its name")
+    pair: str | None = setting(None, Text(), "column of the second text of a pair", "COL", "none")
+    label: str | None = setting(None, Text(), "column of the label", "COL", "found by its name")
+    task: str = setting(
+        "auto", Choice(_tasks), "what is predicted", None, "auto, from the data: a|b is multilabel, 2.5 regression"
+    )
+    max_length: int | None = setting(
+        None, _COUNT, "tokens per text, or per window", "N", "128, qa 384, at most the model's"
+    )
+    long_text: str = setting(
+        "truncate",
+        Choice(("truncate", "head-tail", "windows")),
+        "for longer texts: cut the end, cut the middle, or average the logits of windows",
+    )
+    stride: int | None = setting(
+        None, Number(0, 1_000_000, whole=True), "tokens that two neighbouring windows share", "N", "a third"
+    )
+    augment: str | None = setting(
+        None,
+        Text(_augmentation),
+        "change training texts: delete=P,swap=P,replace=P, P the probability per word",
+        "WHAT",
+        "no",
+    )
+    augment_share: float = setting(0.5, _SHARE, "probability that a text is changed", "P")
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig(Checked):
+    """The checkpoint, what replaces its settings, and which of its weights are trained."""
+
+    model: str = setting("all-MiniLM-L6-v2", Text(), "folder, Google's zip, or name", "M")
+    from_scratch: bool = setting(False, Flag(), "use the model's configuration, not its weights")
+    hidden_act: str | None = setting(
+        None, Choice(("gelu", "gelu_tanh", "relu")), "activation function", None, "the checkpoint's"
+    )
+    dropout: float | None = setting(None, _RATE, "dropout rate everywhere", "P", "the checkpoint's")
+    math: str = setting("kernels", Text(), "equations, kernels or a .py file", "WHICH")
+    no_verify: bool = setting(False, Flag(), "skip the checksums of a TensorFlow checkpoint")
+    freeze: str | None = setting(
+        None,
+        TextOrNumber(_frozen),
+        "embeddings, N (embeddings and the lowest N layers), or all (but the head: try `lr` 1e-2)",
+        "WHAT",
+        "nothing",
+    )
+    unfreeze: str | None = setting(
+        None, Choice(("gradual",)), "unfreeze from the top, epoch by epoch; all in the last one", None, "no"
+    )
+    layer_lr_decay: float = setting(1.0, Number(0, 1, above=True), "rate of layer ℓ of L: η ξ^(L − ℓ)", "ξ")
+    reinit_top: int = setting(0, Number(0, 1000, whole=True), "re-initialize the top N layers", "N")
+
+
+@dataclasses.dataclass(frozen=True)
+class RecipeConfig(Checked):
+    """How the weights are trained."""
+
+    epochs: int = setting(5, _COUNT, "passes over the training data", "N")
+    batch_size: int = setting(16, _COUNT, "texts per batch", "N")
+    accumulate: int = setting(1, _COUNT, "batches per update", "N")
+    optimizer: str = setting("adamw", Choice(("gd", "momentum", "rmsprop", "adam", "adamw")), "update rule")
+    lr: float = setting(5e-5, Number(0, above=True), "peak learning rate", "η")
+    schedule: str = setting(
+        "linear",
+        Choice(("constant", "linear", "step", "exponential", "cosine")),
+        "learning-rate schedule after the warm-up",
+    )
+    warmup: float = setting(0.1, _SHARE, "share of the steps in which the rate rises", "SHARE")
+    weight_decay: float | None = setting(None, _COEFFICIENT, "decoupled weight decay, adamw only", "λ", "0.01 there")
+    l1: float = setting(0.0, _COEFFICIENT, "penalty λ‖θ‖₁", "λ")
+    l2: float = setting(0.0, _COEFFICIENT, "penalty λ‖θ‖₂²", "λ")
+    clip: float = setting(1.0, _COEFFICIENT, "maximum gradient norm; 0 disables clipping", "C")
+    no_bias_correction: bool = setting(False, Flag(), "Adam without bias correction, as in Google's BERT code")
+    label_smoothing: float = setting(0.0, _RATE, "share of the target spread over all classes", "ε")
+    class_weights: str = setting("none", Choice(("none", "balanced")), "weight classes by their inverse frequency")
+    metric: str | None = setting(
+        None,
+        Choice(registry.metrics),
+        "chooses the best epoch, on the validation set",
+        None,
+        "accuracy, micro_f1, pearson or f1, by the task",
+    )
+    early_stopping: int | None = setting(None, _COUNT, "stop after N epochs without a new best one", "N", "never")
+    seed: int = setting(0, Number(0, 2**31, whole=True), "random seed", "S")
+    seeds: int = setting(1, Number(1, 1000, whole=True), "train N times, with the seeds S, S + 1, …", "N")
+    precision: str = setting("fp32", Choice(("fp32", "bf16", "fp16")), "of matrix products")
+    device: str = setting("auto", Choice(("auto", "cpu", "cuda")), "where the model runs")
+
+
+@dataclasses.dataclass(frozen=True)
+class OutputConfig(Checked):
+    """Where the run is saved."""
+
+    output: str | None = setting(None, Text(), "folder of the run", "DIR", "a new runs/NAME-N")
+    overwrite: bool = setting(False, Flag(), "replace an earlier run in `output`")
+    resume: bool = setting(False, Flag(), "continue the run in `output`; its own settings apply")
+    save_every: int | None = setting(None, _COUNT, "save every N steps too", "N", "after each epoch")
+    offline: bool = setting(False, Flag(), "use no network")
+    dry_run: bool = setting(False, Flag(), "check everything, train nothing")
+
+
+@dataclasses.dataclass(frozen=True)
+class FineTuneConfig:
+    """All settings of a run. Raises InputError for settings that contradict each other."""
+
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    recipe: RecipeConfig = RecipeConfig()
+    output: OutputConfig = OutputConfig()
+
+    @classmethod
+    def of(cls, **settings: Any) -> "FineTuneConfig":
+        """From settings by name; those left out have their defaults. Raises InputError."""
+        names = {field.name for _, field in declared()}
+        for name in settings:
+            if name not in names:
+                raise InputError(f"there is no setting {name!r}{did_you_mean(name, sorted(names))}")
+        parts = {}
+        for part in dataclasses.fields(cls):
+            mine = {f.name: settings[f.name] for f in dataclasses.fields(part.type) if f.name in settings}  # type: ignore[arg-type]
+            parts[part.name] = part.type(**mine)  # type: ignore[operator]
+        return cls(**parts)
+
+    def settings(self) -> dict[str, Any]:
+        """All settings by name."""
+        parts = (getattr(self, part.name) for part in dataclasses.fields(self))
+        return {field.name: getattr(part, field.name) for part in parts for field in dataclasses.fields(part)}
+
+    def replace(self, **settings: Any) -> "FineTuneConfig":
+        """The same configuration with other values of some settings."""
+        return FineTuneConfig.of(**self.settings() | settings)
+
+    def __post_init__(self) -> None:
+        model, recipe = self.model, self.recipe
+        if recipe.weight_decay and recipe.optimizer != "adamw":
+            raise InputError(f"`weight_decay` is for adamw only; with `optimizer` {recipe.optimizer} use `l2`")
+        if recipe.no_bias_correction and recipe.optimizer not in ("adam", "adamw"):
+            raise InputError(f"`no_bias_correction` is for adam and adamw, not for `optimizer` {recipe.optimizer}")
+        if model.from_scratch and (model.freeze is not None or model.unfreeze):
+            raise InputError("`from_scratch` initializes every weight at random, and `freeze` would keep them so")
+        if model.freeze == "all" and model.unfreeze:
+            raise InputError("`freeze` all leaves nothing for `unfreeze`; leave one out")
+        if recipe.seeds > 1 and self.output.dry_run:
+            raise InputError("`dry_run` trains nothing, so it needs no `seeds`")
+        if self.data.train is None:
+            for name in ("valid", "test", "text", "pair", "label"):
+                if getattr(self.data, name):
+                    raise InputError(f"`{name}` needs `train`: without it the built-in corpus is used")
+
+
+def declared() -> Iterator[tuple[str, dataclasses.Field[Any]]]:
+    """Every setting with the part it is declared in: ("data", field), …"""
+    for part in dataclasses.fields(FineTuneConfig):
+        for field in dataclasses.fields(part.type):  # type: ignore[arg-type]
+            yield part.name, field
+
+
+def storable(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as JSON can keep them: of records given from Python their number, not their content."""
+    return {
+        name: f"{len(value)} records" if isinstance(value, tuple) else value
+        for name, value in settings.items()
+        if name != "resume"
+    }

@@ -1,0 +1,81 @@
+"""The tables of a run: which task they are for, read and checked before anything heavy is loaded."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from minitf.datasets.dataset import built_in_corpus
+from minitf.datasets.findings import refuse
+from minitf.errors import InputError
+from minitf.fine_tuning.config import DataConfig, FineTuneConfig
+from minitf.tasks import registry
+from minitf.tasks.spec import Table, TaskSpec
+
+Splits = dict[str, Table]  # "train", "valid" and perhaps "test"
+SPLITS = ("train", "valid", "test")
+
+
+@dataclasses.dataclass(frozen=True)
+class Decisions:
+    """What a run decides where the configuration leaves it open."""
+
+    spec: TaskSpec
+    metric: str  # that chooses the best epoch
+
+
+def decide(config: FineTuneConfig, say: Callable[[str], None]) -> Decisions:
+    """The task and the metric of a run; says why, if the data decide. Raises InputError for settings that do not fit
+    the task, and DataError for data that cannot be read."""
+    spec = _task(config.data, say)
+    if problem := spec.problem(config.settings()):
+        raise InputError(problem)
+    return Decisions(spec, config.recipe.metric or spec.metrics[0])
+
+
+def _task(data: DataConfig, say: Callable[[str], None]) -> TaskSpec:
+    if data.task != "auto":
+        return registry.SPECS[data.task]
+    if data.train is None:
+        return registry.SPECS["classification"]
+    spec, why = registry.recognize(data.train, columns(data))
+    say(f"`task` auto: {spec.name}, because {why}")
+    return spec
+
+
+def columns(data: DataConfig) -> dict[str, str | None]:
+    """The columns that are named."""
+    return {"text": data.text, "pair": data.pair, "label": data.label}
+
+
+def read_data(config: FineTuneConfig, spec: TaskSpec, say: Callable[[str], None]) -> Splits:
+    """All tables, read and checked; warnings are said. Raises DataError."""
+    data = config.data
+    if data.train is None:
+        splits: Splits = dict(zip(SPLITS, built_in_corpus(), strict=True))
+    else:
+        sources: dict[str, Any] = {name: getattr(data, name) for name in SPLITS if getattr(data, name)}
+        splits = {name: spec.read(source, **columns(data)) for name, source in sources.items()}
+        if "valid" not in splits:
+            refuse(spec.check(splits["train"], None, None))
+            splits["train"], splits["valid"] = _hold_out(splits["train"], spec, config.recipe.seed, say)
+    findings = spec.check(*(splits.get(name) for name in SPLITS))
+    for finding in findings:
+        if finding.level == "warning":
+            say(f"warning: {finding.message}")
+    refuse(findings)
+    return splits
+
+
+def _hold_out(train: Table, spec: TaskSpec, seed: int, say: Callable[[str], None]) -> tuple[Table, Table]:
+    """Split the training table."""
+    total = len(train.examples)
+    train, valid = spec.split(train, seed=seed)
+    held_out = len(valid.examples)
+    say(f"no `valid` given: holding out {held_out:,} of {total:,} training {spec.unit} ({spec.held_out}, seed {seed})")
+    return train, valid
+
+
+def data_line(splits: Splits, spec: TaskSpec) -> str:
+    """The sizes of the tables, in one line."""
+    sizes = ", ".join(f"{name} {len(table.examples)}" for name, table in splits.items())
+    return f"{splits['train'].path}: {sizes} {spec.unit}; in training: {spec.describe(splits['train'])}"

@@ -1,0 +1,145 @@
+"""The evaluation of a trained model on a labelled table: what `evaluate`, `prune` and `minitf.score` do."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from minitf.checkpoints.metadata import read_metadata
+from minitf.errors import InputError
+from minitf.fine_tuning.saved import ModelOptions, Say, open_model, spec_by_name
+from minitf.tasks import registry
+from minitf.tasks.spec import Columns, Table, TaskSettings, TaskSpec
+from minitf.text.windows import choose_length
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from minitf.bert import Bert
+    from minitf.mathematics import Mathematics
+    from minitf.tasks.base import Metrics, Mistake, Task
+    from minitf.text.batches import Examples
+    from minitf.text.tokenizer import Tokenizer
+
+BATCH_SIZE = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelledModel:
+    """A model, and a labelled table as the model reads it."""
+
+    model: "Bert"
+    tokenizer: "Tokenizer"
+    metadata: Mapping[str, Any]  # of a run of minitf; {} for another model
+    spec: TaskSpec
+    table: Table
+    task: "Task"
+    examples: "Examples"
+
+    def logits(self, batch_size: int) -> "Sequence[Tensor]":
+        """The model's logits for the table."""
+        from minitf.tasks.inference import predict_logits
+
+        return predict_logits(self.model, self.task, self.examples, batch_size)
+
+    def measure(self, batch_size: int) -> "Metrics":
+        """The metrics of the model on the table."""
+        return self.task.measure(self.logits(batch_size), self.examples)
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """The result of an evaluation."""
+
+    spec: TaskSpec
+    table: Table
+    metrics: "Metrics"
+    baseline: str
+    mistakes: "list[Mistake]"  # the largest loss first
+
+
+@dataclasses.dataclass(frozen=True)
+class Labelled:
+    """A labelled table for a model: its file, its columns, and the task, if the model does not say it."""
+
+    data: Any
+    task: str | None = None
+    text: str | None = None
+    pair: str | None = None
+    label: str | None = None
+
+
+def open_labelled(
+    source: str,
+    labelled: Labelled,
+    options: ModelOptions,
+    say: Say,
+    around: "Callable[[Mathematics], Mathematics]" = lambda math: math,
+) -> LabelledModel:
+    """Read, check, load, encode; `around` may replace functions of the model's mathematics. Raises InputError."""
+    metadata = read_metadata(Path(source))
+    name = labelled.task or metadata.get("task")
+    spec = spec_by_name(name) if name else None
+    table = _read(spec, labelled, metadata) if spec else None  # an error in it is reported before anything heavy
+
+    from minitf.checkpoints.load import HELD
+    from minitf.mathematics import mathematics
+
+    math = around(mathematics(options.math))
+    model, loaded = open_model(source, HELD, options, say, math)
+    tokenizer = loaded.checked_tokenizer()
+    spec = spec or registry.of_checkpoint(source, model.head_name, model.config)
+    if table is None:
+        table = _read(spec, labelled, metadata)
+    task = spec.restore(model.config, TaskSettings.saved(metadata), math)
+    if task.head != model.head_name:
+        raise InputError(f"{source}: `task` {spec.name} needs a {task.head} head, the model has {model.head_name}")
+    given = options.max_length or metadata.get("max_length")
+    max_length = choose_length(given, spec.max_length, model.config.longest)
+    return LabelledModel(model, tokenizer, metadata, spec, table, task, task.encode(table, tokenizer, max_length))
+
+
+def evaluate(
+    source: str, labelled: Labelled, options: ModelOptions, say: Say, batch_size: int = BATCH_SIZE
+) -> Evaluation:
+    """Evaluate the model of `source` on a table. Raises InputError."""
+    from minitf.tasks.base import worst
+
+    opened = open_labelled(source, labelled, options, say)
+    logits = opened.logits(batch_size)
+    mistakes = opened.task.mistakes(logits, opened.examples, opened.table)
+    metrics, baseline = opened.task.measure(logits, opened.examples), opened.task.baseline(opened.examples)
+    return Evaluation(opened.spec, opened.table, metrics, baseline, worst(mistakes, len(mistakes)))
+
+
+def score(
+    model: str | Path,
+    data: Any,
+    *,
+    task: str | None = None,
+    text: str | None = None,
+    pair: str | None = None,
+    label: str | None = None,
+    batch_size: int = BATCH_SIZE,
+    **options: Any,
+) -> "Metrics":
+    """The metrics of a fine-tuned model on a labelled table, typed by the task.
+
+        minitf.score("runs/a/best", data="held_out.csv").accuracy
+
+    `model` is a run's best/ or any source of a model with a trained head; `data` a file, or a list of records; `text`,
+    `pair` and `label` name columns (default: as in training); `options` are those of `ModelOptions`. Raises InputError.
+    """
+    labelled = Labelled(data, task, text, pair, label)
+    return evaluate(str(model), labelled, ModelOptions(**options), _nothing, batch_size).metrics
+
+
+def _read(spec: TaskSpec, labelled: Labelled, metadata: Mapping[str, Any]) -> Table:
+    """The table; columns that are not named are those of training, unless the task finds its own."""
+    given: Columns = {"text": labelled.text, "pair": labelled.pair, "label": labelled.label}
+    names = {name: column or (None if name in spec.unused else metadata.get(name)) for name, column in given.items()}
+    return spec.read(labelled.data, **names)
+
+
+def _nothing(line: str) -> None:
+    """Say nothing."""

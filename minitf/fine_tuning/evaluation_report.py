@@ -1,0 +1,49 @@
+"""The result of an evaluation: for the terminal, and as a report in .html or .json."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from minitf.files import whole
+from minitf.fine_tuning import report_html
+from minitf.fine_tuning.evaluation import Evaluation
+from minitf.fine_tuning.provenance import versions
+
+MOST = 100  # mistakes in a report
+
+
+def result_lines(result: Evaluation, most: int) -> str:
+    """The result for the terminal, with the `most` worst mistakes."""
+    scores = ", ".join(f"{name} {value:.4f}" for name, value in result.metrics.scores.items())
+    lines = [f"{result.table.path}: {scores}  ({len(result.table.examples)} examples; {result.baseline})"]
+    lines += filter(None, [result.metrics.table()])
+    if shown := result.mistakes[:most]:
+        lines.append(f"\nthe worst of {len(result.mistakes)} mistakes")
+        for m in shown:
+            text = " ".join(m.text.split()) + ("" if m.pair is None else f" ‖ {' '.join(m.pair.split())}")
+            text = text if len(text) <= 100 else text[:99] + "…"
+            lines.append(f"  row {m.row}: {m.true}, predicted {m.said}: {text}")
+    return "\n".join(lines)
+
+
+def write_report(path: Path, result: Evaluation, model: str, command: str) -> None:
+    """A report in the format of the file's ending."""
+    table = result.table
+    content: dict[str, Any] = {
+        "title": f"{Path(table.path).name}, {model}",
+        "task": result.spec.name,
+        "command": command,
+        "versions": versions(),
+        "data": {"data": {"path": table.path, "rows": len(table.examples), "sha256": table.digest}},
+        "test": result.metrics.to_dict(),
+        "scores": dict(result.metrics.scores),
+        "baseline": result.baseline,
+        "mistakes": [dataclasses.asdict(mistake) for mistake in result.mistakes[:MOST]],
+        "mistaken": len(result.mistakes),
+    }
+    with whole(path) as file:
+        if path.suffix.lower() == ".json":
+            file.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        else:
+            file.write(report_html.page(content))

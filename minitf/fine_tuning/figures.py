@@ -1,0 +1,49 @@
+"""."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from minitf.files import write_bytes
+from minitf.training.loop import Epoch
+
+
+def draw_curves(steps: Sequence[dict[str, Any]], history: Sequence[Epoch], path: Path) -> None:
+    """The loss of every step, the loss and the scores after every epoch, and the learning rate, as one picture."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    figure = Figure(figsize=(10, 3.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    loss, score, rate = figure.subplots(1, 3)
+    numbers = [record["step"] for record in steps]
+    ends = [max(r["step"] for r in steps if r["epoch"] == epoch.number) for epoch in history]
+    loss.plot(numbers, [r["loss"] for r in steps], color="#9ecae1", linewidth=0.8, label="train, each step")
+    loss.plot(ends, [e.train_loss for e in history], "o-", color="#08519c", label="train, mean of the epoch")
+    loss.plot(ends, [e.valid["loss"] for e in history], "s--", color="#d95f02", label="valid")
+    highest = max([r["loss"] for r in steps] + [e.valid["loss"] for e in history])
+    loss.set(title="Loss", xlabel="step", ylim=(0, 1.08 * highest))
+    loss.legend(fontsize="small")
+    epochs = [e.number for e in history]
+    for n, name in enumerate(history[0].scores):
+        style, color = (("s--", "#d95f02"), ("^:", "#7570b3"), ("o-.", "#1b9e77"))[n % 3]
+        score.plot(epochs, [e.scores[name] for e in history], style, color=color, label=name)
+    kept = max((e for e in history if e.best), key=lambda e: e.number)
+    score.axvline(kept.number, color="0.7", zorder=0)
+    score.annotate("kept", (kept.number, 0.02), xycoords=("data", "axes fraction"), color="0.4", fontsize="small")
+    lowest = min(min(e.scores.values()) for e in history)
+    score.set(
+        title="Validation",
+        xlabel="epoch",
+        xlim=(0.5, len(history) + 0.5),
+        ylim=(max(0.0, lowest - 0.1) if lowest >= 0 else -1.0, 1.0),
+    )
+    score.xaxis.set_major_locator(MaxNLocator(integer=True))
+    score.legend(fontsize="small")
+    rate.plot(numbers, [r["lr"] for r in steps], color="#1b9e77")
+    rate.set(title="Learning rate", xlabel="step")
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=120)
+    write_bytes(path, picture.getvalue())

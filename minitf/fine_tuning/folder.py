@@ -1,0 +1,136 @@
+"""The folder of a run: whether it may be used, what a run leaves in it, and the lock that keeps other processes out."""
+
+import contextlib
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from minitf.errors import InputError
+from minitf.files import STATE, writing
+from minitf.fine_tuning.config import FineTuneConfig
+from minitf.tasks.spec import Table
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+# What a run writes, and so what `overwrite` may delete; anything else in the folder stays.
+WRITTEN = ("best", "last", "metrics.jsonl", "curves.png", "report.json", "report.html")
+
+
+def choose_folder(config: FineTuneConfig, train: Table) -> Path:
+    """The folder of the run; nothing in it is changed yet. Raises InputError if it holds something else."""
+    if config.output.output is None:
+        name = "reviews" if config.data.train is None else Path(train.path).stem
+        n = 1
+        while (folder := Path("runs") / f"{name}-{n}").exists():
+            n += 1
+        return folder
+    folder = Path(config.output.output)
+    check_free(folder, config)
+    return folder
+
+
+def check_free(folder: Path, config: FineTuneConfig) -> None:
+    """Raises InputError if a run that is not resumed may not start in `folder`."""
+    model, output = config.model.model, config.output
+    if output.resume:
+        return
+    if Path(model).exists() and folder.resolve() in Path(model).resolve().parents:
+        raise InputError(f"`output` {folder}: contains `model` {model}; choose another folder")
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if there != folder and not there.is_dir():
+        raise InputError(f"`output` {folder}: cannot be written ({there} is a file); choose another folder")
+    with writing(folder):
+        # A folder without files may be left by a run that was killed in its first moment.
+        if folder.exists() and (not folder.is_dir() or any(not path.is_dir() for path in folder.rglob("*"))):
+            if not folder.is_dir() or not _is_run(folder):
+                raise InputError(f"`output` {folder}: exists and is not a minitf run; choose another folder")
+            if not output.overwrite and _has_results(folder):
+                raise InputError(
+                    f"`output` {folder}: holds an earlier run; `resume` it, choose another folder, or `overwrite` it"
+                )
+
+
+def is_saved(folder: Path) -> bool:
+    """Whether there is a state to resume from in the folder of a run, or of one with several seeds."""
+    return bool(states(folder))
+
+
+def states(folder: Path) -> list[Path]:
+    """The files that runs in `folder` can resume from: its own, or those of its seeds."""
+    return [path for path in (folder / "last" / STATE, *sorted(folder.glob(f"seed-*/last/{STATE}"))) if path.is_file()]
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the leftovers of an interrupted save: half a copy. If only the old best/ is left, restore it."""
+    best = folder / "best"
+    for path in sorted(folder.glob(".best-*-old")):
+        if best.exists():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.rename(best)
+    for path in folder.glob(".*"):
+        if path.name.startswith((".best-", ".report.json-", ".curves.png-", ".report.html-")):
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+    (folder / "last" / f".{STATE}.partial").unlink(missing_ok=True)
+
+
+def make_fresh(folder: Path) -> None:
+    """Create `folder`, or remove an earlier run from it; called when only training itself can still fail."""
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder)
+        for path in states(folder):  # first, so that the rest of a run can never be resumed
+            path.unlink()
+        for path in (*(folder / name for name in WRITTEN), *folder.glob("seed-*")):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Inside the block no other process can run in `folder`. Raises InputError if one already does.
+
+    The system releases the lock when a process ends, however it ends. Where it has no such locks (Windows), nothing is
+    locked.
+    """
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES):  # a file system without locks
+                yield
+                return
+            raise InputError(
+                f"`output` {folder}: another process is using it; wait, or choose another folder"
+            ) from None
+        yield
+    finally:
+        os.close(handle)
+
+
+def _is_run(folder: Path) -> bool:
+    return any((part / "metrics.jsonl").is_file() for part in (folder, *folder.glob("seed-*"))) or is_saved(folder)
+
+
+def _has_results(folder: Path) -> bool:
+    """Whether there is a model, or a step of training, to lose."""
+    if any((part / "best").exists() for part in (folder, *folder.glob("seed-*"))):
+        return True
+    if not is_saved(folder):
+        return False
+    from minitf.training.state import saved_steps
+
+    return any(saved_steps(path.parent) for path in states(folder))

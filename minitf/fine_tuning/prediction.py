@@ -1,0 +1,116 @@
+"""Predictions of a fine-tuned model: `minitf.predictor`, and what the command `predict` does."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from minitf.checkpoints.metadata import read_metadata
+from minitf.errors import InputError
+from minitf.fine_tuning.saved import ModelOptions, Say, held_head, open_model
+from minitf.tasks import registry
+from minitf.tasks.spec import Inputs, Loaded, TaskSettings, TaskSpec
+from minitf.text.windows import choose_length
+
+if TYPE_CHECKING:
+    from minitf.checkpoints.report import LoadReport
+
+BATCH_SIZE = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class Predictor:
+    """A model that is loaded once. Called with texts, it returns a list of records, one per text."""
+
+    spec: TaskSpec
+    metadata: Mapping[str, Any]
+    loaded: Loaded
+
+    def __call__(self, texts: Sequence[str], pairs: Sequence[str] | str | None = None) -> list[dict[str, Any]]:
+        """`pairs` are the second texts, one for each text or one for all (of question answering: the context).
+
+        A record has what the task predicts: `label` and `probabilities` of a class; `labels` and `probabilities`;
+        `number`; `words`, `tags` and `entities`; `answer` with `start`, `end` and `probability`. Raises InputError.
+        """
+        if isinstance(texts, str):
+            raise InputError("give a list of texts, not one text")
+        seconds = [pairs] * len(texts) if isinstance(pairs, str) else pairs
+        if seconds is not None and len(seconds) != len(texts):
+            raise InputError(f"{len(texts)} texts, but {len(seconds)} second texts")
+        request = self.spec.read_inputs(Inputs(texts=list(texts), pairs=seconds), self.metadata)
+        return list(self.spec.predict(self.loaded, request).records())
+
+
+def predictor(model: str | Path, batch_size: int = BATCH_SIZE, **options: Any) -> Predictor:
+    """Load a fine-tuned model for predictions.
+
+        predict = minitf.predictor("runs/a/best")
+        predict(["I loved it.", "The soup was cold."])[0]["label"]
+
+    `model` is a run's best/ or any source of a model with a trained head; `options` are those of `ModelOptions`.
+    Raises InputError.
+    """
+    chosen, metadata = ModelOptions(**options), read_metadata(Path(model))
+    spec = choose_spec(str(model), metadata, chosen, _nothing)
+    return Predictor(spec, metadata, open_predictor(str(model), spec, metadata, chosen, batch_size, _nothing))
+
+
+def choose_spec(source: str, metadata: Mapping[str, Any], options: ModelOptions, say: Say) -> TaskSpec:
+    """The task of a model: from its metadata, else by the head that its files hold."""
+    spec = registry.SPECS.get(metadata.get("task") or "")
+    if spec is None:
+        head = held_head(source, options, say)
+        spec = next((spec for spec in registry.SPECS.values() if spec.head == head), None)
+    return spec or registry.SPECS["classification"]
+
+
+def open_predictor(
+    source: str, spec: TaskSpec, metadata: Mapping[str, Any], options: ModelOptions, batch_size: int, say: Say
+) -> Loaded:
+    """The model with its trained head. Raises InputError if it has none."""
+    loaded, report = open_head(source, spec.head, metadata, options, batch_size, say, spec.max_length)
+    if _is_new(report):
+        held = report.files.held_head()
+        instead = f"its head is {held}" if held else "fine-tune it first"
+        raise InputError(f"{source}: has no trained classifier; {instead}, or use `embed`")
+    return loaded
+
+
+def open_fill(source: str, metadata: Mapping[str, Any], options: ModelOptions, batch_size: int, say: Say) -> Loaded:
+    """The model with its masked-LM head. Raises InputError if it has none."""
+    loaded, report = open_head(source, "masked-lm", metadata, options, batch_size, say)
+    if _is_new(report):
+        held = report.files.held_head()
+        raise InputError(
+            f"{source}: cannot predict masked words: it has no masked-LM head ({held or 'nor any other'});"
+            " use a pre-trained checkpoint that has one, such as bert-base-uncased"
+        )
+    return loaded
+
+
+def open_head(
+    source: str,
+    head: str | None,
+    metadata: Mapping[str, Any],
+    options: ModelOptions,
+    batch_size: int,
+    say: Say,
+    usual_length: int = 128,
+) -> "tuple[Loaded, LoadReport]":
+    """The model with the head called `head`, or none, and what was loaded."""
+    model, report = open_model(source, head, options, say)
+    max_length = choose_length(options.max_length or metadata.get("max_length"), usual_length, model.config.longest)
+    tokenizer = report.checked_tokenizer()
+    if report.warning:
+        say(f"minitf: warning: {report.warning}")
+    settings = TaskSettings.saved(metadata)
+    return Loaded(model, tokenizer, settings, max_length, batch_size), report
+
+
+def _is_new(report: "LoadReport") -> bool:
+    """Whether the head is randomly initialized."""
+    return any(name.startswith("head.") for name in report.new)
+
+
+def _nothing(line: str) -> None:
+    """Say nothing."""

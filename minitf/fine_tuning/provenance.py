@@ -1,0 +1,44 @@
+"""What made a run: the command, the versions; and the command that uses its model."""
+
+import platform
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from minitf import __version__
+from minitf.tasks.spec import Table
+
+
+def command_line(name: str, argv: Sequence[str] | None) -> str:
+    """The current command, as a shell takes it."""
+    given = sys.argv[1:] if argv is None else argv
+    return shlex.join([interpreter(), "-m", f"minitf.{name}", *map(str, given)])
+
+
+def interpreter() -> str:
+    """The current Python as it is typed from the working folder: a path below it, else `python`."""
+    path, here = Path(sys.executable), Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else "python"
+
+
+def prediction_command(best: Path, train: Table) -> str:
+    """A command that uses the model, as a shell takes it: with the beginning of the first training example."""
+    example = train.examples[0]
+    words = [interpreter(), "-m", "minitf.predict", str(best)]
+    if train.pair_column is not None:
+        words.append(f"--pair={_beginning(example.pair or '')}")
+    text = _beginning(example.text)
+    return shlex.join([*words, "--", text] if text.startswith("-") else [*words, text])
+
+
+def versions() -> dict[str, str]:
+    """Of minitf, Python and PyTorch."""
+    import torch
+
+    return {"minitf": __version__, "python": platform.python_version(), "torch": torch.__version__}
+
+
+def _beginning(text: str, most: int = 60) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= most else text[:most].rpartition(" ")[0] or text[:most]

@@ -1,0 +1,111 @@
+"""Pruning of a fine-tuned model: how much each attention head matters, and the scores without heads or weights."""
+
+import copy
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from minitf.bert.pruning import Head, HeadGates, least_important, zero_heads, zero_smallest, zeros
+from minitf.errors import InputError
+from minitf.fine_tuning.evaluation import Labelled, LabelledModel, open_labelled
+from minitf.fine_tuning.saved import ModelOptions, Say
+from minitf.tasks.base import Metrics
+from minitf.text.batches import by_length
+
+SHARES = tuple(tenths / 10 for tenths in range(10))  # that a sweep removes
+
+
+@dataclasses.dataclass(frozen=True)
+class Prunable:
+    """A model on a labelled table, and its heads in the order in which they are removed (none if only weights are)."""
+
+    opened: LabelledModel
+    order: "list[Head]"
+    batch_size: int
+
+    def remove_heads(self, n: int) -> int:
+        """Set the `n` least important heads to 0; return the number of weights. Raises InputError for too many."""
+        if n > len(self.order):
+            raise InputError(f"`heads` {n}: at most {len(self.order)}, because every layer keeps one")
+        return zero_heads(self.opened.model, self.order[:n])
+
+    def remove_weights(self, share: float) -> int:
+        """Set the smallest weights of the encoder's matrices to 0; return their number."""
+        return zero_smallest(self.opened.model, share)
+
+    def measure(self) -> Metrics:
+        return self.opened.measure(self.batch_size)
+
+    def sizes(self) -> tuple[int, int]:
+        """(weights that are 0, all weights)."""
+        return zeros(self.opened.model), sum(p.numel() for p in self.opened.model.parameters())
+
+    def sweep(self) -> Iterator[tuple[float, dict[str, float]]]:
+        """(share removed, scores and loss), for growing shares of the heads, or of the weights if there is no order."""
+        kept = copy.deepcopy(self.opened.model.state_dict())
+        for share in SHARES:
+            self.opened.model.load_state_dict(kept)
+            if self.order:
+                self.remove_heads(round(share * len(self.order)))
+            else:
+                self.remove_weights(share)
+            metrics = self.measure()
+            yield share, {**metrics.scores, "loss": metrics.loss}
+
+
+def open_prunable(
+    source: str, labelled: Labelled, options: ModelOptions, say: Say, batch_size: int, *, by_heads: bool
+) -> Prunable:
+    """The model on its table; `by_heads` ranks its heads. Raises InputError."""
+    gates = HeadGates()
+    opened = open_labelled(source, labelled, options, say, gates.over if by_heads else lambda math: math)
+    opened.model.eval()
+    order: list[Head] = []
+    if by_heads:
+        importance = head_importance(opened, gates, batch_size)
+        order = least_important(importance, importance.numel())
+    return Prunable(opened, order, batch_size)
+
+
+def head_importance(opened: LabelledModel, gates: HeadGates, batch_size: int) -> Tensor:
+    """The mean over the examples of |∂loss/∂ξ| for each head's gate ξ, `[L, H]`. Source: Michel et al. 2019, eq. 2."""
+    task, examples, model = opened.task, opened.examples, opened.model
+    device, total = next(model.parameters()).device, None
+    for indices in by_length(examples.lengths(), batch_size):
+        batch, targets = examples.batch(indices)
+        batch, targets = batch.to(device), targets.to(device)
+        gates.fresh()
+        with torch.enable_grad():
+            loss = task.loss(task.logits(model, batch), targets) * task.weight(targets)  # the sum over the examples
+        loss.backward()
+        model.zero_grad()
+        found = gates.sensitivity()
+        total = found if total is None else total + found
+    gates.fresh()
+    assert total is not None
+    return total / len(examples)
+
+
+def draw_sweep(rows: "list[tuple[float, dict[str, float]]]", what: str, path: Path) -> None:
+    """The scores over the share that is removed."""
+    import io
+
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    from minitf.files import write_bytes
+
+    figure = Figure(figsize=(5.5, 3.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    for n, name in enumerate(name for name in rows[0][1] if name != "loss"):
+        style = ("s-", "^--", "o-.")[n % 3]
+        axes.plot([100 * share for share, _ in rows], [scores[name] for _, scores in rows], style, label=name)
+    axes.set(xlabel=f"{what} removed, %", ylabel="score")
+    axes.legend()
+    picture = io.BytesIO()
+    figure.savefig(picture, format=path.suffix[1:].lower(), dpi=120)
+    write_bytes(path, picture.getvalue())

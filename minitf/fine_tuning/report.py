@@ -1,0 +1,118 @@
+"""The report of a run: its best epoch evaluated, report.json, report.html, and the lines for the terminal."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from minitf import __version__
+from minitf.checkpoints.load import load
+from minitf.files import whole
+from minitf.fine_tuning import report_html
+from minitf.fine_tuning.provenance import prediction_command, versions
+from minitf.fine_tuning.result import Outcome, Run
+from minitf.fine_tuning.setup import TrainingSetup, optimizer_recipe
+from minitf.tasks.base import worst
+from minitf.tasks.inference import predict_logits
+from minitf.training.loop import Epoch
+
+WORST = 20  # mistakes in the report
+
+
+def conclude(setup: TrainingSetup, history: list[Epoch], folder: Path) -> Outcome:
+    """Evaluate the best epoch as it was saved, on the test set if there is one, and write the reports."""
+    best = load(folder / "best", head=setup.task.head, math=setup.math, device=setup.device)
+    name = "test" if "test" in setup.splits else "valid"
+    examples = setup.encoded.examples[name]
+    logits = predict_logits(best, setup.task, examples)
+    mistakes = setup.task.mistakes(logits, examples, setup.splits[name])
+    metrics = setup.task.measure(logits, examples)
+    run = Run(
+        folder=folder,
+        history=tuple(history),
+        measured_on=name,
+        metrics=metrics.to_dict(),
+        scores=dict(metrics.scores),
+        baseline=setup.task.baseline(examples),
+        learned=setup.task.learned(metrics, examples),
+        prediction_command=prediction_command(folder / "best", setup.splits["train"]),
+    )
+    outcome = Outcome(run, metrics, worst(mistakes, WORST), len(mistakes))
+    write_report(folder, setup, outcome)
+    return outcome
+
+
+def result_lines(outcome: Outcome, metric: str) -> str:
+    """The result for the terminal."""
+    run = outcome.run
+    scores = ", ".join(f"{name} {value:.4f}" for name, value in run.scores.items())
+    return (
+        f"{run.measured_on} {scores}  (epoch {run.best_epoch.number}, chosen by {metric} on the validation set;"
+        f" {run.baseline})\n{outcome.metrics.table()}"
+    ).rstrip()
+
+
+def metadata(setup: TrainingSetup) -> dict[str, object]:
+    """`minitf.json` beside the model: what the other commands need to use it."""
+    train, data = setup.splits["train"], setup.config.data
+    return {
+        "minitf": __version__,
+        "task": setup.spec.name,
+        "model": setup.config.model.model,
+        "text": train.text_column,
+        "pair": train.pair_column,
+        "label": train.label_column,
+        "max_length": setup.max_length,
+        "long_text": data.long_text,
+        "stride": data.stride,
+    }
+
+
+def write_report(folder: Path, setup: TrainingSetup, outcome: Outcome) -> None:
+    """`report.json`: all that was done and its result; `report.html`: the same for people."""
+    run, splits = outcome.run, setup.splits
+    content: dict[str, Any] = {
+        "task": setup.spec.name,
+        "command": setup.command,
+        "arguments": setup.settings(),
+        "recipe": dataclasses.asdict(optimizer_recipe(setup.config.recipe)),
+        "versions": versions(),
+        "data": {n: {"path": d.path, "rows": len(d.examples), "sha256": d.digest} for n, d in splits.items()},
+        "checked": {name: counts.to_dict() for name, counts in setup.encoded.counts.items()},
+        "epochs": [
+            {
+                "epoch": e.number,
+                "train_loss": e.train_loss,
+                "seconds": e.seconds,
+                "valid": e.valid,
+                "scores": e.scores,
+                "best": e.best,
+            }
+            for e in run.history
+        ],
+        "best_epoch": run.best_epoch.number,
+        run.measured_on: run.metrics,
+        "scores": run.scores,
+        "baseline": run.baseline,
+        "learned": run.learned,
+        "seconds": sum(epoch.seconds for epoch in run.history),
+        "mistakes": [dataclasses.asdict(mistake) for mistake in outcome.mistakes],
+        "mistaken": outcome.mistaken,
+    }
+    with whole(folder / "report.json") as file:
+        file.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    title = f"{Path(splits['train'].path).name}, {setup.config.model.model}"
+    content |= {"title": title, "parameters": setup.parameters}
+    curves = folder / "curves.png"
+    with whole(folder / "report.html") as file:
+        file.write(report_html.page(content, curves.read_bytes() if curves.is_file() else None))
+
+
+def read_run(folder: Path) -> Run:
+    """The result of a finished run, from its report.json."""
+    content = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    name = "test" if "test" in content else "valid"
+    history = [
+        Epoch(e["epoch"], e["train_loss"], e["valid"], e["scores"], e["best"], e["seconds"]) for e in content["epochs"]
+    ]
+    return Run(folder, tuple(history), name, content[name], content["scores"], content["baseline"], content["learned"])

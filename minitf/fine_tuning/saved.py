@@ -1,0 +1,65 @@
+"""A saved model and how it is opened: what evaluation, prediction and pruning have in common."""
+
+import dataclasses
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from minitf.errors import CheckpointError, InputError
+from minitf.tasks import registry
+from minitf.tasks.spec import TaskSpec
+
+if TYPE_CHECKING:
+    from minitf.bert import Bert
+    from minitf.checkpoints.report import LoadReport
+    from minitf.mathematics import Mathematics
+
+Say = Callable[[str], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelOptions:
+    """How a model is opened: the settings that every command has that runs one."""
+
+    max_length: int | None = None
+    math: str = "kernels"
+    device: str = "auto"
+    hidden_act: str | None = None
+    no_verify: bool = False
+    offline: bool = False
+
+
+def open_model(
+    source: str, head: str | None, options: ModelOptions, say: Say, math: "Mathematics | None" = None
+) -> "tuple[Bert, LoadReport]":
+    """The model with the head called `head`; `math` replaces that of the options. Raises InputError."""
+    from minitf.bert.device import choose_device
+    from minitf.checkpoints.load import load_with_report
+
+    return load_with_report(
+        source,
+        head=head,
+        math=math or options.math,
+        device=choose_device(options.device),
+        offline=options.offline,
+        say=say,
+        hidden_act=options.hidden_act,
+        verify=not options.no_verify,
+    )
+
+
+def spec_by_name(name: str) -> TaskSpec:
+    """The task of this name. Raises InputError."""
+    if name not in registry.SPECS:
+        raise InputError(f"`task` {name}: is not known; there are: {', '.join(sorted(registry.SPECS))}")
+    return registry.SPECS[name]
+
+
+def held_head(source: str, options: ModelOptions, say: Say) -> str | None:
+    """The head that a checkpoint has, by its files; None without one. Errors in them are left to the loader."""
+    from minitf.checkpoints import sources
+    from minitf.checkpoints.official import OfficialFiles
+
+    with suppress(CheckpointError):
+        return OfficialFiles(sources.find(source, offline=options.offline, say=say)).held_head()
+    return None

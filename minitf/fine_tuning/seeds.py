@@ -1,0 +1,139 @@
+"""Several runs that differ only in their random seed: what to expect of one more, and how bad it can get."""
+
+import contextlib
+import dataclasses
+import json
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from minitf.errors import DivergedError
+from minitf.files import whole
+from minitf.fine_tuning.config import FineTuneConfig
+from minitf.fine_tuning.data import Decisions, Splits
+from minitf.fine_tuning.folder import check_free, locked, make_fresh, remove_leftovers
+from minitf.fine_tuning.report import read_run
+from minitf.fine_tuning.result import Run
+from minitf.fine_tuning.setup import prepare
+from minitf.fine_tuning.single import run_prepared
+from minitf.tasks.metrics import is_better
+from minitf.training.workers import Workers
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """The results of the runs, on the test set if there is one, else on the validation set."""
+
+    metric: str
+    table: str  # "test" or "valid"
+    values: dict[str, float]  # by the run's name
+    failed: tuple[str, ...]  # the runs that did not learn
+    diverged: dict[str, str] = dataclasses.field(default_factory=dict)  # the runs without a result, and why
+
+    @property
+    def mean(self) -> float:
+        return statistics.fmean(self.values.values())
+
+    @property
+    def sd(self) -> float:
+        """The standard deviation of one run, estimated from these; 0 for a single one."""
+        return statistics.stdev(self.values.values()) if len(self.values) > 1 else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        more = {"mean": self.mean, "sd": self.sd, "lowest": min(self.values.values())}
+        return dataclasses.asdict(self) | more | {"highest": max(self.values.values())}
+
+    def __str__(self) -> str:
+        values = self.values.values()
+        lines = [f"{name}: {self.table} {self.metric} {value:.4f}" for name, value in self.values.items()]
+        lines.append(
+            f"{len(values)} runs: {self.metric} {self.mean:.4f} ± {self.sd:.4f} (mean ± standard deviation),"
+            f" lowest {min(values):.4f}, highest {max(values):.4f}"
+        )
+        for name, why in self.diverged.items():
+            lines.append(f"{name} diverged and is not counted: {why}")
+        if self.failed:
+            lines.append(
+                f"failed to learn (no better than the baseline): {', '.join(self.failed)}: try a lower `lr`, a higher"
+                " `warmup` or more `epochs` (Mosbach et al. 2021)"
+            )
+        return "\n".join(lines)
+
+
+def summary(runs: Mapping[str, Run], metric: str, diverged: Mapping[str, str] | None = None) -> Summary:
+    """From the result of each run by its name, and the message of each that diverged."""
+    table = "test" if all(run.measured_on == "test" for run in runs.values()) else "valid"
+    values = {name: float(run.metrics[metric]) for name, run in runs.items()}
+    failed = tuple(name for name, run in runs.items() if not run.learned)
+    return Summary(metric, table, values, failed, dict(diverged or {}))
+
+
+def run_seeds(
+    folder: Path,
+    config: FineTuneConfig,
+    decisions: Decisions,
+    splits: Splits,
+    workers: Workers,
+    say: Callable[[str], None],
+    command: str = "",
+) -> Run | None:
+    """A run for each seed in `folder`/seed-S, and their summary; the validation rows are the same for all.
+
+    With `resume` finished runs stay as they are. If one diverges, the others continue. Raises DivergedError if all do.
+    """
+    diverged: dict[str, str] = {}
+    names = {f"seed-{seed}": seed for seed in range(config.recipe.seed, config.recipe.seed + config.recipe.seeds)}
+    resume, encoded, told = config.output.resume, None, say
+    started = resume
+    with locked(folder) if workers.first else contextlib.nullcontext():
+        if workers.first:
+            check_free(folder, config)
+            remove_leftovers(folder)
+        for name, seed in names.items():
+            if not (resume and (folder / name / "report.json").is_file()):
+                say(f"\nseed {seed}")
+                start = time.perf_counter()
+                own = config.replace(seed=seed)
+                setup = prepare(own, decisions, splits, workers, told, encoded, command)
+                if not started and workers.first:
+                    make_fresh(folder)  # now that only training itself can still fail
+                encoded, started, told = setup.encoded, True, _nothing  # said once
+                try:
+                    run_prepared(setup, folder / name, workers, say, start)
+                except DivergedError as error:
+                    if workers.count > 1:  # the other processes may be waiting for this one
+                        raise
+                    diverged[name] = str(error)
+                    say(f"diverged: {error}")
+            workers.wait()
+        if not workers.first:
+            return None
+        return _conclude(folder, names, decisions, diverged, say)
+
+
+def _conclude(
+    folder: Path,
+    names: Mapping[str, int],
+    decisions: Decisions,
+    diverged: Mapping[str, str],
+    say: Callable[[str], None],
+) -> Run:
+    """Write and say the summary."""
+    if len(diverged) == len(names):
+        raise DivergedError(f"all {len(names)} seeds diverged; the first: {next(iter(diverged.values()))}")
+    runs = {name: read_run(folder / name) for name in names if name not in diverged}
+    found = summary(runs, decisions.metric, diverged)
+    with whole(folder / "report.json") as file:
+        file.write(json.dumps(found.to_dict(), indent=2) + "\n")
+    say(f"\n{found}\nthe models are in {folder}/seed-*/best")
+    best, *others = runs.values()
+    for run in others:
+        if is_better(decisions.metric, run.best_epoch.valid, best.best_epoch.valid, decisions.spec.lower_is_better):
+            best = run
+    return dataclasses.replace(best, runs=tuple(runs.values()))
+
+
+def _nothing(line: str) -> None:
+    """Say nothing: the lines are the same for every seed."""

@@ -1,0 +1,253 @@
+"""Everything before the first step: load the model, encode and check the texts, and say what will happen."""
+
+import dataclasses
+from collections.abc import Callable
+
+import torch
+
+from minitf.bert import Bert, BertConfig
+from minitf.bert.device import choose_device
+from minitf.bert.fresh import reinitialize_top
+from minitf.checkpoints.load import load_with_report
+from minitf.checkpoints.report import LoadReport
+from minitf.errors import InputError
+from minitf.fine_tuning import augmentation, data_check
+from minitf.fine_tuning.config import FineTuneConfig, ModelConfig, RecipeConfig, storable
+from minitf.fine_tuning.data import Decisions, Splits, data_line
+from minitf.fine_tuning.token_counts import TokenCounts
+from minitf.mathematics import Mathematics, mathematics
+from minitf.tasks.base import Task
+from minitf.tasks.spec import TaskSettings, TaskSpec
+from minitf.text.batches import Examples
+from minitf.text.tokenizer import Tokenizer
+from minitf.text.windows import choose_length
+from minitf.training import state
+from minitf.training.loop import Plan
+from minitf.training.optimizer import Optimizer, Recipe
+from minitf.training.parameter_table import parameter_groups, parameter_table
+from minitf.training.precision import choose_precision
+from minitf.training.strategy import Strategy, freeze
+from minitf.training.workers import Workers, local_device
+
+
+@dataclasses.dataclass(frozen=True)
+class EncodedTables:
+    """The tables as token ids, and the counts of the data check; the same for every seed."""
+
+    examples: dict[str, Examples]
+    counts: dict[str, TokenCounts]
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingSetup:
+    """All that training needs, loaded and encoded."""
+
+    config: FineTuneConfig
+    decisions: Decisions
+    max_length: int
+    splits: Splits
+    model: Bert
+    loaded: LoadReport
+    tokenizer: Tokenizer
+    task: Task
+    encoded: EncodedTables
+    math: Mathematics
+    strategy: Strategy
+    augmented: Callable[[int], Examples] | None  # the training examples of an epoch, if they are augmented
+    digest: str  # of the weights that were loaded
+    command: str  # that started the run
+    parameters: str  # which parameters are trained, when, and at which rate, as a table
+
+    @property
+    def spec(self) -> TaskSpec:
+        return self.decisions.spec
+
+    @property
+    def layers(self) -> int:
+        return len(self.model.encoder.layers)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    @property
+    def plan(self) -> Plan:
+        """For the training loop."""
+        recipe = self.config.recipe
+        return Plan(
+            epochs=recipe.epochs,
+            batch_size=recipe.batch_size,
+            seed=recipe.seed,
+            accumulate=recipe.accumulate,
+            metric=self.decisions.metric,
+            patience=recipe.early_stopping,
+            lower_is_better=self.spec.lower_is_better,
+        )
+
+    def settings(self) -> dict[str, object]:
+        """The settings of the run with what it decided, for its report and its saved state."""
+        decided = {"metric": self.decisions.metric, "max_length": self.max_length}
+        return storable(self.config.settings() | decided)
+
+    def optimizer(self) -> Optimizer:
+        """A new optimizer; freezes what is never trained."""
+        freeze(self.model, self.layers, self.strategy.frozen)
+        steps = total_steps(self.config.recipe, len(self.encoded.examples["train"]))
+        return Optimizer(
+            self.model, optimizer_recipe(self.config.recipe), steps, self.math, self.strategy.scale(self.layers)
+        )
+
+
+def prepare(
+    config: FineTuneConfig,
+    decisions: Decisions,
+    splits: Splits,
+    workers: Workers,
+    say: Callable[[str], None],
+    encoded: EncodedTables | None = None,
+    command: str = "",
+) -> TrainingSetup:
+    """Load the model, encode the texts, and say what will happen; `encoded` is that of a run with another seed."""
+    spec, recipe = decisions.spec, config.recipe
+    torch.manual_seed(recipe.seed)
+    device = local_device(choose_device(recipe.device))
+    choose_precision(recipe.precision, device)
+    math = mathematics(config.model.math)
+    task = spec.create(splits["train"], task_settings(config), math)
+    model, loaded = _load(config, task, math, device, say)
+    strategy = _strategy(config.model, len(model.encoder.layers))
+    digest = state.digest(model, loaded.loaded)
+    reinitialize_top(model, strategy.reinitialized)
+    if workers.rank:
+        torch.manual_seed(recipe.seed + (workers.rank << 32))  # its own dropout; the first draws as one process would
+    tokenizer, longest = loaded.checked_tokenizer(), model.config.longest
+    max_length = choose_length(config.data.max_length, spec.max_length, longest)
+    if encoded is None:
+        encoded = EncodedTables(
+            {name: task.encode(table, tokenizer, max_length) for name, table in splits.items()},
+            data_check.count_tables(spec, splits, tokenizer, max_length),
+        )
+    lines: list[str] = []
+    augmented = augmentation.augmented_examples(
+        config, splits["train"], task, tokenizer, max_length, math, lines.append
+    )
+    setup = TrainingSetup(
+        config=config,
+        decisions=decisions,
+        max_length=max_length,
+        splits=splits,
+        model=model,
+        loaded=loaded,
+        tokenizer=tokenizer,
+        task=task,
+        encoded=encoded,
+        math=math,
+        strategy=strategy,
+        augmented=augmented,
+        digest=digest,
+        command=command,
+        parameters=_parameter_table(model, recipe, strategy),
+    )
+    _describe(setup, longest, lines, say)
+    return setup
+
+
+def _load(
+    config: FineTuneConfig, task: Task, math: Mathematics, device: torch.device, say: Callable[[str], None]
+) -> tuple[Bert, LoadReport]:
+    model, loaded = load_with_report(
+        config.model.model,
+        head=task.head,
+        labels=task.labels or None,
+        math=math,
+        device=device,
+        offline=config.output.offline,
+        say=say,
+        change=lambda official: _changed(official, config.model, task.problem_type),
+        from_scratch=config.model.from_scratch,
+        verify=not config.model.no_verify,
+    )
+    say(str(loaded))
+    return model, loaded
+
+
+def _changed(official: BertConfig, model: ModelConfig, problem_type: str | None) -> BertConfig:
+    """The model's configuration with what the settings and the task replace."""
+    changes: dict[str, object] = {"problem_type": problem_type}
+    if model.dropout is not None:
+        changes |= dict.fromkeys(("hidden_dropout_prob", "attention_probs_dropout_prob"), model.dropout)
+        changes["classifier_dropout"] = model.dropout
+    if model.hidden_act is not None:
+        changes["hidden_act"] = model.hidden_act
+    return dataclasses.replace(official, **changes)  # type: ignore[arg-type]
+
+
+def _describe(setup: TrainingSetup, longest: int, augmentation_lines: list[str], say: Callable[[str], None]) -> None:
+    """Say what will be trained on what."""
+    recipe, spec = setup.config.recipe, setup.spec
+    say(data_line(setup.splits, spec))
+    checked = (spec, setup.splits, setup.encoded.counts, setup.tokenizer, setup.max_length, setup.config.data.long_text)
+    say(data_check.check_table(*checked))
+    for finding in data_check.check_warnings(*checked, longest):
+        say(f"warning: {finding.message}")
+    for line in (*augmentation_lines, *(f"  {note}" for note in setup.encoded.examples["train"].notes())):
+        say(line)
+    size = f"{recipe.batch_size} {spec.batch_unit}"
+    if recipe.accumulate > 1:
+        size = f"{recipe.accumulate} × {size}"
+    steps = total_steps(recipe, len(setup.encoded.examples["train"]))
+    say(
+        f"{recipe.optimizer}, {steps} steps of {size}, learning rate {recipe.lr:g}, {recipe.schedule},"
+        f" seed {recipe.seed}"
+    )
+    say(setup.parameters)
+    if setup.config.model.freeze == "all" and recipe.optimizer in ("adam", "adamw") and recipe.lr < 1e-3:
+        say(f"warning: `freeze` all trains the head alone, which learns slowly at `lr` {recipe.lr:g}; try 1e-2")
+
+
+def task_settings(config: FineTuneConfig) -> TaskSettings:
+    """The settings that the task reads."""
+    return TaskSettings(
+        config.data.long_text, config.data.stride, config.recipe.class_weights, config.recipe.label_smoothing
+    )
+
+
+def optimizer_recipe(recipe: RecipeConfig) -> Recipe:
+    """The settings that the optimizer reads."""
+    decay = recipe.weight_decay
+    if decay is None:
+        decay = 0.01 if recipe.optimizer == "adamw" else 0.0
+    return Recipe(
+        rule=recipe.optimizer,
+        lr=recipe.lr,
+        schedule=recipe.schedule,
+        warmup=recipe.warmup,
+        weight_decay=decay,
+        l1=recipe.l1,
+        l2=recipe.l2,
+        clip=recipe.clip or None,
+        bias_correction=not recipe.no_bias_correction,
+    )
+
+
+def _strategy(model: ModelConfig, L: int) -> Strategy:
+    """What is frozen in a model of L layers. Raises InputError if it has too few."""
+    what = model.freeze
+    if what not in (None, "embeddings", "all") and int(what) > L:
+        raise InputError(f"`freeze` {what}: this model has {L} layers; give fewer, or all")
+    depths = 0 if what is None else {"embeddings": 1, "all": L + 2}.get(what) or int(what) + 1
+    strategy = Strategy(depths, model.unfreeze == "gradual", model.layer_lr_decay, model.reinit_top)
+    strategy.check(L)
+    return strategy
+
+
+def total_steps(recipe: RecipeConfig, examples: int) -> int:
+    """The updates of all epochs."""
+    size = recipe.batch_size * recipe.accumulate
+    return int(recipe.epochs * -(-examples // size))
+
+
+def _parameter_table(model: Bert, recipe: RecipeConfig, strategy: Strategy) -> str:
+    moves = optimizer_recipe(recipe)
+    groups = parameter_groups(model, moves.lr, strategy, len(model.encoder.layers), recipe.epochs)
+    return parameter_table(groups, moves.weight_decay)

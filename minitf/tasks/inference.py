@@ -1,0 +1,40 @@
+"""The logits of a data set: each example once, without dropout, in batches of similar length."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from minitf.tasks.base import Task
+from minitf.text.batches import Examples, by_length
+
+BATCH_SIZE = 64
+
+
+def predict_logits(model: nn.Module, task: Task, examples: Examples, batch_size: int = BATCH_SIZE) -> list[Tensor]:
+    """The unpadded logits of every example, in their order, on the CPU."""
+    batches = by_length(examples.lengths(), batch_size)
+    return in_order(batches, logits_of_batches(model, task, examples, batches))
+
+
+@torch.no_grad()
+def logits_of_batches(
+    model: nn.Module, task: Task, examples: Examples, batches: Sequence[Sequence[int]]
+) -> list[list[Tensor]]:
+    """For each batch of indices, the unpadded logits of its examples; the model is in eval mode meanwhile."""
+    device, training = next(model.parameters()).device, model.training
+    model.eval()
+    found = []
+    for indices in batches:
+        batch = examples.batch(indices)[0].to(device)
+        found.append([logits.cpu() for logits in task.unpad(task.logits(model, batch), batch)])
+    model.train(training)
+    return found
+
+
+def in_order(batches: Sequence[Sequence[int]], logits: Sequence[Sequence[Tensor]]) -> list[Tensor]:
+    """The logits of all batches, sorted by the index of their example."""
+    by_index: dict[int, Tensor] = {}
+    for indices, rows in zip(batches, logits, strict=True):
+        by_index.update(zip(indices, rows, strict=True))
+    return [by_index[i] for i in range(len(by_index))]

@@ -1,0 +1,34 @@
+"""The words that a pre-trained model predicts behind [MASK]."""
+
+from typing import TextIO
+
+import torch
+
+from minitf.errors import InputError
+from minitf.tasks.spec import Loaded
+
+MOST = 5  # words per [MASK]
+
+
+def fill(loaded: Loaded, text: str, out: TextIO) -> None:
+    """Write the most likely words for each [MASK] in `text`, with their probabilities. Raises InputError."""
+    model, tokenizer = loaded.model, loaded.tokenizer
+    if tokenizer.mask_id is None:
+        raise InputError(f"this vocabulary has no {tokenizer.special.mask}, so it cannot predict masked words")
+    wanted = text.replace("[MASK]", tokenizer.special.mask)
+    batch = tokenizer([wanted], max_length=loaded.max_length)
+    masked = (batch.token_ids[0] == tokenizer.mask_id).nonzero().flatten()
+    if len(masked) == 0:
+        if tokenizer.special.mask in wanted:
+            raise InputError(f"`fill`: the [MASK] is beyond the {loaded.max_length} tokens of `max_length`")
+        raise InputError("`fill`: the text has no [MASK]; write it where a word is to be predicted")
+    b = batch.to(next(model.parameters()).device)
+    with torch.no_grad():
+        logits = model(b.token_ids, b.segment_ids, b.mask).logits[0, masked]  # [masks, N]
+    p, ids = logits.double().softmax(dim=-1).topk(min(MOST, logits.shape[-1]))
+    print(" ".join(text.split()), file=out)
+    for n, (probabilities, numbers) in enumerate(zip(p.tolist(), ids.tolist(), strict=True), 1):
+        if len(masked) > 1:
+            print(f"[MASK] {n}", file=out)
+        for probability, word in zip(probabilities, tokenizer.words(numbers), strict=True):
+            print(f"  {probability:.4f}  {word}", file=out)

@@ -1,0 +1,51 @@
+"""What the metrics of several tasks share: precision, recall and F1 of a class, and which of two epochs is better."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from minitf.tasks.spec import LOWER_IS_BETTER
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassScore:
+    """One class against all others; a ratio with denominator 0 is 0."""
+
+    label: str
+    precision: float  # of the examples predicted as this class, the share that are
+    recall: float  # of the examples of this class, the share predicted as it
+    f1: float  # the harmonic mean of the two
+    support: int  # examples of this class
+
+
+def class_score(label: str, hits: int, predicted: int, true: int) -> ClassScore:
+    """From the counts of examples predicted as the class, of those that are, and of those that are both (`hits`)."""
+    precision, recall = hits / predicted if predicted else 0.0, hits / true if true else 0.0
+    return ClassScore(label, precision, recall, f1_score(hits, predicted, true), true)
+
+
+def f1_score(hits: int, predicted: int, true: int) -> float:
+    """2 · hits / (predicted + true), the harmonic mean of precision and recall; 0 if both are 0."""
+    return 2.0 * hits / (predicted + true) if predicted + true else 0.0
+
+
+def class_table(classes: Sequence[ClassScore], name: str = "class", unit: str = "texts") -> str:
+    """Precision, recall, F1 and support of each class, as lines of text."""
+    width = max([5, *(len(score.label) for score in classes)])
+    lines = [f"  {name:<{width}}  precision  recall      F1   {unit}"]
+    for s in classes:
+        lines.append(f"  {s.label:<{width}}  {s.precision:9.4f}  {s.recall:6.4f}  {s.f1:6.4f}  {s.support:6d}")
+    return "\n".join(lines)
+
+
+def is_better(
+    metric: str, new: Mapping[str, Any], old: Mapping[str, Any], lower_is_better: frozenset[str] = LOWER_IS_BETTER
+) -> bool:
+    """Whether `new` beats the best so far by `metric`; of two equal ones, the one with the lower loss is better.
+
+    On a small or easy data set many epochs score the same, and the first of them is the least trained.
+    """
+    mine, other = new[metric], old[metric]
+    if mine == other:
+        return bool(new["loss"] < old["loss"])
+    return bool(mine < other) if metric in lower_is_better else bool(mine > other)

@@ -1,0 +1,72 @@
+"""How near predicted numbers come to the true ones. Plain counting, no tensors."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class RegressionMetrics:
+    loss: float  # the mean squared error
+    rmse: float  # its root, in the unit of the numbers
+    pearson: float  # how near the two lie to a line, −1 … 1; 0 where one of them never changes
+    spearman: float  # the same of their ranks: whether they are in the same order
+    said: tuple[float, float]  # the lowest and the highest
+    true: tuple[float, float]
+
+    @property
+    def scores(self) -> dict[str, float]:
+        return {"Pearson": self.pearson, "Spearman": self.spearman}
+
+    def table(self) -> str:
+        (low, high), (lowest, highest) = self.said, self.true
+        return f"  rmse {self.rmse:.4f}; predicted {low:.4g} to {high:.4g}, true {lowest:g} to {highest:g}"
+
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+def regression_metrics(true: Sequence[float], predicted: Sequence[float], loss: float) -> RegressionMetrics:
+    """All of it. Raises ValueError for no examples."""
+    if not true or len(true) != len(predicted):
+        raise ValueError(f"{len(true)} true numbers, {len(predicted)} predicted: need as many, and at least one")
+    return RegressionMetrics(
+        loss=loss,
+        rmse=math.hypot(*(p - t for t, p in zip(true, predicted, strict=True))) / math.sqrt(len(true)),
+        pearson=pearson(true, predicted),
+        spearman=pearson(ranks(true), ranks(predicted)),
+        said=(min(predicted), max(predicted)),
+        true=(min(true), max(true)),
+    )
+
+
+def pearson(x: Sequence[float], y: Sequence[float]) -> float:
+    """Σ (xᵢ − x̄)(yᵢ − ȳ) / √(Σ (xᵢ − x̄)² Σ (yᵢ − ȳ)²); 0 where x or y is constant."""
+    a, b = _centred(x), _centred(y)
+    length = math.sqrt(sum(v * v for v in a)) * math.sqrt(sum(v * v for v in b))
+    return max(-1.0, min(1.0, sum(v * w for v, w in zip(a, b, strict=True)) / length)) if length else 0.0
+
+
+def ranks(x: Sequence[float]) -> list[float]:
+    """The place of each in the order of size, from 1; those alike share the mean of their places."""
+    order = sorted(range(len(x)), key=x.__getitem__)
+    places = [0.0] * len(x)
+    start = 0
+    for end in range(1, len(x) + 1):
+        if end == len(x) or x[order[end]] != x[order[start]]:
+            for i in order[start:end]:
+                places[i] = (start + 1 + end) / 2.0
+            start = end
+    return places
+
+
+def _centred(x: Sequence[float]) -> list[float]:
+    """The distances from the mean, in units of the largest, so that no square is too large or too small for a float."""
+    if all(v == x[0] for v in x):
+        return [0.0] * len(x)
+    scale = max(map(abs, x))
+    mean = sum(v / scale for v in x) / len(x)
+    distances = [v / scale - mean for v in x]
+    largest = max(map(abs, distances))
+    return [d / largest for d in distances]

@@ -1,0 +1,104 @@
+"""What a command knows of a task without loading torch: how its data is read, checked and split, and what it is called.
+
+One `TaskSpec` per task, in `tasks/<task>/spec.py`; `registry` lists them.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from minitf.datasets.findings import Finding, Rows
+from minitf.text.windows import How, LongText
+
+if TYPE_CHECKING:
+    from minitf.bert import Bert, BertConfig
+    from minitf.mathematics import Mathematics
+    from minitf.tasks.base import Prediction, Task
+    from minitf.text.tokenizer import Tokenizer
+
+Table = Any  # what `read` returns: it has `path`, `examples` (each with its `row`), `digest`
+Columns = Mapping[str, str | None]  # "text", "pair", "label" -> the name of the column, None to find it
+Texts = tuple[Sequence[str], Sequence[str] | None]  # texts, and the second texts of pairs
+LOWER_IS_BETTER = frozenset({"loss", "rmse"})
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskSettings:
+    """The settings of a run that a task reads. A saved model keeps the first two in its metadata."""
+
+    long_text: str = "truncate"
+    stride: int | None = None
+    class_weights: str = "none"
+    label_smoothing: float = 0.0
+
+    def long_text_handling(self) -> LongText:
+        """How long texts are handled, for tasks that cut them."""
+        return LongText(cast(How, self.long_text), self.stride)
+
+    @classmethod
+    def saved(cls, metadata: Mapping[str, Any]) -> "TaskSettings":
+        """Those of a saved model, from its `minitf.json`."""
+        return cls(metadata.get("long_text", "truncate"), metadata.get("stride"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """What a prediction is requested for: texts (each with its second text, if any), or a file and its columns."""
+
+    texts: Sequence[str] = ()
+    pairs: Sequence[str] | None = None
+    path: str | None = None
+    text: str | None = None
+    pair: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Loaded:
+    """A model that is ready to predict."""
+
+    model: "Bert"
+    tokenizer: "Tokenizer"
+    settings: TaskSettings
+    max_length: int
+    batch_size: int
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskSpec:
+    """One task. `metrics` are those of its `measure`, the default first; an epoch can be chosen by each of them."""
+
+    name: str  # of the setting `task`
+    head: str  # of the model
+    metrics: tuple[str, ...]
+    read: Callable[..., Table]  # source, text=…, pair=…, label=… (columns or None) -> the table; raises DataError
+    check: Callable[..., list[Finding]]  # train, valid, test (the last two may be None) -> errors and warnings
+    split: Callable[..., tuple[Table, Table]]  # train, seed=… -> (what remains, what is held out)
+    describe: Callable[[Table], str]  # the counts of a training table, for one line
+    create: "Callable[[Table, TaskSettings, Mathematics], Task]"  # the task of a new model
+    restore: "Callable[[BertConfig, TaskSettings, Mathematics], Task]"  # the task of a saved model
+    read_inputs: Callable[[Inputs, Mapping[str, Any]], Any]  # inputs and metadata -> a request; raises InputError
+    predict: "Callable[[Loaded, Any], Prediction]"  # the predictions for such a request
+    held_out: str = "10 %"  # what `split` holds out
+    rows: Callable[[Table, Table], Rows] = lambda table, train: {}  # of labels, for the data check
+    texts: Callable[[Table], Texts] = lambda table: (table.texts, table.pairs)
+    recognize: Callable[[str, Columns], str | None] = lambda path, columns: None  # why a file is for this task
+    unused: tuple[str, ...] = ()  # settings without a meaning for this task
+    truncates: bool = True  # whether a long text is cut, unless `long_text` says otherwise
+    max_length: int = 128  # where none is given
+    unit: str = "texts"  # what the examples of a table are
+    batch_unit: str = "texts"  # what a batch counts
+    lower_is_better: frozenset[str] = LOWER_IS_BETTER  # of the metrics
+
+    def problem(self, settings: Mapping[str, Any]) -> str | None:
+        """What is wrong with these settings for this task; None if nothing is."""
+        for name in self.unused:
+            if settings[name] not in (None, "none", "truncate", 0.0):
+                return f"`{name}` has no meaning for `task` {self.name}; leave it out"
+        if self.truncates and settings["stride"] is not None and settings["long_text"] != "windows":
+            return f"`stride` needs `long_text` windows, not {settings['long_text']}"
+        if settings["metric"] is not None and settings["metric"] not in self.metrics:
+            return (
+                f"`metric` {settings['metric']}: `task` {self.name} has the metrics {', '.join(self.metrics)};"
+                " choose one of them"
+            )
+        return None

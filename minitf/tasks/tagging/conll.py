@@ -1,0 +1,186 @@
+"""Sentences in CoNLL columns: a word a line, its tag in the last column, a blank line between sentences.
+
+Columns are parted by TABs or by spaces, the same throughout a file. `-DOCSTART-` and comments are no words. The file
+is read twice, line by line: once to see how it is laid out and that it is whole, once for its words; so one of any
+length can be worked through. Only the standard library.
+"""
+
+import dataclasses
+import hashlib
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+from minitf.datasets.tables import did_you_mean
+from minitf.errors import DataError, InputError
+
+ENDINGS = (".conll", ".txt", ".bio", ".iob", ".iob1", ".iob2", ".bioes", ".ner", ".conll2003", ".conll03")
+OTHERS = (".csv", ".json", ".jsonl", ".ndjson", ".parquet", ".xlsx")  # any other ending may hold columns
+DOCUMENT = "-DOCSTART-"
+COMMENTS = ("# ", "#begin ", "#end ")  # before a sentence
+_LINE_BREAK = re.compile("\r\n|\r|\n")
+_SPACES = re.compile("[ \t]+")
+
+
+@dataclasses.dataclass(frozen=True)
+class Sentence:
+    """Words and their tags (None in a file without them). `row` is the line of the first word; `rows` those of all."""
+
+    words: tuple[str, ...]
+    tags: tuple[str, ...] | None
+    rows: tuple[int, ...]
+
+    @property
+    def row(self) -> int:
+        return self.rows[0]
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.words)
+
+
+@dataclasses.dataclass(frozen=True)
+class TaggedTable:
+    """A file, or a part of one. `path` is for messages, `digest` the SHA-256 of the whole file."""
+
+    path: str
+    examples: tuple[Sentence, ...]
+    digest: str
+    comments: tuple[tuple[int, str], ...] = ()  # (row, what stands there) of lines that were left out as comments
+    text_column: ClassVar[str] = "word"
+    pair_column: ClassVar[None] = None
+    label_column: ClassVar[str] = "tag"
+
+    @property
+    def texts(self) -> list[str]:
+        return [sentence.text for sentence in self.examples]
+
+
+@dataclasses.dataclass(frozen=True)
+class ConllLayout:
+    """How a file parts its columns, how many there are, and its digest."""
+
+    by_tab: bool
+    columns: int
+    digest: str
+
+    def cells(self, line: str) -> list[str]:
+        """None of a blank line."""
+        if self.by_tab and line.strip(" \t"):
+            return line.split("\t")
+        return [cell for cell in _SPACES.split(line) if cell]
+
+
+def read_tagged(path: str | os.PathLike[str], **columns: str | None) -> TaggedTable:
+    """All sentences, with the tags of the last column. Raises DataError, with the row, for whatever is not certain."""
+    given = [name for name, column in columns.items() if column]
+    if given:
+        raise InputError(f"`{given[0]}` names a column of a table; in {path} the first is the word, the last its tag")
+    layout = read_layout(path)
+    if layout.columns < 2:
+        raise DataError(f"{path}: has one column; each line needs a word and its tag, parted by a TAB or a space")
+    comments: list[tuple[int, str]] = []
+    examples = tuple(sentences(path, layout, comments))
+    if layout.columns > 3 and all(_is_numbered(sentence) for sentence in examples):
+        raise DataError(f"{path}: its first column counts the words (CoNLL-U); keep the columns of word and tag alone")
+    return TaggedTable(os.fspath(path), examples, layout.digest, tuple(comments))
+
+
+def read_layout(path: str | os.PathLike[str]) -> ConllLayout:
+    """How the file is laid out: as most of its lines are. Raises DataError where it cannot be read."""
+    if Path(path).suffix.lower() in OTHERS:
+        raise DataError(f"{path}: words with tags are read from CoNLL columns, a word a line ({', '.join(ENDINGS)})")
+    digest = hashlib.sha256()
+    by_tab, by_space = ConllLayout(True, 0, ""), ConllLayout(False, 0, "")
+    counts: dict[bool, Counter[int]] = {True: Counter(), False: Counter()}
+    with_tab = n = 0
+    for _, line in lines(path, digest):
+        cells = by_space.cells(line)
+        if cells and cells[0] != DOCUMENT and not line.startswith(COMMENTS):
+            n, with_tab = n + 1, with_tab + ("\t" in line)
+            counts[False][len(cells)] += 1
+            counts[True][len(by_tab.cells(line))] += 1
+    if not n:
+        raise DataError(f"{path}: holds no word: write a word and its tag a line, and a blank line after each sentence")
+    tabs = 2 * with_tab >= n
+    return ConllLayout(tabs, counts[tabs].most_common(1)[0][0], digest.hexdigest())
+
+
+def sentences(
+    path: str | os.PathLike[str], layout: ConllLayout, comments: list[tuple[int, str]] | None = None
+) -> Iterator[Sentence]:
+    """One after another, each whole; lines left out as comments are added to `comments`.
+
+    Raises DataError for a line with more or fewer columns than the others, or with nothing in the first or the last.
+    """
+    held: list[tuple[int, list[str]]] = []
+    for row, line in lines(path):
+        cells = layout.cells(line)
+        if not cells or cells[0] == DOCUMENT:
+            if held:
+                yield _sentence(held)
+            held = []
+        # A word may be a # as well: then it has as many columns as the others.
+        elif not held and line.startswith(COMMENTS) and len(cells) != layout.columns:
+            if comments is not None:
+                comments.append((row, line))
+        elif len(cells) != layout.columns:
+            how = "TABs" if layout.by_tab else "spaces"
+            raise DataError(
+                f"{path}:{row}: has {len(cells)} column{'s' * (len(cells) > 1)}, most lines have {layout.columns}:"
+                f" write as many, parted by {how}"
+            )
+        else:
+            for name, cell in (("word", cells[0]), ("tag", cells[-1])):
+                if not cell.strip(" "):
+                    raise DataError(f"{path}:{row}: has no {name}: write one, or delete the line")
+            held.append((row, cells))
+    if held:
+        yield _sentence(held)
+
+
+def _sentence(held: list[tuple[int, list[str]]]) -> Sentence:
+    words, tags = (tuple(cells[at].strip(" ") for _, cells in held) for at in (0, -1))
+    return Sentence(words, tags if len(held[0][1]) > 1 else None, tuple(row for row, _ in held))
+
+
+def _is_numbered(sentence: Sentence) -> bool:
+    return sentence.words == tuple(str(i) for i in range(1, len(sentence.words) + 1))
+
+
+def lines(path: str | os.PathLike[str], digest: "hashlib._Hash | None" = None) -> Iterator[tuple[int, str]]:
+    """(number, text) of every line, as an editor counts them. Raises DataError."""
+    path, row = Path(path), 0
+    try:
+        if path.is_dir():
+            raise DataError(f"{path}: is a folder; name a file in it")
+        with path.open("rb") as file:
+            for line in file:
+                if digest is not None:
+                    digest.update(line)
+                if row == 0:
+                    line = line.removeprefix(b"\xef\xbb\xbf")
+                text = _decoded(line, f"{path}:{row + 1}")
+                for part in _LINE_BREAK.split(text.removesuffix("\n").removesuffix("\r")):
+                    row += 1
+                    yield row, part
+    except FileNotFoundError:
+        near = did_you_mean(path.name, sorted(p.name for p in path.parent.glob("*") if p.is_file()))
+        raise DataError(f"{path}: no such file{near}; check the path (the working folder is {Path.cwd()})") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def _decoded(line: bytes, where: str) -> str:
+    try:
+        text = line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        bad = f"0x{line[error.start]:02x} is not UTF-8"
+    else:
+        if "\0" not in text:
+            return text
+        bad = "a NUL byte, which no text holds"
+    raise DataError(f"{where}: {bad}; save the file as UTF-8 text")

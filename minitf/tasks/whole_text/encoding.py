@@ -1,0 +1,43 @@
+"""A whole text as tokens, or as windows of them, and one row of logits for it."""
+
+import torch
+from torch import Tensor, nn
+
+from minitf.bert import Bert
+from minitf.bert.shortcut import logits_of_first_token
+from minitf.datasets.dataset import Dataset
+from minitf.text import long_texts
+from minitf.text.batches import Batch, Examples
+from minitf.text.tokenizer import Tokenizer
+from minitf.text.windows import LongText
+
+ROWS = 64  # windows per forward pass without gradients: a long text has dozens
+
+
+def encode_texts(
+    dataset: Dataset, targets: Tensor, tokenizer: Tokenizer, max_length: int, long_text: LongText
+) -> Examples:
+    """The texts (or pairs) of a table, at most `max_length` tokens a row. Raises InputError."""
+    tokens, rows = long_texts.encode(tokenizer, dataset.texts, dataset.pairs, max_length, long_text)
+    return Examples(tokens, targets, tokenizer.pad_id, rows)
+
+
+def logits_of_texts(model: nn.Module, batch: Batch) -> Tensor:
+    """The logits of each text, the mean over its windows; `[B, C]`. `model` has a head that reads [CLS]."""
+    assert isinstance(model, Bert)
+    R = len(batch.token_ids)
+    size = R if batch.owners is None or torch.is_grad_enabled() else ROWS
+    parts = [
+        logits_of_first_token(model, *(t[i : i + size] for t in (batch.token_ids, batch.segment_ids, batch.mask)))
+        for i in range(0, R, size)
+    ]
+    return mean_of_windows(parts[0] if len(parts) == 1 else torch.cat(parts), batch)
+
+
+def mean_of_windows(logits: Tensor, batch: Batch) -> Tensor:
+    """The mean of the logits of each text's windows: `[rows, C] -> [B, C]`; unchanged without windows."""
+    if batch.owners is None:
+        return logits
+    B = int(batch.owners[-1]) + 1
+    total = logits.new_zeros(B, logits.shape[-1]).index_add(0, batch.owners, logits)
+    return total / batch.owners.bincount(minlength=B).unsqueeze(-1)

@@ -1,0 +1,88 @@
+"""The texts of a prediction: given one by one, or in a table of any length, a part at a time. Torch-free."""
+
+import dataclasses
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from minitf.datasets import tables
+from minitf.errors import DataError, InputError
+from minitf.tasks.spec import Inputs
+
+Part = tuple[list[str], list[str] | None]  # texts, and the second texts of pairs
+
+
+@dataclasses.dataclass(frozen=True)
+class GivenTexts:
+    """Texts in memory."""
+
+    texts: Sequence[str]
+    pairs: Sequence[str] | None
+
+    @property
+    def count(self) -> int:
+        return len(self.texts)
+
+    def parts(self, size: int) -> Iterator[Part]:
+        """`size` of them at a time."""
+        for i in range(0, len(self.texts), size):
+            part = slice(i, i + size)
+            yield list(self.texts[part]), None if self.pairs is None else list(self.pairs[part])
+
+
+@dataclasses.dataclass(frozen=True)
+class TableOfTexts:
+    """A table that is read from its file each time, and never held in memory. Made by `read_texts`."""
+
+    path: Path
+    text: str
+    pair: str | None
+    count: int  # of its rows
+
+    def parts(self, size: int) -> Iterator[Part]:
+        rows = _rows(self.path, self.text, self.pair)
+        while part := list(itertools.islice(rows, size)):
+            yield [text for text, _ in part], None if self.pair is None else [second for _, second in part]
+
+
+TextSource = GivenTexts | TableOfTexts
+
+
+def read_texts(inputs: Inputs, metadata: Mapping[str, Any], *, pair_required: bool = True) -> TextSource:
+    """The texts of a prediction, all checked. Raises InputError for an empty one, and for a missing second text of a
+    model that was trained on pairs (if `pair_required`)."""
+    if inputs.path is not None:
+        columns = {"text": inputs.text or metadata.get("text"), "pair": inputs.pair or metadata.get("pair")}
+        return open_table(Path(inputs.path), **columns)
+    if metadata.get("pair") and inputs.pairs is None and pair_required:
+        raise InputError(
+            f"this model was trained on pairs ({metadata.get('text')}, {metadata['pair']}):"
+            " give the second text with `pair`"
+        )
+    if any(not pair.strip() for pair in inputs.pairs or ()):
+        raise InputError("`pair` is empty: give the second text")
+    empty = [i for i, text in enumerate(inputs.texts, 1) if not text.strip()]
+    if empty:
+        raise InputError(f"text {empty[0]} is empty: there is nothing to predict")
+    return GivenTexts(inputs.texts, inputs.pairs)
+
+
+def open_table(path: Path, text: str | None = None, pair: str | None = None) -> TableOfTexts:
+    """The table at `path`, its columns found and every row checked once.
+
+    Raises DataError for what cannot be read, and for an empty text, before anything is predicted.
+    """
+    _, first = next(tables.stream(path))
+    text, pair, _ = tables.find_columns(str(path), list(first), text, pair, None, False)
+    return TableOfTexts(path, text, pair, sum(1 for _ in _rows(path, text, pair)))
+
+
+def _rows(path: Path, text: str, pair: str | None) -> Iterator[tuple[str, str]]:
+    for row, record in tables.stream(path):
+        where = f"{path}:{row}"
+        found = [tables.cell(where, record, column) for column in (text, pair) if column is not None]
+        for column, value in zip((text, pair), found, strict=False):
+            if not value.strip():
+                raise DataError(f"{where}: column {column!r} is empty: there is nothing to predict")
+        yield found[0], found[-1]

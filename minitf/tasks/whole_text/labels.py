@@ -1,0 +1,108 @@
+"""What the logits of a classification head mean: one class, several labels, or a number, by the config of the model."""
+
+import dataclasses
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from minitf.bert import BertConfig
+from minitf.datasets.tables import SEPARATOR
+from minitf.errors import InputError
+
+
+class Reading(Protocol):
+    """How the logits `z [C]` of one text are presented."""
+
+    def columns(self) -> list[str]:
+        """The header of `cells`."""
+
+    def cells(self, z: Tensor) -> list[str]:
+        """For a table; the prediction first."""
+
+    def line(self, z: Tensor) -> str:
+        """For a person."""
+
+    def record(self, z: Tensor) -> dict[str, Any]:
+        """For Python."""
+
+
+@dataclasses.dataclass(frozen=True)
+class OneClass:
+    """The class with the largest logit, and the softmax."""
+
+    labels: tuple[str, ...]
+
+    def columns(self) -> list[str]:
+        return ["label", *(f"p_{label}" for label in self.labels)]
+
+    def cells(self, z: Tensor) -> list[str]:
+        p = z.double().softmax(dim=-1).tolist()
+        return [self._best(p), *(f"{x:.6f}" for x in p)]
+
+    def line(self, z: Tensor) -> str:
+        p = z.double().softmax(dim=-1).tolist()
+        return f"{self._best(p)}  ({_each(self.labels, p)})"
+
+    def record(self, z: Tensor) -> dict[str, Any]:
+        p = z.double().softmax(dim=-1).tolist()
+        return {"label": self._best(p), "probabilities": dict(zip(self.labels, p, strict=True))}
+
+    def _best(self, p: list[float]) -> str:
+        return self.labels[max(range(len(p)), key=p.__getitem__)]
+
+
+@dataclasses.dataclass(frozen=True)
+class SeveralLabels:
+    """Each label with a probability (its own sigmoid) above ½; possibly none."""
+
+    labels: tuple[str, ...]
+
+    def columns(self) -> list[str]:
+        return ["label", *(f"p_{label}" for label in self.labels)]
+
+    def cells(self, z: Tensor) -> list[str]:
+        return [SEPARATOR.join(self._predicted(z)), *(f"{x:.6f}" for x in z.double().sigmoid().tolist())]
+
+    def line(self, z: Tensor) -> str:
+        return f"{', '.join(self._predicted(z)) or 'no label'}  ({_each(self.labels, z.double().sigmoid().tolist())})"
+
+    def record(self, z: Tensor) -> dict[str, Any]:
+        p = z.double().sigmoid().tolist()
+        return {"labels": self._predicted(z), "probabilities": dict(zip(self.labels, p, strict=True))}
+
+    def _predicted(self, z: Tensor) -> list[str]:
+        return [label for label, logit in zip(self.labels, z.tolist(), strict=True) if logit > 0]
+
+
+@dataclasses.dataclass(frozen=True)
+class Number:
+    """The one logit, unchanged."""
+
+    def columns(self) -> list[str]:
+        return ["label"]
+
+    def cells(self, z: Tensor) -> list[str]:
+        return [f"{float(z):.6g}"]
+
+    def line(self, z: Tensor) -> str:
+        return f"{float(z):.4f}"
+
+    def record(self, z: Tensor) -> dict[str, Any]:
+        return {"number": float(z)}
+
+
+def reading(config: BertConfig) -> Reading:
+    """What the logits of this config mean; a single logit is always a number. Raises InputError."""
+    if config.problem_type == "multi_label_classification":
+        return SeveralLabels(config.labels)
+    if config.num_labels == 1:
+        return Number()
+    if config.problem_type == "regression":
+        raise InputError(
+            f"the model predicts {config.num_labels} numbers per text, and the command prints only one: use Python"
+        )
+    return OneClass(config.labels)
+
+
+def _each(labels: tuple[str, ...], p: list[float]) -> str:
+    return ", ".join(f"{label} {x:.4f}" for label, x in zip(labels, p, strict=True))

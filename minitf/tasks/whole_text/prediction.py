@@ -1,0 +1,64 @@
+"""The predictions of a classification head for whole texts, a part of them at a time."""
+
+import csv
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, TextIO
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from minitf.tasks.spec import Loaded
+from minitf.tasks.whole_text.encoding import logits_of_texts
+from minitf.tasks.whole_text.inputs import Part, TextSource
+from minitf.tasks.whole_text.labels import Reading, reading
+from minitf.text import long_texts
+
+
+def parts_with_progress(texts: TextSource, size: int, *, shown: bool) -> Iterator[Part]:
+    """The texts, `size` at a time, with a progress bar on a terminal if `shown`."""
+    with tqdm(total=texts.count, unit="text", disable=None if shown else True, leave=False) as bar:
+        for part in texts.parts(size):
+            yield part
+            bar.update(len(part[0]))
+
+
+@dataclasses.dataclass(frozen=True)
+class TextPrediction:
+    """The prediction for each text, with the probability of every label."""
+
+    loaded: Loaded
+    texts: TextSource
+    reading: Reading
+
+    @classmethod
+    def of(cls, loaded: Loaded, texts: TextSource) -> "TextPrediction":
+        """What the logits mean is read from the model's config. Raises InputError."""
+        return cls(loaded, texts, reading(loaded.model.config))
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        for text, pair, z in self._logits(shown=False):
+            yield {"text": text} | ({} if pair is None else {"pair": pair}) | self.reading.record(z)
+
+    def write(self, out: TextIO, *, as_table: bool) -> None:
+        """A line per text, or a CSV table."""
+        table = csv.writer(out, lineterminator="\n")
+        if as_table:
+            table.writerow(["text", *self.reading.columns()])
+        for text, _, z in self._logits(shown=as_table):
+            if as_table:
+                table.writerow([text, *self.reading.cells(z)])
+            else:
+                print(f"{self.reading.line(z)}  {' '.join(text.split())}", file=out)
+
+    def _logits(self, *, shown: bool) -> Iterator[tuple[str, str | None, Tensor]]:
+        model, settings = self.loaded.model, self.loaded.settings
+        long_text = settings.long_text_handling()
+        device = next(model.parameters()).device
+        for part, pairs in parts_with_progress(self.texts, self.loaded.batch_size, shown=shown):
+            batch = long_texts.batch(self.loaded.tokenizer, part, pairs, self.loaded.max_length, long_text).to(device)
+            with torch.no_grad():
+                logits = logits_of_texts(model, batch).cpu()
+            seconds: list[str] | list[None] = pairs or [None] * len(part)
+            yield from zip(part, seconds, logits, strict=True)

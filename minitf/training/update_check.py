@@ -1,0 +1,55 @@
+"""A check after the first update: exactly the weights that are trained have changed."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+
+@dataclasses.dataclass(frozen=True)
+class Changes:
+    """What the first update with a learning rate above 0 did, by parameter name."""
+
+    changed: tuple[str, ...]
+    frozen: tuple[str, ...]  # and unchanged
+    unchanged: tuple[str, ...]  # although trained
+    wrong: tuple[str, ...]  # changed although frozen
+
+    def __str__(self) -> str:
+        if self.wrong:
+            return f"{len(self.wrong)} frozen tensors changed: {_some(self.wrong)}"
+        line = f"{len(self.changed)} tensors changed, {len(self.frozen)} did not, as planned"
+        if self.unchanged:
+            line += f"; {len(self.unchanged)} trained ones did not change either (no gradient, or below rounding): "
+            line += _some(self.unchanged)
+        return line
+
+
+class UpdateCheck:
+    """Copies every parameter of `model`, for `result` to compare."""
+
+    def __init__(self, model: nn.Module):
+        self._parameters = dict(model.named_parameters())
+        self._before = {name: p.detach().clone() for name, p in self._parameters.items()}
+
+    def result(self) -> Changes:
+        """What has changed since. Raises RuntimeError if a frozen parameter has: a fault of minitf."""
+        changed: list[str] = []
+        frozen: list[str] = []
+        unchanged: list[str] = []
+        wrong: list[str] = []
+        for name, p in self._parameters.items():
+            same = torch.equal(p.detach(), self._before[name])
+            if p.requires_grad:
+                (unchanged if same else changed).append(name)
+            else:
+                (frozen if same else wrong).append(name)
+        found = Changes(tuple(changed), tuple(frozen), tuple(unchanged), tuple(wrong))
+        if wrong:
+            raise RuntimeError(str(found))
+        return found
+
+
+def _some(names: Sequence[str], most: int = 4) -> str:
+    return ", ".join(names[:most]) + (", …" if len(names) > most else "")

@@ -1,0 +1,73 @@
+"""A learning curve: the same run on growing shares of the training data."""
+
+import dataclasses
+import json
+import random
+import shutil
+import statistics
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from minitf.errors import InputError
+from minitf.files import whole
+from minitf.fine_tuning.config import FineTuneConfig
+from minitf.fine_tuning.data import Decisions, Splits
+from minitf.fine_tuning.settings import Number
+from minitf.fine_tuning.single import run_in
+from minitf.training.workers import ALONE
+from minitf.tuning import figures
+
+
+def shares(text: str) -> list[float]:
+    """`0.1,0.5,1` as numbers. Raises InputError."""
+    values = Number(0, 1, above=True)
+    try:
+        return sorted({values.parse(part) for part in text.split(",")})
+    except ValueError as error:
+        raise InputError(f"`learning_curve` {text}: each share {error}") from None
+
+
+def learning_curve(
+    parts: Sequence[float],
+    config: FineTuneConfig,
+    decisions: Decisions,
+    splits: Splits,
+    folder: Path,
+    say: Callable[[str], None] = print,
+) -> None:
+    """Train on growing shares of the training rows, each containing the one before; once for each seed."""
+    if (folder / "learning-curve.json").exists() and not config.output.overwrite:
+        raise InputError(f"`output` {folder}: holds a learning curve; choose another folder, or `overwrite` it")
+    train, metric = splits["train"].examples, decisions.metric
+    order = random.Random(config.recipe.seed).sample(range(len(train)), len(train))
+    table = "test" if "test" in splits else "valid"
+    rows: list[dict[str, Any]] = []
+    for share in parts:
+        chosen = sorted(order[: max(2, round(share * len(train)))])
+        part = dataclasses.replace(splits["train"], examples=tuple(train[i] for i in chosen))
+        values = _values(share, config, decisions, {**splits, "train": part}, folder)
+        mean, sd = statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
+        rows.append({"share": share, "rows": len(chosen), "mean": mean, "sd": sd, "values": values})
+        say(f"{share:6.0%}  {len(chosen):8,} rows  {table} {metric} {mean:.4f} ± {sd:.4f}")
+    with whole(folder / "learning-curve.json") as file:
+        file.write(json.dumps({"metric": metric, "measured on": table, "shares": rows}, indent=2) + "\n")
+    figures.draw_learning_curve(rows, f"{table} {metric}", folder / "learning-curve.png")
+    say(f"drawn: {folder / 'learning-curve.png'}")
+
+
+def _values(share: float, config: FineTuneConfig, decisions: Decisions, splits: Splits, folder: Path) -> list[float]:
+    """The metric of a run with each seed; of the runs only reports and numbers are kept."""
+    values = []
+    for seed in range(config.recipe.seed, config.recipe.seed + config.recipe.seeds):
+        place = folder / f"share-{share:g}-seed-{seed}"
+        run = run_in(place, config.replace(seed=seed, seeds=1), decisions, splits, ALONE, _nothing)
+        assert run is not None
+        values.append(float(run.metrics[decisions.metric]))
+        for weights in ("best", "last"):
+            shutil.rmtree(place / weights, ignore_errors=True)
+    return values
+
+
+def _nothing(line: str) -> None:
+    """The lines of a single run are not printed."""

@@ -1,0 +1,203 @@
+"""A hyperparameter search: fine-tuning runs with values that Optuna proposes, in a study that can be resumed."""
+
+import dataclasses
+import itertools
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from minitf.errors import DivergedError, InputError
+from minitf.files import whole, writing
+from minitf.fine_tuning.config import FineTuneConfig, storable
+from minitf.fine_tuning.data import Decisions, Splits
+from minitf.fine_tuning.single import run_in
+from minitf.training.loop import Epoch
+from minitf.training.workers import ALONE
+from minitf.tuning import figures, space
+
+STUDY = "study.db"
+METHODS = ("tpe", "random", "grid")
+TRIALS = 20
+
+Say = Callable[[str], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchConfig:
+    """What is searched, how, and where the study is saved. `trials` None: 20, with grid all points."""
+
+    space: space.Space
+    folder: Path
+    method: str = "tpe"
+    trials: int | None = None
+    pruning: bool = True  # stop a run that is behind the median of the others at the same epoch
+    resume: bool = False
+
+
+class Study:
+    """Runs of one configuration, each with its own values of the searched settings."""
+
+    def __init__(
+        self, search: SearchConfig, config: FineTuneConfig, decisions: Decisions, splits: Splits, say: Say = print
+    ):
+        self.search, self.config, self.decisions, self.splits, self.say = search, config, decisions, splits, say
+        self.folder, self.metric = search.folder, decisions.metric
+        self.optuna = _optuna()
+        self.states = self.optuna.trial.TrialState
+        self.trials = search.trials or (space.points(search.space) if search.method == "grid" else TRIALS)
+        self.study = self._open()
+
+    def run(self) -> None:
+        """Train until there are as many runs as configured."""
+        while (n := len(self.ended())) < self.trials:
+            trial = self.study.ask()
+            chosen = {name: space.suggest(trial, name, part) for name, part in self.search.space.items()}
+            self.say(f"\nrun {n + 1} of {self.trials}: {self.described(chosen)}")
+            self.say(self._train(trial, chosen))
+            self._keep_best()
+            self._write()
+
+    def described(self, chosen: Mapping[str, space.Value]) -> str:
+        """The values of the searched settings, for a line."""
+        return ", ".join(f"`{k}` {space.typed(v, self.search.space[k])}" for k, v in chosen.items())
+
+    def settings(self, chosen: Mapping[str, space.Value]) -> dict[str, Any]:
+        """The values of the searched settings, as the configuration keeps them."""
+        return {name: space.value(name, space.typed(v, self.search.space[name])) for name, v in chosen.items()}
+
+    def _train(self, trial: Any, chosen: Mapping[str, space.Value]) -> str:
+        """One run; its result, in one line."""
+
+        def report(epoch: Epoch) -> None:
+            trial.report(epoch.valid[self.metric], epoch.number)
+            if self.search.pruning and trial.should_prune():
+                raise self.optuna.TrialPruned
+
+        config = self.config.replace(**self.settings(chosen))
+        place, command = self._place(trial.number), self.described(chosen)
+        try:
+            run = run_in(place, config, self.decisions, self.splits, ALONE, _nothing, command, report)
+        except self.optuna.TrialPruned:
+            self.study.tell(trial, state=self.states.PRUNED)
+            return "stopped: behind the other runs at this epoch"
+        except DivergedError as error:
+            trial.set_user_attr("diverged", str(error))
+            self.study.tell(trial, state=self.states.FAIL)
+            return f"diverged: {error}"
+        assert run is not None
+        value = run.best_epoch.valid[self.metric]
+        self.study.tell(trial, value)
+        return f"valid {self.metric} {value:.4f}; the best so far {self.study.best_value:.4f}"
+
+    def _open(self) -> Any:
+        """A new study, or the one to resume; runs of it that were cut off are queued again. Raises InputError."""
+        path = self.folder / STUDY
+        if path.exists() and not self.search.resume:
+            raise InputError(f"`output` {self.folder}: holds a study; `resume` it, or choose another folder")
+        if self.search.resume and not path.exists():
+            raise InputError(f"`resume`: {path} does not exist; give the folder of the study to continue")
+        lower = self.metric in self.decisions.spec.lower_is_better
+        with writing(self.folder):
+            study = self.optuna.create_study(
+                storage=f"sqlite:///{path.absolute()}",
+                study_name="minitf",
+                sampler=self._sampler(),
+                pruner=self.optuna.pruners.MedianPruner(n_startup_trials=4),
+                direction="minimize" if lower else "maximize",
+                load_if_exists=True,
+            )
+        self._check_same(study)
+        for trial in study.get_trials(deepcopy=False, states=(self.states.RUNNING,)):
+            study.tell(trial.number, state=self.states.FAIL)
+            study.enqueue_trial({**trial.system_attrs.get("fixed_params", {}), **trial.params})
+            shutil.rmtree(self._place(trial.number), ignore_errors=True)
+        if self.search.method == "grid" and not self.search.resume:
+            self._enqueue_grid(study)
+        return study
+
+    def _sampler(self) -> Any:
+        samplers = self.optuna.samplers
+        seed = self.config.recipe.seed
+        if self.search.method == "grid":
+            return samplers.RandomSampler(seed=seed)  # never used: every point is queued
+        seed += len(list(self.folder.glob("run-*")))  # a resumed study must not draw the same values again
+        if self.search.method == "tpe":
+            return samplers.TPESampler(seed=seed, n_startup_trials=5)
+        return samplers.RandomSampler(seed=seed)
+
+    def _check_same(self, study: Any) -> None:
+        """Raises InputError if the study was started with another space or other settings."""
+        settings = {k: v for k, v in storable(self.config.settings()).items() if k != "offline"}
+        now = {"space": {k: repr(part) for k, part in self.search.space.items()}, "settings": settings}
+        for what, value in now.items():
+            if study.user_attrs.get(what, value) != value:
+                raise InputError(f"`resume`: the study in {self.folder} was started with another {what}; give the same")
+            study.set_user_attr(what, value)
+
+    def _enqueue_grid(self, study: Any) -> None:
+        parts = self.search.space
+        for values in itertools.product(*space.grid(parts).values()):
+            named = zip(parts.items(), values, strict=True)
+            study.enqueue_trial({name: v if isinstance(part, space.Choice) else int(v) for (name, part), v in named})
+
+    def ended(self) -> list[Any]:
+        """The runs that finished, were stopped, or diverged; not those that were cut off."""
+        over = (self.states.COMPLETE, self.states.PRUNED)
+        return [t for t in self.study.get_trials(deepcopy=False) if t.state in over or "diverged" in t.user_attrs]
+
+    def complete(self) -> list[Any]:
+        """The runs that finished, the best first."""
+        trials = self.study.get_trials(deepcopy=False, states=(self.states.COMPLETE,))
+        return sorted(trials, key=lambda t: t.value, reverse=self.study.direction.name == "MAXIMIZE")
+
+    def _place(self, number: int) -> Path:
+        return self.folder / f"run-{number}"
+
+    def _keep_best(self) -> None:
+        """Move the best run's model to `best`; of every run keep the reports and numbers, not the weights."""
+        complete = self.complete()
+        if complete and (best := self._place(complete[0].number) / "best").is_dir():
+            shutil.rmtree(self.folder / "best", ignore_errors=True)
+            best.rename(self.folder / "best")
+        for place in self.folder.glob("run-*"):
+            for weights in ("best", "last"):
+                shutil.rmtree(place / weights, ignore_errors=True)
+
+    def _write(self) -> None:
+        """`search.json`, and its picture."""
+        rows = [
+            {"run": t.number, "state": t.state.name.lower(), "value": t.value, "settings": t.params}
+            for t in self.ended()
+        ]
+        content = {"metric": self.metric, "method": self.search.method, "runs": rows}
+        with whole(self.folder / "search.json") as file:
+            file.write(json.dumps(content, indent=2) + "\n")
+        if self.complete():
+            direction = self.study.direction.name
+            figures.draw_search(self.ended(), self.search.space, self.metric, direction, self.folder)
+
+    def result_lines(self) -> str:
+        """The best runs, for the terminal. Raises InputError if every run diverged."""
+        complete, n = self.complete(), len(self.ended())
+        if not complete:
+            raise InputError(f"none of {n} runs has a result: all diverged; search lower learning rates")
+        lines = [f"{n} runs, {len(complete)} finished; the best by valid {self.metric}:"]
+        lines += [f"  {t.value:.4f}  {self.described(t.params)}" for t in complete[:5]]
+        lines.append(f"the best model is in {self.folder / 'best'}, all numbers in {self.folder / 'search.json'}")
+        return "\n".join(lines)
+
+
+def _optuna() -> Any:
+    """The library, silent but for errors. Raises InputError where it is not installed."""
+    try:
+        import optuna
+    except ImportError:
+        raise InputError("search needs optuna: pip install optuna (or this package with its extra [search])") from None
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return optuna
+
+
+def _nothing(line: str) -> None:
+    """The lines of a single run are not printed."""

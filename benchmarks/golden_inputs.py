@@ -81,7 +81,7 @@ def vocabulary() -> list[str]:
     return ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *dict.fromkeys(filter(None, pieces))]
 
 
-def _write_model(model, folder: Path, seed: int) -> None:
+def _write_model(model: Any, folder: Path, seed: int) -> None:
     """The model with random weights, and its vocabulary."""
     import torch
 

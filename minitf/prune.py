@@ -18,7 +18,7 @@ from minitf.errors import InputError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from minitf.bert.pruning import Head, HeadGates
+    from minitf.bert.pruning import HeadGates, HeadIndex
     from minitf.judging import Judged
 
 SWEEP = tuple(tenths / 10 for tenths in range(10))  # shares that --sweep tries
@@ -38,14 +38,14 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     check(arguments)
-    from minitf.bert.pruning import Head, HeadGates, zero_heads, zero_smallest, zeros
+    from minitf.bert.pruning import HeadGates, HeadIndex, count_zeros, zero_heads, zero_smallest
     from minitf.checkpoints.save import save
 
     gates = HeadGates()
     by_heads = arguments.heads is not None or arguments.sweep == "heads"
-    judged = judging.open_judged(arguments, gates.over if by_heads else lambda math: math)
+    judged = judging.open_judged(arguments, gates.overlay if by_heads else lambda math: math)
     judged.model.eval()
-    order: list[Head] = ranked(judged, gates, arguments.batch_size) if by_heads else []
+    order: list[HeadIndex] = ranked(judged, gates, arguments.batch_size) if by_heads else []
     if arguments.sweep:
         sweep(arguments, judged, order)
         return 0
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         count = zero_smallest(judged.model, arguments.weights)
     after = judged.measure(arguments.batch_size)
     total = sum(p.numel() for p in judged.model.parameters())
-    print(f"{count:,} weights set to 0; {zeros(judged.model):,} of {total:,} are 0 now")
+    print(f"{count:,} weights set to 0; {count_zeros(judged.model):,} of {total:,} are 0 now")
     for name, score in before.scores.items():
         print(f"  {name:<12} {score:.4f} → {after.scores[name]:.4f}")
     measured_on = f"({judged.table.path}; {judged.task.baseline(judged.examples)})"
@@ -83,7 +83,7 @@ def check(arguments: argparse.Namespace) -> None:
         raise InputError(f"--output {output}: is there already; give another folder")
 
 
-def ranked(judged: "Judged", gates: "HeadGates", batch_size: int) -> "list[Head]":
+def ranked(judged: "Judged", gates: "HeadGates", batch_size: int) -> "list[HeadIndex]":
     """The heads in the order in which they are taken away."""
     from minitf.bert.pruning import least_important
 
@@ -102,19 +102,19 @@ def head_importance(judged: "Judged", gates: "HeadGates", batch_size: int) -> "T
     for indices in by_length(examples.lengths(), batch_size):
         batch, targets = examples.batch(indices)
         batch, targets = batch.to(device), targets.to(device)
-        gates.fresh()
+        gates.reset()
         with torch.enable_grad():
             loss = task.loss(task.logits(model, batch), targets) * task.weight(targets)  # the sum over the examples
         loss.backward()
         model.zero_grad()
         found = gates.sensitivity()
         total = found if total is None else total + found
-    gates.fresh()
+    gates.reset()
     assert total is not None
     return total / len(examples)
 
 
-def sweep(arguments: argparse.Namespace, judged: "Judged", order: "list[Head]") -> None:
+def sweep(arguments: argparse.Namespace, judged: "Judged", order: "list[HeadIndex]") -> None:
     """The scores with more and more taken away, as a table and, if asked for, a picture."""
     from minitf.bert.pruning import zero_heads, zero_smallest
 

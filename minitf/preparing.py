@@ -91,7 +91,7 @@ def prepare(
     import torch
 
     from minitf.bert.device import choose_device
-    from minitf.bert.fresh import reinitialize_top
+    from minitf.bert.reinitialize import reinitialize_top
     from minitf.checkpoints.load import load_with_report
     from minitf.mathematics import mathematics
     from minitf.training import state

@@ -29,7 +29,12 @@ def make(folder: Path, steps: int) -> None:
 
     import minitf
     from minitf.checkpoints.save import save
+<<<<<<< HEAD
     from minitf.datasets.dataset import built_in_corpus
+=======
+    from minitf.layers import padding_mask
+    from minitf.text.datasets import built_in_corpus
+>>>>>>> lower
 
     torch.manual_seed(0)
     name = "all-MiniLM-L6-v2"
@@ -47,7 +52,7 @@ def make(folder: Path, steps: int) -> None:
         draw = torch.rand(word.shape, generator=generator)
         asked, hidden = word & (draw < 1 / 3), word & (draw < 1 / 6)
         E = model.embeddings(batch.token_ids.masked_fill(hidden, tokenizer.mask_id), batch.segment_ids)
-        states, _ = model.encoder(E, batch.mask[:, None, None, :].bool())
+        states, _ = model.encoder(E, padding_mask(batch.mask))
         _, logits = model.read_out(states[-1][asked][None])  # where it counts alone: the table has 30,522 words
         loss = torch.nn.functional.cross_entropy(logits[0], batch.token_ids[asked])
         optimizer.zero_grad()

@@ -108,7 +108,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--most", type=int, help="training examples, fewer for a trial")
     p.add_argument("--work", type=Path, help="where finished seeds are kept")
     p.add_argument("--suffix", default="", help="of the records' names")
-    p.add_argument("--equal-draws", action="store_true", help="task-ROW-equal-draws.json: without the [CLS] shortcut")
+    p.add_argument("--equal-draws", action="store_true", help="task-ROW-equal-draws.json: compute the whole last layer")
     return p
 
 

@@ -1,8 +1,8 @@
-"""The equations that have a fused twin in PyTorch: same names, same signatures, proven equal, faster.
+"""The equations that have a fused kernel in PyTorch: same names, same signatures, tested to be equal, faster.
 
-A fused kernel computes in one pass over memory what an equation writes as several. What has no twin is not here.
-Two promises of the equations hold here too: a row of scores that is −∞ everywhere gives zeros, and asking for the
-attention weights gives them (through the equation: the fused kernel never holds them).
+A fused kernel computes in one pass over memory what an equation does in several. Equations without a kernel are not
+here. As in the equations, a row of scores that is −∞ everywhere gives zeros, and `need_attention` returns the attention
+weights (computed by the equation, because the fused kernel never stores them).
 """
 
 from collections.abc import Callable
@@ -20,13 +20,13 @@ from minitf.equations import update as _update
 
 def softmax(x: Tensor) -> Tensor:
     """`equations.attention.softmax`."""
-    # PyTorch's kernel answers a row of −∞ with NaN, in its gradient too: such a row is hidden from it.
-    nothing = (x == -torch.inf).all(dim=-1, keepdim=True)
-    return torch.softmax(x.masked_fill(nothing, 0.0), dim=-1).masked_fill(nothing, 0.0)
+    # PyTorch's kernel returns NaN for a row of −∞, in its gradient too: replace such a row, and set its result to 0.
+    masked = (x == -torch.inf).all(dim=-1, keepdim=True)
+    return torch.softmax(x.masked_fill(masked, 0.0), dim=-1).masked_fill(masked, 0.0)
 
 
 def dropout(x: Tensor, p: float) -> Tensor:
-    """`equations.normalization.dropout`: the same draws from the same seed, on a CPU."""
+    """`equations.normalization.dropout`; on a CPU the same random numbers from the same seed."""
     return F.dropout(x, p) if p else x
 
 
@@ -41,10 +41,10 @@ def scaled_dot_product_attention(
     softmax: Callable[[Tensor], Tensor] = softmax,
     drop: Callable[[Tensor, float], Tensor] = dropout,
 ) -> tuple[Tensor, Tensor | None]:
-    """`equations.attention.scaled_dot_product_attention`; `softmax` and `drop` act only where A is asked for."""
+    """`equations.attention.scaled_dot_product_attention`; `softmax` and `drop` are used only with `need_attention`."""
     if need_attention:
         return _equation.scaled_dot_product_attention(Q, K, V, mask, dropout, True, softmax=softmax, drop=drop)
-    may_look = None if mask is None else torch.atleast_2d(mask)  # the kernel takes no fewer axes
+    may_look = None if mask is None else torch.atleast_2d(mask)  # the kernel needs at least two axes
     return F.scaled_dot_product_attention(Q, K, V, attn_mask=may_look, dropout_p=dropout), None
 
 
@@ -106,7 +106,7 @@ def adam(
     eps: float = 1e-8,
     bias_correction: bool = True,
 ) -> None:
-    """`equations.update.adam`; without bias correction there is no fused twin, and the equation answers."""
+    """`equations.update.adam`; without bias correction there is no fused kernel and the equation is used."""
     if not bias_correction:
         _update.adam(theta, g, state, lr, beta_1, beta_2, eps, False)
         return
@@ -125,7 +125,7 @@ def adamw(
     weight_decay: float = 0.01,
     bias_correction: bool = True,
 ) -> None:
-    """`equations.update.adamw`; without bias correction there is no fused twin, and the equation answers."""
+    """`equations.update.adamw`; without bias correction there is no fused kernel and the equation is used."""
     if not bias_correction:
         _update.adamw(theta, g, state, lr, beta_1, beta_2, eps, weight_decay, False)
         return
@@ -133,10 +133,10 @@ def adamw(
 
 
 def _fused_step(rule: Callable[..., None], theta: Tensor, g: Tensor, state: dict[str, Any], **settings: float) -> None:
-    """One step of PyTorch's functional Adam or AdamW for one θ. It counts steps in a tensor, the state in an int."""
+    """One step of PyTorch's functional Adam or AdamW for one θ. It needs the step as a tensor; `state` has an int."""
     if not state:
         state.update(m=torch.zeros_like(theta), v=torch.zeros_like(theta), t=0)
-    if g.stride() != theta.stride():  # the kernel reads memory in order, whatever the strides
+    if g.stride() != theta.stride():  # the kernel ignores strides
         g = torch.empty_like(theta).copy_(g)
     t = torch.tensor(float(state["t"]), device=theta.device)
     state["t"] += 1

@@ -1,12 +1,12 @@
-"""The mathematics as a plug-in: a frozen record of the functions that layers, losses and optimizers call.
+"""The mathematics as a plug-in: a frozen dataclass of the functions that layers, losses and optimizers call.
 
-`EQUATIONS` is the readable one, `KERNELS` the fast one, equal to it in every value. `overlay` replaces any subset
-of names, so that one's own softmax, say, becomes the softmax of a whole BERT:
+`EQUATIONS` is the readable implementation, `KERNELS` the fast one; both give equal values. `overlay` replaces any
+subset of the functions, for example the softmax of a whole BERT by your own:
 
     math = EQUATIONS.overlay(softmax=my_softmax)
     model = minitf.load("all-MiniLM-L6-v2", math=math)
 
-Nothing in a `forward` asks which mathematics it has.
+No `forward` depends on which mathematics it uses.
 """
 
 import dataclasses
@@ -28,9 +28,9 @@ Function = Callable[..., Any]
 
 @dataclasses.dataclass(frozen=True)
 class Mathematics:
-    """Every function that may be replaced, by its name in `equations/`, where its docstring is.
+    """The functions that can be replaced, by their names in `equations/`, where their docstrings are.
 
-    What is not here (`log_softmax`, `clip_by_norm`, the schedules) is called directly by those that need it.
+    The others (`log_softmax`, `clip_by_norm`, the schedules) are called directly.
     """
 
     softmax: Function = attention.softmax
@@ -57,25 +57,25 @@ class Mathematics:
     adamw: Function = update.adamw
 
     def overlay(self, **functions: Function) -> "Mathematics":
-        """This mathematics with `functions` in the place of those of the same names.
+        """Return a copy in which `functions` replace those of the same names.
 
-        A replaced softmax or dropout must reach the attention built on it. The fused attention calls neither, so it
-        gives way to the equation unless it is replaced as well.
+        A replaced softmax or dropout must also be used inside attention. The fused attention calls neither, so it is
+        then replaced by the equation, unless `functions` has an attention too.
 
-        Raises InputError for a name that is no equation's.
+        Raises InputError for an unknown name.
         """
         unknown = sorted(set(functions) - set(NAMES))
         if unknown:
-            raise InputError(f"no equation is called {', '.join(unknown)}; there are: {', '.join(NAMES)}")
+            raise InputError(f"no equation is called {', '.join(unknown)}; choose from: {', '.join(NAMES)}")
         fused = self.scaled_dot_product_attention is kernels.scaled_dot_product_attention
         if fused and {"softmax", "dropout"} & set(functions) and "scaled_dot_product_attention" not in functions:
             functions["scaled_dot_product_attention"] = attention.scaled_dot_product_attention
         return dataclasses.replace(self, **functions)
 
     def attend(self, Q: Any, K: Any, V: Any, mask: Any, dropout: float, need_attention: bool) -> Any:
-        """`scaled_dot_product_attention` by this mathematics' own softmax and dropout."""
+        """Call `scaled_dot_product_attention` with the softmax and dropout of this mathematics."""
         f = self.scaled_dot_product_attention
-        return f(Q, K, V, mask, dropout, need_attention, **_own_parts(f, self.softmax, self.dropout))
+        return f(Q, K, V, mask, dropout, need_attention, **_accepted_parts(f, self.softmax, self.dropout))
 
 
 NAMES = tuple(field.name for field in dataclasses.fields(Mathematics))
@@ -87,9 +87,9 @@ _BY_NAME = {"equations": EQUATIONS, "kernels": KERNELS}
 
 
 def mathematics(choice: "str | Mathematics") -> Mathematics:
-    """The mathematics meant by `choice`: "equations", "kernels", a record, or the path of a .py file.
+    """Return the Mathematics for `choice`: "equations", "kernels", a Mathematics, or the path of a .py file.
 
-    A file's functions that bear an equation's name are laid over EQUATIONS.
+    The functions in the file that have the name of an equation replace those of EQUATIONS.
     Raises InputError for anything else, and for a file that defines none of the names.
     """
     if isinstance(choice, Mathematics):
@@ -97,16 +97,16 @@ def mathematics(choice: "str | Mathematics") -> Mathematics:
     if isinstance(choice, str) and choice in _BY_NAME:
         return _BY_NAME[choice]
     if not isinstance(choice, str | Path):
-        raise InputError(f"math must be equations, kernels, a Mathematics or a Python file, not {choice!r}")
+        raise InputError(f"`math` must be equations, kernels, a Mathematics or a Python file, not {choice!r}")
     path = Path(choice)
     if path.suffix != ".py":
-        raise InputError(f"--math {choice}: give equations, kernels, or a Python file with functions of their names")
+        raise InputError(f"`math` {choice}: give equations, kernels, or a Python file with functions of the same names")
     if not path.is_file():
-        raise InputError(f"--math {choice}: no such file")
+        raise InputError(f"`math` {choice}: no such file")
     module = _module_at(path)
     functions = {name: f for name in NAMES if callable(f := getattr(module, name, None))}
     if not functions:
-        raise InputError(f"--math {choice}: defines none of {', '.join(NAMES)}")
+        raise InputError(f"`math` {choice}: defines none of {', '.join(NAMES)}")
     return EQUATIONS.overlay(**functions)
 
 
@@ -118,7 +118,8 @@ def _keywords(f: Function) -> frozenset[str]:
         return frozenset()
 
 
-def _own_parts(f: Function, softmax: Function, dropout: Function) -> dict[str, Function]:
+def _accepted_parts(f: Function, softmax: Function, dropout: Function) -> dict[str, Function]:
+    """`softmax` and `drop`, as far as `f` takes keywords of these names."""
     keywords = _keywords(f)
     parts = {"softmax": softmax, "drop": dropout}
     return {name: part for name, part in parts.items() if name in keywords}
@@ -130,13 +131,13 @@ def _module_at(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # whatever a file of one's own may raise
+    except Exception as error:  # a learner's file can raise anything
         line = getattr(error, "lineno", None) or _last_line_in(error, path)
-        raise InputError(f"--math {path}:{line}: {type(error).__name__}: {error}; mend the file") from error
+        raise InputError(f"`math` {path}:{line}: {type(error).__name__}: {error}; correct the file") from error
     return module
 
 
 def _last_line_in(error: BaseException, path: Path) -> int:
-    """The line of the file at `path` that the error came through, 1 if none."""
+    """The last line of the file at `path` in the traceback, or 1."""
     frames = traceback.extract_tb(error.__traceback__)
     return next((f.lineno for f in reversed(frames) if f.filename == str(path) and f.lineno), 1)

@@ -1,6 +1,6 @@
 """Every kernel equals the equation of its name: in signature, value and gradient, on inputs that hypothesis finds.
 
-A kernel added without a case below fails `test_every_kernel_has_a_twin_and_a_case`.
+A new kernel without a case below fails `test_every_kernel_has_an_equation_and_a_case`.
 """
 
 import importlib
@@ -23,7 +23,7 @@ PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples
 # The largest difference allowed, of the largest value where that is beyond 1.
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}
 
-# A schedule is arithmetic on single numbers, and never fused; its `linear` is not that of `projection`.
+# A schedule is arithmetic on single numbers and has no kernel; its `linear` is not that of `projection`.
 ROOMS = [
     importlib.import_module(f"{equations.__name__}.{room.name}")
     for room in pkgutil.iter_modules(equations.__path__)
@@ -43,7 +43,7 @@ KERNELS = functions_of(kernels)
 EQUATIONS = {name: f for room in ROOMS for name, f in functions_of(room).items()}
 
 
-# --- inputs: float64 tensors whose values float32 holds too, so that both see the same numbers
+# --- inputs: float64 tensors with values that float32 can represent, so that both get the same numbers
 
 SIDE = st.integers(1, 4)
 SHAPES = hnp.array_shapes(max_dims=3, max_side=4)
@@ -86,9 +86,9 @@ def look_up_inputs(draw):
 
 @st.composite
 def layer_norm_inputs(draw):
-    """A row that varies by less than √ε has a slope of 1/√ε, a million under BERT's ε, and its rounding errors too.
+    """A row that varies by less than √ε has a gradient of 1/√ε, a million with BERT's ε, and large rounding errors.
 
-    So a row here varies by 1 or more, or ε is large. Constant rows under a small ε have their own test.
+    So a row here varies by 1 or more, or ε is large. Constant rows with a small ε have their own test.
     """
     shape = draw(SHAPES)
     x, gamma, beta = draw(tensors(shape, WHOLE)), draw(tensors(shape[-1:], SMALL)), draw(tensors(shape[-1:], NUMBERS))
@@ -125,27 +125,27 @@ CASES = {
     "binary_cross_entropy": pairs(st.floats(0, 1, width=32)),
     "mean_squared_error": pairs(NUMBERS),
 }
-# Arguments that are data: no gradient is asked for, and PyTorch's kernels have none to give.
-GIVEN = {"cross_entropy": {2}, "binary_cross_entropy": {1}}
+# Arguments that are data: PyTorch's kernels have no gradient for them.
+WITHOUT_GRADIENT = {"cross_entropy": {2}, "binary_cross_entropy": {1}}
 
 UPDATES = {"adam": {}, "adamw": {"weight_decay": st.floats(0.0, 0.5)}}
 
 
 def value_and_gradients(f, arguments, dtype):
-    """All that `f` gives, then the gradient of each float tensor that it can learn, against one fixed cotangent."""
+    """The outputs of `f`, then the gradient of each float input, for one fixed gradient of the outputs."""
     copies = [x.clone() if isinstance(x, Tensor) else x for x in arguments]
     for i, x in enumerate(copies):
         if isinstance(x, Tensor) and x.is_floating_point():
-            copies[i] = x.to(dtype).requires_grad_(i not in GIVEN.get(f.__name__, ()))
+            copies[i] = x.to(dtype).requires_grad_(i not in WITHOUT_GRADIENT.get(f.__name__, ()))
     leaves = [x for x in copies if isinstance(x, Tensor) and x.requires_grad]
     torch.manual_seed(0)
-    answer = f(*copies)
-    outputs = [y for y in (answer if isinstance(answer, tuple) else (answer,)) if y is not None]
+    output = f(*copies)
+    outputs = [y for y in (output if isinstance(output, tuple) else (output,)) if y is not None]
     random = torch.Generator().manual_seed(1)
-    cotangents = [torch.randn(y.shape, dtype=torch.float64, generator=random).to(dtype) for y in outputs]
-    gradients = torch.autograd.grad(outputs, leaves, cotangents)
+    output_gradients = [torch.randn(y.shape, dtype=torch.float64, generator=random).to(dtype) for y in outputs]
+    gradients = torch.autograd.grad(outputs, leaves, output_gradients)
     for x, copy in zip(arguments, copies, strict=True):
-        assert not isinstance(x, Tensor) or torch.equal(x.to(copy.dtype), copy)  # f has left its inputs alone
+        assert not isinstance(x, Tensor) or torch.equal(x.to(copy.dtype), copy)  # f has not changed its inputs
     return [*outputs, *gradients]
 
 
@@ -156,10 +156,10 @@ def assert_near(ours, theirs):
         assert (ours - theirs).abs().max() <= TOLERANCE[ours.dtype] * largest
 
 
-def test_every_kernel_has_a_twin_and_a_case():
+def test_every_kernel_has_an_equation_and_a_case():
     assert set(KERNELS) - set(EQUATIONS) == set()
     assert set(KERNELS) == set(CASES) | set(UPDATES)
-    assert len(EQUATIONS) == sum(len(functions_of(room)) for room in ROOMS)  # no name means two equations
+    assert len(EQUATIONS) == sum(len(functions_of(room)) for room in ROOMS)  # every name is unique
 
 
 @pytest.mark.parametrize("name", KERNELS)
@@ -167,11 +167,11 @@ def test_kernel_has_the_equations_signature(name):
     ours, theirs = (inspect.signature(f).parameters for f in (KERNELS[name], EQUATIONS[name]))
     assert [(p.name, p.kind) for p in ours.values()] == [(p.name, p.kind) for p in theirs.values()]
     for parameter in ours:
-        default, twin = ours[parameter].default, theirs[parameter].default
-        if inspect.isfunction(default):  # an equation is built on equations, a kernel on kernels
-            assert default is KERNELS[default.__name__] and twin is EQUATIONS[default.__name__]
+        default, other = ours[parameter].default, theirs[parameter].default
+        if inspect.isfunction(default):  # an equation calls equations, a kernel kernels
+            assert default is KERNELS[default.__name__] and other is EQUATIONS[default.__name__]
         else:
-            assert default == twin
+            assert default == other
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
@@ -204,12 +204,12 @@ def test_update_kernel_is_the_equation(name, dtype, data, shape, seed, **setting
     settings |= data.draw(st.fixed_dictionaries(UPDATES[name]))
     random = torch.Generator().manual_seed(seed)
     theta = torch.randn(shape, generator=random).to(dtype)
-    twin, state, its_state = theta.clone(), {}, {}
+    expected, state, its_state = theta.clone(), {}, {}
     for _ in range(10):
         g = torch.randn(shape, generator=random).to(dtype)
         KERNELS[name](theta, g, state, 0.01, **settings)
-        EQUATIONS[name](twin, g, its_state, 0.01, **settings)
-    assert_near(theta, twin)
+        EQUATIONS[name](expected, g, its_state, 0.01, **settings)
+    assert_near(theta, expected)
     assert state.keys() == its_state.keys() and state["t"] == its_state["t"] == 10
     assert_near(state["m"], its_state["m"])
     assert_near(state["v"], its_state["v"])
@@ -218,7 +218,7 @@ def test_update_kernel_is_the_equation(name, dtype, data, shape, seed, **setting
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
 @pytest.mark.parametrize("need_attention", [False, True])
 @pytest.mark.parametrize("f", [kernels, equations], ids=["kernels", "equations"])
-def test_a_row_with_nothing_to_look_at_gives_0_and_takes_no_gradient(f, need_attention, dtype):
+def test_a_fully_masked_row_gives_0_and_has_no_gradient(f, need_attention, dtype):
     f = (KERNELS if f is kernels else EQUATIONS)["scaled_dot_product_attention"]
     random = torch.Generator().manual_seed(0)
     Q, K, V = (torch.randn(2, 2, 3, 4, generator=random).to(dtype).requires_grad_() for _ in range(3))
@@ -235,17 +235,17 @@ def test_a_row_with_nothing_to_look_at_gives_0_and_takes_no_gradient(f, need_att
     assert (gradients[0][0, :, 1] == 0.0).all()
 
 
-def test_attention_asked_for_its_weights_gives_them():
+def test_attention_weights_on_request():
     random = torch.Generator().manual_seed(0)
     Q, K, V = (torch.randn(2, 2, 3, 4, dtype=torch.float64, generator=random) for _ in range(3))
-    fused, nothing = kernels.scaled_dot_product_attention(Q, K, V)
+    fused, no_A = kernels.scaled_dot_product_attention(Q, K, V)
     context, A = kernels.scaled_dot_product_attention(Q, K, V, need_attention=True)
-    assert nothing is None
+    assert no_A is None
     assert_near(fused, context)
     assert_near(A.sum(-1), torch.ones(2, 2, 3, dtype=torch.float64))
 
 
-def test_attention_asked_for_its_weights_is_built_on_the_parts_that_it_is_given():
+def test_attention_with_weights_uses_the_given_softmax_and_dropout():
     Q, V = torch.zeros(1, 1, 2, 2), torch.tensor([[[[1.0], [10.0]]]])
     context, A = kernels.scaled_dot_product_attention(
         Q, Q, V, None, 0.5, True, softmax=torch.ones_like, drop=lambda A, p: A * p
@@ -256,7 +256,7 @@ def test_attention_asked_for_its_weights_is_built_on_the_parts_that_it_is_given(
 
 @pytest.mark.parametrize("need_attention", [False, True])
 @pytest.mark.parametrize("shape", [(), (1,), (4,), (3, 1), (3, 4), (2, 3, 4), (5, 1, 1, 4), (1, 2, 1, 1), (5, 2, 3, 4)])
-def test_attention_takes_a_mask_of_every_shape_that_broadcasts(shape, need_attention):
+def test_attention_takes_every_mask_that_broadcasts(shape, need_attention):
     random = torch.Generator().manual_seed(6)
     sizes = ((5, 2, 3, 4), (5, 2, 4, 4), (5, 2, 4, 2))
     Q, K, V = (torch.randn(size, dtype=torch.float64, generator=random) for size in sizes)
@@ -292,7 +292,7 @@ def test_layer_norm_of_a_constant_row_is_beta(f, dtype):
     assert torch.equal(y, beta.expand(2, 4))
     c = torch.tensor([1, 0, 0, 0], dtype=dtype).expand(2, 4)
     (g,) = torch.autograd.grad(y, x, c)
-    # 1/√ε (cγ − mean(cγ)): rounding is counted in its own millions.
+    # 1/√ε (cγ − mean(cγ)) is of the order of 1e6, and its rounding errors too: compare relative to that.
     expected = torch.tensor([0.75, -0.25, -0.25, -0.25], dtype=dtype).expand(2, 4)
     assert_near(g * 1e-6, expected)
 

@@ -1,4 +1,4 @@
-"""The mathematics as a plug-in: what the two records hold, and that a replaced function reaches whatever uses it."""
+"""The mathematics as a plug-in: the functions of both records, and that a replaced function is used everywhere."""
 
 import dataclasses
 import importlib
@@ -33,7 +33,7 @@ FUSED = {
     "adamw",
 }
 
-# Functions that none of a model, a loss or an optimizer calls by way of a record.
+# Functions that are called directly, not through a Mathematics.
 ELSEWHERE = {"log_softmax", "clip_by_norm"}
 
 
@@ -45,10 +45,10 @@ def public_functions(module):
     }
 
 
-def test_equations_holds_every_equation():
+def test_equations_has_every_equation():
     rooms = [f"{equations.__name__}.{room.name}" for room in pkgutil.iter_modules(equations.__path__)]
-    rooms.remove("minitf.equations.schedule")  # from a number to a number, chosen by name where it is used
-    rooms.remove("minitf.equations.gradient")  # by hand, on NumPy arrays: to be read, not computed with
+    rooms.remove("minitf.equations.schedule")  # on numbers, chosen by name where it is used
+    rooms.remove("minitf.equations.gradient")  # by hand, on NumPy arrays, for reading only
     functions = {}
     for room in rooms:
         functions |= public_functions(importlib.import_module(room))
@@ -56,7 +56,7 @@ def test_equations_holds_every_equation():
     assert all(getattr(EQUATIONS, name) is functions[name] for name in NAMES)
 
 
-def test_kernels_holds_the_kernels_and_the_equations_for_the_rest():
+def test_kernels_has_the_kernels_and_the_equations_for_the_rest():
     assert set(public_functions(kernels)) == FUSED
     for name in NAMES:
         expected = getattr(kernels, name) if name in FUSED else getattr(EQUATIONS, name)
@@ -65,7 +65,7 @@ def test_kernels_holds_the_kernels_and_the_equations_for_the_rest():
 
 
 @BOTH
-def test_a_record_cannot_be_written(math):
+def test_a_mathematics_is_frozen(math):
     with pytest.raises(dataclasses.FrozenInstanceError):
         math.softmax = torch.softmax
     before = dataclasses.asdict(math)
@@ -77,7 +77,7 @@ def test_a_record_cannot_be_written(math):
 
 
 def uniform(x):
-    """A softmax that looks at everything alike, masked or not."""
+    """A softmax with equal weights for all keys, masked or not."""
     return torch.full_like(x, 1.0 / x.shape[-1])
 
 
@@ -92,11 +92,11 @@ def test_overlay_replaces_what_it_names_and_nothing_else(math):
 
 
 @BOTH
-def test_overlay_of_a_name_that_is_none_lists_the_names(math):
+def test_overlay_of_an_unknown_name_lists_the_names(math):
     with pytest.raises(InputError) as error:
         math.overlay(softmax=uniform, sofmax=uniform, gelu_erf=torch.tanh)
     message = str(error.value)
-    assert message.startswith("no equation is called gelu_erf, sofmax; there are: ")
+    assert message.startswith("no equation is called gelu_erf, sofmax; choose from: ")
     assert all(name in message for name in NAMES)
     assert "\n" not in message
 
@@ -108,7 +108,7 @@ def attention_inputs():
 
 @BOTH
 @pytest.mark.parametrize("need_attention", [False, True])
-def test_attend_is_attention_by_this_records_own_parts(math, need_attention):
+def test_attend_uses_the_softmax_and_dropout_of_the_record(math, need_attention):
     Q, K, V = attention_inputs()
     mask = torch.tensor([True, True, True, False])[None, None, None]
     context, A = math.attend(Q, K, V, mask, 0.0, need_attention)
@@ -148,19 +148,19 @@ def test_an_overlaid_dropout_reaches_the_attention(math, need_attention):
 
 
 def average(Q, K, V, mask=None, dropout=0.0, need_attention=False):
-    """An attention of one's own that knows neither `softmax` nor `drop`."""
+    """A custom attention that takes neither `softmax` nor `drop`."""
     return V.mean(dim=2, keepdim=True).expand_as(V), None
 
 
 @BOTH
-def test_an_attention_of_ones_own_is_called_as_it_is(math):
+def test_a_custom_attention_is_called_as_it_is(math):
     Q, K, V = attention_inputs()
     context, _ = math.overlay(scaled_dot_product_attention=average).attend(Q, K, V, None, 0.0, False)
     assert torch.equal(context, V.mean(dim=2, keepdim=True).expand_as(V))
 
 
 @BOTH
-def test_an_attention_of_ones_own_is_not_lost_to_a_softmax_of_ones_own(math):
+def test_a_custom_softmax_does_not_replace_a_custom_attention(math):
     together = math.overlay(scaled_dot_product_attention=average, softmax=uniform)
     one_after_the_other = math.overlay(scaled_dot_product_attention=average).overlay(softmax=uniform)
     the_other_way = math.overlay(softmax=uniform).overlay(scaled_dot_product_attention=average)
@@ -169,7 +169,7 @@ def test_an_attention_of_ones_own_is_not_lost_to_a_softmax_of_ones_own(math):
 
 
 @BOTH
-def test_an_attention_with_a_keyword_is_given_the_part(math):
+def test_an_attention_gets_the_parts_that_it_has_keywords_for(math):
     def with_softmax_only(Q, K, V, mask, dropout, need_attention, *, softmax):
         return softmax(Q @ K.mT) @ V, None
 
@@ -193,7 +193,7 @@ CONFIG = BertConfig(
 
 
 def bert(math):
-    """A BERT in float64, its weights far from where they start, the same for each mathematics."""
+    """A BERT in float64 with weights far from their initial values, the same for each mathematics."""
     model = Bert(CONFIG, head="classification", math=math).double().eval()
     random = torch.Generator().manual_seed(1)
     for parameter in model.parameters():
@@ -215,7 +215,7 @@ def test_both_mathematics_make_the_same_bert():
 
 @pytest.mark.parametrize("need_attention", [False, True])
 def test_an_overlaid_softmax_reaches_every_layer_of_a_bert(need_attention):
-    answers = []
+    outputs = []
     for math in (EQUATIONS, KERNELS):
         calls = []
 
@@ -227,27 +227,27 @@ def test_an_overlaid_softmax_reaches_every_layer_of_a_bert(need_attention):
         assert calls == [(2, 2, 5, 5)] * CONFIG.num_hidden_layers
         assert len(out.attentions) == (CONFIG.num_hidden_layers if need_attention else 0)
         assert all((A == 0.2).all() for A in out.attentions)
-        answers.append(out)
-    assert (answers[0].logits - answers[1].logits).abs().max() < 1e-12
-    assert (answers[0].logits - bert(EQUATIONS)(TOKENS, SEGMENTS, MASK).logits).abs().max() > 1e-3
+        outputs.append(out)
+    assert (outputs[0].logits - outputs[1].logits).abs().max() < 1e-12
+    assert (outputs[0].logits - bert(EQUATIONS)(TOKENS, SEGMENTS, MASK).logits).abs().max() > 1e-3
 
 
 @BOTH
 @pytest.mark.parametrize("name", NAMES[: NAMES.index("cross_entropy")])
 def test_every_function_of_a_model_is_called_through_the_record(math, name):
-    """What stands before `cross_entropy` in the record is the model's: an overlay of each is heard in a BERT.
+    """The functions before `cross_entropy` in the record are those of a model: a BERT calls an overlay of each.
 
-    But for the paper's positions and activations, which this BERT does not have.
+    Except sinusoidal positions, ReLU and tanh-GELU, which this BERT does not use.
     """
     calls = []
     original = getattr(math, name)
 
-    def heard(*args, **kwargs):
+    def counted(*args, **kwargs):
         calls.append(name)
         return original(*args, **kwargs)
 
     model = bert(
-        math.overlay(softmax=math.softmax, **{name: heard}) if name != "softmax" else math.overlay(softmax=heard)
+        math.overlay(softmax=math.softmax, **{name: counted}) if name != "softmax" else math.overlay(softmax=counted)
     )
     model.train()(TOKENS, SEGMENTS, MASK)
     assert bool(calls) == (name not in ("sinusoidal_positions", "relu", "gelu_tanh"))
@@ -280,7 +280,7 @@ def test_mathematics_by_name_or_as_it_is():
     assert mathematics(ours) is ours
 
 
-def test_a_file_is_laid_over_the_equations(tmp_path):
+def test_the_functions_of_a_file_replace_those_of_the_equations(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text(
         "import torch\n"
@@ -298,7 +298,7 @@ def test_a_file_is_laid_over_the_equations(tmp_path):
     assert (context - V.mean(dim=2, keepdim=True)).abs().max() < 1e-15
 
 
-def test_two_files_of_one_name_are_two_mathematics(tmp_path):
+def test_two_files_with_the_same_name_are_two_mathematics(tmp_path):
     for folder, factor in (("a", 2.0), ("b", 3.0)):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "mine.py").write_text(f"def gelu(x):\n    return {factor} * x\n", encoding="utf-8")
@@ -307,7 +307,7 @@ def test_two_files_of_one_name_are_two_mathematics(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "complaint"),
+    ("name", "text", "reason"),
     [
         ("fast", None, "give equations, kernels, or a Python file"),
         ("mine.txt", "def softmax(x): pass", "give equations, kernels, or a Python file"),
@@ -316,11 +316,11 @@ def test_two_files_of_one_name_are_two_mathematics(tmp_path):
         ("other.py", "def sofmax(x): pass\nsoftmax = 1", "defines none of softmax, "),
     ],
 )
-def test_what_is_no_mathematics_is_refused_with_a_reason(tmp_path, name, text, complaint):
+def test_an_invalid_choice_is_an_error(tmp_path, name, text, reason):
     path = tmp_path / name
     if text is not None:
         path.write_text(text, encoding="utf-8")
     with pytest.raises(InputError) as error:
         mathematics(str(path))
     message = str(error.value)
-    assert message.startswith(f"--math {path}: ") and complaint in message and "\n" not in message
+    assert message.startswith(f"`math` {path}: ") and reason in message and "\n" not in message

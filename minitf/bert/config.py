@@ -1,4 +1,4 @@
-"""The numbers that make a BERT, as the official `config.json` names them."""
+"""The configuration of a BERT, with the field names of the official `config.json`."""
 
 import dataclasses
 import math
@@ -9,7 +9,7 @@ from typing import Any
 from minitf.bert.family import FAMILIES, Family
 from minitf.errors import CheckpointError
 
-# The official files' name of an activation -> the name of the equation.
+# Name of an activation function in the official files -> name of the equation.
 ACTIVATIONS = {
     "gelu": "gelu",
     "gelu_new": "gelu_tanh",
@@ -18,7 +18,7 @@ ACTIVATIONS = {
     "relu": "relu",
 }
 
-# Keys that would change the computation, with the only value that minitf computes.
+# Keys that would change the computation -> the only supported value.
 _ONLY = {
     "position_embedding_type": "absolute",
     "is_decoder": False,
@@ -27,16 +27,16 @@ _ONLY = {
     "pruned_heads": {},
     "embedding_size": None,
 }
-MOST_LABELS = 1 << 16  # a number in the config alone may ask for a classifier of that many
-PROBLEMS = (None, "single_label_classification", "multi_label_classification", "regression")
+MAX_LABELS = 1 << 16  # limit for a bare `num_labels`, which no list of names supports
+PROBLEM_TYPES = (None, "single_label_classification", "multi_label_classification", "regression")
 
 
 @dataclasses.dataclass(frozen=True)
 class BertConfig:
-    """Official field names; a default is Google's documented one (`BertConfig` in google-research/bert).
+    """Official field names; the defaults are Google's documented ones (`BertConfig` in google-research/bert).
 
-    Raises CheckpointError for numbers that cannot be a BERT: sizes beyond any, too, for a model is built before its
-    weights are looked at, and a million layers would fill the memory.
+    Raises CheckpointError for invalid values. Sizes have an upper limit: the model is built before its weights are
+    read, and a million layers would fill the memory.
     """
 
     vocab_size: int
@@ -48,7 +48,7 @@ class BertConfig:
     hidden_dropout_prob: float = 0.1
     attention_probs_dropout_prob: float = 0.1
     max_position_embeddings: int = 512
-    # Google's code would default to 16, but each of its published files says 2 or, saying nothing, means 2.
+    # Google's code defaults to 16, but in each of its published files it is 2 or is left out and means 2.
     type_vocab_size: int = 2
     initializer_range: float = 0.02
     layer_norm_eps: float = 1e-12
@@ -57,25 +57,25 @@ class BertConfig:
     model_type: str = "bert"
     pad_token_id: int = 0
     qa_dropout: float = 0.0  # before the question-answering head; only DistilBERT has one
-    problem_type: str | None = None  # what a classifier's logits mean, where the file says: one of PROBLEMS
+    problem_type: str | None = None  # how to read a classifier's logits, if the file has it: one of PROBLEM_TYPES
 
     def __post_init__(self) -> None:
         if not isinstance(self.model_type, str) or self.model_type not in FAMILIES:
             raise CheckpointError(
-                f"config: model_type = {self.model_type!r} is not supported; there are: {', '.join(FAMILIES)}"
+                f"config: model_type = {self.model_type!r} is not supported; choose from: {', '.join(FAMILIES)}"
             )
         least = {"pad_token_id": 0, "type_vocab_size": self.family.fixed.get("type_vocab_size", 1)}
         for field in dataclasses.fields(self):
             if field.type is int or field.type == "int":
                 value = getattr(self, field.name)
-                low, most = least.get(field.name, 1), 1_000 if field.name == "num_hidden_layers" else 1 << 24
-                if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= most:
+                low, high = least.get(field.name, 1), 1_000 if field.name == "num_hidden_layers" else 1 << 24
+                if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
                     raise CheckpointError(
-                        f"config: {field.name} must be a whole number from {low} to {most}, not {value!r}"
+                        f"config: {field.name} must be an integer from {low} to {high}, not {value!r}"
                     )
         for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "qa_dropout"):
             if not _is_number(getattr(self, name)) or not 0.0 <= getattr(self, name) < 1.0:
-                raise CheckpointError(f"config: {name} must be from 0 up to but not 1, not {getattr(self, name)!r}")
+                raise CheckpointError(f"config: {name} must be in [0, 1), not {getattr(self, name)!r}")
         for name in ("layer_norm_eps", "initializer_range"):
             if not _is_number(getattr(self, name)) or not 0.0 < getattr(self, name) < math.inf:
                 raise CheckpointError(f"config: {name} must be positive and finite, not {getattr(self, name)!r}")
@@ -85,35 +85,35 @@ class BertConfig:
             raise CheckpointError(f"config: classifier_dropout must be in [0, 1), not {self.classifier_dropout!r}")
         if self.hidden_size % self.num_attention_heads:
             raise CheckpointError(
-                f"config: hidden_size {self.hidden_size} is no multiple of num_attention_heads"
+                f"config: hidden_size {self.hidden_size} is not divisible by num_attention_heads"
                 f" {self.num_attention_heads}"
             )
         if self.longest < 1:
             raise CheckpointError(
-                f"config: max_position_embeddings {self.max_position_embeddings} leaves no position but padding's"
+                f"config: max_position_embeddings {self.max_position_embeddings} leaves no position for a token"
             )
-        if self.problem_type not in PROBLEMS:
+        if self.problem_type not in PROBLEM_TYPES:
             raise CheckpointError(
-                f"config: problem_type = {self.problem_type!r} is not supported; there are: {PROBLEMS[1:]}"
+                f"config: problem_type = {self.problem_type!r} is not supported; choose from: {PROBLEM_TYPES[1:]}"
             )
         if not isinstance(self.hidden_act, str) or self.hidden_act not in ACTIVATIONS:
             raise CheckpointError(
-                f"config: hidden_act {self.hidden_act!r} is not supported; there are: {', '.join(ACTIVATIONS)}"
+                f"config: hidden_act {self.hidden_act!r} is not supported; choose from: {', '.join(ACTIVATIONS)}"
             )
 
     @property
     def family(self) -> Family:
-        """What sets this model's kind apart."""
+        """What distinguishes this model type from BERT."""
         return FAMILIES[self.model_type]
 
     @property
     def longest(self) -> int:
-        """How many tokens a text can have."""
+        """Maximum number of tokens of a text."""
         return self.max_position_embeddings - self.family.number_positions(self.pad_token_id)[1]
 
     @property
     def activation(self) -> str:
-        """The name of the equation that `hidden_act` means."""
+        """The name of the equation for `hidden_act`."""
         return ACTIVATIONS[self.hidden_act]
 
     @property
@@ -122,12 +122,12 @@ class BertConfig:
 
     @property
     def head_dropout(self) -> float:
-        """The rate before a classifier: its own, else that of the hidden layers."""
+        """The dropout rate before a classifier: `classifier_dropout`, or that of the layers if it is None."""
         return self.hidden_dropout_prob if self.classifier_dropout is None else self.classifier_dropout
 
     @classmethod
     def from_dict(cls, official: Mapping[str, Any]) -> tuple["BertConfig", tuple[str, ...]]:
-        """The config in a parsed `config.json`, and the keys in it that change nothing here.
+        """Read a parsed `config.json`; return the config and the keys that have no effect.
 
         Raises CheckpointError for a value that changes the computation and is not supported.
         """
@@ -136,20 +136,20 @@ class BertConfig:
                 raise CheckpointError(f"config: {key} = {official[key]!r} is not supported, only {only!r}")
         if "vocab_size" not in official:
             raise CheckpointError("config: vocab_size is missing")
-        model_type = official.get("model_type") or "bert"  # Google's own files do not say it
-        # No family, no keys to read by: the check of a config refuses it by name.
+        model_type = official.get("model_type") or "bert"  # Google's own files leave it out
+        # Without a family there are no keys to read; BertConfig then rejects the model_type.
         family = FAMILIES.get(model_type) if isinstance(model_type, str) else None
         keys = _keys(family) if family else {}
-        known = dict(family.means) | dict(family.fixed) if family else {}
+        known = dict(family.defaults) | dict(family.fixed) if family else {}
         known |= {field: official[key] for field, key in keys.items() if key in official}
         if known.get("pad_token_id", 0) is None:
-            known["pad_token_id"] = family.means.get("pad_token_id", 0) if family else 0
+            known["pad_token_id"] = family.defaults.get("pad_token_id", 0) if family else 0
         config = cls(**{"vocab_size": official["vocab_size"]} | known, labels=_labels(official), model_type=model_type)
         ignored = set(official) - set(keys.values()) - set(_ONLY) - {"model_type", "id2label", "label2id", "num_labels"}
         return config, tuple(sorted(ignored))
 
     def to_dict(self) -> dict[str, Any]:
-        """The official form, for `config.json`."""
+        """Return the official form, for `config.json`."""
         official = {key: getattr(self, field) for field, key in _keys(self.family).items()}
         if self.problem_type is None:
             del official["problem_type"]
@@ -157,33 +157,33 @@ class BertConfig:
             official["id2label"] = {str(i): label for i, label in enumerate(self.labels)}
             official["label2id"] = {label: i for i, label in enumerate(self.labels)}
         if self.hidden_act == "gelu_tanh":
-            official[_keys(self.family)["hidden_act"]] = "gelu_new"  # the name that every reader knows
+            official[_keys(self.family)["hidden_act"]] = "gelu_new"  # the name that every library knows
         return {"model_type": self.model_type, "position_embedding_type": "absolute", **official}
 
 
 def _keys(family: Family) -> dict[str, str]:
-    """Every field that the family's `config.json` has -> its key there."""
+    """Every field in the family's `config.json` -> its key there."""
     fields = {field.name for field in dataclasses.fields(BertConfig)} - {"labels", "model_type"} - set(family.fixed)
     return {field: family.keys.get(field, field) for field in sorted(fields)}
 
 
 def _labels(official: Mapping[str, Any]) -> tuple[str, ...]:
-    """Label names by their number, from `id2label` or a bare `num_labels`."""
+    """Label names in the order of their ids, from `id2label` or a bare `num_labels`."""
     by_id = official.get("id2label")
     if by_id is None:
         n = official.get("num_labels", 0)
-        if isinstance(n, bool) or not isinstance(n, int) or not 0 <= n <= MOST_LABELS:
-            raise CheckpointError(f"config: num_labels must be a small whole number, not {n!r}")
+        if isinstance(n, bool) or not isinstance(n, int) or not 0 <= n <= MAX_LABELS:
+            raise CheckpointError(f"config: num_labels must be an integer from 0 to {MAX_LABELS}, not {n!r}")
         return tuple(f"LABEL_{i}" for i in range(n))
     try:
         numbered = {int(key): str(label) for key, label in by_id.items()}
     except (AttributeError, TypeError, ValueError):
-        raise CheckpointError(f"config: id2label must map numbers to names, not {by_id!r}") from None
+        raise CheckpointError(f"config: id2label must map integers to names, not {by_id!r}") from None
     if sorted(numbered) != list(range(len(by_id))):
-        raise CheckpointError(f"config: id2label must number its labels 0, 1, 2, …, not {sorted(numbered)}")
+        raise CheckpointError(f"config: the ids in id2label must be 0, 1, 2, …, not {sorted(numbered)}")
     return tuple(numbered[i] for i in range(len(numbered)))
 
 
 def _is_number(value: object) -> bool:
-    # Of whole numbers in JSON, some are no float at all.
+    # JSON integers can be too large for a float.
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max

@@ -1,4 +1,4 @@
-"""What stands on the encoder: the pooler, and what every head is."""
+"""The pooler, and the base class of the heads."""
 
 import torch
 from torch import Tensor, nn
@@ -19,11 +19,11 @@ class Pooler(nn.Module):
 
 
 def mean_pooled(X: Tensor, mask: Tensor) -> Tensor:
-    """The mean over real tokens, of length 1; `X [B, S, D]`, `mask [B, S]` -> `[B, D]`.
+    """The mean over real tokens, scaled to length 1; `X [B, S, D]`, `mask [B, S]` -> `[B, D]`.
 
-    all-MiniLM-L6-v2 was trained so that the cosine of two such vectors says how alike two sentences are (Reimers &
-    Gurevych 2019). A classifier reads [CLS] all the same: fine-tuning moves every weight, so [CLS] learns to gather
-    what the task needs, and what is saved is the model that every other BERT library knows.
+    all-MiniLM-L6-v2 was trained so that the cosine of two such vectors measures the similarity of two sentences
+    (Reimers & Gurevych 2019). A classifier still reads [CLS]: fine-tuning changes every weight, so [CLS] learns to
+    collect what the task needs, and the saved model is one that other BERT libraries can open.
     """
     weight = mask.unsqueeze(-1).to(X.dtype)  # [B, S, 1]
     mean = (X * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1.0)
@@ -32,11 +32,11 @@ def mean_pooled(X: Tensor, mask: Tensor) -> Tensor:
 
 
 class Head(nn.Module):
-    """What turns the encoder's answer into a task's.
+    """Base class: maps the encoder's output to the logits of a task.
 
     Called with the last hidden states `X [B, S, D]`, the pooled vector `[B, D]` (None in a model without a pooler) and
-    the word table `E [N, D]`; gives logits.
+    the word embeddings `E [N, D]`; returns logits.
     """
 
-    reads_pooled = False  # so the model needs a pooler
-    reads_first_alone = False  # of X or through the pooler: no other token matters
+    reads_pooled = False  # True: the model needs a pooler
+    reads_cls_only = False  # True: no token but [CLS] matters, in X or through the pooler

@@ -1,4 +1,4 @@
-"""Which heads there are: by the member of the family, and by name; how wide each is, and at what rate it drops."""
+"""The table of heads: for each model type the head of each name, with its width and dropout rate."""
 
 from collections.abc import Callable, Mapping
 
@@ -22,14 +22,14 @@ BERT: Heads = {
     "tagging": lambda c, math: TokenHead(c.hidden_size, c.num_labels, c.head_dropout, math),
     "qa": lambda c, math: TokenHead(c.hidden_size, 2, c.qa_dropout, math),
 }
-# Only BERT was trained on pairs of sentences.
+# Only BERT was pre-trained with next-sentence prediction.
 _WITHOUT_PAIRS = {name: head for name, head in BERT.items() if name not in ("next-sentence", "pretraining")}
 ROBERTA: Heads = _WITHOUT_PAIRS | {
     "masked-lm": RobertaMaskedLMHead,
     "classification": lambda c, math: FirstTokenHead(
         c.hidden_size, c.num_labels, c.head_dropout, math, torch.tanh, dropout_in=c.head_dropout
     ),
-    # It drops as the layers do, whatever the rate before a classifier; so does DistilBERT's tagger.
+    # Uses the dropout rate of the layers, not the classifier's; DistilBERT's tagging head does too.
     "multiple-choice": lambda c, math: PooledHead(c.hidden_size, 1, c.hidden_dropout_prob, math),
 }
 DISTILBERT: Heads = _WITHOUT_PAIRS | {
@@ -41,11 +41,11 @@ DISTILBERT: Heads = _WITHOUT_PAIRS | {
 # By `model_type`.
 HEADS: Mapping[str, Heads] = {"bert": BERT, "roberta": ROBERTA, "xlm-roberta": ROBERTA, "distilbert": DISTILBERT}
 
-LABELLED = ("classification", "tagging")  # these give a logit for each of the config's labels
+LABELLED = ("classification", "tagging")  # these heads have one logit for each label of the config
 
 
 def check_head(head: str | None, model_type: str = "bert") -> None:
-    """Raises InputError unless this member of the family has a head of this name."""
+    """Raises InputError unless `head` is None or a head of this model type."""
     if head is not None and head not in HEADS.get(model_type, BERT):
-        whose = f" in a {model_type} model" if head in BERT else ""
-        raise InputError(f"no head is called {head!r}{whose}; there are: {', '.join(HEADS[model_type])}")
+        where = f" in a {model_type} model" if head in BERT else ""
+        raise InputError(f"no head is called {head!r}{where}; choose from: {', '.join(HEADS[model_type])}")

@@ -1,4 +1,4 @@
-"""The whole model: embeddings, encoder, pooler, and a head if one is wanted."""
+"""The whole model: embeddings, encoder, pooler and an optional head."""
 
 import dataclasses
 from typing import Any
@@ -9,27 +9,27 @@ from minitf.bert.config import BertConfig
 from minitf.bert.head import Pooler
 from minitf.bert.heads import HEADS, LABELLED, check_head
 from minitf.errors import InputError
-from minitf.layers import BertEmbeddings, Encoder, initialize
+from minitf.layers import BertEmbeddings, Encoder, initialize, padding_mask
 from minitf.mathematics import EQUATIONS, Mathematics
 
 
 @dataclasses.dataclass(frozen=True)
 class BertOutput:
-    """What a forward pass gives."""
+    """The result of a forward pass."""
 
     hidden_states: tuple[Tensor, ...]  # L + 1 × [B, S, D], embeddings first
-    attentions: tuple[Tensor, ...]  # L × [B, H, S, S] if asked for, else empty
+    attentions: tuple[Tensor, ...]  # L × [B, H, S, S] with `need_attention`, else empty
     pooled: Tensor | None  # [B, D]; None in a model without a pooler
-    logits: Any  # what the head gives (see `heads`), [B, C] for classification; None without a head
+    logits: Any  # of the head (see `heads`), [B, C] for classification; None without a head
 
 
 class Bert(nn.Module):
-    """BERT with the head named `head`, or none.
+    """BERT with the head named `head`, or without a head.
 
-    `token_ids`, `segment_ids`, `mask` are `[B, S]`; mask 1 where a token is real, 0 where it is padding. Without
-    `segment_ids` all are 0, without `mask` all are real. `pooler` counts without a head; a head has one if it reads
-    it. Raises InputError for a head that does not exist or has no labels. Source: Devlin et al. 2019, §3; the other
-    members of the family: `bert.family`.
+    `token_ids`, `segment_ids`, `mask` are `[B, S]`; mask is 1 for a real token, 0 for padding. Without `segment_ids`
+    all segments are 0, without `mask` all tokens are real. `pooler` applies to a model without a head; a model with a
+    head has a pooler if the head reads it. Raises InputError for a head that does not exist or has no labels.
+    Source: Devlin et al. 2019, §3; the other models of the family: `bert.family`.
     """
 
     def __init__(
@@ -61,14 +61,14 @@ class Bert(nn.Module):
             attention_dropout=config.attention_probs_dropout_prob,
             eps=config.layer_norm_eps,
             math=math,
-            attended_dropout=None if family.drops_attended else 0.0,
+            dropout_after_attention=None if family.dropout_after_attention else 0.0,
         )
         if head in LABELLED and config.num_labels < 1:
             raise InputError(f"a {head} head needs labels: give num_labels or label names")
         on_top = HEADS[config.model_type][head](config, math) if head else None
-        wanted = pooler and family.has_pooler if on_top is None else on_top.reads_pooled
-        self.pooler = Pooler(config.hidden_size, math) if wanted else None
-        self.head = on_top
+        has_pooler = pooler and family.has_pooler if on_top is None else on_top.reads_pooled
+        self.pooler = Pooler(config.hidden_size, math) if has_pooler else None
+        self.head = on_top  # after the pooler: the order of the modules is the order of initialization
         initialize(self, config.initializer_range)
 
     def forward(
@@ -79,12 +79,12 @@ class Bert(nn.Module):
         need_attention: bool = False,
     ) -> BertOutput:
         segment_ids = token_ids.new_zeros(token_ids.shape) if segment_ids is None else segment_ids
-        may_look = None if mask is None else mask[:, None, None, :].bool()  # [B, 1, 1, S]: no query sees padding
+        may_look = None if mask is None else padding_mask(mask)  # [B, 1, 1, S]: no query sees padding
         X = self.embeddings(token_ids, segment_ids)
         states, attentions = self.encoder(X, may_look, need_attention)
         return BertOutput(states, attentions, *self.read_out(states[-1]))
 
     def read_out(self, X: Tensor) -> tuple[Tensor | None, Any]:
-        """What stands on the encoder says of its last states `[B, S, D]`: `(pooled, logits)`."""
+        """Apply the pooler and the head to the last states `[B, S, D]`: `(pooled, logits)`, None for an absent one."""
         pooled = self.pooler(X) if self.pooler else None
         return pooled, self.head(X, pooled, self.embeddings.word.weight) if self.head else None

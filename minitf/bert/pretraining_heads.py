@@ -1,4 +1,4 @@
-"""The heads of pre-training: which word was hidden, and whether one sentence follows another."""
+"""The heads of pre-training: masked language modelling and next-sentence prediction."""
 
 from typing import NamedTuple
 
@@ -12,9 +12,9 @@ from minitf.mathematics import Mathematics
 
 
 class MaskedLMHead(Head):
-    """LayerNorm(act(X Wᵀ + b)) Eᵀ + b_N; logits `[B, S, N]`: which word stands here.
+    """LayerNorm(act(X Wᵀ + b)) Eᵀ + b_N; logits `[B, S, N]` over the vocabulary.
 
-    The decoder is the word table itself ("tied"), so the head owns no matrix of N rows.
+    The decoder weights are the word embeddings E ("tied weights"), so the head owns no matrix of N rows.
     Source: Devlin et al. 2019, §3.1 (task 1); the transform before the decoder: their code.
     """
 
@@ -33,19 +33,19 @@ class MaskedLMHead(Head):
 
 
 class RobertaMaskedLMHead(MaskedLMHead):
-    """Its activation is erf-GELU whatever `hidden_act` says. Source: Liu et al. 2019's code."""
+    """Its activation function is erf-GELU for any `hidden_act`. Source: Liu et al. 2019's code."""
 
     def __init__(self, config: BertConfig, math: Mathematics):
         super().__init__(config, math, activation="gelu")
 
 
 class NextSentenceHead(Head):
-    """pooled Wᵀ + b; logits `[B, 2]`: column 0 that the second text follows the first, column 1 that it does not.
+    """pooled Wᵀ + b; logits `[B, 2]`: column 0: the second text follows the first; column 1: it does not.
 
     Source: Devlin et al. 2019, §3.1 (task 2).
     """
 
-    reads_pooled = reads_first_alone = True
+    reads_pooled = reads_cls_only = True
 
     def __init__(self, config: BertConfig, math: Mathematics):
         super().__init__()
@@ -57,14 +57,14 @@ class NextSentenceHead(Head):
 
 
 class PretrainingLogits(NamedTuple):
-    """What the head of pre-training gives."""
+    """The logits of both pre-training tasks."""
 
     masked_lm: Tensor  # [B, S, N]
     next_sentence: Tensor  # [B, 2]
 
 
 class PretrainingHead(Head):
-    """Both tasks of pre-training side by side. Source: Devlin et al. 2019, §3.1."""
+    """Both pre-training tasks. Source: Devlin et al. 2019, §3.1."""
 
     reads_pooled = True
 

@@ -1,7 +1,7 @@
-"""Taking away what a fine-tuned model can do without: whole heads, or single weights. What is taken away is set to 0.
+"""Prune a fine-tuned model: set whole attention heads or single weights to 0.
 
-The shapes stay, so what is saved opens wherever a BERT does, and is as fast as before: a matrix with zeros takes as
-long to multiply. What one learns is how much of the model its task needs.
+The shapes do not change, so a pruned model opens like any BERT. It is no faster, because multiplying by zeros takes
+the same time; it shows how much of the model its task needs.
 """
 
 import dataclasses
@@ -17,15 +17,17 @@ from minitf.mathematics import Mathematics
 
 
 class HeadGates:
-    """A gate ξ = 1 on what each head of each layer gives, so that the loss can be asked how much it minds the head.
+    """A gate ξ = 1 on the output of each head of each layer: ∂loss/∂ξ measures how important the head is.
 
-    `over(math)` is the mathematics of a model that has them; `fresh` makes the gates of the next forward pass.
+    Build the model with `overlay(math)`; call `reset` before each forward pass.
     """
 
     def __init__(self) -> None:
         self.gates: list[Tensor] = []  # in the order of the layers, [B, H] each
 
-    def over(self, math: Mathematics) -> Mathematics:
+    def overlay(self, math: Mathematics) -> Mathematics:
+        """Return `math` with gates in `merge_heads`."""
+
         def merge_heads(context: Tensor) -> Tensor:
             gate = context.new_ones(context.shape[:2], requires_grad=True)  # [B, H]
             self.gates.append(gate)
@@ -34,17 +36,18 @@ class HeadGates:
 
         return math.overlay(merge_heads=merge_heads)
 
-    def fresh(self) -> None:
+    def reset(self) -> None:
+        """Drop the gates of the last forward pass."""
         self.gates = []
 
     def sensitivity(self) -> Tensor:
-        """Σ over the batch of |∂loss/∂ξ|, after a backward pass of the summed losses; `[L, H]`."""
+        """Σ over the batch of |∂loss/∂ξ|, after a backward pass of the sum of the losses; `[L, H]`."""
         return torch.stack([g.grad.abs().sum(dim=0) for g in self.gates if g.grad is not None])
 
 
 @dataclasses.dataclass(frozen=True)
-class Head:
-    """Counted from 0."""
+class HeadIndex:
+    """Layer and head, counted from 0; printed counted from 1."""
 
     layer: int
     head: int
@@ -53,26 +56,26 @@ class Head:
         return f"{self.layer + 1}.{self.head + 1}"
 
 
-def least_important(importance: Tensor, most: int) -> list[Head]:
-    """The `most` heads of the smallest importance `[L, H]`, the smallest first, each layer's made of length 1 before.
+def least_important(importance: Tensor, count: int) -> list[HeadIndex]:
+    """Return at most `count` heads in ascending order of importance `[L, H]`, normalized to length 1 in each layer.
 
-    Every layer keeps one head. Source: Michel et al. 2019, §4.1 (the importance, and its length), eq. 2.
+    Every layer keeps one head. Source: Michel et al. 2019, §4.1 (importance and its normalization), eq. 2.
     """
     L, H = importance.shape
     scaled = importance / importance.norm(dim=1, keepdim=True).clamp(min=1e-30)
     left = [H] * L
-    chosen: list[Head] = []
+    chosen: list[HeadIndex] = []
     for index in scaled.flatten().argsort(stable=True).tolist():
-        head = Head(*divmod(index, H))
-        if len(chosen) < most and left[head.layer] > 1:
+        head = HeadIndex(*divmod(index, H))
+        if len(chosen) < count and left[head.layer] > 1:
             left[head.layer] -= 1
             chosen.append(head)
     return chosen
 
 
 @torch.no_grad()
-def zero_heads(model: Bert, heads: Iterable[Head]) -> int:
-    """Set to 0 what makes these heads, rows of W_Q, W_K, W_V and columns of W_O; returns how many numbers that is."""
+def zero_heads(model: Bert, heads: Iterable[HeadIndex]) -> int:
+    """Set the rows of W_Q, W_K, W_V and the columns of W_O of these heads to 0; return how many numbers that is."""
     count = 0
     for h in heads:
         attention = cast("EncoderLayer", model.encoder.layers[h.layer]).attention
@@ -89,9 +92,10 @@ def zero_heads(model: Bert, heads: Iterable[Head]) -> int:
 
 @torch.no_grad()
 def zero_smallest(model: Bert, share: float) -> int:
-    """Set to 0 the smallest `share` of the weights in the encoder's matrices, all layers together; returns how many.
+    """Set the smallest `share` of the weights in the encoder's matrices to 0, over all layers; return how many.
 
-    Biases, LayerNorm, embeddings, pooler and head stay. Source: Han et al. 2015, §3; of a BERT: Gordon et al. 2020.
+    Biases, LayerNorm, embeddings, pooler and head do not change. Source: Han et al. 2015, §3; for BERT: Gordon et
+    al. 2020.
     """
     matrices = [p for p in model.encoder.parameters() if p.dim() == 2]
     sizes = torch.cat([p.abs().flatten() for p in matrices])
@@ -106,6 +110,6 @@ def zero_smallest(model: Bert, share: float) -> int:
     return count
 
 
-def zeros(model: nn.Module) -> int:
-    """How many of its numbers are 0."""
+def count_zeros(model: nn.Module) -> int:
+    """Return how many numbers in the model's parameters are 0."""
     return sum(int((p == 0.0).sum()) for p in model.parameters())

@@ -1,6 +1,6 @@
-"""The heads of fine-tuning: one map after dropout, from the pooled vector, from every token, or from the first.
+"""The heads of fine-tuning: dropout and a linear map of the pooled vector, of every token, or of the first token.
 
-Which task has which, with what width and what rate, is the table in `heads`.
+The table in `heads` says which task has which head, with its width and dropout rate.
 """
 
 from collections.abc import Callable
@@ -15,12 +15,12 @@ from minitf.mathematics import Mathematics
 class PooledHead(Head):
     """Dropout(pooled) Wᵀ + b; logits `[B, C]`.
 
-    With C classes it classifies (Devlin et al. 2019, §4.1, where W has no bias). With C = 1 it scores one choice of a
-    question: the choices are rows of the batch, `logits.view(-1, choices)` sets them side by side, and a softmax over
-    those says which one it is (their §4.4, SWAG).
+    With C classes it is a classifier (Devlin et al. 2019, §4.1, where W has no bias). With C = 1 it scores one choice
+    of a question: the choices are rows of the batch, `logits.view(-1, choices)` puts them side by side, and a softmax
+    over them gives the probability of each (their §4.4, SWAG).
     """
 
-    reads_pooled = reads_first_alone = True
+    reads_pooled = reads_cls_only = True
 
     def __init__(self, D: int, C: int, dropout: float, math: Mathematics):
         super().__init__()
@@ -35,8 +35,8 @@ class PooledHead(Head):
 class TokenHead(Head):
     """Dropout(X) Wᵀ + b; logits `[B, S, C]`.
 
-    With C tags it says what each token is (Devlin et al. 2019, §5.3). With C = 2 it finds an answer: that it starts
-    here, that it ends here (their §4.2, where the rows of W are the vectors S and E).
+    With C tags it classifies each token (Devlin et al. 2019, §5.3). With C = 2 it scores each token as the start and as
+    the end of an answer (their §4.2, where the rows of W are the vectors S and E).
     """
 
     def __init__(self, D: int, C: int, dropout: float, math: Mathematics):
@@ -50,12 +50,12 @@ class TokenHead(Head):
 
 
 class FirstTokenHead(Head):
-    """Dropout(act(Dropout_in(x_[CLS]) W_poolᵀ + b_pool)) Wᵀ + b; logits `[B, C]`: a head with a pooler of its own.
+    """Dropout(act(Dropout_in(x_[CLS]) W_poolᵀ + b_pool)) Wᵀ + b; logits `[B, C]`: a head with its own pooling layer.
 
-    RoBERTa's and DistilBERT's. Source: their code, not the papers.
+    Used by RoBERTa and DistilBERT. Source: their code, not the papers.
     """
 
-    reads_first_alone = True
+    reads_cls_only = True
 
     def __init__(
         self,

@@ -31,7 +31,7 @@ def run(main: Main) -> None:
         status = main(None)
         sys.stdout.flush()
     except InputError as error:
-        status = complain(str(error))
+        status = complain(with_flags(str(error)))
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         status = 130

@@ -1,7 +1,7 @@
-"""The bend between the two matrices of the feed-forward layer; each `[…] -> […]`, element by element.
+"""Activation functions, used between the two linear maps of the feed-forward network; elementwise, `[…] -> […]`.
 
-Two GELUs, because the field has two: Google's BERT code computes the tanh form, PyTorch's BERT the erf form,
-for the same published weights. They differ by at most 5e-4.
+There are two forms of GELU in use: for the same published weights Google's BERT code computes the tanh form and
+`transformers` the erf form. They differ by at most 5e-4.
 """
 
 import math
@@ -12,7 +12,7 @@ from torch import Tensor
 
 def relu(x: Tensor) -> Tensor:
     """max(0, x). Source: Vaswani et al. 2017, §3.3, eq. 2."""
-    return x.masked_fill(x <= 0.0, 0.0)  # clamp(min=0) would have the slope 1 at 0; the convention is 0
+    return x.masked_fill(x <= 0.0, 0.0)  # clamp(min=0) has the gradient 1 at 0; the convention is 0
 
 
 def gelu(x: Tensor) -> Tensor:

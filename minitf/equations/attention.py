@@ -1,6 +1,6 @@
 """Attention (Vaswani et al. 2017, §3.2): softmax, the scaled dot product, and the split into heads.
 
-Left out on purpose: the projections W_Q, W_K, W_V, W_O, which own weights (`layers.attention`).
+Not here: the projections W_Q, W_K, W_V, W_O, which own weights (`layers.attention`).
 """
 
 import math
@@ -15,13 +15,13 @@ from minitf.equations.normalization import dropout as _dropout
 def softmax(x: Tensor) -> Tensor:
     """softmax(x)ᵢ = exp(xᵢ) / Σⱼ exp(xⱼ), over the last axis; `[…, S] -> […, S]`.
 
-    A row that is −∞ everywhere (nothing to look at) gives zeros, not NaN.
+    A row of −∞ (a query that may look nowhere) gives zeros, not NaN.
     Source: Bridle 1990; used in Vaswani et al. 2017, §3.2.1.
     """
-    # softmax(x) = softmax(x − c) for any c: with c = max x no exp overflows, and the sum is at least exp(0) = 1.
+    # softmax(x) = softmax(x − c) for any c. With c = max x no exp overflows, and the sum is at least exp(0) = 1.
     peak = x.detach().amax(dim=-1, keepdim=True)
     e = torch.exp(x - peak.masked_fill(peak == -math.inf, 0.0))
-    return e / e.sum(dim=-1, keepdim=True).clamp(min=1.0)  # the clamp acts only where the row is all −∞: 0 / 1
+    return e / e.sum(dim=-1, keepdim=True).clamp(min=1.0)  # the clamp changes only a row of −∞: 0 / 1
 
 
 def scaled_dot_product_attention(
@@ -38,7 +38,7 @@ def scaled_dot_product_attention(
     """Attention(Q, K, V) = softmax(QKᵀ / √d_k) V
 
     `Q [B, H, S_q, d_k]`, `K [B, H, S_k, d_k]`, `V [B, H, S_k, d_v]` -> context `[B, H, S_q, d_v]` and, if
-    `need_attention`, the weights `A [B, H, S_q, S_k]` as softmax gave them, before dropout; else None.
+    `need_attention`, the attention weights `A [B, H, S_q, S_k]` before dropout, else None.
     `mask` is boolean, broadcasts to `[B, H, S_q, S_k]`, and is True where a query may look.
     Source: Vaswani et al. 2017, §3.2.1, eq. 1; dropout on A: the authors' and BERT's code, not in the paper.
     """
@@ -52,9 +52,9 @@ def scaled_dot_product_attention(
 
 
 def split_heads(X: Tensor, H: int) -> Tensor:
-    """`[B, S, D] -> [B, H, S, d_k]` with d_k = D / H: head h sees columns h·d_k … (h+1)·d_k − 1.
+    """`[B, S, D] -> [B, H, S, d_k]` with d_k = D / H: head h gets columns h·d_k … (h+1)·d_k − 1.
 
-    Source: Vaswani et al. 2017, §3.2.2 (there as H separate projections; one wide one cut in H is the same).
+    Source: Vaswani et al. 2017, §3.2.2 (there H separate projections; one wide projection split in H is the same).
     """
     B, S, D = X.shape
     return X.reshape(B, S, H, D // H).transpose(1, 2)

@@ -1,10 +1,10 @@
-"""The gradients by hand, in NumPy: what autograd finds for the equations, and for one encoder layer made of them.
+"""The gradients by hand, in NumPy: of the equations, and of one encoder layer composed of them.
 
-`dX` is ∂loss/∂X and has the shape of X. Each function takes what its equation took, and last the gradient of what the
-equation gave; it returns the gradients of what the equation took. Arrays are float64.
+`dX` is ∂loss/∂X and has the shape of X. Each function takes the inputs of its equation and then the gradient of the
+equation's output; it returns the gradients of the inputs. Arrays are float64.
 
-Nothing in minitf trains with these: they are there to be read. No PyTorch is imported, so that no autograd can help.
-Left out: dropout, class weights and label smoothing. A mask needs no line: where A is 0, so is its gradient.
+They are for reading; minitf does not train with them. PyTorch is not imported, so autograd is not involved.
+Not here: dropout, class weights and label smoothing. A mask needs no code of its own: where A is 0, so is its gradient.
 """
 
 import math
@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 
 
 def cross_entropy_gradient(logits: Array, labels: NDArray[np.integer]) -> Array:
-    """dz = (p − y) / B, p = softmax(z), y the label as a one-hot row; `[B, C]`, `labels [B]` -> `[B, C]`.
+    """dz = (p − y) / B, p = softmax(z), y the label as a one-hot vector; `[B, C]`, `labels [B]` -> `[B, C]`.
 
     From log pᵢ = zᵢ − log Σⱼ exp(zⱼ): ∂(−log p_label)/∂zᵢ = pᵢ − yᵢ. Source: Bishop 2006, §4.3.4 and eq. 5.18.
     """
@@ -45,7 +45,7 @@ def mean_squared_error_gradient(prediction: Array, target: Array) -> Array:
 
 
 def linear_gradient(X: Array, W: Array, dY: Array) -> tuple[Array, Array, Array]:
-    """dX = dY W ;  dW = dYᵀ X ;  db = Σ dY, of Y = X Wᵀ + b. The last two are summed over all rows.
+    """dX = dY W ;  dW = dYᵀ X ;  db = Σ dY, of Y = X Wᵀ + b. dW and db are sums over all rows.
 
     `X […, D_in]`, `W [D_out, D_in]`, `dY […, D_out]` -> `dX […, D_in]`, `dW [D_out, D_in]`, `db [D_out]`.
     Source: Goodfellow et al. 2016, §6.5.6.
@@ -57,15 +57,15 @@ def linear_gradient(X: Array, W: Array, dY: Array) -> tuple[Array, Array, Array]
 def gelu_gradient(x: Array, dy: Array) -> Array:
     """dx = (Φ(x) + x φ(x)) dy, of y = x Φ(x). φ = Φ′ is the density of the normal distribution; any shape."""
     density = np.exp(-x * x / 2.0) / math.sqrt(2.0 * math.pi)
-    return (_normal_share(x) + x * density) * dy
+    return (_normal_cdf(x) + x * density) * dy
 
 
 def layer_norm_gradient(x: Array, gamma: Array, eps: float, dy: Array) -> tuple[Array, Array, Array]:
     """dx = (g − mean(g) − x̂ mean(g ⊙ x̂)) / s ;  dγ = Σ dy ⊙ x̂ ;  dβ = Σ dy, of y = x̂ ⊙ γ + β. Here g = dy ⊙ γ.
 
-    x̂ = (x − μ) / s and s = √(σ² + ε). The means run over the last axis, the sums over all rows. Of dx the second
-    term comes through μ, the third through σ². `x […, D]`, `gamma [D]`, `dy […, D]` -> `dx […, D]`,
-    `dgamma [D]`, `dbeta [D]`. Source: Ioffe & Szegedy 2015, §3, whose means run over the batch instead.
+    x̂ = (x − μ) / s and s = √(σ² + ε). The means are over the last axis, the sums over all rows. In dx the second
+    term comes from μ, the third from σ². `x […, D]`, `gamma [D]`, `dy […, D]` -> `dx […, D]`,
+    `dgamma [D]`, `dbeta [D]`. Source: Ioffe & Szegedy 2015, §3, where the means are over the batch.
     """
     D = x.shape[-1]
     x_hat, s = _standardised(x, eps)
@@ -77,7 +77,7 @@ def layer_norm_gradient(x: Array, gamma: Array, eps: float, dy: Array) -> tuple[
 def softmax_gradient(A: Array, dA: Array) -> Array:
     """dscores = A ⊙ (dA − Σⱼ Aⱼ dAⱼ), of A = softmax(scores), row by row;  `[…, S_k] -> […, S_k]`.
 
-    That is dA times the Jacobian, ∂Aⱼ/∂scoresᵢ = Aⱼ (δᵢⱼ − Aᵢ), which is never built. Source: Bridle 1990.
+    This is dA times the Jacobian ∂Aⱼ/∂scoresᵢ = Aⱼ (δᵢⱼ − Aᵢ), without building the Jacobian. Source: Bridle 1990.
     """
     dscores: Array = A * (dA - (A * dA).sum(axis=-1, keepdims=True))
     return dscores
@@ -86,7 +86,7 @@ def softmax_gradient(A: Array, dA: Array) -> Array:
 def attention_gradient(Q: Array, K: Array, V: Array, A: Array, dcontext: Array) -> tuple[Array, Array, Array]:
     """dQ = dscores K / √d_k ;  dK = dscoresᵀ Q / √d_k ;  dV = Aᵀ dcontext, of context = softmax(QKᵀ / √d_k) V.
 
-    dscores comes by `softmax_gradient` from A and dA = dcontext Vᵀ, A being softmax's answer on the way there.
+    dscores is the `softmax_gradient` of A and dA = dcontext Vᵀ, where A is softmax(QKᵀ / √d_k) of the forward pass.
 
     `Q […, S_q, d_k]`, `K […, S_k, d_k]`, `V […, S_k, d_v]`, `A […, S_q, S_k]`, `dcontext […, S_q, d_v]` -> dQ, dK, dV
     in the shapes of Q, K, V. Source: Dao et al. 2022, appendix B.2.
@@ -102,16 +102,16 @@ def attention_gradient(Q: Array, K: Array, V: Array, A: Array, dcontext: Array) 
 
 
 class Kept(NamedTuple):
-    """What the way back needs of the way there: the input of every step that is not linear, or has a weight."""
+    """What the backward pass needs of the forward pass: the input of every step that is nonlinear or has a weight."""
 
     X: Array  # [B, S, D]
-    Q: Array  # [B, H, S, d_k], and so K and V
+    Q: Array  # [B, H, S, d_k], also K and V
     K: Array
     V: Array
     A: Array  # [B, H, S, S]
-    context: Array  # A V, its heads merged, [B, S, D]
+    context: Array  # A V with merged heads, [B, S, D]
     R_1: Array  # X + MultiHead(X), [B, S, D]
-    Z: Array  # its norm, [B, S, D]
+    Z: Array  # LayerNorm(R_1), [B, S, D]
     U: Array  # Z W_1ᵀ + b_1, [B, S, F]
     R_2: Array  # Z + FFN(Z), [B, S, D]
 
@@ -121,9 +121,9 @@ def encoder_layer(
 ) -> tuple[Array, Kept]:
     """Z = LayerNorm(X + MultiHead(X)) ;  Y = LayerNorm(Z + FFN(Z)). With GELU and without dropout.
 
-    `layers.EncoderLayer` once more, for here it must keep what the way back needs. `X [B, S, D]` -> the same, and what
-    is kept. `theta` holds the weights under that layer's names (`attention.W_Q.weight` …); `mask` broadcasts to
-    `[B, H, S, S]`, True where a query may look.
+    The same as `layers.EncoderLayer`, but it also returns the intermediate values that the backward pass needs.
+    `X [B, S, D]` -> Y `[B, S, D]` and `Kept`. `theta` holds the weights by their names in that layer
+    (`attention.W_Q.weight` …); `mask` broadcasts to `[B, H, S, S]` and is True where a query may look.
     """
 
     def linear(name: str, X: Array) -> Array:
@@ -146,10 +146,10 @@ def encoder_layer(
 def encoder_layer_gradient(
     kept: Kept, theta: Mapping[str, Array], H: int, eps: float, dY: Array
 ) -> tuple[Array, dict[str, Array]]:
-    """dY → dR₂ → dU → dZ → dR₁ → dcontext → dQ, dK, dV → dX. The way back through `encoder_layer`.
+    """dY → dR₂ → dU → dZ → dR₁ → dcontext → dQ, dK, dV → dX. The backward pass of `encoder_layer`.
 
-    Returns dX `[B, S, D]`, and the gradient of each of `theta`. Where the way there used a value twice, the gradients
-    of both uses are added: so at each residual connection.
+    Returns dX `[B, S, D]` and the gradient of each weight in `theta`. Where the forward pass uses a value twice, as at
+    each residual connection, the gradients of both uses are added.
     """
     d: dict[str, Array] = {}
 
@@ -173,7 +173,7 @@ def encoder_layer_gradient(
     return dX, d
 
 
-# --- the equations themselves, as far as their gradients need them ---------------------------------------------
+# --- the equations that the gradients need ---------------------------------------------------------------------
 
 
 def _softmax(x: Array) -> Array:
@@ -184,22 +184,22 @@ def _softmax(x: Array) -> Array:
     return e / np.maximum(total, 1.0)
 
 
-# NumPy has no erf, and SciPy is no dependency. The standard library's takes number by number: slow, and exact.
+# NumPy has no erf, and SciPy is not a dependency. The standard library's takes one number at a time: slow, but exact.
 _erf = np.vectorize(math.erf, otypes=[np.float64])
 
 
-def _normal_share(x: Array) -> Array:
-    """Φ(x), the share of the normal distribution below x."""
-    share: Array = (1.0 + _erf(x / math.sqrt(2.0))) / 2.0
-    return share
+def _normal_cdf(x: Array) -> Array:
+    """Φ(x), the cumulative distribution function of the standard normal distribution."""
+    phi: Array = (1.0 + _erf(x / math.sqrt(2.0))) / 2.0
+    return phi
 
 
 def _gelu(x: Array) -> Array:
-    return x * _normal_share(x)
+    return x * _normal_cdf(x)
 
 
 def _standardised(x: Array, eps: float) -> tuple[Array, Array]:
-    """x̂ = (x − μ) / s and s = √(σ² + ε), by row."""
+    """x̂ = (x − μ) / s and s = √(σ² + ε), row by row."""
     centred = x - x.mean(axis=-1, keepdims=True)
     s: Array = np.sqrt((centred * centred).mean(axis=-1, keepdims=True) + eps)
     return centred / s, s
@@ -215,6 +215,6 @@ def _split_heads(X: Array, H: int) -> Array:
 
 
 def _merge_heads(X: Array) -> Array:
-    """The inverse of `_split_heads`, and so its gradient: entries only change their places."""
+    """The inverse of `_split_heads` and also its gradient, because both only rearrange entries."""
     B, H, S, d_k = X.shape
     return X.swapaxes(1, 2).reshape(B, S, H * d_k)

@@ -1,14 +1,14 @@
-"""How wrong a prediction is, one number per batch, and the penalties that may be added to it.
+"""Loss functions, one number per batch, and penalties on the weights that can be added to them.
 
-The losses take logits, never probabilities: so they stay finite.
+The losses take logits, not probabilities, so that they stay finite.
 
-Weight decay is not here: AdamW decays θ itself (`update.adamw`), while a penalty is added to the loss and so
-passes through the gradient and through Adam's scaling of it. Side by side:
+Weight decay is not here: AdamW decays θ itself (`update.adamw`), while a penalty is added to the loss, so that it
+changes the gradient, which Adam then rescales. Compare:
 
     L2 penalty λ‖θ‖₂²:       g ← ∇loss + 2λθ ;   θ ← θ − η · adam(g)
     decoupled weight decay:  g ← ∇loss       ;   θ ← θ − η · adam(g) − η λ θ
 
-For plain gradient descent the two are one (with λ halved); for Adam they are not (Loshchilov & Hutter 2019, §2).
+For plain gradient descent both are the same (with λ halved); for Adam they are not (Loshchilov & Hutter 2019, §2).
 """
 
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ from torch import Tensor
 
 
 def log_softmax(z: Tensor) -> Tensor:
-    """log softmax(z)ᵢ = zᵢ − log Σⱼ exp(zⱼ), over the last axis; `[…, C] -> […, C]`. Stable for huge |z|."""
+    """log softmax(z)ᵢ = zᵢ − log Σⱼ exp(zⱼ), over the last axis; `[…, C] -> […, C]`. Stable for large |z|."""
     shifted = z - z.detach().amax(dim=-1, keepdim=True)
     return shifted - torch.exp(shifted).sum(dim=-1, keepdim=True).log()
 
@@ -28,10 +28,10 @@ def cross_entropy(
 ) -> Tensor:
     """−Σ w_y Σ_c q_c log softmax(z)_c / Σ w_y over the examples, w = 1 without `class_weights`; a scalar.
 
-    q is 1 for the label and 0 elsewhere; with `label_smoothing` ε it is (1 − ε) of that and ε/C for every class, each
-    then weighed by its own w_c. `logits [B, C]`, `labels [B]` (integers 0 … C − 1), `class_weights [C]`.
+    q is 1 for the label and 0 elsewhere; with `label_smoothing` ε it is (1 − ε) of that plus ε/C for every class, each
+    weighted by its own w_c. `logits [B, C]`, `labels [B]` (integers 0 … C − 1), `class_weights [C]`.
     Source: Goodfellow et al. 2016, §6.2.2.3; dividing by the sum of the weights keeps the scale of the loss.
-    Smoothing: Szegedy et al. 2016, §7; with weights as PyTorch has it.
+    Label smoothing: Szegedy et al. 2016, §7; with class weights as in PyTorch.
     """
     log_p = log_softmax(logits)  # [B, C]
     w = logits.new_ones(logits.shape[-1]) if class_weights is None else class_weights  # [C]
@@ -43,25 +43,25 @@ def cross_entropy(
 
 
 def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """−mean(t log σ(z) + (1 − t) log(1 − σ(z))), a scalar; `logits` and `targets` of one shape, t in [0, 1].
+    """−mean(t log σ(z) + (1 − t) log(1 − σ(z))), a scalar; `logits` and `targets` of the same shape, t in [0, 1].
 
-    Written as (1 − t) z + log(1 + exp(−z)), the same without overflow.
+    Computed as (1 − t) z + log(1 + exp(−z)), which is equal and does not overflow.
     """
     return ((1.0 - targets) * logits + torch.logaddexp(torch.zeros_like(logits), -logits)).mean()
 
 
 def mean_squared_error(prediction: Tensor, target: Tensor) -> Tensor:
-    """mean((y − t)²), a scalar; both of one shape."""
+    """mean((y − t)²), a scalar; both of the same shape."""
     return (prediction - target).square().mean()
 
 
 def l1_penalty(parameters: Iterable[Tensor], lam: float) -> Tensor:
-    """λ ‖θ‖₁ = λ Σ |θᵢ|, a scalar. Pulls every weight to zero at the same speed, so many arrive there."""
+    """λ ‖θ‖₁ = λ Σ |θᵢ|, a scalar. Its gradient ±λ pulls every weight to 0 at the same speed, so many become 0."""
     total: Tensor = sum((theta.abs().sum() for theta in parameters), start=torch.zeros(()))
     return lam * total
 
 
 def l2_penalty(parameters: Iterable[Tensor], lam: float) -> Tensor:
-    """λ ‖θ‖₂² = λ Σ θᵢ², a scalar. Pulls every weight to zero in proportion to its size; gradient 2λθ."""
+    """λ ‖θ‖₂² = λ Σ θᵢ², a scalar. Its gradient 2λθ pulls every weight to 0 in proportion to its size."""
     total: Tensor = sum((theta.square().sum() for theta in parameters), start=torch.zeros(()))
     return lam * total

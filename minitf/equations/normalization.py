@@ -1,4 +1,4 @@
-"""What keeps the signal of a deep stack in shape: layer normalization, and dropout beside it."""
+"""Layer normalization and dropout."""
 
 import torch
 from torch import Tensor
@@ -18,8 +18,8 @@ def layer_norm(x: Tensor, gamma: Tensor, beta: Tensor, eps: float) -> Tensor:
 def dropout(x: Tensor, p: float) -> Tensor:
     """x ⊙ b / (1 − p),  b ~ Bernoulli(1 − p) for each element; any shape. With p = 0, x itself.
 
-    The division keeps the expectation at x, so that nothing need be rescaled when dropout is off.
-    Source: Srivastava et al. 2014, §4 and §10 ("inverted" dropout); where it acts: Vaswani et al. 2017, §5.4.
+    The division keeps the expectation at x, so no rescaling is needed when dropout is off.
+    Source: Srivastava et al. 2014, §4 and §10 ("inverted dropout"); where it is applied: Vaswani et al. 2017, §5.4.
     """
     if p == 0.0:
         return x

@@ -1,4 +1,4 @@
-"""The two ways into a vector: the affine map under every projection, and the look-up of a row in a table."""
+"""The affine map of every projection, and the look-up of a row in an embedding table."""
 
 from torch import Tensor
 
@@ -6,8 +6,8 @@ from torch import Tensor
 def linear(X: Tensor, W: Tensor, b: Tensor | None = None) -> Tensor:
     """X Wᵀ + b;  `X […, D_in]`, `W [D_out, D_in]`, `b [D_out]` -> `[…, D_out]`.
 
-    The paper writes X W. The official PyTorch files store W transposed, one row per output, and so does minitf:
-    weights go in and out bit for bit. (TensorFlow's files store the paper's W.)
+    The paper writes X W. The official PyTorch files store W transposed, one row per output, and so does minitf, so that
+    weights are loaded and saved bit for bit. (TensorFlow files store the paper's W.)
     """
     Y = X @ W.transpose(0, 1)
     return Y if b is None else Y + b
@@ -16,6 +16,6 @@ def linear(X: Tensor, W: Tensor, b: Tensor | None = None) -> Tensor:
 def look_up(E: Tensor, ids: Tensor) -> Tensor:
     """Row E[i] for every i of `ids`;  `E [N, D]`, `ids […]` (integers) -> `[…, D]`.
 
-    The product of a one-hot row and E, without the multiplications by zero. Source: Vaswani et al. 2017, §3.4.
+    Equal to the product of a one-hot row and E, without the multiplications by zero. Source: Vaswani et al. 2017, §3.4.
     """
     return E[ids]

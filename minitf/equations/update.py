@@ -1,7 +1,7 @@
-"""Update rules: how a gradient moves a parameter. Each is one step for one θ of any shape.
+"""Update rules of the optimizers. Each function is one step for one parameter θ of any shape.
 
-The marked exception to purity: θ and its `state` (a dict, empty before the first step) are written in place, under
-`torch.no_grad()`, since copying a model's weights at every step would cost more than the step. In the formulas
+They are not pure: θ and its `state` (a dict, empty before the first step) are written in place, under
+`torch.no_grad()`, because copying the weights at every step would cost more than the step itself. In the formulas
 g is the gradient, η the learning rate `lr`, t the number of the step, from 1; all operations are elementwise.
 """
 
@@ -17,15 +17,15 @@ State = dict[str, Any]
 
 @torch.no_grad()
 def gradient_descent(theta: Tensor, g: Tensor, state: State, lr: float) -> None:
-    """θ ← θ − η g. Source: Cauchy 1847; on batches ("stochastic"): Robbins & Monro 1951."""
+    """θ ← θ − η g. Source: Cauchy 1847; stochastic, on batches: Robbins & Monro 1951."""
     theta -= lr * g
 
 
 @torch.no_grad()
 def momentum(theta: Tensor, g: Tensor, state: State, lr: float, mu: float = 0.9) -> None:
-    """v ← μ v + g ;  θ ← θ − η v. Source: Polyak 1964; η outside of v as in PyTorch.
+    """v ← μ v + g ;  θ ← θ − η v. Source: Polyak 1964; η outside of v, as in PyTorch.
 
-    Sutskever et al. 2013 put η inside, v ← μ v − η g, which differs while η changes.
+    Sutskever et al. 2013 put η inside, v ← μ v − η g, which differs when η changes.
     """
     v = _moment(state, "v", theta)
     v *= mu
@@ -56,8 +56,8 @@ def adam(
     """m ← β₁ m + (1 − β₁) g ;  v ← β₂ v + (1 − β₂) g² ;  m̂ = m / (1 − β₁ᵗ) ;  v̂ = v / (1 − β₂ᵗ) ;
     θ ← θ − η m̂ / (√v̂ + ε).
 
-    Without `bias_correction` m̂ = m and v̂ = v, as in Google's BERT code: the first steps are then longer, by
-    (1 − β₁ᵗ) / √(1 − β₂ᵗ) ≈ 3.2 at t = 1. Source: Kingma & Ba 2014, algorithm 1.
+    Without `bias_correction` m̂ = m and v̂ = v, as in Google's BERT code: the first steps are then larger, by
+    the factor (1 − β₁ᵗ) / √(1 − β₂ᵗ) ≈ 3.2 at t = 1. Source: Kingma & Ba 2014, algorithm 1.
     """
     state["t"] = t = state.get("t", 0) + 1
     m = _moment(state, "m", theta)
@@ -82,9 +82,9 @@ def adamw(
     weight_decay: float = 0.01,
     bias_correction: bool = True,
 ) -> None:
-    """θ ← θ − η λ θ, then Adam's step, whose gradient knows nothing of the decay: λ is `weight_decay`.
+    """θ ← θ − η λ θ, then Adam's step with a gradient that does not include the decay; λ is `weight_decay`.
 
-    The paper scales the decay by the schedule alone; PyTorch, `transformers` and Google's BERT code by η, as here.
+    The paper scales the decay by the schedule only; PyTorch, `transformers` and Google's BERT code by η, as here.
     Google's `AdamWeightDecayOptimizer` is this with ε = 1e-6 and no bias correction.
     Source: Loshchilov & Hutter 2019, algorithm 2, line 12.
     """
@@ -93,7 +93,7 @@ def adamw(
 
 
 def _moment(state: State, name: str, theta: Tensor) -> Tensor:
-    """The running average `name` of θ, zeros before the first step."""
+    """Return the moving average `name` of θ, zeros before the first step."""
     if name not in state:
         state[name] = torch.zeros_like(theta)
     moment: Tensor = state[name]
@@ -102,13 +102,13 @@ def _moment(state: State, name: str, theta: Tensor) -> Tensor:
 
 @torch.no_grad()
 def clip_by_norm(gradients: Sequence[Tensor], most: float) -> Tensor:
-    """gᵢ ← gᵢ · min(1, c / (‖g‖₂ + 10⁻⁶)), in place, ‖g‖₂ over all gᵢ together; returns ‖g‖₂ as it was, a scalar.
+    """gᵢ ← gᵢ · min(1, c / (‖g‖₂ + 10⁻⁶)), in place, ‖g‖₂ over all gᵢ together; returns ‖g‖₂ before clipping, a scalar.
 
-    The direction stays, the length is cut to c = `most`. Source: Pascanu et al. 2013, §3.2, algorithm 1.
-    The 10⁻⁶ is PyTorch's, not the paper's: kept so that both agree, of no weight beside an ordinary gradient.
+    The direction does not change; the norm is limited to c = `most`. Source: Pascanu et al. 2013, §3.2, algorithm 1.
+    The 10⁻⁶ is PyTorch's, not the paper's; it makes both agree and is negligible for an ordinary gradient.
     """
     norm: Tensor = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients]))
-    factor = (most / (norm + 1e-6)).clamp(max=1.0).nan_to_num(1.0)  # NaN in one gradient shall not reach the others
+    factor = (most / (norm + 1e-6)).clamp(max=1.0).nan_to_num(1.0)  # NaN in one gradient must not spread to the others
     for g in gradients:
         g *= factor
     return norm

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from minitf.bert.pruning import Head, HeadGates, least_important, zero_heads, zero_smallest, zeros
+from minitf.bert.pruning import HeadGates, HeadIndex, count_zeros, least_important, zero_heads, zero_smallest
 from minitf.errors import InputError
 from minitf.fine_tuning.evaluation import Labelled, LabelledModel, open_labelled
 from minitf.fine_tuning.saved import ModelOptions, Say
@@ -23,7 +23,7 @@ class Prunable:
     """A model on a labelled table, and its heads in the order in which they are removed (none if only weights are)."""
 
     opened: LabelledModel
-    order: "list[Head]"
+    order: "list[HeadIndex]"
     batch_size: int
 
     def remove_heads(self, n: int) -> int:
@@ -41,7 +41,7 @@ class Prunable:
 
     def sizes(self) -> tuple[int, int]:
         """(weights that are 0, all weights)."""
-        return zeros(self.opened.model), sum(p.numel() for p in self.opened.model.parameters())
+        return count_zeros(self.opened.model), sum(p.numel() for p in self.opened.model.parameters())
 
     def sweep(self) -> Iterator[tuple[float, dict[str, float]]]:
         """(share removed, scores and loss), for growing shares of the heads, or of the weights if there is no order."""
@@ -61,9 +61,9 @@ def open_prunable(
 ) -> Prunable:
     """The model on its table; `by_heads` ranks its heads. Raises InputError."""
     gates = HeadGates()
-    opened = open_labelled(source, labelled, options, say, gates.over if by_heads else lambda math: math)
+    opened = open_labelled(source, labelled, options, say, gates.overlay if by_heads else lambda math: math)
     opened.model.eval()
-    order: list[Head] = []
+    order: list[HeadIndex] = []
     if by_heads:
         importance = head_importance(opened, gates, batch_size)
         order = least_important(importance, importance.numel())
@@ -77,14 +77,14 @@ def head_importance(opened: LabelledModel, gates: HeadGates, batch_size: int) ->
     for indices in by_length(examples.lengths(), batch_size):
         batch, targets = examples.batch(indices)
         batch, targets = batch.to(device), targets.to(device)
-        gates.fresh()
+        gates.reset()
         with torch.enable_grad():
             loss = task.loss(task.logits(model, batch), targets) * task.weight(targets)  # the sum over the examples
         loss.backward()
         model.zero_grad()
         found = gates.sensitivity()
         total = found if total is None else total + found
-    gates.fresh()
+    gates.reset()
     assert total is not None
     return total / len(examples)
 

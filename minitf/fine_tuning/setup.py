@@ -7,7 +7,7 @@ import torch
 
 from minitf.bert import Bert, BertConfig
 from minitf.bert.device import choose_device
-from minitf.bert.fresh import reinitialize_top
+from minitf.bert.reinitialize import reinitialize_top
 from minitf.checkpoints.load import load_with_report
 from minitf.checkpoints.report import LoadReport
 from minitf.errors import InputError

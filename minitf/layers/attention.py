@@ -1,4 +1,4 @@
-"""Multi-head attention. The arithmetic is in `equations.attention`; here are its four matrices."""
+"""Multi-head attention. The arithmetic is in `equations.attention`; this module owns the four matrices."""
 
 from torch import Tensor, nn
 
@@ -7,18 +7,20 @@ from minitf.mathematics import EQUATIONS, Mathematics
 
 
 class MultiHeadAttention(nn.Module):
-    """MultiHead(X) = Concat(head₁, …, head_H) W_O,  headᵢ = Attention(X W_Qᵢ, X W_Kᵢ, X W_Vᵢ).
+    """MultiHead(X, M) = Concat(head₁, …, head_H) W_O,  headᵢ = Attention(X W_Qᵢ, M W_Kᵢ, M W_Vᵢ).
 
-    `X [B, S, D]`, `mask` broadcasting to `[B, H, S, S]` (True where a query may look) -> `[B, S, D]` and, if asked
-    for, A `[B, H, S, S]`. The W_Qᵢ of all heads lie side by side in one `W_Q [D, D]`, and so W_K and W_V.
+    Queries come from `X [B, S_q, D]`, keys and values from `memory` M `[B, S_k, D]`. Without `memory` M = X, which is
+    self-attention; with another sequence it is cross-attention. `mask` is boolean, broadcasts to `[B, H, S_q, S_k]` and
+    is True where a query may look. Returns `[B, S_q, D]` and, if `need_attention`, A `[B, H, S_q, S_k]`, else None.
+    `dropout` is the rate on A. One matrix `W_Q [D, D]` holds the W_Qᵢ of all heads side by side; likewise W_K and W_V.
     BERT's projections have biases; the paper's have none. Raises ValueError if H does not divide D.
-    Source: Vaswani et al. 2017, §3.2.2.
+    Source: Vaswani et al. 2017, §3.2.2; the uses of attention: §3.2.3.
     """
 
     def __init__(self, D: int, H: int, dropout: float = 0.0, math: Mathematics = EQUATIONS):
         super().__init__()
         if D % H:
-            raise ValueError(f"the width D = {D} cannot be shared out evenly among H = {H} heads")
+            raise ValueError(f"the width D = {D} is not divisible by the number of heads H = {H}")
         self.H, self.dropout, self.math = H, dropout, math
         self.W_Q = Linear(D, D, math)
         self.W_K = Linear(D, D, math)
@@ -26,11 +28,12 @@ class MultiHeadAttention(nn.Module):
         self.W_O = Linear(D, D, math)
 
     def forward(
-        self, X: Tensor, mask: Tensor | None = None, need_attention: bool = False
+        self, X: Tensor, mask: Tensor | None = None, need_attention: bool = False, *, memory: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        Q = self.math.split_heads(self.W_Q(X), self.H)  # [B, H, S, d_k]
-        K = self.math.split_heads(self.W_K(X), self.H)
-        V = self.math.split_heads(self.W_V(X), self.H)
+        M = X if memory is None else memory
+        Q = self.math.split_heads(self.W_Q(X), self.H)  # [B, H, S_q, d_k]
+        K = self.math.split_heads(self.W_K(M), self.H)  # [B, H, S_k, d_k]
+        V = self.math.split_heads(self.W_V(M), self.H)
         p = self.dropout if self.training else 0.0
         context, A = self.math.attend(Q, K, V, mask, p, need_attention)
-        return self.W_O(self.math.merge_heads(context)), A  # [B, S, D], [B, H, S, S]
+        return self.W_O(self.math.merge_heads(context)), A  # [B, S_q, D], [B, H, S_q, S_k]

@@ -1,4 +1,4 @@
-"""From ids to vectors: what a token is, where it stands, and (in BERT) which of two sentences it is in."""
+"""From ids to vectors: the embedding of each token, its position and (in BERT) its segment."""
 
 import math
 from collections.abc import Callable
@@ -12,14 +12,14 @@ from minitf.mathematics import EQUATIONS, Mathematics
 
 
 def from_zero(token_ids: Tensor) -> Tensor:
-    """0, 1, …, S − 1, whatever the tokens: `[B, S] -> [S]`. Source: Devlin et al. 2019's code."""
+    """Positions 0, 1, …, S − 1 for any tokens: `[B, S] -> [S]`. Source: Devlin et al. 2019's code."""
     return torch.arange(token_ids.shape[1], device=token_ids.device)
 
 
 def after_padding(pad_id: int) -> Callable[[Tensor], Tensor]:
-    """A function `[B, S] -> [B, S]` that numbers real tokens pad_id + 1, pad_id + 2, …, and gives padding pad_id.
+    """Return a function `[B, S] -> [B, S]` that numbers real tokens pad_id + 1, pad_id + 2, …, and padding pad_id.
 
-    So row pad_id of the table belongs to padding, and the rows before it to nothing: RoBERTa has 514 rows for 512
+    So padding uses row pad_id of the position table and the rows before it are unused: RoBERTa has 514 rows for 512
     tokens. Source: `make_positions` in the code of Liu et al. 2019 (fairseq); not in the paper.
     """
 
@@ -31,7 +31,7 @@ def after_padding(pad_id: int) -> Callable[[Tensor], Tensor]:
 
 
 class NoEmbedding(nn.Module):
-    """The table of a model that has none: whatever the ids, it adds 0."""
+    """A placeholder for a missing embedding table: returns 0 for any ids."""
 
     def forward(self, ids: Tensor) -> Tensor:
         return ids.new_zeros(())
@@ -40,9 +40,9 @@ class NoEmbedding(nn.Module):
 class BertEmbeddings(nn.Module):
     """X = Dropout(LayerNorm(E_word[token] + E_segment[segment] + E_position[position])).
 
-    `token_ids`, `segment_ids` `[B, S]` -> `[B, S, D]`. Positions are learned, `S_max` of them; `number_positions`
-    gives each token its own, and reserves the `first_position` of them. With `segments` = 0 there is no E_segment.
-    Raises ValueError if S is beyond the positions.
+    `token_ids`, `segment_ids` `[B, S]` -> `[B, S, D]`. Positions are learned; the table has `S_max`
+    rows. `number_positions` gives each token its position; positions below `first_position` are reserved. With
+    `segments` = 0 there is no E_segment. Raises ValueError if S exceeds the number of positions.
     Source: Devlin et al. 2019, §3 and figure 2; LayerNorm: their code, not in the paper; dropout: Vaswani et al. 2017,
     §5.4.
     """
@@ -70,7 +70,7 @@ class BertEmbeddings(nn.Module):
     def forward(self, token_ids: Tensor, segment_ids: Tensor) -> Tensor:
         S, S_max = token_ids.shape[1], self.position.weight.shape[0] - self.first_position
         if S > S_max:
-            raise ValueError(f"{S} tokens, but this model has learned only {S_max} positions")
+            raise ValueError(f"{S} tokens, but this model has only {S_max} positions")
         X = self.word(token_ids) + self.segment(segment_ids) + self.position(self.number_positions(token_ids))
         Y: Tensor = self.dropout(self.norm(X))
         return Y

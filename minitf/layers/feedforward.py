@@ -1,4 +1,4 @@
-"""The position-wise feed-forward network: the same two matrices for every token."""
+"""The position-wise feed-forward network: the same two linear maps for every token."""
 
 from torch import Tensor, nn
 
@@ -9,7 +9,7 @@ from minitf.mathematics import EQUATIONS, Mathematics
 class FeedForward(nn.Module):
     """FFN(X) = act(X W_1 + b_1) W_2 + b_2; `[B, S, D] -> [B, S, D]` through `[B, S, F]`.
 
-    `activation` is the name of a function of the mathematics: "relu" (the paper), "gelu" or "gelu_tanh" (BERT).
+    `activation` is the name of a function of `math`: "relu" (the paper), "gelu" or "gelu_tanh" (BERT).
     Source: Vaswani et al. 2017, §3.3, eq. 2.
     """
 

@@ -1,4 +1,4 @@
-"""LayerNorm with its gain and bias, and dropout that is on in training only."""
+"""LayerNorm with its gain and bias, and dropout that is active in training mode only."""
 
 import torch
 from torch import Tensor, nn

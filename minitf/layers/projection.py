@@ -1,4 +1,4 @@
-"""The two kinds of weight matrix, a map and a table, and how both are drawn before anything is learned."""
+"""The two kinds of weight matrix, a linear map and an embedding table, and their initialization."""
 
 import torch
 from torch import Tensor, nn
@@ -36,9 +36,9 @@ class Embedding(nn.Module):
 
 
 def initialize(module: nn.Module, std: float = 0.02) -> None:
-    """Draw every matrix of `module` from N(0, std²) cut off at 2 std, every bias 0; LayerNorm starts as it is built.
+    """Draw every matrix of `module` from N(0, std²) truncated at ± 2 std; set every bias to 0; leave LayerNorm.
 
-    Source: Devlin et al. 2019's code (`create_initializer`, std = `initializer_range`); `transformers` does not cut.
+    Source: Devlin et al. 2019's code (`create_initializer`, std = `initializer_range`); `transformers`: no truncation.
     """
     for part in module.modules():
         if isinstance(part, Linear | Embedding) and not part.weight.is_meta:

@@ -28,8 +28,8 @@ def each_layer(change: Callable[[EncoderLayer], None]) -> Callable[[Bert], None]
 def pre_norm(layer: EncoderLayer) -> None:
     def forward(X: Tensor, mask: Tensor | None = None, need_attention: bool = False) -> tuple[Tensor, Tensor | None]:
         attended, A = layer.attention(layer.attention_norm(X), mask, need_attention)
-        X = X + layer.attention_dropout(attended)
-        return X + layer.ffn_dropout(layer.ffn(layer.ffn_norm(X))), A
+        X = X + layer.dropout_after_attention(attended)
+        return X + layer.dropout_after_ffn(layer.ffn(layer.ffn_norm(X))), A
 
     _replace(layer, forward)
 
@@ -37,8 +37,8 @@ def pre_norm(layer: EncoderLayer) -> None:
 def no_residual(layer: EncoderLayer) -> None:
     def forward(X: Tensor, mask: Tensor | None = None, need_attention: bool = False) -> tuple[Tensor, Tensor | None]:
         attended, A = layer.attention(X, mask, need_attention)
-        X = layer.attention_norm(layer.attention_dropout(attended))
-        return layer.ffn_norm(layer.ffn_dropout(layer.ffn(X))), A
+        X = layer.attention_norm(layer.dropout_after_attention(attended))
+        return layer.ffn_norm(layer.dropout_after_ffn(layer.ffn(X))), A
 
     _replace(layer, forward)
 
@@ -46,8 +46,8 @@ def no_residual(layer: EncoderLayer) -> None:
 def dropout_after_the_norm(layer: EncoderLayer) -> None:
     def forward(X: Tensor, mask: Tensor | None = None, need_attention: bool = False) -> tuple[Tensor, Tensor | None]:
         attended, A = layer.attention(X, mask, need_attention)
-        X = layer.attention_dropout(layer.attention_norm(X + attended))
-        return layer.ffn_dropout(layer.ffn_norm(X + layer.ffn(X))), A
+        X = layer.dropout_after_attention(layer.attention_norm(X + attended))
+        return layer.dropout_after_ffn(layer.ffn_norm(X + layer.ffn(X))), A
 
     _replace(layer, forward)
 

@@ -53,7 +53,7 @@ def test_colas_files_get_a_header(tmp_path):
 
 
 def test_equal_draws_are_those_of_the_whole_model():
-    """With the shortcut a classifier draws less, so that the random numbers after it are others."""
+    """Computing the last layer for [CLS] only draws fewer random numbers, so those after it differ."""
     sizes = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 8}
     model = Bert(BertConfig(vocab_size=9, max_position_embeddings=5, labels=("a", "b"), **sizes), "classification")
     ids = torch.arange(2, 7).expand(3, 5)

@@ -1,4 +1,4 @@
-"""The numbers of a BERT: what official files say, what they leave out, and what cannot be."""
+"""BertConfig: official files, defaults and invalid values."""
 
 import dataclasses
 import json
@@ -15,14 +15,14 @@ from minitf.bert.config import ACTIVATIONS
 from minitf.errors import CheckpointError, InputError
 
 PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=100)
-# The fields that a BERT's own file has; the rest of the family is in test_family.
+# The fields in a BERT's file; those of the other model types are in test_family.
 NUMBERS = [f.name for f in dataclasses.fields(BertConfig) if f.name not in ("labels", "qa_dropout")]
 SIZES = ["vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"]
 SIZES += ["max_position_embeddings", "type_vocab_size"]
 
 
 def refused(official, *parts):
-    """The one-line CheckpointError that this config.json raises; it holds all `parts`."""
+    """Assert that this config.json raises a one-line CheckpointError that contains all `parts`."""
     with pytest.raises(CheckpointError) as caught:
         BertConfig.from_dict(official)
     message = str(caught.value)
@@ -31,8 +31,8 @@ def refused(official, *parts):
         assert str(part) in message
 
 
-def test_what_a_file_leaves_out_is_googles_default():
-    """The reference took over Google's documented defaults; it knows every field by the same name."""
+def test_the_defaults_are_googles():
+    """The reference has Google's documented defaults and the same field names."""
     config, ignored = BertConfig.from_dict({"vocab_size": 30522})
     reference = transformers.BertConfig(vocab_size=30522)
     assert {name: getattr(config, name) for name in NUMBERS} == {name: getattr(reference, name) for name in NUMBERS}
@@ -63,8 +63,8 @@ def test_bert_base_as_google_published_it():
     assert sum(p.numel() for p in model.parameters()) == 109_482_240  # "110M" in the paper's §3
 
 
-def test_what_the_reference_writes_is_read_whole():
-    """Every number differs from its default, so that none can be forgotten."""
+def test_every_field_that_the_reference_writes_is_read():
+    """Every value differs from its default, so that a forgotten field shows."""
     numbers = {
         "vocab_size": 17,
         "hidden_size": 24,
@@ -91,7 +91,7 @@ def test_what_the_reference_writes_is_read_whole():
 
 
 @pytest.mark.parametrize("act", sorted(ACTIVATIONS))
-def test_what_is_written_the_reference_reads(act):
+def test_the_reference_reads_what_minitf_writes(act):
     config = BertConfig(
         vocab_size=17,
         hidden_size=24,
@@ -137,13 +137,13 @@ def configs(draw):
 
 @given(configs())
 @PROPERTY
-def test_through_json_and_back(config):
+def test_round_trip_through_json(config):
     back, _ = BertConfig.from_dict(json.loads(json.dumps(config.to_dict())))
     assert back.activation == config.activation
     assert dataclasses.replace(back, hidden_act=config.hidden_act) == config
 
 
-def test_keys_that_change_nothing_are_named():
+def test_keys_without_effect_are_reported():
     official = {"vocab_size": 3, "use_cache": True, "architectures": ["BertModel"], "hidden_size": 12}
     config, ignored = BertConfig.from_dict(official)
     assert ignored == ("architectures", "use_cache")
@@ -168,7 +168,7 @@ def test_keys_that_change_nothing_are_named():
         ("hidden_act", ""),
     ],
 )
-def test_what_would_change_the_computation_is_refused(key, value):
+def test_unsupported_values_are_errors(key, value):
     refused({"vocab_size": 30522, key: value}, key, repr(value))
 
 
@@ -179,36 +179,36 @@ def test_what_would_change_the_computation_is_refused(key, value):
         {"model_type": None, "embedding_size": None, "add_cross_attention": False},
     ],
 )
-def test_what_only_says_how_it_is_is_not_reported(official):
+def test_supported_values_are_not_reported(official):
     assert BertConfig.from_dict({"vocab_size": 30522} | official) == (BertConfig(30522), ())
 
 
 @pytest.mark.parametrize("key", SIZES)
 @pytest.mark.parametrize("value", [0, -1, 12.0, 1.5, "12", None, True, [12], {}, math.nan, math.inf])
-def test_sizes_that_cannot_be(key, value):
+def test_invalid_sizes(key, value):
     refused({"vocab_size": 30522, key: value}, key, repr(value))
 
 
 @pytest.mark.parametrize("key", ["hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"])
 @pytest.mark.parametrize("value", [-0.1, 1, 1.0, 2, "0.1", False, [0.1], math.nan, math.inf])
-def test_rates_that_cannot_be(key, value):
+def test_invalid_rates(key, value):
     refused({"vocab_size": 30522, key: value}, key, repr(value))
 
 
 @pytest.mark.parametrize("key", ["hidden_dropout_prob", "attention_probs_dropout_prob"])
-def test_only_a_classifier_may_have_no_rate_of_its_own(key):
+def test_only_the_rate_of_the_classifier_can_be_null(key):
     refused({"vocab_size": 30522, key: None}, key)
     assert BertConfig.from_dict({"vocab_size": 30522, "classifier_dropout": None})[0].classifier_dropout is None
 
 
 @pytest.mark.parametrize("key", ["layer_norm_eps", "initializer_range"])
 @pytest.mark.parametrize("value", [0, 0.0, -1e-12, "1e-12", None, True, [], math.nan, math.inf])
-def test_positive_numbers_that_cannot_be(key, value):
+def test_invalid_positive_numbers(key, value):
     refused({"vocab_size": 30522, key: value}, key, repr(value))
 
 
 @pytest.mark.parametrize("value", [None, 3, True, ["gelu"], {"name": "gelu"}, "GELU"])
-def test_activations_that_cannot_be(value):
+def test_invalid_activations(value):
     refused({"vocab_size": 30522, "hidden_act": value}, "hidden_act", repr(value), "gelu", "relu")
 
 
@@ -216,7 +216,7 @@ def test_heads_that_do_not_divide_the_width():
     refused({"vocab_size": 30522, "hidden_size": 100, "num_attention_heads": 12}, "hidden_size 100", "12")
 
 
-def test_no_vocabulary():
+def test_a_missing_vocabulary_size():
     refused({"hidden_size": 768}, "vocab_size is missing")
 
 
@@ -247,7 +247,7 @@ def test_any_json_gives_a_config_or_one_line(official):
     [
         ({}, ()),
         ({"id2label": {"0": "no", "1": "yes"}}, ("no", "yes")),
-        ({"id2label": {"2": "c", "0": "a", "1": "b"}}, ("a", "b", "c")),  # by number, not by place
+        ({"id2label": {"2": "c", "0": "a", "1": "b"}}, ("a", "b", "c")),  # by id, not by order
         ({"id2label": {"10": "k", "9": "j"} | {str(i): str(i) for i in range(9)}}, (*map(str, range(9)), "j", "k")),
         ({"num_labels": 3}, ("LABEL_0", "LABEL_1", "LABEL_2")),
         ({"num_labels": 3, "id2label": {"0": "a"}}, ("a",)),
@@ -278,7 +278,7 @@ def test_labels(official, labels):
         {"num_labels": 10**12},
     ],
 )
-def test_labels_that_cannot_be(official):
+def test_invalid_labels(official):
     refused({"vocab_size": 3} | official, *official)
 
 
@@ -288,7 +288,7 @@ def test_the_rate_before_a_classifier():
     assert BertConfig(3, hidden_dropout_prob=0.2, classifier_dropout=0.0).head_dropout == 0.0
 
 
-def test_a_config_cannot_be_changed_only_replaced():
+def test_a_config_is_frozen():
     config = BertConfig(3)
     with pytest.raises(dataclasses.FrozenInstanceError):
         config.hidden_size = 12

@@ -1,6 +1,6 @@
-"""Every member of the family with every head, against `transformers`: float64, re-drawn weights, a padded batch, from
-the files that `transformers` wrote, through the production loader; outputs, maps, gradients, and train mode with
-dropout drawn from equal seeds."""
+"""Every model type with every head against `transformers`: float64, redrawn weights, a padded batch, from the files
+that `transformers` wrote, through the production loader. Compared are outputs, attention weights, gradients, and train
+mode with dropout from equal seeds."""
 
 import dataclasses
 
@@ -23,7 +23,7 @@ PAD = {"bert": 0, "distilbert": 0, "roberta": 1, "xlm-roberta": 1}
 
 
 def batch_for(model_type: str, seed: int = 0) -> Batch:
-    """Real tokens are none of the padding; only BERT is given two segments."""
+    """No real token has the padding id; only BERT gets two segments."""
     batch, _ = padded_batch(seed)
     pad = PAD[model_type]
     ids = torch.where(batch.mask.bool(), batch.token_ids.clamp(min=pad + 1), pad)
@@ -51,7 +51,7 @@ def run_theirs(theirs, model_type: str, batch: Batch):
 
 
 def both_logits(out, other, head: str | None, mask: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """What both heads say, of real tokens alone."""
+    """The outputs of both heads, for real tokens only."""
     real = mask.bool()
     if head is None:
         pooled = [(out.pooled, other.pooler_output)] if out.pooled is not None else []
@@ -69,7 +69,7 @@ def both_logits(out, other, head: str | None, mask: torch.Tensor) -> list[tuple[
 
 
 def projected(tensors) -> torch.Tensor:
-    """A random sum, so that no gradient is zero by symmetry."""
+    """A sum with random weights, so that no gradient is zero by symmetry."""
     generator = torch.Generator().manual_seed(1)
     return sum((t * torch.randn(t.shape, generator=generator, dtype=t.dtype)).sum() for t in tensors)
 
@@ -94,16 +94,16 @@ def test_outputs_and_gradients(write_member, model_type, head, math):
     batch = batch_for(model_type)
     out = ours(batch.token_ids, batch.segment_ids, batch.mask)
     other = run_theirs(theirs, model_type, batch)
-    answers = both_logits(out, other, head, batch.mask)
-    for mine, their in answers:
+    outputs = both_logits(out, other, head, batch.mask)
+    for mine, their in outputs:
         assert mine.shape == their.shape
         assert_close(mine, their, "logits")
     real = batch.mask.bool()
     assert len(out.hidden_states) == len(other.hidden_states) == 4
     for layer, (mine, their) in enumerate(zip(out.hidden_states, other.hidden_states, strict=True)):
         assert_close(mine[real], their[real], f"hidden state {layer}")
-    projected([mine for mine, _ in answers]).backward()
-    projected([their for _, their in answers]).backward()
+    projected([mine for mine, _ in outputs]).backward()
+    projected([their for _, their in outputs]).backward()
     assert_same_gradients(ours, theirs, model_type, head)
     maps = ours(batch.token_ids, batch.segment_ids, batch.mask, need_attention=True).attentions
     for layer, (mine, their) in enumerate(zip(maps, other.attentions, strict=True)):
@@ -112,7 +112,7 @@ def test_outputs_and_gradients(write_member, model_type, head, math):
 
 @pytest.mark.parametrize(("model_type", "head"), MEMBERS)
 def test_train_mode_with_equal_draws(write_member, model_type, head):
-    """Every rate differs, so that none can stand in another's place."""
+    """All rates differ, so that a mix-up shows."""
     if model_type == "distilbert":
         rates = {"dropout": 0.2, "attention_dropout": 0.3, "seq_classif_dropout": 0.4, "qa_dropout": 0.25}
     else:
@@ -127,21 +127,21 @@ def test_train_mode_with_equal_draws(write_member, model_type, head):
     torch.manual_seed(3)
     other = run_theirs(theirs, model_type, batch)
     assert torch.rand(()) == drawn  # as many draws
-    answers = both_logits(out, other, head, batch.mask)
-    for mine, their in answers:
+    outputs = both_logits(out, other, head, batch.mask)
+    for mine, their in outputs:
         assert_close(mine, their, "logits")
-    projected([mine for mine, _ in answers]).backward()
-    projected([their for _, their in answers]).backward()
+    projected([mine for mine, _ in outputs]).backward()
+    projected([their for _, their in outputs]).backward()
     assert_same_gradients(ours, theirs, model_type, head)
     torch.manual_seed(4)
     again = both_logits(ours(batch.token_ids, batch.segment_ids, batch.mask), other, head, batch.mask)
-    assert not torch.equal(again[0][0], answers[0][0])  # there is dropout
+    assert not torch.equal(again[0][0], outputs[0][0])  # there is dropout
 
 
 @pytest.mark.parametrize("model_type", ["roberta", "xlm-roberta"])
 @pytest.mark.parametrize("side", ["left", "right", "within"])
-def test_positions_wherever_the_padding_is(write_member, model_type, side):
-    """They are counted over real tokens alone, by the id: padding before or between them does not move them."""
+def test_positions_with_padding_anywhere(write_member, model_type, side):
+    """They count real tokens only, by id: padding before or between tokens does not change them."""
     ours, theirs = pair(write_member, model_type, None, "equations")
     batch = batch_for(model_type)
     if side == "left":
@@ -165,13 +165,13 @@ def test_numbering():
 
 @pytest.mark.parametrize(("model_type", "longest"), [("bert", 64), ("distilbert", 64), ("roberta", 62)])
 def test_the_longest_text(write_member, model_type, longest):
-    """RoBERTa's two first rows are the padding's and nobody's."""
+    """RoBERTa's first two positions are reserved: one unused, one for padding."""
     ours, theirs = pair(write_member, model_type, None, "kernels")
     assert ours.config.longest == longest
     ids = torch.full((1, longest), 5)
     mine = ours(ids).hidden_states[-1]
     assert_close(mine, theirs(input_ids=ids).last_hidden_state)
-    with pytest.raises(ValueError, match=f"{longest + 1} tokens, but this model has learned only {longest} positions"):
+    with pytest.raises(ValueError, match=f"{longest + 1} tokens, but this model has only {longest} positions"):
         ours(torch.full((1, longest + 1), 5))
 
 
@@ -180,7 +180,7 @@ def test_the_longest_text(write_member, model_type, longest):
     ("model_type", "head"), [("bert", "pretraining"), ("roberta", "masked-lm"), ("distilbert", "masked-lm")]
 )
 def test_the_activation_of_the_masked_lm_head(write_member, model_type, head, act):
-    """RoBERTa's is erf-GELU whatever the layers have."""
+    """RoBERTa's is erf-GELU for any activation of the layers."""
     key = "activation" if model_type == "distilbert" else "hidden_act"
     ours, theirs = pair(write_member, model_type, head, "equations", **{key: act})
     batch = batch_for(model_type)
@@ -190,7 +190,7 @@ def test_the_activation_of_the_masked_lm_head(write_member, model_type, head, ac
 
 
 @pytest.mark.parametrize("model_type", PREFIXES)
-def test_a_config_there_and_back(model_type):
+def test_a_config_round_trip(model_type):
     reference = reference_config(model_type, id2label={0: "no", 1: "yes"})
     config, _ = BertConfig.from_dict(reference.to_dict())
     assert config.model_type == model_type
@@ -212,8 +212,8 @@ def test_a_config_there_and_back(model_type):
 
 
 @pytest.mark.parametrize("model_type", PREFIXES)
-def test_what_a_config_leaves_out(model_type):
-    """As the reference takes it, but RoBERTa's segments, of which its class says two and every official file one."""
+def test_the_defaults_of_a_config(model_type):
+    """Those of the reference, except RoBERTa's segments: its class has two, every official file one."""
     config, _ = BertConfig.from_dict({"model_type": model_type, "vocab_size": 99, "type_vocab_size": 1})
     reference = type(reference_config(model_type))(vocab_size=99, type_vocab_size=1)
     family = FAMILIES[model_type]
@@ -225,15 +225,15 @@ def test_what_a_config_leaves_out(model_type):
 
 @pytest.mark.parametrize("head", ["next-sentence", "pretraining"])
 @pytest.mark.parametrize("model_type", ["roberta", "xlm-roberta", "distilbert"])
-def test_a_head_that_a_member_has_not(write_member, model_type, head):
+def test_a_head_that_the_model_type_does_not_have(write_member, model_type, head):
     folder, _ = write_member(model_type, None)
-    with pytest.raises(InputError, match=f"no head is called '{head}' in a {model_type} model; there are: masked-lm"):
+    with pytest.raises(InputError, match=f"no head is called '{head}' in a {model_type} model; choose from: masked-lm"):
         load(folder, head=head)
 
 
-def test_a_head_of_no_name(write_member):
+def test_an_unknown_head(write_member):
     folder, _ = write_member("bert", None)
-    with pytest.raises(InputError, match="no head is called 'classifier'; there are: masked-lm, next-sentence"):
+    with pytest.raises(InputError, match="no head is called 'classifier'; choose from: masked-lm, next-sentence"):
         load(folder, head="classifier")
 
 
@@ -244,7 +244,7 @@ def test_a_padding_id_that_leaves_no_position():
 
 
 def test_the_heads_by_what_they_read():
-    """The flags that build a pooler and allow the shortcut, against what each head does with its arguments."""
+    """`reads_pooled` and `reads_cls_only` against the gradients of each head's inputs."""
     for model_type, heads in HEADS.items():
         fixed = dict(FAMILIES[model_type].fixed)
         config = BertConfig(9, 8, 1, 2, intermediate_size=8, labels=("a", "b"), model_type=model_type, **fixed)
@@ -252,8 +252,8 @@ def test_the_heads_by_what_they_read():
             head = build(config, Bert(config).embeddings.word.math).eval()
             X = torch.randn(2, 5, 8, requires_grad=True)
             pooled = torch.randn(2, 8, requires_grad=True)
-            answer = head(X, pooled, torch.randn(9, 8))
-            total = sum(t.sum() for t in answer) if isinstance(answer, tuple) else answer.sum()
+            logits = head(X, pooled, torch.randn(9, 8))
+            total = sum(t.sum() for t in logits) if isinstance(logits, tuple) else logits.sum()
             to_X, to_pooled = torch.autograd.grad(total, (X, pooled), allow_unused=True)
             assert head.reads_pooled == (to_pooled is not None)
-            assert head.reads_first_alone == (to_X is None or not to_X[:, 1:].any())
+            assert head.reads_cls_only == (to_X is None or not to_X[:, 1:].any())

@@ -7,7 +7,7 @@ import torch
 from small_training import loaded, texts, weights
 from torch import nn
 
-from minitf.bert.frozen import GROUP, FrozenLayers, without_padding
+from minitf.bert.frozen import GROUP_SIZE, FrozenLayers, without_padding
 from minitf.tasks.classification.task import Classification
 from minitf.text.batches import Examples, Tokens
 from minitf.training import loop
@@ -24,7 +24,7 @@ def keys(examples: Examples) -> list:
 
 
 def of_member(model_type: str, pairs: bool) -> Examples:
-    """Texts framed as this member of the family frames them; RoBERTa pads with 1 and knows no segments."""
+    """Texts with the special tokens of this model type; RoBERTa pads with 1 and has no segments."""
     plain = texts(40, pairs=pairs)
     if model_type == "roberta":
         tokens = [Tokens([0, *t.ids[1:-1], 2], [0] * len(t)) for t in plain.tokens]
@@ -35,7 +35,7 @@ def of_member(model_type: str, pairs: bool) -> Examples:
 
 
 def step(model, examples: Examples, indices: list[int]):
-    """Logits and gradients of a batch in train mode, the dropout drawn by a seed."""
+    """Logits and gradients of a batch in train mode, with seeded dropout."""
     task = Classification(("a", "b"))
     batch, targets = examples.batch(indices)
     torch.manual_seed(5)
@@ -47,7 +47,7 @@ def step(model, examples: Examples, indices: list[int]):
 
 
 def reference_step(model, depths: int, examples: Examples, indices: list[int]):
-    """The same with nothing saved: the lower modules put in eval mode, and no gradient asked for."""
+    """The same without the optimization: the lower modules in eval mode, without gradients."""
     freeze(model, L, depths)
     model.train()
     for part in [model.embeddings, *list(model.encoder.layers)[: depths - 1]][:depths]:
@@ -65,18 +65,18 @@ def test_the_same_logits_and_gradients(write_member, model_type: str, pairs: boo
     folder, _ = write_member(model_type, "classification", **rates)
     examples, model = of_member(model_type, pairs), loaded(folder)
     bytes_of_one = 8 * 32
-    most = {"all": 1 << 20, "some": bytes_of_one * sum(sorted(examples.lengths())[: GROUP + 2]), "none": 0}[kept]
+    most = {"all": 1 << 20, "some": bytes_of_one * sum(sorted(examples.lengths())[: GROUP_SIZE + 2]), "none": 0}[kept]
     layers = FrozenLayers(model, keys(examples), most)
-    batches = [[0, 1, 2, 3], [3, 2, 39, 38], [1, 0, 17, 38], list(range(40))]  # texts come again, in other company
+    batches = [[0, 1, 2, 3], [3, 2, 39, 38], [1, 0, 17, 38], list(range(40))]  # texts are repeated in other batches
     expected = [reference_step(model, depths, examples, batch) for batch in batches]
     freeze(model, L, depths)
-    model.train()  # all of it, as a loop that knows nothing of frozen layers does
+    model.train()  # the whole model, as the training loop does
     with layers.below(depths):
         model.train()
         found = [step(model, examples, batch) for batch in batches]
     stem = layers._stem
     if depths > 1:
-        assert len(stem._kept) == {"all": len(set(keys(examples))), "some": GROUP, "none": 0}[kept]
+        assert len(stem._cache) == {"all": len(set(keys(examples))), "some": GROUP_SIZE, "none": 0}[kept]
         assert stem.bytes <= most
     for (logits, gradients), (our_logits, our_gradients) in zip(expected, found, strict=True):
         torch.testing.assert_close(our_logits, logits, rtol=0, atol=1e-12)
@@ -89,7 +89,7 @@ def test_the_same_logits_and_gradients(write_member, model_type: str, pairs: boo
 
 @contextlib.contextmanager
 def counted(layer: nn.Module):
-    """How many rows `layer` computes inside the block."""
+    """Collect the number of rows of each call of `layer` inside the block."""
     rows: list[int] = []
     handle = layer.register_forward_hook(lambda module, given, out: rows.append(len(given[0])))
     yield rows
@@ -97,7 +97,7 @@ def counted(layer: nn.Module):
 
 
 def test_each_text_is_computed_once(write_bert) -> None:
-    """Over three epochs with their evaluations; without room, every time."""
+    """Over three epochs with their evaluations; without room in the cache, every time."""
     folder, examples, valid = write_bert(**MODES)[0], texts(50), texts(9, seed=3)
     known = {*keys(examples), *keys(valid)}
     for most, rows_expected in ((1 << 20, len(known)), (0, 3 * (50 + 9))):
@@ -117,11 +117,11 @@ def test_each_text_is_computed_once(write_bert) -> None:
                 stage=lambda epoch, layers=layers: layers.below(3),
             )
         assert sum(rows) == rows_expected
-        assert above == []  # the last layer goes through `shortcut`, part by part
+        assert sum(above) == 3 * (50 + 9)  # the layer that is not frozen: each text in each epoch and evaluation
 
 
-def test_what_is_kept_depends_on_the_text_alone(write_bert) -> None:
-    """To the bit: whoever asks first, in whatever company. So a resumed run, which asks in another order, agrees."""
+def test_cached_states_do_not_depend_on_the_order_of_batches(write_bert) -> None:
+    """To the bit, for any order and any batches. So a resumed run, which has another order, computes the same."""
     model = loaded(write_bert()[0], dtype=torch.float32).eval()
     examples = texts(60)
     found = []
@@ -138,21 +138,21 @@ def test_what_is_kept_depends_on_the_text_alone(write_bert) -> None:
     assert torch.equal(found[0], found[2])
 
 
-def test_a_stranger_is_computed_and_not_kept(write_bert) -> None:
+def test_an_unknown_text_is_computed_and_not_cached(write_bert) -> None:
     model = loaded(write_bert()[0]).eval()
-    examples, strangers = texts(8), texts(8, seed=9)
+    examples, unknown = texts(8), texts(8, seed=9)
     layers = FrozenLayers(model, keys(examples))
-    batch, other = strangers.batch(range(8))[0], examples.batch(range(8))[0]
+    batch, other = unknown.batch(range(8))[0], examples.batch(range(8))[0]
     expected = [Classification(("a", "b")).logits(model, b) for b in (batch, other)]
     with layers.below(3):
         found = [Classification(("a", "b")).logits(model, b) for b in (batch, other)]
-        assert set(layers._stem._kept) == set(keys(examples))
+        assert set(layers._stem._cache) == set(keys(examples))
     for ours, theirs in zip(found, expected, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
 
 
-def test_unfreezing_begins_a_new_memory(write_bert) -> None:
-    """What the third layer gave is no answer to what the first gives; and layers that have learned are asked anew."""
+def test_another_depth_starts_a_new_cache(write_bert) -> None:
+    """States of the third layer are not used as those of the first, and trained layers are computed again."""
     model = loaded(write_bert()[0]).eval()
     examples = texts(8)
     layers, batch = FrozenLayers(model, keys(examples)), examples.batch(range(8))[0]
@@ -162,14 +162,14 @@ def test_unfreezing_begins_a_new_memory(write_bert) -> None:
             with layers.below(depths):
                 found = Classification(("a", "b")).logits(model, batch)
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
-        with torch.no_grad():  # whatever lies above learns meanwhile
+        with torch.no_grad():  # the layers above are trained meanwhile
             for layer in list(model.encoder.layers)[max(0, depths - 1) :]:
                 layer.ffn.W_1.weight += 0.1
     assert layers.model is model
 
 
-def test_the_model_is_whole_again(write_bert) -> None:
-    """After the block, an error inside it included: its parts, its names, its mode."""
+def test_the_model_has_its_own_modules_again(write_bert) -> None:
+    """After the block, also after an error inside it: modules, names and mode."""
     model = loaded(write_bert()[0])
     before, names = weights(model), list(model.state_dict())
     for mode in (True, False):
@@ -184,7 +184,7 @@ def test_the_model_is_whole_again(write_bert) -> None:
 
 
 def test_with_a_compact_vocabulary(write_bert) -> None:
-    """Frozen words that no text uses are in the saved table as they were."""
+    """Frozen words that no text uses are saved unchanged."""
     folder = write_bert(**MODES)[0]
     saved = {}
     for compact in (False, True):
@@ -218,13 +218,13 @@ def test_with_a_compact_vocabulary(write_bert) -> None:
     ("ids", "real"),
     [([[2, 5, 3, 0, 0]], [[1, 1, 1, 0, 0]]), ([[2, 0, 5, 3, 0]], [[1, 1, 1, 1, 0]]), ([[0, 0]], [[0, 0]])],
 )
-def test_padding_is_what_follows_the_last_token(ids, real) -> None:
-    """A [PAD] within a text is one of its tokens."""
+def test_padding_is_everything_after_the_last_token(ids, real) -> None:
+    """A [PAD] between two tokens counts as a token."""
     assert without_padding(torch.tensor(ids), 0).int().tolist() == real
 
 
-def test_autocast_does_not_reach_what_is_kept(write_bert) -> None:
-    """An evaluation, in full precision, must not find states that were computed in half."""
+def test_the_cache_is_in_full_precision_under_autocast(write_bert) -> None:
+    """An evaluation in full precision must not find states that were computed in half precision."""
     model = loaded(write_bert()[0], dtype=torch.float32).eval()
     examples = texts(8)
     batch = examples.batch(range(8))[0]

@@ -15,7 +15,7 @@ PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples
 
 
 def mean_pooled_by_loops(X, mask):
-    """One number at a time; `X [B, S, D]`, `mask [B, S]` -> `[B, D]`. Without a token, no direction: zeros."""
+    """One number at a time; `X [B, S, D]`, `mask [B, S]` -> `[B, D]`. Without a token: zeros."""
     B, S, D = X.shape
     vectors = np.zeros((B, D))
     for b in range(B):
@@ -29,7 +29,7 @@ def mean_pooled_by_loops(X, mask):
 @st.composite
 def problems(draw):
     B, S, D = (draw(st.integers(1, 4)) for _ in range(3))
-    # Eighths: their sums are exact, so that a mean is zero only where it is zero for both.
+    # Eighths: their sums are exact, so a mean is zero for both or for neither.
     X = draw(hnp.arrays(np.float64, (B, S, D), elements=st.integers(-80, 80).map(lambda n: n / 8)))
     mask = draw(hnp.arrays(np.int64, (B, S), elements=st.integers(0, 1)))
     return X, mask
@@ -43,12 +43,12 @@ def test_against_loops(problem):
     np.testing.assert_allclose(vectors.numpy(), mean_pooled_by_loops(X, mask), rtol=0, atol=1e-14)
 
 
-def test_what_stands_at_padding_does_not_matter():
+def test_padding_does_not_matter():
     X = torch.randn(2, 5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     mask = torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]])
-    spoilt = X.clone()
-    spoilt[0, 3:] = 1e30
-    torch.testing.assert_close(mean_pooled(spoilt, mask), mean_pooled(X, mask), rtol=0, atol=1e-14)
+    spoiled = X.clone()
+    spoiled[0, 3:] = 1e30
+    torch.testing.assert_close(mean_pooled(spoiled, mask), mean_pooled(X, mask), rtol=0, atol=1e-14)
     torch.testing.assert_close(mean_pooled(X[:1, :3], mask[:1, :3]), mean_pooled(X, mask)[:1], rtol=0, atol=1e-14)
 
 

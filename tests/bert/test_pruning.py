@@ -1,4 +1,4 @@
-"""Pruning: importance against a loop of finite differences, what is zeroed, and that it is the least."""
+"""Pruning: importance against finite differences, which weights are set to 0, and that they are the smallest."""
 
 import itertools
 
@@ -7,7 +7,7 @@ import torch
 import transformers
 
 import minitf
-from minitf.bert.pruning import Head, HeadGates, least_important, zero_heads, zero_smallest, zeros
+from minitf.bert.pruning import HeadGates, HeadIndex, count_zeros, least_important, zero_heads, zero_smallest
 from minitf.mathematics import EQUATIONS, KERNELS
 
 L, H = 3, 4
@@ -25,12 +25,12 @@ def batch():
 
 @pytest.mark.parametrize("math", [EQUATIONS, KERNELS], ids=["equations", "kernels"])
 def test_sensitivity_is_the_derivative_by_each_gate(folder, math):
-    """|∂loss/∂ξ| of each example by itself, against central differences of the loss with W_O's columns scaled."""
+    """|∂loss/∂ξ| of each example, against central differences of the loss with scaled columns of W_O."""
     gates = HeadGates()
-    model = minitf.load(folder, head="classification", dtype=torch.float64, math=gates.over(math))
+    model = minitf.load(folder, head="classification", dtype=torch.float64, math=gates.overlay(math))
     plain = minitf.load(folder, head="classification", dtype=torch.float64, math=math)
     ids, labels = batch()
-    gates.fresh()
+    gates.reset()
     torch.nn.functional.cross_entropy(model(ids).logits, labels, reduction="sum").backward()
     found = gates.sensitivity()
     assert found.shape == (L, H)
@@ -51,9 +51,9 @@ def test_sensitivity_is_the_derivative_by_each_gate(folder, math):
         assert float(found[layer, head]) == pytest.approx(total, rel=1e-5, abs=1e-8)
 
 
-def test_gates_change_no_answer(folder):
+def test_gates_change_no_logits(folder):
     ids, _ = batch()
-    gated = minitf.load(folder, head="classification", math=HeadGates().over(KERNELS))
+    gated = minitf.load(folder, head="classification", math=HeadGates().overlay(KERNELS))
     plain = minitf.load(folder, head="classification", math=KERNELS)
     with torch.no_grad():
         assert torch.equal(gated(ids).logits, plain(ids).logits)
@@ -67,13 +67,13 @@ def test_the_least_important_come_first_and_every_layer_keeps_one():
     assert [head.layer for head in order].count(0) == [head.layer for head in order].count(1) == 2
     values = [float(scaled[head.layer, head.head]) for head in order]
     assert values == sorted(values)
-    assert str(order[0]) == "2.2" and least_important(importance, 1) == [Head(1, 1)]
+    assert str(order[0]) == "2.2" and least_important(importance, 1) == [HeadIndex(1, 1)]
 
 
-def test_a_zeroed_head_says_nothing_and_the_others_say_what_they_said(folder):
+def test_a_zeroed_head_gives_0_and_the_others_do_not_change(folder):
     model, before = (minitf.load(folder, head="classification", dtype=torch.float64) for _ in range(2))
     d_k = model.config.hidden_size // H
-    count = zero_heads(model, [Head(1, 2), Head(0, 0)])
+    count = zero_heads(model, [HeadIndex(1, 2), HeadIndex(0, 0)])
     assert count == 2 * (4 * d_k * model.config.hidden_size + 3 * d_k)
     for name, p in model.named_parameters():
         other = before.get_parameter(name)
@@ -89,15 +89,15 @@ def test_a_zeroed_head_says_nothing_and_the_others_say_what_they_said(folder):
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 0.9])
-def test_the_smallest_weights_go(folder, share):
+def test_the_smallest_weights_become_0(folder, share):
     model, before = (minitf.load(folder, head="classification") for _ in range(2))
     matrices = {n: p for n, p in model.named_parameters() if n.startswith("encoder.") and p.dim() == 2}
     total = sum(p.numel() for p in matrices.values())
-    none = zeros(model)
+    zeros_before = count_zeros(model)
     assert zero_smallest(model, share) == round(share * total)
     kept = torch.cat([before.get_parameter(n).detach()[p != 0].abs() for n, p in matrices.items()])
     gone = torch.cat([before.get_parameter(n).detach()[p == 0].abs() for n, p in matrices.items()])
-    assert len(gone) == round(share * total) and zeros(model) == none + len(gone)
+    assert len(gone) == round(share * total) and count_zeros(model) == zeros_before + len(gone)
     if share:
         assert float(gone.max()) <= float(kept.min())
     for name, p in model.named_parameters():

@@ -1,4 +1,4 @@
-"""ReLU and both GELUs against Python's own `math`, to the last digits: a rounded √2 or 2/π does not pass."""
+"""ReLU and both GELUs against Python's own `math`, to the last digits: a rounded √2 or 2/π fails."""
 
 import math
 
@@ -42,7 +42,7 @@ def test_activation_is_the_formula(activation, x):
 @PROPERTY
 @given(hnp.arrays(np.float64, 4, elements=NUMBERS | st.just(0.0)))
 def test_slope_is_the_formula(activation, x):
-    """Among them ReLU's at 0, where it has none: 0 by the convention of every framework."""
+    """Also of ReLU at 0, where it is not differentiable: 0, as in every framework."""
     X = torch.from_numpy(x).requires_grad_()
     (g,) = grad(activation(X).sum(), X)
     for ours, number in zip(g.tolist(), x.tolist(), strict=True):
@@ -57,7 +57,7 @@ def test_gradient(activation):
 
 @ACTIVATIONS
 @pytest.mark.parametrize(("dtype", "huge"), [(torch.float64, 1e4), (torch.float64, 1e300), (torch.float32, 1e30)])
-def test_far_out_an_activation_is_x_or_0(activation, dtype, huge):
+def test_an_activation_of_huge_inputs_is_x_or_0(activation, dtype, huge):
     x = torch.tensor([huge, -huge], dtype=dtype)
     assert torch.equal(activation(x), torch.tensor([huge, 0.0], dtype=dtype))
 

@@ -25,7 +25,7 @@ def tensors(shape, elements):
 
 
 def softmax_by_loops(row):
-    """1 / Σⱼ exp(xⱼ − xᵢ) for each i: the same function as the equation's, by another road."""
+    """1 / Σⱼ exp(xⱼ − xᵢ) for each i: the same function as the equation, computed in another way."""
     if all(x == -math.inf for x in row):
         return [0.0 for _ in row]
     return [0.0 if x == -math.inf else 1.0 / math.fsum(exp(other - x) for other in row) for x in row]
@@ -88,7 +88,7 @@ def test_softmax_is_the_loop(data, shape):
 
 @PROPERTY
 @given(tensors((3, 4), EIGHTHS), st.integers(-(2**40), 2**40))
-def test_softmax_does_not_see_a_shift(x, c):
+def test_softmax_is_invariant_to_a_shift(x, c):
     assert torch.equal(softmax(x + c), softmax(x))
 
 
@@ -106,7 +106,7 @@ def test_softmax_of_huge_inputs(dtype, huge):
     assert torch.equal(g, expected[:, :1] * (torch.eye(4, dtype=dtype)[0] - expected))
 
 
-def test_softmax_of_nothing_to_look_at_is_zero_and_so_is_its_gradient():
+def test_softmax_of_a_fully_masked_row_is_zero_and_so_is_its_gradient():
     x = torch.tensor([[-math.inf] * 3, [1.0, -math.inf, 2.0]], dtype=torch.float64, requires_grad=True)
     y = softmax(x)
     assert y[0].tolist() == [0.0, 0.0, 0.0]
@@ -136,10 +136,10 @@ def test_attention_is_the_loop(problem):
     expected_context, expected_A = attention_by_loops(Q.numpy(), K.numpy(), V.numpy(), may_look)
     assert largest_difference(A, expected_A) < 1e-13
     assert largest_difference(context, expected_context) < 1e-13
-    # What is promised of a mask holds exactly, not nearly.
+    # Masked weights are exactly 0, not nearly.
     assert (A[~torch.from_numpy(may_look)] == 0.0).all()
-    nothing = ~torch.from_numpy(may_look).any(dim=-1)
-    assert (context[nothing] == 0.0).all()
+    fully_masked = ~torch.from_numpy(may_look).any(dim=-1)
+    assert (context[fully_masked] == 0.0).all()
 
 
 @PROPERTY
@@ -163,7 +163,7 @@ def test_attention_gradient():
     assert gradcheck(lambda Q, K, V: scaled_dot_product_attention(Q, K, V, mask, 0.0, True), (Q, K, V))
 
 
-def test_padding_cannot_be_read():
+def test_padding_has_no_influence():
     random = torch.Generator().manual_seed(2)
     Q, K, V = (torch.randn(2, 3, 5, 4, dtype=torch.float64, generator=random) for _ in range(3))
     mask = torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]], dtype=torch.bool)[:, None, None, :]
@@ -175,7 +175,7 @@ def test_padding_cannot_be_read():
 
 
 @pytest.mark.parametrize(("dtype", "huge"), [(torch.float64, 1e150), (torch.float32, 1e15)])
-def test_attention_of_huge_scores_is_a_choice(dtype, huge):
+def test_attention_of_huge_scores_selects_one_key(dtype, huge):
     K = torch.eye(3, dtype=dtype)[None, None] * huge
     V = torch.arange(6, dtype=dtype).reshape(1, 1, 3, 2)
     context, A = scaled_dot_product_attention(K, K, V, need_attention=True)
@@ -183,13 +183,13 @@ def test_attention_of_huge_scores_is_a_choice(dtype, huge):
     assert torch.equal(context, V)
 
 
-def test_attention_weights_come_only_when_asked_for():
+def test_attention_weights_are_returned_only_on_request():
     X = torch.zeros(1, 1, 2, 3)
     assert scaled_dot_product_attention(X, X, X)[1] is None
     assert scaled_dot_product_attention(X, X, X, need_attention=True)[1].shape == (1, 1, 2, 2)
 
 
-def test_the_weights_are_what_softmax_gave_and_dropout_comes_after():
+def test_the_returned_weights_are_those_before_dropout():
     random = torch.Generator().manual_seed(3)
     Q, K, V = (torch.randn(2, 2, 6, 4, dtype=torch.float64, generator=random) for _ in range(3))
     _, before = scaled_dot_product_attention(Q, K, V, need_attention=True)
@@ -202,7 +202,7 @@ def test_the_weights_are_what_softmax_gave_and_dropout_comes_after():
     assert largest_difference(context, dropped @ V) < 1e-15
 
 
-def test_attention_is_built_on_the_softmax_and_dropout_that_it_is_given():
+def test_attention_uses_the_given_softmax_and_dropout():
     Q = torch.zeros(1, 1, 2, 2, dtype=torch.float64)
     V = torch.tensor([[[[1.0], [10.0]]]], dtype=torch.float64)
     rates = []

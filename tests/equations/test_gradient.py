@@ -33,14 +33,14 @@ def largest_difference(ours, theirs):
 
 
 def by_autograd(equation, inputs, above=None):
-    """∂loss/∂input for each of `inputs` by PyTorch, where `above` is ∂loss/∂output; None: the output is the loss."""
+    """∂loss/∂input for each of `inputs` by autograd, where `above` is ∂loss/∂output; None: the output is the loss."""
     tensors = [torch.from_numpy(x.copy()).requires_grad_() for x in inputs]
     output = equation(*tensors)
     return [g.numpy() for g in grad(output, tensors, None if above is None else torch.from_numpy(above))]
 
 
 def by_central_differences(equation, inputs, above=1.0, h=2.0**-17):
-    """The same without any calculus: each number of each input a little up and a little down."""
+    """The same by central differences: each number of each input a little larger and a little smaller."""
     with torch.no_grad():
         gradients = []
         for i, x in enumerate(inputs):
@@ -125,7 +125,7 @@ def test_softmax(data, rows, S):
     (expected,) = by_autograd(attention.softmax, [scores], dA)
     ours = gradient.softmax_gradient(A, dA)
     assert largest_difference(ours, expected) < 1e-14
-    assert np.abs(ours.sum(axis=-1)).max() < 1e-14  # a shift of all scores changes nothing
+    assert np.abs(ours.sum(axis=-1)).max() < 1e-14  # softmax is invariant to a shift of all scores
     assert (ours[A == 0.0] == 0.0).all()
 
 
@@ -143,7 +143,7 @@ def problems(draw):
 @PROPERTY
 @given(problems())
 def test_attention(problem):
-    """With any mask, rows among them that have nothing to look at: the gradients need A alone."""
+    """With any mask, also with fully masked rows: the gradients depend on the mask through A only."""
     Q, K, V, dcontext, mask = problem
     _, A = attention.scaled_dot_product_attention(*map(torch.from_numpy, (Q, K, V)), mask, need_attention=True)
     ours = gradient.attention_gradient(Q, K, V, A.numpy(), dcontext)
@@ -154,8 +154,8 @@ def test_attention(problem):
         assert largest_difference(d, e) < 1e-13
 
 
-def test_central_differences_say_the_same():
-    """Autograd may share a mistake with whoever wrote both; the definition of a derivative cannot."""
+def test_gradients_by_central_differences():
+    """Independent of autograd: the definition of the derivative."""
     random = np.random.default_rng(0)
     draw = random.normal
     labels, t = np.array([0, 2]), random.uniform(size=(2, 3))
@@ -197,7 +197,7 @@ def test_central_differences_say_the_same():
 
 
 def layer_at_random(D, H, F, seed=0):
-    """minitf's own layer, every weight far from where training starts, and its weights as arrays."""
+    """An EncoderLayer with every weight far from its initial value, and its weights as arrays."""
     random = torch.Generator().manual_seed(seed)
     layer = EncoderLayer(D, H, F, activation="gelu").double()
     with torch.no_grad():
@@ -236,7 +236,7 @@ def test_encoder_layer(data, B, S, H, d_k, F, masked):
 
 
 def test_encoder_layer_by_central_differences():
-    """Every weight of it, with padding, and a loss on top."""
+    """Every weight, with padding, and a loss after the layer."""
     B, S, D, H, F, eps = 2, 3, 4, 2, 5, 1e-12
     _, theta = layer_at_random(D, H, F)
     random = np.random.default_rng(0)
@@ -257,7 +257,7 @@ def test_encoder_layer_by_central_differences():
 
 
 def test_the_gradient_of_the_key_bias_is_zero():
-    """It adds the same to every score of a row, and softmax does not see a shift."""
+    """It adds the same number to every score of a row, and softmax is invariant to a shift."""
     _, theta = layer_at_random(8, 2, 6)
     random = np.random.default_rng(1)
     X, dY = random.normal(size=(2, 5, 8)), random.normal(size=(2, 5, 8))
@@ -267,7 +267,7 @@ def test_the_gradient_of_the_key_bias_is_zero():
     assert np.abs(d["attention.W_Q.bias"]).max() > 1e-3
 
 
-def test_nothing_is_written_into_what_was_kept():
+def test_the_backward_pass_does_not_change_its_inputs():
     _, theta = layer_at_random(4, 2, 3)
     random = np.random.default_rng(2)
     X, dY = random.normal(size=(1, 3, 4)), random.normal(size=(1, 3, 4))

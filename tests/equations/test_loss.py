@@ -71,7 +71,7 @@ def test_cross_entropy_is_the_loop_and_its_gradient_the_closed_form(data, B, C, 
 @PROPERTY
 @given(st.data(), SIDE, SIDE, st.booleans(), st.sampled_from([1e-9, 0.1, 0.5, 0.99]))
 def test_label_smoothing_is_the_loop_and_pytorchs(data, B, C, weighted, epsilon):
-    """q_c is ε/C everywhere and 1 − ε more at the label; every class counts by its own weight."""
+    """q_c is ε/C for every class and 1 − ε more for the label; every class has its own weight."""
     z = draw_tensor(data, (B, C)).requires_grad_()
     labels = torch.from_numpy(data.draw(hnp.arrays(np.int64, B, elements=st.integers(0, C - 1))))
     class_weights = draw_tensor(data, C, st.floats(0.125, 8)) if weighted else None
@@ -90,13 +90,13 @@ def test_label_smoothing_is_the_loop_and_pytorchs(data, B, C, weighted, epsilon)
         assert torch.allclose(ours, other, rtol=1e-10, atol=1e-12)
 
 
-def test_no_smoothing_is_none():
+def test_smoothing_of_0_changes_nothing():
     z, labels = torch.randn(5, 3, dtype=torch.float64), torch.tensor([0, 1, 2, 1, 0])
     assert torch.equal(cross_entropy(z, labels, None, 0.0), cross_entropy(z, labels))
     assert cross_entropy(z, labels, None, 0.1) != cross_entropy(z, labels)
 
 
-def test_class_weights_are_as_if_an_example_came_so_many_times():
+def test_a_class_weight_of_n_is_like_n_copies_of_an_example():
     z = torch.tensor([[1.0, -0.5], [0.3, 2.0], [-1.0, 0.7]], dtype=torch.float64)
     labels = torch.tensor([0, 1, 0])
     weighted = cross_entropy(z, labels, torch.tensor([1.0, 3.0], dtype=torch.float64))
@@ -119,7 +119,7 @@ def test_cross_entropy_of_huge_logits(dtype, huge):
 
 @PROPERTY
 @given(hnp.arrays(np.float64, (3, 4), elements=st.integers(-80, 80).map(lambda n: n / 8)), st.integers(-(2**40), 2**40))
-def test_cross_entropy_does_not_see_a_shift(z, c):
+def test_cross_entropy_is_invariant_to_a_shift(z, c):
     labels = torch.tensor([0, 3, 1])
     assert cross_entropy(torch.from_numpy(z) + c, labels) == cross_entropy(torch.from_numpy(z), labels)
 
@@ -200,7 +200,7 @@ def test_penalties_are_the_loop_and_their_gradients_the_closed_forms(data, shape
 
 
 @pytest.mark.parametrize("lam", [0.0, 0.01, 1.5])
-def test_penalised_loss_has_the_gradient_worked_out_by_hand(lam):
+def test_the_gradient_of_a_loss_with_penalty_is_the_one_by_hand(lam):
     """Linear regression, ∂/∂w: mean over the examples of 2 (w·x − t) x, plus λ sign(w) or 2λw."""
     random = np.random.default_rng(0)
     x, t, w = random.normal(size=(7, 3)), random.normal(size=7), random.normal(size=3)
@@ -229,7 +229,7 @@ def train(rule, steps=100, l2=0.0, decay=0.0, **settings):
     return theta.detach()
 
 
-def test_l2_and_decoupled_decay_are_one_for_gradient_descent_and_two_for_adam():
+def test_l2_and_decoupled_decay_are_equal_for_gradient_descent_and_differ_for_adam():
     """Loshchilov & Hutter 2019, §2: proposition 1 (equal, λ halved), proposition 2 (different under Adam)."""
     lam = 0.4
     plain = train(update.gradient_descent)
@@ -245,7 +245,7 @@ def test_l2_and_decoupled_decay_are_one_for_gradient_descent_and_two_for_adam():
 
 
 def test_adam_with_l2_is_what_pytorch_calls_weight_decay_in_adam():
-    """`torch.optim.Adam(weight_decay=λ)` adds λθ to the gradient: an L2 penalty of λ/2, no AdamW."""
+    """`torch.optim.Adam(weight_decay=λ)` adds λθ to the gradient: an L2 penalty of λ/2, not AdamW."""
     lam = 0.4
     ours = train(update.adam, l2=lam / 2)
     random = torch.Generator().manual_seed(1)

@@ -38,7 +38,7 @@ def test_layer_norm_is_the_loop(data, shape, eps):
 
 @PROPERTY
 @given(hnp.arrays(np.float64, (3, 4), elements=EIGHTHS), st.integers(-(2**30), 2**30))
-def test_layer_norm_does_not_see_a_shift(x, c):
+def test_layer_norm_is_invariant_to_a_shift(x, c):
     one, zero = torch.ones(4, dtype=torch.float64), torch.zeros(4, dtype=torch.float64)
     x = torch.from_numpy(x)
     assert torch.equal(layer_norm(x + c, one, zero, 1e-12), layer_norm(x, one, zero, 1e-12))
@@ -82,7 +82,7 @@ def test_dropout_draws_as_pytorch_does(dtype, p, layout):
     torch.manual_seed(3)
     theirs = F.dropout(x, p)
     assert torch.equal(ours, theirs) and ours.dtype == dtype
-    assert torch.equal(after, torch.rand(1))  # and leaves the generator where PyTorch leaves it
+    assert torch.equal(after, torch.rand(1))  # the same state of the generator afterwards
     c = torch.ones_like(x)
     assert torch.equal(*(grad(y, x, c)[0] for y in (ours, theirs)))
 
@@ -97,20 +97,20 @@ def test_dropout_by_its_statistics(p):
     n, sigma = rows * columns, math.sqrt(p * (1.0 - p))
     assert abs(kept.double().mean() - (1.0 - p)) < 5.0 * sigma / math.sqrt(n)  # the rate
     assert abs(y.mean() - 1.0) < 5.0 * sigma / (1.0 - p) / math.sqrt(n)  # the expectation
-    # Each element by itself: neither whole rows nor whole columns fall, and neighbours know nothing of each other.
+    # Elements are independent: no whole rows or columns are dropped, and neighbours are not correlated.
     assert (kept.double().mean(0) - (1.0 - p)).abs().max() < 5.0 * sigma / math.sqrt(rows)
     assert (kept.double().mean(1) - (1.0 - p)).abs().max() < 5.0 * sigma / math.sqrt(columns)
     pairs = (kept[:, :-1] & kept[:, 1:]).double().mean()
     assert abs(pairs - (1.0 - p) ** 2) < 10.0 * sigma / math.sqrt(n)
 
 
-def test_dropout_at_its_ends():
+def test_dropout_of_rate_0_and_1():
     x = torch.tensor([1.0, -2.0, 3.0], requires_grad=True)
     before = torch.get_rng_state()
     assert dropout(x, 0.0) is x
     assert torch.equal(dropout(x, 1.0), torch.zeros(3))
     assert torch.equal(grad(dropout(x, 1.0).sum(), x)[0], torch.zeros(3))
-    assert torch.equal(torch.get_rng_state(), before)  # neither needs luck
+    assert torch.equal(torch.get_rng_state(), before)  # neither draws random numbers
 
 
 def test_dropout_and_layer_norm_leave_their_inputs_alone():

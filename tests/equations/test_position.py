@@ -23,18 +23,18 @@ def test_positions_are_the_loop(S, D):
 
 
 def test_a_step_is_the_same_rotation_everywhere():
-    """PE(pos + k) is a linear function of PE(pos), the reason that Vaswani et al. 2017 give in §3.5."""
+    """PE(pos + k) is a linear function of PE(pos), the reason given in Vaswani et al. 2017, §3.5."""
     D, k = 8, 3
     PE = sinusoidal_positions(100, D, torch.float64).reshape(100, D // 2, 2)
     sine, cosine = PE[:-k].unbind(-1)
-    turn = PE[k]  # sin and cos of k steps, as PE(0) stands at the angle 0
+    turn = PE[k]  # sin and cos of k steps, because PE(0) has the angle 0
     turned = torch.stack([sine * turn[:, 1] + cosine * turn[:, 0], cosine * turn[:, 1] - sine * turn[:, 0]], dim=-1)
     assert (turned - PE[k:]).abs().max() < 1e-13
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_positions_are_computed_exactly_and_rounded_once(dtype):
-    """Angles in float32 would put the first 5,000 tokens up to 8e-5 off."""
+    """With angles in float32 the first 5,000 positions would be off by up to 8e-5."""
     assert torch.equal(sinusoidal_positions(5001, 16, dtype), sinusoidal_positions(5001, 16, torch.float64).to(dtype))
 
 
@@ -42,6 +42,6 @@ def test_the_default_is_float32():
     assert sinusoidal_positions(2, 4).dtype == torch.float32
 
 
-def test_an_odd_width_has_a_sine_without_its_cosine():
+def test_an_odd_width_is_an_error():
     with pytest.raises(ValueError, match="D must be even, not 5"):
         sinusoidal_positions(3, 5)

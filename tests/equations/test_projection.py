@@ -52,7 +52,7 @@ def test_look_up_is_the_loop(data, N, D, shape):
 def test_look_up_is_the_product_with_one_hot_rows():
     random = torch.Generator().manual_seed(1)
     E = torch.randn(5, 3, dtype=torch.float64, generator=random, requires_grad=True)
-    ids = torch.tensor([[4, 0, 4], [4, 2, 0]])  # 4 three times: its row gathers three gradients; 1 and 3 none
+    ids = torch.tensor([[4, 0, 4], [4, 2, 0]])  # row 4 gets the sum of three gradients; rows 1 and 3 get none
     one_hot = torch.eye(5, dtype=torch.float64)[ids]
     c = torch.randn(2, 3, 3, dtype=torch.float64, generator=random)
     assert torch.equal(look_up(E, ids), one_hot @ E)

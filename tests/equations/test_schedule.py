@@ -23,13 +23,13 @@ RATES = st.sampled_from([5e-5, 0.1, 1.0])
 
 @st.composite
 def runs(draw):
-    """The length of a run and of its warm-up, none and all of it included."""
+    """The length of a run and of its warm-up, which can be nothing or the whole run."""
     total = draw(st.integers(1, 250))
     return total, draw(st.just(0) | st.integers(0, total))
 
 
 def reference(make, lr, total):
-    """The rates that PyTorch's optimizer has at the steps 0 … total − 1 under the scheduler that `make` gives."""
+    """The rates of a PyTorch optimizer at the steps 0 … total − 1, with the scheduler that `make` returns."""
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr)
     scheduler = make(optimizer)
     rates = []
@@ -44,7 +44,7 @@ def same(ours, theirs, lr):
     return len(ours) == len(theirs) and all(abs(a - b) <= 1e-12 * lr for a, b in zip(ours, theirs, strict=True))
 
 
-def test_the_schedules_are_these():
+def test_the_list_of_schedules():
     assert set(PUBLIC) == {"constant", "linear", "step", "exponential", "cosine"}
 
 
@@ -108,14 +108,14 @@ def test_defaults_are_no_warm_up_and_a_rate_that_ends_low(name):
 
 @PROPERTY
 @given(st.integers(1, 7), st.integers(7, 100))
-def test_steps_share_out_a_run_that_they_do_not_divide(parts, n):
+def test_the_parts_of_the_step_schedule_differ_by_at_most_one_step(parts, n):
     rates = [schedule.step(step, 1.0, n, 0, 0.5, parts) for step in range(n)]
     lengths = [rates.count(0.5**i) for i in range(parts)]
     assert sum(lengths) == n and max(lengths) - min(lengths) <= 1
 
 
 @pytest.mark.parametrize("name", PUBLIC)
-def test_runs_of_no_length_have_a_rate_too(name):
+def test_runs_of_length_0_have_a_rate(name):
     for total, warmup in ((0, 0), (1, 0), (1, 1), (3, 3), (2, 5)):
         for step in range(total + 1):
             assert math.isfinite(PUBLIC[name](step, 0.1, total, warmup))

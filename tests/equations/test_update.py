@@ -23,7 +23,7 @@ STEPS = 200
 BETAS = {"beta_1": st.floats(0.0, 0.98), "beta_2": st.floats(0.5, 0.9999)}
 EPS = st.sampled_from([1e-8, 1e-6, 1e-3])
 
-# For each rule its settings, the same rule of PyTorch, and what PyTorch calls the running averages.
+# For each rule its settings, the same rule in PyTorch, and PyTorch's names of the moving averages.
 RULES = {
     "gradient_descent": ({}, torch.optim.SGD, {}),
     "momentum": (
@@ -56,7 +56,7 @@ def version(rule):
 
 
 def with_betas(chosen):
-    """PyTorch takes both at once. Where none is chosen, its defaults are to hold."""
+    """PyTorch takes both in one argument. If none is chosen, its defaults apply."""
     others = {name: value for name, value in chosen.items() if not name.startswith("beta_")}
     return {**others, "betas": (chosen["beta_1"], chosen["beta_2"])} if "beta_1" in chosen else others
 
@@ -78,12 +78,12 @@ def start(shape, seed=0):
 
 
 def rate(lr, step):
-    """A rate that rises from 0 and then swings, so that one that is remembered from another step shows."""
+    """A rate that rises from 0 and then oscillates, so that the rate of a wrong step shows."""
     return lr * min(step / 20, 1.0) * (0.6 + 0.4 * math.cos(step / 15))
 
 
 def follow(rule, chosen, theta, gs, lr):
-    """Take a step of `rule` and of its PyTorch twin for each of `gs`; the two stay together all the way."""
+    """Take a step of `rule` and of the same rule in PyTorch for each of `gs`; assert equality after each step."""
     _, optimizer_of, averages = RULES[rule.__name__]
     reference = nn.Parameter(theta.clone())
     optimizer = optimizer_of([reference], lr, **chosen)
@@ -93,7 +93,7 @@ def follow(rule, chosen, theta, gs, lr):
         reference.grad = g.clone()
         optimizer.param_groups[0]["lr"] = rate(lr, step)
         optimizer.step()
-        assert near(theta, reference.detach()), f"apart after step {step}"
+        assert near(theta, reference.detach()), f"different after step {step}"
     for ours, theirs in averages.items():
         # With μ = 0 PyTorch keeps no v: it would be the last g.
         assert near(state[ours], optimizer.state[reference].get(theirs, g))
@@ -124,13 +124,13 @@ def test_rule_is_pytorchs(rule, data, shape, lr, scale, seed):
 
 @pytest.mark.parametrize("rule", VERSIONS, ids=version)
 def test_default_settings_are_pytorchs(rule):
-    """But for momentum's 0.9, where PyTorch has 0."""
+    """Except the 0.9 of momentum, where PyTorch has 0."""
     follow(rule, {}, start((9,)), gradients((9,)), 0.01)
 
 
 @pytest.mark.parametrize("rule", VERSIONS, ids=version)
 def test_rule_learns_what_pytorchs_learns(rule):
-    """Each gradient taken where the step before has led: logistic regression, by autograd."""
+    """Each gradient is taken at the θ of the previous step: logistic regression, by autograd."""
     random = torch.Generator().manual_seed(3)
     X = torch.randn(30, 5, dtype=torch.float64, generator=random)
     t = (X @ torch.tensor([2.0, -1.0, 0.5, 0.0, 1.0]).double() > 0).double()
@@ -188,7 +188,7 @@ def test_without_bias_correction_adam_is_googles(rule, chosen, weight_decay, lr,
 
 
 @pytest.mark.parametrize("rule", ADAMS, ids=version)
-def test_without_bias_correction_the_first_step_is_3_2_times_as_long(rule):
+def test_without_bias_correction_the_first_step_is_3_2_times_as_large(rule):
     corrected, uncorrected = torch.zeros(1, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
     g = torch.ones(1, dtype=torch.float64)
     rule(corrected, g, {}, lr=0.1, eps=0.0)
@@ -215,7 +215,7 @@ def test_rule_writes_theta_and_its_state_in_place_and_nothing_else(rule):
 
 @pytest.mark.parametrize("rule", VERSIONS, ids=version)
 def test_the_layout_of_a_gradient_does_not_matter(rule):
-    """A gradient may be a transposed or a broadcast view: its elements count, not where they lie in memory."""
+    """A gradient can be a transposed or a broadcast view: its elements count, not its strides."""
     g = torch.arange(12, dtype=torch.float64).reshape(4, 3) - 5.5
     for strided in (g.T, g[0, 0].expand(3, 4), torch.stack([g.T, g.T], dim=-1)[..., 0]):
         theta, expected = start((3, 4)), start((3, 4))
@@ -227,8 +227,8 @@ def test_the_layout_of_a_gradient_does_not_matter(rule):
 
 
 @pytest.mark.parametrize("name", ["adam", "adamw"])
-def test_either_version_goes_on_from_the_others_state(name):
-    """A run saved under one mathematics may be resumed under the other."""
+def test_either_version_continues_from_the_state_of_the_other(name):
+    """A run saved with one mathematics can be resumed with the other."""
     equation, kernel = getattr(update, name), getattr(kernels, name)
     expected, its_state = start((4,)), {}
     theta, state = start((4,)), {}
@@ -266,7 +266,7 @@ def test_clipping_is_pytorchs_and_the_loop(shapes, most, scale, seed):
     assert all(math.isclose(a, b, rel_tol=1e-14) for a, b in zip(clipped, expected, strict=True))
 
 
-def test_a_gradient_shorter_than_the_limit_is_left_as_it_is():
+def test_a_gradient_below_the_limit_is_not_changed():
     gradients = [torch.tensor([3.0, 0.0]), torch.tensor([[4.0]])]
     assert update.clip_by_norm(gradients, 5.1) == 5.0
     assert torch.equal(gradients[0], torch.tensor([3.0, 0.0])) and torch.equal(gradients[1], torch.tensor([[4.0]]))

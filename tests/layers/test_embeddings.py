@@ -32,7 +32,7 @@ def test_bert_embeddings_are_the_norm_of_three_rows(math, eps):
     for b in range(2):
         for s in range(4):
             row = embeddings.word.weight[TOKENS[b, s]] + embeddings.segment.weight[SEGMENTS[b, s]]
-            row = row + embeddings.position.weight[s]  # the first token stands at 0
+            row = row + embeddings.position.weight[s]  # the first token has position 0
             expected = F.layer_norm(row, (D,), embeddings.norm.gamma, embeddings.norm.beta, eps)
             assert (X[b, s] - expected).abs().max() < 1e-13
 
@@ -51,11 +51,11 @@ def test_tables_have_a_row_for_each_word_segment_and_position():
     }
 
 
-def test_bert_embeddings_end_where_their_positions_end():
+def test_too_long_a_text_is_an_error():
     embeddings = build(S_max=S_MAX)
     long = torch.zeros(1, S_MAX + 1, dtype=torch.long)
     assert embeddings(long[:, 1:], long[:, 1:]).shape == (1, S_MAX, D)
-    with pytest.raises(ValueError, match=r"6 tokens, but this model has learned only 5 positions"):
+    with pytest.raises(ValueError, match=r"6 tokens, but this model has only 5 positions"):
         embeddings(long, long)
 
 
@@ -79,16 +79,16 @@ def test_sinusoidal_embeddings_are_the_papers(math, S):
 def test_dropout_comes_last_and_in_training_only(cls, math):
     inputs = (TOKENS, SEGMENTS) if cls is BertEmbeddings else (TOKENS,)
     embeddings = build(cls, dropout=0.5, math=math)
-    calm = embeddings(*inputs)
+    undropped = embeddings(*inputs)
     torch.manual_seed(1)
     dropped = embeddings.train()(*inputs)
     torch.manual_seed(1)
-    assert torch.equal(dropped, F.dropout(calm, 0.5))
+    assert torch.equal(dropped, F.dropout(undropped, 0.5))
     assert (dropped == 0.0).any()
 
 
 @BOTH
-def test_a_row_that_is_looked_up_twice_learns_twice(math):
+def test_the_gradient_of_a_row_is_the_sum_over_its_uses(math):
     embeddings = build(SinusoidalEmbeddings, math=math)
     embeddings(TOKENS).sum().backward()
     times = torch.bincount(TOKENS.flatten(), minlength=N)

@@ -1,4 +1,4 @@
-"""The encoder of Vaswani et al. 2017, built from `layers` alone, against `torch.nn` in float64, gradients too."""
+"""The encoder of Vaswani et al. 2017, built from `layers` alone, against `torch.nn` in float64, with gradients."""
 
 import math as python_math
 
@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from minitf.layers import Encoder, EncoderLayer, SinusoidalEmbeddings
+from minitf.layers import Encoder, EncoderLayer, IdentityLayer, SinusoidalEmbeddings, padding_mask
 from minitf.mathematics import EQUATIONS, KERNELS
 
 BOTH = pytest.mark.parametrize("math", [EQUATIONS, KERNELS], ids=["equations", "kernels"])
@@ -37,7 +37,7 @@ def vaswani(math, activation="relu", **numbers):
 
 
 def pytorchs(model, activation):
-    """`torch.nn`'s encoder with the weights of `model`; left in training mode, where it takes no shortcut."""
+    """`torch.nn`'s encoder with the weights of `model`; left in training mode, where it does not use its fast path."""
     layer = nn.TransformerEncoderLayer(
         D, H, WIDE, dropout=0.0, activation=activation, layer_norm_eps=1e-5, batch_first=True, norm_first=False
     )
@@ -98,11 +98,11 @@ def test_vaswanis_encoder_is_pytorchs(math, activation, padded):
         gradients = pieces(ours, lambda p: p.grad)
         for name, parameter in its.named_parameters():
             assert (torch.cat(gradients[name]) - parameter.grad).abs().max() < 1e-10, name
-        assert parameter.grad.abs().max() > 1e-3  # there was something to compare
+        assert parameter.grad.abs().max() > 1e-3  # the comparison is not of zeros
 
 
 def layer_by_hand(layer, X, mask, p, p_attention):
-    """One layer in training mode by PyTorch's functions: where each dropout stands, and in which order they draw."""
+    """One layer in training mode by PyTorch's functions: where each dropout is, and in which order they draw."""
     attention = layer.attention
 
     def heads(Y):
@@ -120,20 +120,67 @@ def layer_by_hand(layer, X, mask, p, p_attention):
 
 @BOTH
 def test_in_training_the_layer_drops_where_bert_does(math):
-    """Asked for A, so that both mathematics draw for the attention as written, not as a fused kernel does."""
+    """With `need_attention`, so that both mathematics draw the dropout of A as the equation does."""
     layer = redraw(EncoderLayer(D, H, WIDE, "gelu", dropout=0.3, attention_dropout=0.2, math=math).double())
     torch.manual_seed(5)
     ours, _ = layer.train()(X, MASK, need_attention=True)
     torch.manual_seed(5)
     expected = layer_by_hand(layer, X, MASK, 0.3, 0.2)
     assert (ours - expected).abs().max() < 1e-12
-    calm, _ = layer.eval()(X, MASK)
-    assert (calm - layer_by_hand(layer, X, MASK, 0.0, 0.0)).abs().max() < 1e-12
-    assert (ours - calm).abs().max() > 0.1
+    undropped, _ = layer.eval()(X, MASK)
+    assert (undropped - layer_by_hand(layer, X, MASK, 0.0, 0.0)).abs().max() < 1e-12
+    assert (ours - undropped).abs().max() > 0.1
 
 
 @BOTH
-def test_encoder_returns_all_states_and_the_attentions_asked_for(math):
+def test_memory_x_is_the_layer_without_memory(math):
+    """To the bit, in train mode with the same random numbers."""
+    layer = redraw(EncoderLayer(D, H, WIDE, "gelu", dropout=0.3, attention_dropout=0.2, math=math).double()).train()
+    for need_attention in (False, True):
+        torch.manual_seed(5)
+        Y, A = layer(X, MASK, need_attention)
+        torch.manual_seed(5)
+        again, again_A = layer(X, MASK, need_attention, memory=X)
+        assert torch.equal(again, Y)
+        assert (A is None and again_A is None) or torch.equal(again_A, A)
+
+
+@BOTH
+def test_queries_and_residual_are_from_x_and_keys_and_values_from_memory(math):
+    """Against the sub-layers one by one, with a memory of another length and its padding mask."""
+    layer = redraw(EncoderLayer(D, H, WIDE, "gelu", math=math).double()).eval()
+    queries, memory = X[:, :2], X.flip(1)
+    mask = padding_mask(REAL.flip(1).long())
+    Y, A = layer(queries, mask, need_attention=True, memory=memory)
+    attended, expected_A = layer.attention(queries, mask, need_attention=True, memory=memory)
+    Z = layer.attention_norm(queries + attended)
+    assert torch.equal(Y, layer.ffn_norm(Z + layer.ffn(Z))) and torch.equal(A, expected_A)
+    assert Y.shape == (B, 2, D) and A.shape == (B, H, 2, S)
+    spoiled = memory.clone()
+    spoiled[1, :2] = 100.0  # padding of the memory
+    assert torch.equal(layer(queries, mask, memory=spoiled)[0], layer(queries, mask, memory=memory)[0])
+
+
+def test_the_residual_dropout_of_attention_can_have_a_rate_of_its_own():
+    """Neither the rate on A nor the one after the feed-forward network changes; dropouts have no state."""
+    usual = EncoderLayer(D, H, WIDE, dropout=0.3, attention_dropout=0.2)
+    other = EncoderLayer(D, H, WIDE, dropout=0.3, attention_dropout=0.2, dropout_after_attention=0.0)
+    rates = [
+        (layer.attention.dropout, layer.dropout_after_attention.p, layer.dropout_after_ffn.p)
+        for layer in (usual, other)
+    ]
+    assert rates == [(0.2, 0.3, 0.3), (0.2, 0.0, 0.3)]
+    assert not any("dropout" in name for name in usual.state_dict())
+
+
+def test_an_identity_layer_returns_x():
+    for arguments in ({}, {"need_attention": True}, {"memory": torch.zeros(B, 3, D)}):
+        Y, A = IdentityLayer()(X, MASK, **arguments)
+        assert Y is X and A is None
+
+
+@BOTH
+def test_encoder_returns_all_states_and_the_requested_attentions(math):
     encoder = redraw(Encoder(L, D, H, WIDE, math=math).double())
     states, attentions = encoder(X, MASK, need_attention=True)
     assert len(states) == L + 1 and states[0] is X
@@ -172,5 +219,7 @@ def test_the_encoder_of_the_package_s_own_example_runs():
     embeddings = SinusoidalEmbeddings(N=32_000, D=512)
     encoder = Encoder(L=1, D=512, H=8, F=2048, activation="relu")
     token_ids = torch.tensor([[31_999, 5, 0]])
-    states, attentions = encoder(embeddings(token_ids), torch.tensor([True, True, False]), need_attention=True)
+    mask = torch.tensor([[1, 1, 0]])
+    states, attentions = encoder(embeddings(token_ids), padding_mask(mask), need_attention=True)
     assert states[-1].shape == (1, 3, 512) and attentions[0].shape == (1, 8, 3, 3)
+    assert (attentions[0][..., 2] == 0.0).all()

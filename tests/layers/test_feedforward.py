@@ -46,6 +46,6 @@ def test_the_papers_activation_is_the_default():
 
 
 @BOTH
-def test_an_activation_of_ones_own_is_used(math):
+def test_a_replaced_activation_is_used(math):
     ffn = build(4, 4, "gelu", math.overlay(gelu=torch.zeros_like))
     assert torch.equal(ffn(torch.ones(1, 1, 4, dtype=torch.float64))[0, 0], ffn.W_2.bias)

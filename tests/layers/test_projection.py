@@ -1,4 +1,4 @@
-"""The map and the table: what they compute, what they are called, and how they are drawn."""
+"""Linear and Embedding: values, parameter names and initialization."""
 
 import pytest
 import torch
@@ -16,7 +16,7 @@ def test_linear_is_pytorchs(math, shape):
     torch.manual_seed(0)
     ours, theirs = Linear(5, 4, math).double(), nn.Linear(5, 4).double()
     nn.init.normal_(ours.bias)
-    theirs.load_state_dict(ours.state_dict())  # the same names and shapes: official weights go in as they are
+    theirs.load_state_dict(ours.state_dict())  # the same names and shapes
     X = torch.randn(shape, dtype=torch.float64)
     assert ours(X).shape == (*shape[:-1], 4)
     assert (ours(X) - theirs(X)).abs().max() < 1e-14
@@ -32,14 +32,14 @@ def test_embedding_is_pytorchs(math):
     assert torch.equal(ours(ids), theirs(ids))
 
 
-def test_initial_weights_are_a_cut_normal_and_biases_0():
+def test_initial_weights_are_truncated_normal_and_biases_0():
     torch.manual_seed(0)
     encoder = Encoder(L=1, D=64, H=4, F=256)
     initialize(encoder, std=0.1)
     matrices = [p for p in encoder.parameters() if p.dim() == 2]
     for matrix in matrices:
         assert matrix.abs().max() <= 0.2
-        # A normal variable cut off at 2σ has a deviation of 0.8796 σ.
+        # A normal variable truncated at ± 2σ has a standard deviation of 0.8796 σ.
         assert abs(matrix.std().item() - 0.08796) < 0.08796 * 4 / (2 * matrix.numel()) ** 0.5
         assert abs(matrix.mean().item()) < 0.08796 * 5 / matrix.numel() ** 0.5
     assert len(matrices) == 6
@@ -47,14 +47,14 @@ def test_initial_weights_are_a_cut_normal_and_biases_0():
     assert all((p == 1.0).all() for name, p in encoder.named_parameters() if "gamma" in name)
 
 
-def test_layers_are_drawn_as_they_are_built():
+def test_the_constructor_initializes():
     torch.manual_seed(0)
     for weight in (Linear(40, 50).weight, Embedding(40, 50).weight):
         assert 0.016 < weight.std() < 0.019 and weight.abs().max() <= 0.04
 
 
-def test_layers_without_memory_are_not_drawn():
-    """A model about to be loaded is built on the device "meta", and costs neither memory nor time."""
+def test_layers_on_the_meta_device_are_not_initialized():
+    """A model to be loaded is built on the device "meta", which costs neither memory nor time."""
     before = torch.get_rng_state()
     with torch.device("meta"):
         parts = [Linear(4, 4), Embedding(4, 4), LayerNorm(4), Encoder(L=2, D=8, H=2, F=16)]

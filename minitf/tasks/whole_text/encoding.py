@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from minitf.bert import Bert
-from minitf.bert.shortcut import logits_of_first_token
+from minitf.bert.cls_only import logits_of_first_token
 from minitf.datasets.dataset import Dataset
 from minitf.text import long_texts
 from minitf.text.batches import Batch, Examples

@@ -1,4 +1,4 @@
-"""The shortcut for heads on [CLS] is exact: the whole model's logits, gradients and dropout, in less work."""
+"""The last layer computed for [CLS] only: the logits, gradients and dropout of the whole model, in less work."""
 
 import dataclasses
 
@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from minitf.bert import Bert, BertConfig
-from minitf.bert.shortcut import first_token, logits_of_first_token
+from minitf.bert.cls_only import logits_of_first_token
 from minitf.errors import InputError
-from minitf.layers import EncoderLayer
+from minitf.layers import EncoderLayer, IdentityLayer
 from minitf.mathematics import EQUATIONS, KERNELS
 
 BOTH = pytest.mark.parametrize("math", [EQUATIONS, KERNELS], ids=["equations", "kernels"])
-HIDDEN, ATTENTION, HEAD = 0.1, 0.25, 0.4  # three rates, so that none can stand for another
+HIDDEN, ATTENTION, HEAD = 0.1, 0.25, 0.4  # three different rates, so that a mix-up shows
 CONFIG = BertConfig(
     vocab_size=20,
     hidden_size=12,
@@ -38,7 +38,7 @@ def build(math, config=CONFIG, seed=0):
 
 
 def draw(lengths, S=9, seed=0):
-    """Ids, segments and mask `[B, S]`; what stands at padding is drawn too, for it must not matter."""
+    """Ids, segments and mask `[B, S]`; the ids at padding are random too, because they must not matter."""
     generator = torch.Generator().manual_seed(seed)
     token_ids = torch.randint(0, 20, (len(lengths), S), generator=generator)
     segment_ids = torch.randint(0, 2, (len(lengths), S), generator=generator)
@@ -47,14 +47,14 @@ def draw(lengths, S=9, seed=0):
 
 
 def gradients(model, logits):
-    """Of a loss that weighs every logit differently."""
+    """Of a loss with a different weight for every logit."""
     model.zero_grad(set_to_none=True)
     (logits * torch.linspace(-1.0, 2.0, logits.numel(), dtype=logits.dtype).view_as(logits)).sum().backward()
     return {name: p.grad for name, p in model.named_parameters()}
 
 
 def assert_same(model, batch):
-    """Logits and every gradient of the shortcut are those of the whole model."""
+    """Logits and every gradient are those of the whole model."""
     whole, short = model(*batch).logits, logits_of_first_token(model, *batch)
     torch.testing.assert_close(short, whole, rtol=0, atol=1e-12)
     theirs, ours = gradients(model, whole), gradients(model, short)
@@ -80,40 +80,88 @@ def test_one_layer_alone_and_other_activations(math):
 
 
 @BOTH
-def test_a_text_without_a_token_has_the_same_answer_both_ways(math):
+def test_a_text_without_a_token_gives_the_same_logits(math):
     assert_same(build(math), draw([0, 3]))
 
 
 @BOTH
 def test_row_0_of_a_layer(math):
-    """Also under a mask of the layer's own, where every query sees other keys."""
+    """`layer(X[:, :1], mask, memory=X)` is row 0 of `layer(X, mask)`, with a different mask for each text."""
     generator = torch.Generator().manual_seed(3)
     layer = EncoderLayer(12, 3, 20, "gelu", math=math).double().eval()
     X = torch.randn(4, 7, 12, dtype=torch.float64, generator=generator)
     mask = torch.rand(4, 1, 1, 7, generator=generator) < 0.6
-    y = first_token(layer, X, mask)
+    y, _ = layer(X[:, :1], mask, memory=X)
     assert y.shape == (4, 1, 12)
     torch.testing.assert_close(y, layer(X, mask)[0][:, :1], rtol=0, atol=1e-12)
 
 
-def stand_in(x, p):
-    """Dropout without chance: a factor for each place along the last axis, so that row 0 is treated as among others."""
+def first_token_step_by_step(layer, X, mask):
+    """`EncoderLayer.forward` written out for one query, as minitf computed it before `memory` existed."""
+    attention, math = layer.attention, layer.attention.math
+    x = X[:, :1]
+    Q = math.split_heads(attention.W_Q(x), attention.H)
+    K = math.split_heads(attention.W_K(X), attention.H)
+    V = math.split_heads(attention.W_V(X), attention.H)
+    p = attention.dropout if layer.training else 0.0
+    context, _ = math.attend(Q, K, V, mask, p, False)
+    x = layer.attention_norm(x + layer.dropout_after_attention(attention.W_O(math.merge_heads(context))))
+    return layer.ffn_norm(x + layer.dropout_after_ffn(layer.ffn(x)))
+
+
+def logits_step_by_step(model, token_ids, segment_ids, mask):
+    may_look = mask[:, None, None, :].bool()
+    X = model.embeddings(token_ids, segment_ids)
+    *lower, last = model.encoder.layers
+    for layer in lower:
+        X, _ = layer(X, may_look)
+    return model.read_out(first_token_step_by_step(last, X, may_look))[1]
+
+
+@BOTH
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("training", [False, True])
+def test_the_bits_are_those_of_the_written_out_computation(math, dtype, training):
+    """Logits, gradients and the random state after the dropout draws: equal to the last bit."""
+    model, batch, results = build(math).to(dtype).train(training), draw([9, 4, 1, 7]), []
+    for compute in (logits_of_first_token, logits_step_by_step):
+        torch.manual_seed(8)
+        logits = compute(model, *batch)
+        results.append((logits, torch.get_rng_state(), gradients(model, logits)))
+    (logits, state, ours), (expected, expected_state, theirs) = results
+    assert torch.equal(logits, expected) and torch.equal(state, expected_state)
+    assert ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+    torch.manual_seed(8)
+    assert torch.equal(torch.get_rng_state(), state) != training  # dropout draws in train mode only
+
+
+@BOTH
+def test_a_frozen_last_layer_is_skipped(math):
+    """With all layers frozen, the first row goes from the replaced embeddings straight to the head."""
+    model, batch = build(math), draw([9, 4])
+    expected = model.read_out(model.embeddings(*batch[:2]))[1]
+    model.encoder.layers = torch.nn.ModuleList(IdentityLayer() for _ in range(3))
+    torch.testing.assert_close(logits_of_first_token(model, *batch), expected, rtol=0, atol=1e-12)
+
+
+def deterministic_dropout(x, p):
+    """Dropout without randomness: a factor for each index of the last axis, so the same for row 0 alone or not."""
     return x * (1.0 + p * torch.cos(torch.arange(x.shape[-1], dtype=x.dtype)))
 
 
 @BOTH
 @pytest.mark.parametrize("lengths", [[9, 9], [9, 4, 1]])
-def test_dropout_acts_at_the_same_places_with_the_same_rates(math, lengths):
-    model = build(math.overlay(dropout=stand_in))
-    still = logits_of_first_token(model, *draw(lengths))
+def test_dropout_is_at_the_same_places_with_the_same_rates(math, lengths):
+    model = build(math.overlay(dropout=deterministic_dropout))
+    undropped = logits_of_first_token(model, *draw(lengths))
     model.train()
     assert_same(model, draw(lengths))
-    assert (logits_of_first_token(model, *draw(lengths)) - still).abs().max() > 1e-2
+    assert (logits_of_first_token(model, *draw(lengths)) - undropped).abs().max() > 1e-2
 
 
 @BOTH
 def test_every_dropout_in_order(math):
-    """What is dropped, and at which rate: in the last layer one row, elsewhere all."""
+    """Shape and rate of each dropout: one row in the last layer, all rows elsewhere."""
     seen = []
 
     def note(x, p):
@@ -133,8 +181,8 @@ def test_every_dropout_in_order(math):
     assert {p for _, p in seen} == {0.0}
 
 
-def test_a_fused_attention_is_told_the_rate_in_training_only():
-    """The fused kernel drops by itself: no overlay sees it, only the rate that it is given."""
+def test_a_fused_attention_gets_the_rate_in_training_only():
+    """The fused kernel does its own dropout: an overlay cannot see it, only the rate that is passed."""
     rates = []
 
     def attend(Q, K, V, mask=None, dropout=0.0, need_attention=False):
@@ -150,35 +198,35 @@ def test_a_fused_attention_is_told_the_rate_in_training_only():
 
 
 @BOTH
-def test_the_chance_of_dropout_is_that_of_the_whole_model(math):
-    """Mean and spread of the logits over many draws: a batch that repeats one text, each row with draws of its own."""
+def test_the_distribution_under_dropout_is_that_of_the_whole_model(math):
+    """Mean and standard deviation of the logits over many draws: one text, repeated in every row of a batch."""
     config = dataclasses.replace(CONFIG, num_hidden_layers=1)
     model, n = build(math, config).train(), 8_000
     batch = [t.expand(n, -1) for t in draw([6])]
     torch.manual_seed(5)
     with torch.no_grad():
         whole, short = model(*batch).logits, logits_of_first_token(model, *batch)
-    spread = whole.std(dim=0)
-    assert (spread > 0.1).all()
-    error = spread * (2 / n) ** 0.5  # of the difference of two means
+    deviation = whole.std(dim=0)
+    assert (deviation > 0.1).all()
+    error = deviation * (2 / n) ** 0.5  # of the difference of two means
     assert ((whole.mean(dim=0) - short.mean(dim=0)).abs() < 5 * error).all()
-    assert ((short.std(dim=0) / spread - 1).abs() < 0.05).all()
-    # Such a test can fail: without dropout on A, or with twice as much, the spread is another.
+    assert ((short.std(dim=0) / deviation - 1).abs() < 0.05).all()
+    # The test can fail: without dropout on A, or with twice the rate, the standard deviation differs.
     for p in (0.0, 2 * ATTENTION):
         model.encoder.layers[0].attention.dropout = p
         with torch.no_grad():
             other = logits_of_first_token(model, *batch)
-        assert ((other.std(dim=0) / spread - 1).abs() > 0.05).any()
+        assert ((other.std(dim=0) / deviation - 1).abs() > 0.05).any()
 
 
 @pytest.mark.parametrize("head", [None, "masked-lm", "pretraining", "tagging", "qa"])
 def test_a_head_that_needs_more_than_the_first_token(head):
-    with pytest.raises(InputError, match=rf"{head} does not read \[CLS\] alone"):
+    with pytest.raises(InputError, match=rf"only a head that reads \[CLS\] alone can be computed so, not {head}"):
         logits_of_first_token(Bert(CONFIG, head), *draw([3]))
 
 
 def test_it_does_less_work():
-    """One row of the last layer's queries, projections and feed-forward: counted in multiplications by W_1."""
+    """The last layer computes one row: counted in multiplications by W_1."""
     rows = []
 
     def linear(X, W, b=None):

@@ -1,4 +1,4 @@
-"""The top of a pre-trained encoder drawn anew: its last layers know most about the old task, and least about a new one.
+"""Reinitialize the top layers of a pre-trained encoder: they are the most specific to the pre-training task.
 
 Source: Zhang et al. 2021 ("Revisiting few-sample BERT fine-tuning"), §4.
 """
@@ -10,7 +10,7 @@ from minitf.layers import LayerNorm, initialize
 
 
 def reinitialize_top(model: Bert, layers: int) -> None:
-    """Draw the last `layers` layers as at the beginning of pre-training, and with them the pooler; none for 0."""
+    """Draw the last `layers` layers and the pooler as for pre-training; 0 changes nothing."""
     if not layers:
         return
     parts: list[nn.Module] = list(model.encoder.layers)[-layers:]

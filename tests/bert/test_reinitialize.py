@@ -1,10 +1,10 @@
-"""Layers drawn anew: which, and how."""
+"""Reinitialized layers: which ones, and from which distribution."""
 
 import pytest
 import torch
 from small_training import loaded, weights
 
-from minitf.bert.fresh import reinitialize_top
+from minitf.bert.reinitialize import reinitialize_top
 from minitf.training.strategy import depth
 
 L = 3
@@ -12,8 +12,8 @@ L = 3
 
 @pytest.mark.parametrize("model_type", ["bert", "roberta", "distilbert"])
 @pytest.mark.parametrize("top", range(L + 1))
-def test_the_top_alone_is_new(write_member, model_type: str, top: int) -> None:
-    """The last layers and the pooler, where there is one; neither what lies below nor the head."""
+def test_only_the_top_is_reinitialized(write_member, model_type: str, top: int) -> None:
+    """The last layers and the pooler, if there is one; neither the layers below nor the head."""
     model = loaded(write_member(model_type, "classification")[0])
     before = weights(model)
     reinitialize_top(model, top)
@@ -23,7 +23,7 @@ def test_the_top_alone_is_new(write_member, model_type: str, top: int) -> None:
 
 @pytest.mark.parametrize("sigma", [0.02, 0.1])
 def test_as_drawn_for_pre_training(write_bert, sigma: float) -> None:
-    """Matrices from N(0, σ²), cut off at two standard deviations; no bias; γ 1 and β 0."""
+    """Matrices from N(0, σ²), truncated at two standard deviations; biases 0; γ 1 and β 0."""
     model = loaded(write_bert(hidden_size=128, intermediate_size=256, initializer_range=sigma)[0])
     reinitialize_top(model, 2)
     for name, p in model.named_parameters():
@@ -31,14 +31,14 @@ def test_as_drawn_for_pre_training(write_bert, sigma: float) -> None:
             continue
         if p.dim() > 1:
             assert p.abs().max() <= 2 * sigma
-            # The normal distribution cut off at ±2 has the standard deviation 0.8796.
+            # The normal distribution truncated at ±2 has the standard deviation 0.8796.
             assert p.std().item() == pytest.approx(0.8796 * sigma, rel=0.03)
             assert abs(p.mean().item()) < 4 * sigma / p.numel() ** 0.5
         else:
             assert torch.equal(p, torch.full_like(p, float(name.endswith("gamma"))))
 
 
-def test_a_seed_draws_the_same(write_bert) -> None:
+def test_the_same_seed_draws_the_same_weights(write_bert) -> None:
     folder, found = write_bert()[0], []
     for seed in (1, 1, 2):
         model = loaded(folder)

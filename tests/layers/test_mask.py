@@ -1,0 +1,19 @@
+"""The padding mask: its shape, its type and its meaning."""
+
+import pytest
+import torch
+
+from minitf.layers import padding_mask
+
+ROWS = [[1, 1, 1, 0, 0], [1, 0, 1, 1, 0], [0, 0, 0, 0, 0]]
+
+
+@pytest.mark.parametrize("dtype", [torch.long, torch.int32, torch.bool, torch.float32])
+def test_every_query_may_look_at_every_real_token(dtype):
+    mask = padding_mask(torch.tensor(ROWS).to(dtype))
+    assert mask.dtype == torch.bool and mask.shape == (3, 1, 1, 5)
+    may_look = mask.expand(3, 2, 4, 5)  # 2 heads, 4 queries
+    for b in range(3):
+        for h in range(2):
+            for q in range(4):
+                assert may_look[b, h, q].tolist() == [bool(n) for n in ROWS[b]]

@@ -29,12 +29,8 @@ def make(folder: Path, steps: int) -> None:
 
     import minitf
     from minitf.checkpoints.save import save
-<<<<<<< HEAD
     from minitf.datasets.dataset import built_in_corpus
-=======
     from minitf.layers import padding_mask
-    from minitf.text.datasets import built_in_corpus
->>>>>>> lower
 
     torch.manual_seed(0)
     name = "all-MiniLM-L6-v2"

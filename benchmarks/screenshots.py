@@ -17,7 +17,7 @@ from typing import Any
 from benchmarks import record
 
 sys.path.insert(0, str(record.ROOT / "tests"))
-import browser
+from tests.support import browser
 
 FOLDER = record.ROOT / "docs" / "attention"
 TEXT = "The soup was cold, but I have been back four times since."

@@ -6,13 +6,13 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import VOCABULARY, write_vocabulary
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers import decoders, models, pre_tokenizers, processors, trainers
 
 from minitf import attend, finetune
 from minitf.attention_maps.collect import look, open_model
 from minitf.attention_maps.summary import summarise
+from tests.support.tiny import VOCABULARY, write_vocabulary
 
 TEXT = "the film was great , so great"
 

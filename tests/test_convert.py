@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-import google_layout
 import pytest
 import torch
 import transformers
-from conftest import VOCABULARY
-from family import MEMBERS, reference_class
 
 from minitf import convert
 from minitf.checkpoints.load import load, load_tokenizer
+from tests.support import google_layout
+from tests.support.family import MEMBERS, reference_class
+from tests.support.tiny import VOCABULARY
 
 GOOGLES = [None, "masked-lm", "next-sentence", "pretraining", "classification", "qa"]
 

@@ -4,16 +4,16 @@ import csv
 import json
 import random
 
-import google_layout
 import pytest
 import torch
 import transformers
-from conftest import WORDS, write_vocabulary
-from family import PREFIXES, reference_class
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers import models, pre_tokenizers, processors
 
 from minitf import convert, finetune, predict
+from tests.support import google_layout
+from tests.support.family import PREFIXES, reference_class
+from tests.support.tiny import WORDS, write_vocabulary
 
 ROBERTAS = ("roberta", "xlm-roberta")
 

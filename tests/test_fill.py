@@ -2,13 +2,13 @@
 
 import re
 
-import google_layout
 import pytest
 import torch
 import transformers
-from conftest import VOCABULARY, write_vocabulary
 
 from minitf import predict
+from tests.support import google_layout
+from tests.support.tiny import VOCABULARY, write_vocabulary
 
 ASKED = "the film was [MASK] and the room [MASK] ."
 

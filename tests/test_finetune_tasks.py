@@ -156,7 +156,7 @@ def test_training_goes_on_from_a_regression(run, here: Path, tiny: Path) -> None
 
 def test_a_lone_score_is_told(write_member, run_command) -> None:
     """A cross-encoder's config need not say that it is a number."""
-    from conftest import write_vocabulary
+    from tests.support.tiny import write_vocabulary
 
     folder, model = write_member("bert", "classification", num_labels=1)
     write_vocabulary(folder)

@@ -2,12 +2,12 @@
 
 import pytest
 import transformers
-from batches_to_compare import TIGHT, padded_batch
 
 from minitf.mathematics import EQUATIONS
 from minitf.proof.divergence import first_divergence, walk
 from minitf.proof.mistakes import MISTAKES, Mistake
 from minitf.proof.reference import open_pair
+from tests.support.batches_to_compare import TIGHT, padded_batch
 
 BY_NAME = {mistake.name: mistake for mistake in MISTAKES}
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from small_training import TINY
 
 from minitf import finetune
 from minitf.tasks.classification.task import Classification
 from minitf.training import loop
 from minitf.training.journal import Journal
+from tests.support.small_training import TINY
 
 L = 3
 

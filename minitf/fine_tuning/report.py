@@ -80,15 +80,7 @@ def write_report(folder: Path, setup: TrainingSetup, outcome: Outcome) -> None:
         "data": {n: {"path": d.path, "rows": len(d.examples), "sha256": d.digest} for n, d in splits.items()},
         "checked": {name: counts.to_dict() for name, counts in setup.encoded.counts.items()},
         "epochs": [
-            {
-                "epoch": e.number,
-                "train_loss": e.train_loss,
-                "seconds": e.seconds,
-                "valid": e.valid,
-                "scores": e.scores,
-                "best": e.best,
-            }
-            for e in run.history
+            {"epoch": e.number, "train_loss": e.train_loss, "seconds": e.seconds, "valid": e.valid} for e in run.history
         ],
         "best_epoch": run.best_epoch.number,
         run.measured_on: run.metrics,
@@ -109,10 +101,12 @@ def write_report(folder: Path, setup: TrainingSetup, outcome: Outcome) -> None:
 
 
 def read_run(folder: Path) -> Run:
-    """The result of a finished run, from its report.json."""
+    """The result of a finished run, from its report.json; of its epochs without their `scores`, which are not kept."""
     content = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     name = "test" if "test" in content else "valid"
     history = [
-        Epoch(e["epoch"], e["train_loss"], e["valid"], e["scores"], e["best"], e["seconds"]) for e in content["epochs"]
+        Epoch(e["epoch"], e["train_loss"], e["valid"], {}, e["epoch"] == content["best_epoch"], e["seconds"])
+        for e in content["epochs"]
     ]
-    return Run(folder, tuple(history), name, content[name], content["scores"], content["baseline"], content["learned"])
+    scores, baseline, learned = (content[key] for key in ("scores", "baseline", "learned"))
+    return Run(folder, tuple(history), name, content[name], scores, baseline, learned)

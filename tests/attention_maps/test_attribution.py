@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
-from conftest import write_vocabulary
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +14,7 @@ from minitf.attention_maps import attribution
 from minitf.attention_maps.attribution import attribute, rollout, spearman
 from minitf.attention_maps.collect import encode, look, open_model
 from minitf.errors import InputError
+from tests.support.tiny import write_vocabulary
 
 TEXT, PAIR = "the film was great , so great", "a hotel room"
 PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=200)

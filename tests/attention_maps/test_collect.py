@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from conftest import write_vocabulary
 
 import minitf
 from minitf.attention_maps import collect
 from minitf.attention_maps.collect import Opened, look, open_model
 from minitf.errors import InputError
+from tests.support.tiny import write_vocabulary
 
 TEXT, PAIR = "the film was great , so great", "a hotel room"
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from conftest import write_vocabulary
 
 from minitf.attention_maps import lens, prediction_figures
 from minitf.attention_maps.collect import open_model
 from minitf.errors import InputError
+from tests.support.tiny import write_vocabulary
 
 TEXT, PAIR = "the film was [MASK] , caf so great wanting", "a hotel room"
 

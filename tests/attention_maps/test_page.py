@@ -8,15 +8,15 @@ import re
 import sys
 from html.parser import HTMLParser
 
-import browser
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from maps_to_draw import random_maps
 
 from minitf.attention_maps import page
 from minitf.errors import InputError
+from tests.support import browser
+from tests.support.maps_to_draw import random_maps
 
 HOSTILE = [
     "<script>alert(1)</script>",

@@ -4,14 +4,14 @@ import json
 import re
 from urllib.parse import parse_qs
 
-import browser
 import numpy as np
 import pytest
-from conftest import write_vocabulary
-from maps_to_draw import random_maps
 
 from minitf.attention_maps import attribution, lens, page
 from minitf.attention_maps.collect import look, open_model
+from tests.support import browser
+from tests.support.maps_to_draw import random_maps
+from tests.support.tiny import write_vocabulary
 
 pytestmark = pytest.mark.browser
 S = 12

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from maps_to_draw import random_maps
 
 from minitf.attention_maps import quantise
 from minitf.errors import InputError
+from tests.support.maps_to_draw import random_maps
 
 PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=300)
 WIDTHS = st.sampled_from([np.float32, np.float64])

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from small_training import TINY
 
 from benchmarks import kills
 from minitf.training import state
+from tests.support.small_training import TINY
 
 
 @pytest.fixture

@@ -6,8 +6,6 @@ import dataclasses
 
 import pytest
 import torch
-from batches_to_compare import padded_batch
-from family import MEMBERS, PREFIXES, reference_config
 
 from minitf.bert import Bert, BertConfig
 from minitf.bert.family import FAMILIES
@@ -17,6 +15,8 @@ from minitf.checkpoints.renaming import PYTORCH
 from minitf.errors import CheckpointError, InputError
 from minitf.layers import after_padding, from_zero
 from minitf.text.batches import Batch
+from tests.support.batches_to_compare import padded_batch
+from tests.support.family import MEMBERS, PREFIXES, reference_config
 
 LABELS = {"classification": 3, "tagging": 5}
 PAD = {"bert": 0, "distilbert": 0, "roberta": 1, "xlm-roberta": 1}

@@ -4,7 +4,6 @@ import contextlib
 
 import pytest
 import torch
-from small_training import loaded, texts, weights
 from torch import nn
 
 from minitf.bert.frozen import GROUP_SIZE, FrozenLayers, without_padding
@@ -14,6 +13,7 @@ from minitf.training import loop
 from minitf.training.compact_vocabulary import CompactVocabulary
 from minitf.training.optimizer import Optimizer, Recipe
 from minitf.training.strategy import freeze
+from tests.support.small_training import loaded, texts, weights
 
 MODES = {"hidden_dropout_prob": 0.3, "attention_probs_dropout_prob": 0.2}
 L = 3

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from small_training import loaded, weights
 
 from minitf.bert.reinitialize import reinitialize_top
 from minitf.training.strategy import depth
+from tests.support.small_training import loaded, weights
 
 L = 3
 

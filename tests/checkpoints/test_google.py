@@ -10,12 +10,9 @@ import sys
 import zipfile
 from pathlib import Path
 
-import google_layout
 import numpy as np
 import pytest
 import torch
-from conftest import VOCABULARY, write_vocabulary
-from family import SIZES, reference_class, reference_config
 
 import minitf
 from minitf.bert import Bert, BertConfig
@@ -24,6 +21,9 @@ from minitf.checkpoints.load import HELD, load, load_tokenizer, load_with_report
 from minitf.checkpoints.renaming import PYTORCH
 from minitf.errors import CheckpointError
 from minitf.text.tokenizer import Tokenizer
+from tests.support import google_layout
+from tests.support.family import SIZES, reference_class, reference_config
+from tests.support.tiny import VOCABULARY, write_vocabulary
 
 SHARED = Path(minitf.__file__).parents[2] / "shared" / "checkpoints"
 HEADS = [None, "masked-lm", "next-sentence", "pretraining", "classification", "multiple-choice", "tagging", "qa"]

@@ -4,12 +4,12 @@ import json
 
 import pytest
 import torch
-from family import MEMBERS, reference_class
 from safetensors.torch import load_file, save_file
 
 from minitf.checkpoints.load import HELD, load, load_with_report
 from minitf.checkpoints.renaming import PYTORCH
 from minitf.errors import CheckpointError, InputError
+from tests.support.family import MEMBERS, reference_class
 
 MASKED_LM = [(t, h) for t, h in MEMBERS if h in ("masked-lm", "pretraining")]
 

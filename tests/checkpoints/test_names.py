@@ -6,7 +6,6 @@ import re
 import pytest
 import torch
 import transformers
-from family import MEMBERS, reference_class, reference_config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ from minitf.bert import Bert, BertConfig
 from minitf.bert.heads import HEADS
 from minitf.checkpoints import names
 from minitf.checkpoints.renaming import OLD_NAMES, PYTORCH, TENSORFLOW
+from tests.support.family import MEMBERS, reference_class, reference_config
 
 PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=200)
 LAYERS = 12  # two digits in a number are no special case

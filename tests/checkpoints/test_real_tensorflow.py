@@ -9,14 +9,12 @@ import itertools
 import random
 from pathlib import Path
 
-import google_layout
 import numpy as np
 import pytest
 import torch
 import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tensor_bundles import TYPES, Raw
 
 from minitf.checkpoints.bundle import READABLE, Entry
 from minitf.checkpoints.load import load_with_report
@@ -25,6 +23,8 @@ from minitf.checkpoints.renaming import PYTORCH
 from minitf.checkpoints.sstable import read_table
 from minitf.checkpoints.tensorflow import read_index, read_tensors
 from minitf.errors import CheckpointError
+from tests.support import google_layout
+from tests.support.tensor_bundles import TYPES, Raw
 
 pytestmark = pytest.mark.tensorflow
 

@@ -7,10 +7,10 @@ import cramjam
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tensor_bundles import contents, crc32c, masked, table, table_of, varint
 
 from minitf.checkpoints import sstable
 from minitf.checkpoints.sstable import LARGEST, CorruptError, masked_crc32c, read_table
+from tests.support.tensor_bundles import contents, crc32c, masked, table, table_of, varint
 
 PAIRS = [(b"", b"first"), (b"bert/a", b"1"), (b"bert/ab", b""), (b"bert/b", b"2" * 40), (b"cls", b"3")]
 

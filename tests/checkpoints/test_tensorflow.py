@@ -13,11 +13,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tensor_bundles import TYPES, Raw, entry, field, header, masked, pairs_and_shards, table_of, write
 
 from minitf.checkpoints.places import find_prefix
 from minitf.checkpoints.tensorflow import read_index, read_tensors
 from minitf.errors import CheckpointError
+from tests.support.tensor_bundles import TYPES, Raw, entry, field, header, masked, pairs_and_shards, table_of, write
 
 SHARED = Path(__file__).parents[3] / "shared" / "checkpoints"
 

@@ -1,7 +1,7 @@
 """The lessons run, print what they show, and are committed in the form that a reader wants; their exercises judge.
 
 Every lesson is executed here from a fresh kernel, without network. Its exercises: the blank fails with a message that
-helps, the solution in the notebook passes, and the wrong answers in `tests/wrong_answers` are told apart.
+helps, the solution in the notebook passes, and the wrong answers in `tests/support/wrong_answers` are told apart.
 """
 
 import difflib
@@ -168,7 +168,7 @@ def judged(path: Path, code: str, check: Any) -> Any:
 
 def wrong_answers(path: Path, check: Any) -> list[tuple[str, str]]:
     """Code, and what the message must hold."""
-    answers = importlib.import_module(f"wrong_answers.lesson_{path.name[:2]}").WRONG
+    answers = importlib.import_module(f"tests.support.wrong_answers.lesson_{path.name[:2]}").WRONG
     found: list[tuple[str, str]] = answers[check.source.split("(")[0].removeprefix("check.")]
     return found
 

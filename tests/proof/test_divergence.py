@@ -2,16 +2,16 @@
 
 import dataclasses
 
-import google_layout
 import pytest
 import torch
 import transformers
-from batches_to_compare import TIGHT, padded_batch
 
 from minitf.mathematics import EQUATIONS, KERNELS
 from minitf.proof.divergence import TOLERANCES, compare, first_divergence, walk
 from minitf.proof.reference import open_pair, stand_in
 from minitf.text.batches import Batch
+from tests.support import google_layout
+from tests.support.batches_to_compare import TIGHT, padded_batch
 
 
 @pytest.fixture

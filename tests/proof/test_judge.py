@@ -9,7 +9,6 @@ import time
 import numpy as np
 import pytest
 import torch
-from proof.right_answers import RIGHT
 
 from minitf.proof.exercises import EXERCISES, by_name
 from minitf.proof.exercises.exercise import Case, Exercise, Wrong
@@ -18,6 +17,7 @@ from minitf.proof.judge.calling import SECONDS
 from minitf.proof.judge.judging import judge
 from minitf.proof.judge.reading import uses_numpy
 from minitf.proof.mistakes import MISTAKES
+from tests.support.right_answers import RIGHT
 
 EQUATIONS = {name: EXERCISES[name] for name in RIGHT}
 

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import transformers
-from conftest import VOCABULARY, write_vocabulary
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -18,6 +17,7 @@ from minitf.errors import CheckpointError, InputError
 from minitf.text import long_texts
 from minitf.text.long_texts import LongText
 from minitf.text.tokenizer import Tokenizer
+from tests.support.tiny import VOCABULARY, write_vocabulary
 
 PROPERTY = settings(
     deadline=None,

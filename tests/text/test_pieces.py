@@ -7,7 +7,7 @@ import pytest
 import transformers
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from text.test_family_tokenizers import MAKERS, NASTY, TEXT
+from tests.text.test_family_tokenizers import MAKERS, NASTY, TEXT
 
 from minitf.errors import InputError
 from minitf.text.tokenizer import Tokenizer

@@ -6,7 +6,6 @@ import random
 import unicodedata
 
 import pytest
-from conftest import write_vocabulary
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tokenizers.normalizers import BertNormalizer
@@ -16,6 +15,7 @@ from minitf.errors import InputError
 from minitf.text import wordpiece
 from minitf.text.tokenizer import Tokenizer
 from minitf.text.wordpiece import WordPieceTokenizer, pieces_of, read_vocabulary
+from tests.support.tiny import write_vocabulary
 
 PROPERTY = settings(
     deadline=None,

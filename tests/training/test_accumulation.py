@@ -3,7 +3,6 @@
 import pytest
 import torch
 import transformers
-from small_training import QUIET, TINY, farthest, loaded, texts, weights
 from torch import nn
 
 from minitf.checkpoints import load
@@ -12,6 +11,7 @@ from minitf.tasks.tagging.task import Tagging
 from minitf.text.batches import IGNORED, Examples, Tokens, shuffled
 from minitf.training import loop
 from minitf.training.optimizer import Optimizer, Recipe, is_decayed
+from tests.support.small_training import QUIET, TINY, farthest, loaded, texts, weights
 
 N, WHOLE, EPOCHS = 29, 12, 2  # 12 + 12 + 5 texts an epoch: the last batch is a short one
 

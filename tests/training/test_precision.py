@@ -5,7 +5,6 @@ import math
 
 import pytest
 import torch
-from small_training import QUIET, TINY, loaded, texts, weights
 
 from minitf.bert.frozen import FrozenLayers
 from minitf.errors import DivergedError, InputError
@@ -14,6 +13,7 @@ from minitf.tasks.classification.task import Classification
 from minitf.training import loop
 from minitf.training.optimizer import Optimizer, Recipe
 from minitf.training.precision import SMALLEST, Half, Precision, choose_precision
+from tests.support.small_training import QUIET, TINY, loaded, texts, weights
 
 CPU = torch.device("cpu")
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from small_training import TINY, loaded, texts, weights
 
 from minitf.bert.frozen import FrozenLayers
 from minitf.errors import InputError
@@ -22,6 +21,7 @@ from minitf.training.optimizer import Optimizer, Recipe
 from minitf.training.precision import FULL, Half, Precision, choose_precision
 from minitf.training.strategy import Strategy, freeze
 from minitf.training.workers import ALONE, Workers
+from tests.support.small_training import TINY, loaded, texts, weights
 
 L = 2
 

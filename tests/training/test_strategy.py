@@ -9,7 +9,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_training import QUIET, farthest, loaded, texts, weights
 from torch import nn
 
 from minitf.bert.frozen import FrozenLayers
@@ -22,6 +21,7 @@ from minitf.training.optimizer import SCHEDULES, Optimizer, Recipe
 from minitf.training.parameter_table import groups, parameter_table
 from minitf.training.strategy import Strategy, depth, freeze
 from minitf.training.update_check import Witness
+from tests.support.small_training import QUIET, farthest, loaded, texts, weights
 
 L = 3
 TASK = Classification(("a", "b"))

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from distributed_driver import PLANS, train
 from safetensors.torch import load_file
-from small_training import QUIET, TINY, farthest
 
 from minitf.training import state
 from minitf.training.workers import ALONE
+from tests.support.distributed_driver import PLANS, train
+from tests.support.small_training import QUIET, TINY, farthest
 
-DRIVER = Path(__file__).parent.parent / "distributed_driver.py"
+DRIVER = Path(__file__).parent.parent / "support" / "distributed_driver.py"
 
 
 def torchrun(*arguments: object, **more) -> subprocess.Popen:

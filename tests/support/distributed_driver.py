@@ -14,11 +14,10 @@ from pathlib import Path
 
 import torch
 
-sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent)]
+sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 # ruff: noqa: E402 (torchrun starts this file by itself, so what it imports must be found first)
 
 from safetensors.torch import save_file
-from small_training import loaded, texts, weights
 from torch import nn
 
 from minitf import finetune
@@ -32,6 +31,7 @@ from minitf.training.optimizer import Optimizer, Recipe
 from minitf.training.precision import FULL
 from minitf.training.strategy import Strategy, freeze
 from minitf.training.workers import ALONE, Distributed, Workers
+from tests.support.small_training import loaded, texts, weights
 
 L, LONG = 2, 9
 USUAL = {"n": 25, "size": 6, "parts": 1, "recipe": Recipe(lr=1e-3), "weighted": False, "strategy": Strategy()}

@@ -6,8 +6,9 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-import tensor_bundles
 import torch
+
+from tests.support import tensor_bundles
 
 _PLAIN = [
     (r"^bert\.", "bert/"),

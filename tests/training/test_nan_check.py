@@ -4,7 +4,6 @@ import math
 
 import pytest
 import torch
-from small_training import loaded, texts
 
 from minitf.bert.frozen import FrozenLayers
 from minitf.errors import DivergedError
@@ -13,6 +12,7 @@ from minitf.tasks.classification.task import Classification
 from minitf.training import loop
 from minitf.training.optimizer import Optimizer, Recipe
 from minitf.training.strategy import freeze
+from tests.support.small_training import loaded, texts
 
 
 def told(model, task=None, depths: int = 0, spoil=lambda model: None, at: int = 2) -> str:

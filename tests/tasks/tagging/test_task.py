@@ -191,7 +191,7 @@ def test_a_long_sentence_loses_no_word(vocabulary, seed, max_length, words):
 
 @pytest.fixture(scope="module")
 def vocabulary(tmp_path_factory):
-    from conftest import write_vocabulary
+    from tests.support.tiny import write_vocabulary
 
     folder = tmp_path_factory.mktemp("words")
     write_vocabulary(folder)

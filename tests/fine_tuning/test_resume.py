@@ -24,12 +24,12 @@ import pytest
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from small_training import TINY
 
 from minitf import finetune, predict
 from minitf.errors import InputError
 from minitf.fine_tuning import resume
 from minitf.training import loop, state
+from tests.support.small_training import TINY
 
 WORDS = {"pos": ("great", "good", "loved", "not bad"), "neg": ("awful", "bad", "hated", "not good")}
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from conftest import write_vocabulary
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +19,7 @@ from minitf.text.tokenizer import Tokenizer
 from minitf.training import loop
 from minitf.training.compact_vocabulary import CompactVocabulary
 from minitf.training.optimizer import Optimizer, Recipe
+from tests.support.tiny import write_vocabulary
 
 PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=150)
 WORDS = [

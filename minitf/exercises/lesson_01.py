@@ -1,0 +1,136 @@
+"""Lesson 1: a word cut into pieces."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from minitf.exercises.exercise import Case, Exercise, WrongAnswer
+from minitf.text.wordpiece import pieces_of
+
+Vocabulary = Mapping[str, int]
+
+
+def _numbered(pieces: str) -> Vocabulary:
+    """Pieces in a line, each with its id, as in a `vocab.txt`."""
+    return {piece: i for i, piece in enumerate(pieces.split())}
+
+
+# Where two pieces fit, one is the longer; `ing` and `##ing` are both there, `##unplay` is too.
+SMALL = _numbered("[UNK] p pl play un ing ##a ##able ##play ##ing ##s ##i ##un ##unplay unplay")
+WITHOUT_HALVES = _numbered("[UNK] play ing")  # `ing` begins words, and goes on none
+LETTERS = _numbered("[UNK] a ##b ##c ##bc abc")
+# The longest beginning of `abcd` is `abc`, and no `##d` is there; by the shorter `ab` there would be a way.
+DEAD_END = _numbered("[UNK] ab abc ##cd")
+
+
+def _fitting(word: str, start: int, vocabulary: Vocabulary, ends: Iterator[int] | range) -> int | None:
+    """The first of `ends` that makes a piece of the vocabulary."""
+    marked = "##" if start else ""
+    return next((end for end in ends if marked + word[start:end] in vocabulary), None)
+
+
+def _shortest_first(word: str, vocabulary: Vocabulary) -> list[str]:
+    pieces, start = [], 0
+    while start < len(word):
+        end = _fitting(word, start, vocabulary, range(start + 1, len(word) + 1))
+        if end is None:
+            return ["[UNK]"]
+        pieces.append(("##" if start else "") + word[start:end])
+        start = end
+    return pieces
+
+
+def _without_marks(word: str, vocabulary: Vocabulary) -> list[str]:
+    pieces, start = [], 0
+    while start < len(word):
+        end = next((end for end in range(len(word), start, -1) if word[start:end] in vocabulary), None)
+        if end is None:
+            return ["[UNK]"]
+        pieces.append(word[start:end])
+        start = end
+    return pieces
+
+
+def _marks_dropped(word: str, vocabulary: Vocabulary) -> list[str]:
+    return [piece.removeprefix("##") for piece in pieces_of(word, vocabulary)]
+
+
+def _giving_up(rest: Callable[[str, int], int]) -> Callable[[str, Vocabulary], list[str]]:
+    """Where no piece fits, `[UNK]` in its place; `rest` says where the cutting goes on."""
+
+    def pieces(word: str, vocabulary: Vocabulary) -> list[str]:
+        found, start = [], 0
+        while start < len(word):
+            end = _fitting(word, start, vocabulary, range(len(word), start, -1))
+            found.append("[UNK]" if end is None else ("##" if start else "") + word[start:end])
+            start = rest(word, start) if end is None else end
+        return found
+
+    return pieces
+
+
+def _what_was_found(word: str, vocabulary: Vocabulary) -> list[str]:
+    pieces = _giving_up(lambda word, start: len(word))(word, vocabulary)
+    return [piece for piece in pieces if piece != "[UNK]"]
+
+
+def _back_and_again(word: str, vocabulary: Vocabulary, start: int = 0) -> list[str]:
+    """The first way that leads to the end, longer pieces tried first."""
+    if start == len(word):
+        return []
+    for end in range(len(word), start, -1):
+        piece = ("##" if start else "") + word[start:end]
+        if piece in vocabulary and (rest := _back_and_again(word, vocabulary, end)) != ["[UNK]"]:
+            return [piece, *rest]
+    return ["[UNK]"]
+
+
+def _one_cut(word: str, vocabulary: Vocabulary) -> list[str]:
+    """The longest beginning and what is left of the word, if that is a piece."""
+    start = _fitting(word, 0, vocabulary, range(len(word), 0, -1))
+    if start is None or (start < len(word) and "##" + word[start:] not in vocabulary):
+        return ["[UNK]"]
+    return [word] if start == len(word) else [word[:start], "##" + word[start:]]
+
+
+WORDPIECE = Exercise(
+    name="wordpiece",
+    target=pieces_of,
+    cases=(
+        Case("a word that the vocabulary holds whole", ("play", SMALL)),
+        Case("a word of two pieces", ("playing", SMALL)),
+        Case("a word of three pieces", ("unplayable", _numbered("[UNK] un ##play ##able"))),
+        Case("a word of many pieces", ("abcbc", LETTERS)),
+        Case("a word that begins like a longer piece", ("unplayings", SMALL)),
+        Case("a word that begins with no piece", ("zebra", SMALL), kind="corner"),
+        Case("a word whose end is no piece", ("playz", SMALL), kind="corner"),
+        Case("a word with a letter in the middle that is no piece", ("playzing", SMALL), kind="corner"),
+        Case("a word whose end begins words only", ("playing", WITHOUT_HALVES), kind="corner"),
+        Case("a word that the longest piece leads into a dead end", ("abcd", DEAD_END), kind="corner"),
+    ),
+    wrong=(
+        WrongAnswer("shortest first", "the shortest piece that fits is taken, not the longest", _shortest_first),
+        WrongAnswer("no ##", "what goes on a word is looked up without ##", _without_marks),
+        WrongAnswer("## dropped", "pieces are looked up with ## and given back without it", _marks_dropped),
+        WrongAnswer(
+            "[UNK] for the rest",
+            "[UNK] stands for the rest of the word alone, not for the whole word",
+            _giving_up(lambda word, start: len(word)),
+        ),
+        WrongAnswer(
+            "[UNK] for a letter",
+            "a letter that is no piece becomes [UNK] and the cutting goes on behind it",
+            _giving_up(lambda word, start: start + 1),
+        ),
+        WrongAnswer(
+            "the rest left out", "what cannot be cut is left out, where the whole word is [UNK]", _what_was_found
+        ),
+        WrongAnswer(
+            "back and again",
+            "a shorter piece is tried where the longest leads nowhere: WordPiece is greedy, it never goes back",
+            _back_and_again,
+        ),
+        WrongAnswer("one cut", "the word is cut once at most", _one_cut),
+    ),
+    gradients=False,
+)
+
+EXERCISES: tuple[Exercise, ...] = (WORDPIECE,)

@@ -1,4 +1,4 @@
-"""ReLU and both GELUs."""
+"""Exercises: ReLU and both forms of GELU."""
 
 import math
 from typing import Any

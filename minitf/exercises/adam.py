@@ -1,4 +1,4 @@
-"""Adam and AdamW."""
+"""Exercises: Adam and AdamW."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +23,7 @@ def _adam(
     corrected_late: bool = False,
     squared: bool = True,
 ) -> Callable[..., None]:
-    """Adam with one part of it wrong."""
+    """Make an Adam with one part of it wrong."""
 
     def rule(
         theta: Tensor,
@@ -42,7 +42,7 @@ def _adam(
         v = average(state, "v", g * g if squared else g, beta_2, 1.0 - beta_2)
         m_hat = m / torch.tensor(1.0 - beta_1 ** (t + off), dtype=torch.float64) if correct_m and bias_correction else m
         v_hat = v / torch.tensor(1.0 - beta_2 ** (t + off), dtype=torch.float64) if correct_v and bias_correction else v
-        if corrected_late:  # the corrected averages are kept, and corrected again
+        if corrected_late:  # the corrected averages are stored, and corrected again in the next step
             state["m"], state["v"] = m_hat, v_hat
         top = m_hat if numerator == "m" else g
         theta -= lr * top / (torch.sqrt(v_hat + eps) if inside else (v_hat.sqrt() if root else v_hat) + eps)
@@ -63,7 +63,7 @@ def _decaying(
     after: Callable[[float, float], float] = _never,
     adam: Callable[..., None] = update.adam,
 ) -> Callable[..., None]:
-    """θ times a factor of η and λ, Adam's step, θ times another."""
+    """Make an Adam that multiplies θ by a factor of η and λ before the step, and by another after it."""
 
     def rule(
         theta: Tensor, g: Tensor, state: dict[str, Any], lr: float, weight_decay: float = 0.01, **settings: Any

@@ -1,4 +1,4 @@
-"""Attention: softmax and the scaled dot product."""
+"""Exercises: softmax and scaled dot-product attention."""
 
 import math
 from typing import Any
@@ -92,10 +92,10 @@ SOFTMAX = Exercise(
 # --- attention
 
 
-def _attended(f: Any, *inputs: Any, **options: Any) -> Any:
-    """Context and A; from a function that gives A only when asked, asked."""
-    asked = {"need_attention": True} if takes(f, "need_attention") else {}
-    return f(*inputs, **asked, **options)
+def _context_and_weights(f: Any, *inputs: Any, **options: Any) -> Any:
+    """Call an attention function, and request A if it returns A only on request."""
+    request = {"need_attention": True} if takes(f, "need_attention") else {}
+    return f(*inputs, **request, **options)
 
 
 def _a_times_v_missing(Q: Tensor, K: Tensor, V: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -233,7 +233,7 @@ ATTENTION = Exercise(
         ),
         WrongAnswer("masked by 0", "hidden scores are 0, and exp(0) = 1 is no small weight", _zero_for_mask),
     ),
-    observe=_attended,
+    observe=_context_and_weights,
     results=("the context", "A"),
     in_bert="forward",
 )

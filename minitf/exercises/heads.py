@@ -1,4 +1,4 @@
-"""The split into heads, and back."""
+"""Exercises: split into heads, and merge them."""
 
 import torch
 from torch import Tensor

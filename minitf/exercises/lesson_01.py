@@ -1,4 +1,4 @@
-"""Lesson 1: a word cut into pieces."""
+"""Exercise of lesson 1: WordPiece, which splits a word into pieces."""
 
 from collections.abc import Callable, Iterator, Mapping
 
@@ -9,22 +9,22 @@ Vocabulary = Mapping[str, int]
 
 
 def _numbered(pieces: str) -> Vocabulary:
-    """Pieces in a line, each with its id, as in a `vocab.txt`."""
+    """Make a vocabulary of the pieces in a line, numbered from 0 as in a `vocab.txt`."""
     return {piece: i for i, piece in enumerate(pieces.split())}
 
 
-# Where two pieces fit, one is the longer; `ing` and `##ing` are both there, `##unplay` is too.
+# Of two matching pieces one is longer. The vocabulary has both `ing` and `##ing`, and also `##unplay`.
 SMALL = _numbered("[UNK] p pl play un ing ##a ##able ##play ##ing ##s ##i ##un ##unplay unplay")
-WITHOUT_HALVES = _numbered("[UNK] play ing")  # `ing` begins words, and goes on none
+WITHOUT_HALVES = _numbered("[UNK] play ing")  # `ing` is a piece at the start of a word only
 LETTERS = _numbered("[UNK] a ##b ##c ##bc abc")
-# The longest beginning of `abcd` is `abc`, and no `##d` is there; by the shorter `ab` there would be a way.
+# The longest first piece of `abcd` is `abc`, and there is no `##d`. With the shorter `ab` a split exists.
 DEAD_END = _numbered("[UNK] ab abc ##cd")
 
 
 def _fitting(word: str, start: int, vocabulary: Vocabulary, ends: Iterator[int] | range) -> int | None:
-    """The first of `ends` that makes a piece of the vocabulary."""
-    marked = "##" if start else ""
-    return next((end for end in ends if marked + word[start:end] in vocabulary), None)
+    """Return the first of `ends` that completes a piece of the vocabulary."""
+    prefix = "##" if start else ""
+    return next((end for end in ends if prefix + word[start:end] in vocabulary), None)
 
 
 def _shortest_first(word: str, vocabulary: Vocabulary) -> list[str]:
@@ -53,8 +53,8 @@ def _marks_dropped(word: str, vocabulary: Vocabulary) -> list[str]:
     return [piece.removeprefix("##") for piece in pieces_of(word, vocabulary)]
 
 
-def _giving_up(rest: Callable[[str, int], int]) -> Callable[[str, Vocabulary], list[str]]:
-    """Where no piece fits, `[UNK]` in its place; `rest` says where the cutting goes on."""
+def _with_unknown_pieces(rest: Callable[[str, int], int]) -> Callable[[str, Vocabulary], list[str]]:
+    """Make a function that puts `[UNK]` where no piece matches. `rest` returns where it continues."""
 
     def pieces(word: str, vocabulary: Vocabulary) -> list[str]:
         found, start = [], 0
@@ -67,24 +67,24 @@ def _giving_up(rest: Callable[[str, int], int]) -> Callable[[str, Vocabulary], l
     return pieces
 
 
-def _what_was_found(word: str, vocabulary: Vocabulary) -> list[str]:
-    pieces = _giving_up(lambda word, start: len(word))(word, vocabulary)
+def _without_unknown_pieces(word: str, vocabulary: Vocabulary) -> list[str]:
+    pieces = _with_unknown_pieces(lambda word, start: len(word))(word, vocabulary)
     return [piece for piece in pieces if piece != "[UNK]"]
 
 
-def _back_and_again(word: str, vocabulary: Vocabulary, start: int = 0) -> list[str]:
-    """The first way that leads to the end, longer pieces tried first."""
+def _backtracking(word: str, vocabulary: Vocabulary, start: int = 0) -> list[str]:
+    """Find the first complete split, trying longer pieces first."""
     if start == len(word):
         return []
     for end in range(len(word), start, -1):
         piece = ("##" if start else "") + word[start:end]
-        if piece in vocabulary and (rest := _back_and_again(word, vocabulary, end)) != ["[UNK]"]:
+        if piece in vocabulary and (rest := _backtracking(word, vocabulary, end)) != ["[UNK]"]:
             return [piece, *rest]
     return ["[UNK]"]
 
 
 def _one_cut(word: str, vocabulary: Vocabulary) -> list[str]:
-    """The longest beginning and what is left of the word, if that is a piece."""
+    """Return the longest first piece and the rest of the word, if the rest is a piece."""
     start = _fitting(word, 0, vocabulary, range(len(word), 0, -1))
     if start is None or (start < len(word) and "##" + word[start:] not in vocabulary):
         return ["[UNK]"]
@@ -113,20 +113,22 @@ WORDPIECE = Exercise(
         WrongAnswer(
             "[UNK] for the rest",
             "[UNK] stands for the rest of the word alone, not for the whole word",
-            _giving_up(lambda word, start: len(word)),
+            _with_unknown_pieces(lambda word, start: len(word)),
         ),
         WrongAnswer(
             "[UNK] for a letter",
             "a letter that is no piece becomes [UNK] and the cutting goes on behind it",
-            _giving_up(lambda word, start: start + 1),
+            _with_unknown_pieces(lambda word, start: start + 1),
         ),
         WrongAnswer(
-            "the rest left out", "what cannot be cut is left out, where the whole word is [UNK]", _what_was_found
+            "the rest left out",
+            "what cannot be cut is left out, where the whole word is [UNK]",
+            _without_unknown_pieces,
         ),
         WrongAnswer(
             "back and again",
             "a shorter piece is tried where the longest leads nowhere: WordPiece is greedy, it never goes back",
-            _back_and_again,
+            _backtracking,
         ),
         WrongAnswer("one cut", "the word is cut once at most", _one_cut),
     ),

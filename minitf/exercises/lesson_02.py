@@ -1,4 +1,4 @@
-"""Lesson 2: which keys are padding."""
+"""Exercise of lesson 2: the padding mask."""
 
 import torch
 from torch import Tensor
@@ -7,15 +7,15 @@ from minitf.exercises.exercise import Case, Exercise, WrongAnswer
 
 
 def padding_mask(lengths: Tensor, S: int) -> Tensor:
-    """True where a token is real: `lengths [B]` of texts filled up to S tokens -> boolean `[B, 1, 1, S]`.
+    """Return a boolean mask, True for real tokens: `lengths [B]` of texts padded to S tokens -> `[B, 1, 1, S]`.
 
-    It broadcasts to the scores `[B, H, S_q, S_k]`: no query of any head sees padding.
+    It broadcasts to the scores `[B, H, S_q, S_k]`: no query of any head attends to padding.
     """
     return _real(lengths, S)[:, None, None, :]
 
 
 def _real(lengths: Tensor, S: int) -> Tensor:
-    """`[B, S]`."""
+    """The mask as `[B, S]`."""
     return torch.arange(S, device=lengths.device) < lengths[:, None]
 
 

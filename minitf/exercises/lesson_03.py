@@ -1,4 +1,4 @@
-"""Lesson 3: multi-head attention, composed of the equations."""
+"""Exercise of lesson 3: multi-head attention, composed of the equations."""
 
 import math
 from collections.abc import Callable
@@ -14,25 +14,25 @@ from minitf.exercises.known_mistakes import known_mistakes
 def multi_head_attention(X: Tensor, W_Q: Tensor, W_K: Tensor, W_V: Tensor, W_O: Tensor, H: int) -> Tensor:
     """Concat(head₁, …, head_H) W_O,  headᵢ = Attention(X W_Qᵢ, X W_Kᵢ, X W_Vᵢ), without biases and mask.
 
-    `X [B, S, D]`, each W `[D_out, D_in]` = `[D, D]` as in a PyTorch file, with the rows of one head after those of
-    another -> `[B, S, D]`. Source: Vaswani et al. 2017, §3.2.2.
+    `X [B, S, D]`, each W `[D_out, D_in]` = `[D, D]` as in a PyTorch file, its rows ordered by head
+    -> `[B, S, D]`. Source: Vaswani et al. 2017, §3.2.2.
     """
-    return _with()(X, W_Q, W_K, W_V, W_O, H)
+    return _composed()(X, W_Q, W_K, W_V, W_O, H)
 
 
-def _with(
+def _composed(
     linear: Callable[[Tensor, Tensor], Tensor] = projection.linear,
     split: Callable[[Tensor, int], Tensor] = attention.split_heads,
     attend: Callable[..., tuple[Tensor, Any]] = attention.scaled_dot_product_attention,
     merge: Callable[[Tensor], Tensor] = attention.merge_heads,
 ) -> Callable[..., Tensor]:
-    """Multi-head attention made of these parts."""
+    """Make a multi-head attention of these parts."""
 
-    def composed(X: Tensor, W_Q: Tensor, W_K: Tensor, W_V: Tensor, W_O: Tensor, H: int) -> Tensor:
+    def attend_with_all_heads(X: Tensor, W_Q: Tensor, W_K: Tensor, W_V: Tensor, W_O: Tensor, H: int) -> Tensor:
         Q, K, V = (split(linear(X, W), H) for W in (W_Q, W_K, W_V))
         return linear(merge(attend(Q, K, V)[0]), W_O)
 
-    return composed
+    return attend_with_all_heads
 
 
 def _unmixed(X: Tensor, W_Q: Tensor, W_K: Tensor, W_V: Tensor, W_O: Tensor, H: int) -> Tensor:
@@ -72,17 +72,17 @@ EXERCISES: tuple[Exercise, ...] = (
             Case("huge numbers", _drawn(1, 3, 4, 2, seed=50, scale=1e3), kind="huge"),
         ),
         (
-            WrongAnswer(_SPLIT.name, _SPLIT.explanation, _with(split=_SPLIT.function)),
-            WrongAnswer(_MERGED.name, _MERGED.explanation, _with(merge=_MERGED.function)),
+            WrongAnswer(_SPLIT.name, _SPLIT.explanation, _composed(split=_SPLIT.function)),
+            WrongAnswer(_MERGED.name, _MERGED.explanation, _composed(merge=_MERGED.function)),
             WrongAnswer(
                 "X W",
                 "X is multiplied by W as the file has it, not by its transpose",
-                _with(linear=lambda X, W: X @ W),
+                _composed(linear=lambda X, W: X @ W),
             ),
             WrongAnswer(
                 "scaled by the model's width",
                 "the scores are divided by √D, the root of the model's width, not of a head's",
-                _with(attend=_scaled_by_model_width),
+                _composed(attend=_scaled_by_model_width),
             ),
             WrongAnswer("no W_O", "the heads' answers stay side by side: W_O does not mix them", _unmixed),
             WrongAnswer(

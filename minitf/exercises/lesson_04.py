@@ -1,4 +1,4 @@
-"""Lesson 4: the encoder layer, put together from its four parts."""
+"""Exercise of lesson 4: the encoder layer, composed of its four parts."""
 
 from collections.abc import Callable
 
@@ -16,21 +16,21 @@ Part = Callable[[Tensor], Tensor]
 def encoder_layer(X: Tensor, attention: Part, ffn: Part, norm_1: Part, norm_2: Part) -> Tensor:
     """X ← norm_1(X + attention(X)) ;  X ← norm_2(X + ffn(X)); `[B, S, D] -> [B, S, D]`.
 
-    What `layers.encoder.EncoderLayer` computes in eval mode, its parts handed in as functions of X.
+    The computation of `layers.encoder.EncoderLayer` in eval mode, with its parts given as functions of X.
     Source: Vaswani et al. 2017, §3.1.
     """
     X = norm_1(X + attention(X))
     return norm_2(X + ffn(X))
 
 
-# --- the parts of the cases: first such that the layer can be followed by hand, then such as a layer has
+# --- the parts used in the cases: first simple ones for a calculation by hand, then realistic ones
 
 
 def mean_of_the_tokens(X: Tensor) -> Tensor:
     return X.mean(dim=-2, keepdim=True).expand_as(X)
 
 
-def take_the_mean_away(X: Tensor) -> Tensor:
+def subtract_the_mean(X: Tensor) -> Tensor:
     return X - X.mean(dim=-1, keepdim=True)
 
 
@@ -38,7 +38,7 @@ def double(X: Tensor) -> Tensor:
     return 2.0 * X
 
 
-def look_at_the_alike(X: Tensor) -> Tensor:
+def attend_to_similar_tokens(X: Tensor) -> Tensor:
     A: Tensor = softmax(X @ X.transpose(-2, -1) / 2.0)
     return A @ X
 
@@ -55,19 +55,19 @@ def second_norm(X: Tensor) -> Tensor:
     return layer_norm(X, draw(4, seed=5), draw(4, seed=6), 1e-12)
 
 
-def nothing_new(X: Tensor) -> Tensor:
+def return_zeros(X: Tensor) -> Tensor:
     return torch.zeros_like(X)
 
 
-_PLAIN = (mean_of_the_tokens, relu, take_the_mean_away, double)
-_USUAL = (look_at_the_alike, two_matrices, first_norm, second_norm)
+_PLAIN = (mean_of_the_tokens, relu, subtract_the_mean, double)
+_USUAL = (attend_to_similar_tokens, two_matrices, first_norm, second_norm)
 
 CASES = (
     Case("two tokens of width 2, with parts to be followed by hand", (numbers([[0, 4], [2, 0]]), *_PLAIN)),
     Case("a batch of sentences, with an attention, a network and two norms", (draw(2, 3, 4), *_USUAL)),
     Case(
         "sublayers that have nothing to add",
-        (draw(1, 3, 4, seed=7), nothing_new, nothing_new, first_norm, second_norm),
+        (draw(1, 3, 4, seed=7), return_zeros, return_zeros, first_norm, second_norm),
         kind="corner",
     ),
 )

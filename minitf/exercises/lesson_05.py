@@ -1,4 +1,4 @@
-"""Lesson 5: the pooler, and two pieces of reading what Google's code wrote."""
+"""Exercises of lesson 5: the pooler, and two steps of reading a TensorFlow checkpoint."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def pooled(X: Tensor, W: Tensor, b: Tensor) -> Tensor:
 
 
 def from_tensorflow(name: str, array: Array) -> Array:
-    """The tensor that TensorFlow calls `name`, as PyTorch's files hold it: a kernel transposed, all else as it is.
+    """Convert the TensorFlow tensor `name` to PyTorch's layout: transpose a kernel, return others unchanged.
 
     Source: the rename tables, `checkpoints.names.TENSORFLOW`.
     """
@@ -25,7 +25,10 @@ def from_tensorflow(name: str, array: Array) -> Array:
 
 
 def varint(n: int) -> bytes:
-    """`n` in bytes of seven bits, the lowest first; the eighth bit says that more follow. Source: protocol buffers."""
+    """Encode `n` in groups of seven bits, lowest first. The eighth bit of a byte is 1 if more bytes follow.
+
+    Source: protocol buffers, base 128 varints.
+    """
     written = bytearray()
     while n > 0x7F:
         written.append(n & 0x7F | 0x80)
@@ -37,7 +40,7 @@ def varint(n: int) -> bytes:
 # --- pooled
 
 
-def _turned(X: Tensor, W: Tensor, b: Tensor) -> Tensor:
+def _not_transposed(X: Tensor, W: Tensor, b: Tensor) -> Tensor:
     return torch.tanh(X[:, 0] @ W + b)
 
 
@@ -80,7 +83,9 @@ POOLED = Exercise(
             lambda X, W, b: torch.tanh(X[:, :1] @ W.transpose(0, 1) + b),
         ),
         WrongAnswer("no tanh", "there is no tanh", lambda X, W, b: X[:, 0] @ W.transpose(0, 1) + b),
-        WrongAnswer("W turned", "x W is computed, not x Wᵀ: the matrix lies as PyTorch's files store it", _turned),
+        WrongAnswer(
+            "W turned", "x W is computed, not x Wᵀ: the matrix lies as PyTorch's files store it", _not_transposed
+        ),
         WrongAnswer("no bias", "b is not added", lambda X, W, b: pooled(X, W, torch.zeros_like(b))),
         WrongAnswer(
             "tanh first", "tanh is taken before W, not after", lambda X, W, b: X[:, 0].tanh() @ W.transpose(0, 1) + b
@@ -94,7 +99,7 @@ _LAYER = "bert/encoder/layer_0"
 
 
 def _grid(*shape: int) -> Array:
-    """Numbers that tell where they stood."""
+    """Make an array of different numbers, so that every reordering is visible."""
     return np.arange(1.0, 1.0 + np.prod(shape)).reshape(shape)
 
 
@@ -139,7 +144,7 @@ FROM_TENSORFLOW = Exercise(
 
 
 def _groups(n: int) -> list[int]:
-    """Seven bits each, the lowest first; one at least."""
+    """Split `n` into groups of seven bits, lowest first, at least one group."""
     return [n >> at & 0x7F for at in range(0, max(1, n.bit_length()), 7)]
 
 
@@ -165,7 +170,7 @@ def _eight_bits(n: int) -> bytes:
 
 
 def as_hex(function: Function, n: int) -> Any:
-    """The bytes as one reads them in a file. A blank is left as it is, for the judge to name."""
+    """Format the returned bytes in hexadecimal. A blank is returned unchanged, for the judge to name."""
     written = function(n)
     if isinstance(written, bytes | bytearray):
         return written.hex(" ")

@@ -1,27 +1,27 @@
-"""Lesson 6: how alike two vectors are, and one vector for a sentence."""
+"""Exercises of lesson 6: cosine similarity, and the mean of a sentence's token vectors."""
 
 import torch
 from torch import Tensor
 
 from minitf.exercises.exercise import Case, Exercise, WrongAnswer, draw, numbers
 
-LEAST = 1e-12  # that a length counts as, so that nothing is divided by 0
+LEAST = 1e-12  # the lower bound of a length, to avoid division by 0
 
 
 def length(a: Tensor, dim: int = -1) -> Tensor:
-    """‖a‖ along an axis."""
+    """Compute ‖a‖ along an axis."""
     return (a * a).sum(dim=dim).sqrt()
 
 
 def cosine_similarity(a: Tensor, b: Tensor) -> Tensor:
-    """a · b / (‖a‖ ‖b‖) along the last axis; `a, b [… , D]` -> `[…]`. With a vector of zeros it is 0."""
+    """a · b / (‖a‖ ‖b‖) along the last axis; `a, b [… , D]` -> `[…]`. It is 0 for a vector of zeros."""
     return (a * b).sum(dim=-1) / (length(a).clamp(min=LEAST) * length(b).clamp(min=LEAST))
 
 
 def mean_of_tokens(X: Tensor, mask: Tensor) -> Tensor:
-    """The mean of a text's real tokens; `X [B, S, D]`, `mask [B, S]` -> `[B, D]`. Without a real token it is 0.
+    """Compute the mean over a text's real tokens: `X [B, S, D]`, `mask [B, S]` -> `[B, D]`; 0 without a real token.
 
-    `bert.head.mean_pooled` is this, made of length 1.
+    `bert.head.mean_pooled` also scales it to length 1.
     """
     weight = mask.unsqueeze(-1).to(X.dtype)  # [B, S, 1]
     return (X * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1.0)
@@ -102,7 +102,7 @@ COSINE_SIMILARITY = Exercise(
             _tiny_epsilon_added,
         ),
     ),
-    gradients=False,  # at a vector of zeros there are none
+    gradients=False,  # undefined at a vector of zeros
 )
 
 
@@ -167,7 +167,7 @@ MEAN_OF_TOKENS = Exercise(
         WrongAnswer("of length 1", "the mean is made of length 1", _of_length_1),
         WrongAnswer("0 / 0", "a text of padding alone is divided by 0 tokens", _no_check),
     ),
-    gradients=False,  # a mean has plain ones; what a way around 0 / 0 makes of them is not asked
+    gradients=False,  # ways to avoid 0 / 0 give different gradients
 )
 
 EXERCISES: tuple[Exercise, ...] = (COSINE_SIMILARITY, MEAN_OF_TOKENS)

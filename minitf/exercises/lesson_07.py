@@ -1,4 +1,4 @@
-"""Lesson 7: gradients by hand, on NumPy arrays."""
+"""Exercises of lesson 7: gradients by hand, on NumPy arrays."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +22,7 @@ def _drawn(*shape: int, seed: int, scale: float = 1.0) -> Array:
 
 
 def _weights(*shape: int, seed: int) -> Array:
-    """Attention weights: each row sums to 1."""
+    """Draw attention weights: each row sums to 1."""
     array: Array = softmax(draw(*shape, seed=seed)).numpy()
     return array
 
@@ -111,7 +111,7 @@ def _layer_norm_gradient(
     over_rows: Callable[[Array], Array] = lambda a: a.reshape(-1, a.shape[-1]).sum(axis=0),
     divided: bool = True,
 ) -> Callable[[Array, Array, float, Array], tuple[Array, Array, Array]]:
-    """`layer_norm_gradient` with one part replaced; the variance is divided by D − `lost`."""
+    """Make a `layer_norm_gradient` with one part replaced. The variance is divided by D − `lost`."""
 
     def layer_norm_gradient(x: Array, gamma: Array, eps: float, dy: Array) -> tuple[Array, Array, Array]:
         D = x.shape[-1]
@@ -141,7 +141,7 @@ def _exchanged(x: Array, gamma: Array, eps: float, dy: Array) -> tuple[Array, Ar
 
 
 def _row(*values: float) -> Array:
-    """Of shape [1, D]: one token is a matrix too, so that a sum over the first axis is no mistake yet."""
+    """Make an array of shape [1, D]. With one token, a sum over the first axis is still correct."""
     return _array(list(values))
 
 

@@ -1,4 +1,4 @@
-"""The exercise of lesson 8 that is no equation of the mathematics: the linear schedule with its warm-up."""
+"""Exercise of lesson 8: the linear learning-rate schedule with warm-up."""
 
 from minitf.equations import schedule
 from minitf.exercises.exercise import Case, Exercise, WrongAnswer

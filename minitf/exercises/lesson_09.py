@@ -1,4 +1,4 @@
-"""Lesson 9: what a classifier's answers are worth, counted."""
+"""Exercises of lesson 9: metrics of a classifier."""
 
 import math
 from collections.abc import Callable
@@ -9,11 +9,11 @@ import numpy as np
 from minitf.exercises.exercise import Case, Exercise, WrongAnswer
 from minitf.training.metrics import classification_metrics, f1_score
 
-Array = Any  # of NumPy
+Array = Any  # a NumPy array
 
 
 def confusion_matrix(predicted: Array, actual: Array, C: int) -> Array:
-    """How many texts of each actual class (rows) were given each class (columns); `[n], [n] -> [C, C]`."""
+    """Count the texts of each true class (rows) by predicted class (columns): `[n], [n] -> [C, C]`."""
     names = [str(c) for c in range(C)]
     return np.array(classification_metrics(names, actual.tolist(), predicted.tolist(), 0.0).confusion)
 
@@ -26,7 +26,7 @@ def _among_those_seen(predicted: Array, actual: Array, C: int) -> Array:
 
 def _set_not_counted(predicted: Array, actual: Array, C: int) -> Array:
     counts = np.zeros((C, C), dtype=int)
-    counts[actual, predicted] += 1  # of equal pairs of indices one alone counts
+    counts[actual, predicted] += 1  # equal pairs of indices count once
     return counts
 
 
@@ -76,9 +76,9 @@ CONFUSION = Exercise(
 
 
 def macro_f1(confusion: Array) -> float:
-    """The mean over the classes of 2 · hits / (given + borne), 0 where there is nothing to count; `[C, C]`."""
-    given, borne = confusion.sum(axis=0), confusion.sum(axis=1)
-    scores = [f1_score(confusion[c, c], given[c], borne[c]) for c in range(len(confusion))]
+    """Average 2 · hits / (predicted + true) over the classes, 0 for a class without texts or predictions; `[C, C]`."""
+    predicted, true = confusion.sum(axis=0), confusion.sum(axis=1)
+    scores = [f1_score(confusion[c, c], predicted[c], true[c]) for c in range(len(confusion))]
     return float(sum(scores)) / len(scores)
 
 
@@ -164,7 +164,7 @@ MACRO_F1 = Exercise(
 
 
 def accuracy_interval(correct: int, n: int) -> tuple[float, float]:
-    """p ± 1.96 √(p (1 − p) / n), cut to [0, 1], with p = correct / n."""
+    """Compute p ± 1.96 √(p (1 − p) / n), clipped to [0, 1], with p = correct / n."""
     return _interval(correct, n)
 
 

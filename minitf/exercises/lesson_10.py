@@ -1,4 +1,4 @@
-"""Lesson 10: how fast each layer learns, when a run is given up, and what several runs say together."""
+"""Exercises of lesson 10: learning rates by layer, early stopping, mean and standard deviation of several runs."""
 
 import math
 import statistics
@@ -12,7 +12,7 @@ from minitf.training.strategy import Strategy
 
 
 def layer_rate(lr: float, decay: float, layer: int, L: int) -> float:
-    """η ξ^(L − ℓ) for the depth ℓ = `layer` up to L, η above: the rate of the parameters there."""
+    """Compute the learning rate of a layer: η ξ^(L − ℓ) for the depth ℓ = `layer` up to L, η above."""
     name = {0: "embeddings", L + 1: "pooler", L + 2: "head"}.get(layer, f"encoder.layers.{layer - 1}")
     return lr * Strategy(layer_decay=decay).scale(L)(name)
 
@@ -71,7 +71,7 @@ LAYER_RATE = Exercise(
 
 
 def stop_at(losses: Sequence[float], patience: int) -> int:
-    """After which epoch, from 1, training ends, given the validation loss after each: as `training.loop` does it."""
+    """Return the epoch, from 1, after which training ends, given the validation loss of each: as `training.loop`."""
     at = Progress()
     for number, loss in enumerate(losses, start=1):
         better = at.best is None or is_better("loss", {"loss": loss}, at.best.valid)
@@ -84,7 +84,7 @@ def stop_at(losses: Sequence[float], patience: int) -> int:
 def _stopping(
     worse: Callable[[float, Sequence[float]], bool], most: int = 0, reset: bool = True
 ) -> Callable[[Sequence[float], int], int]:
-    """Ends after patience + `most` epochs that are `worse` than what lies before."""
+    """Make a rule that stops after patience + `most` epochs that are `worse` than the epochs before them."""
 
     def stop(losses: Sequence[float], patience: int) -> int:
         bad = 0
@@ -153,7 +153,7 @@ STOP_AT = Exercise(
 
 
 def mean_and_sd(scores: Sequence[float]) -> tuple[float, float]:
-    """x̄ and √(Σ (xᵢ − x̄)² / (n − 1)), 0 for a single score: as `training.seeds` has it."""
+    """Compute x̄ and √(Σ (xᵢ − x̄)² / (n − 1)), 0 for a single score: as `training.seeds`."""
     summary = Summary("accuracy", "test", {str(n): score for n, score in enumerate(scores)}, ())
     return summary.mean, summary.sd
 

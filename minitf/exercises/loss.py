@@ -1,4 +1,4 @@
-"""Losses."""
+"""Exercises: losses."""
 
 import math
 

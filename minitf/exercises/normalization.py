@@ -1,4 +1,4 @@
-"""LayerNorm, and dropout, which is random: so its traces are compared."""
+"""Exercises: LayerNorm, and dropout, which is random and therefore compared by its statistics."""
 
 from typing import Any
 
@@ -90,22 +90,22 @@ LAYER_NORM = Exercise(
     in_bert="forward",
 )
 
-# --- dropout: random, so that its traces are compared
+# --- dropout: random, therefore compared by its statistics
 
 
-def _traces(f: Any, x: Tensor, p: float) -> Any:
-    """What dropout does to x ≠ 0, free of the draws: the share set to 0, the factor of the rest, and how it draws."""
+def _statistics(f: Any, x: Tensor, p: float) -> Any:
+    """Summarize dropout on x ≠ 0 without its random draws: the share set to 0, the factor of the rest, the patterns."""
     y, again = f(x, p), f(x, p)
     if p in (0.0, 1.0):
         return y
     if y is None or y is Ellipsis:
         return y
-    y, again = torch.as_tensor(y), torch.as_tensor(again)  # a NumPy answer too
+    y, again = torch.as_tensor(y), torch.as_tensor(again)  # also for a NumPy result
     if y.shape != x.shape:
         return Remark(f"it has the shape {list(y.shape)}, not {list(x.shape)}")
     ratio = y / torch.as_tensor(x)
     kept = ratio != 0.0
-    share = round(20 * float((~kept).double().mean())) / 20  # the spread of its estimate is a hundredth of this
+    share = round(20 * float((~kept).double().mean())) / 20  # the standard deviation of the share is about 0.003
     scale = ratio[kept].mean() if kept.any() else torch.zeros(())
     dropped = ~kept.reshape(-1, ratio.shape[-1])
     rows = float(dropped.all(-1).double().mean())
@@ -123,7 +123,7 @@ def _traces(f: Any, x: Tensor, p: float) -> Any:
 
 
 def _slope_is_factor(f: Any, x: Any, p: float) -> bool:
-    """Whether the derivative in each x is y/x; true of what has none, NumPy's."""
+    """Whether the derivative in each x is y/x. True for NumPy functions, which have no derivative."""
     if not isinstance(x, Tensor):
         return True
     leaf = x.clone().requires_grad_()
@@ -193,7 +193,7 @@ DROPOUT = Exercise(
         WrongAnswer("nothing drawn", "everything is multiplied by 1 − p, nothing is drawn", _scaled_without_drawing),
         WrongAnswer("nothing dropped", "nothing is dropped", lambda x, p: x * 1.0),
     ),
-    observe=_traces,
+    observe=_statistics,
     gradients=False,
     in_bert="forward",
 )

@@ -1,4 +1,4 @@
-"""L1 and L2."""
+"""Exercises: the L1 and L2 penalties."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""How an update rule is asked: for several steps in a row, since what it keeps in its state must be right too."""
+"""Call an update rule for several steps in a row, to check the state that it keeps, and the cases for this."""
 
 import functools
 from collections.abc import Callable
@@ -12,27 +12,27 @@ from minitf.exercises.judge.values import deep_copy
 
 
 def path_of(rule: Any, theta: Any, gradients: Any, lr: float, **settings: Any) -> Any:
-    """θ after each step: `[steps, …]`. What is left undone when θ stays where it is, is said in words."""
+    """Return θ after each step, `[steps, …]`, or a Remark if the rule does not update θ in place as it must."""
     start, theta, path = deep_copy(theta), deep_copy(theta), []
     state: dict[str, Any] = {}
     rates = lr if isinstance(lr, list) else [lr] * len(gradients)
     for g, rate in zip(gradients, rates, strict=True):
         given = deep_copy(g)
-        answer = rule(theta, given, state, rate, **settings)
+        returned = rule(theta, given, state, rate, **settings)
         if not same(given, g):
             return Remark("the gradient g is changed in place: only θ and its state may be")
-        if answer is Ellipsis:
-            return answer
+        if returned is Ellipsis:
+            return returned
         path.append(deep_copy(theta))
     if all(same(step, start) for step in path) and not all(same(g, 0 * g) for g in gradients):
-        returned = " (it is returned: write it into theta instead, theta -= …)" if answer is not None else ""
+        note = " (it is returned: write it into theta instead, theta -= …)" if returned is not None else ""
         what = "the blank is still there, or θ is computed anew and not written in place"
-        return Remark(f"θ stays where it was: {what}{returned}")
-    in_turn: list[tuple[Any, dict[str, Any]]] = [(deep_copy(start), {}), (deep_copy(start), {})]
+        return Remark(f"θ stays where it was: {what}{note}")
+    alternating: list[tuple[Any, dict[str, Any]]] = [(deep_copy(start), {}), (deep_copy(start), {})]
     for g, rate in zip(gradients, rates, strict=True):
-        for other, its_state in in_turn:
+        for other, its_state in alternating:
             rule(other, deep_copy(g), its_state, rate, **settings)
-    if any(same(theta, theta) and not same(other, theta) for other, _ in in_turn):  # NaN is not the same as itself
+    if any(same(theta, theta) and not same(other, theta) for other, _ in alternating):  # NaN is not equal to itself
         return Remark(
             "two parameters in turn disturb one another: what is kept belongs into `state`, each θ has its own"
         )
@@ -40,6 +40,7 @@ def path_of(rule: Any, theta: Any, gradients: Any, lr: float, **settings: Any) -
 
 
 def same(a: Any, b: Any) -> bool:
+    """Whether all numbers are equal."""
     return bool((a == b).all())
 
 
@@ -56,7 +57,7 @@ LONG = Case("a hundred steps", (draw(3, seed=1), [draw(3, seed=i) for i in range
 
 
 def rule(step: Callable[..., Tensor]) -> Callable[..., None]:
-    """A rule in place, of a function that gives the step that is subtracted."""
+    """Make a rule that works in place, from a function that returns the step to subtract."""
 
     def rule(theta: Tensor, g: Tensor, state: dict[str, Any], lr: float, **settings: Any) -> None:
         theta -= lr * step(theta, g, state, **settings)
@@ -65,6 +66,7 @@ def rule(step: Callable[..., Tensor]) -> Callable[..., None]:
 
 
 def average(state: dict[str, Any], name: str, value: Tensor, beta: float, new: float) -> Tensor:
+    """Update a moving average in the state: β · old + `new` · value."""
     state[name] = beta * state.get(name, torch.zeros_like(value)) + new * value
     average: Tensor = state[name]
     return average

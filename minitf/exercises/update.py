@@ -1,4 +1,4 @@
-"""Update rules but Adam, and clipping."""
+"""Exercises: gradient descent, momentum, RMSprop, and clipping by the norm."""
 
 from typing import Any
 
@@ -127,7 +127,7 @@ RMSPROP = Exercise(
 
 
 def _clipped(f: Any, gradients: Any, most: float) -> Any:
-    """The gradients as they are left, and their length before."""
+    """Return the gradients after clipping, and their norm before it."""
     given = deep_copy(gradients)
     held = list(given)
     norm = f(given, most)

@@ -1,4 +1,4 @@
-"""The ways into a vector: the affine map, the look-up, the positions."""
+"""Exercises: the linear map, the look-up of embeddings, the positional encoding."""
 
 import torch
 from torch import Tensor

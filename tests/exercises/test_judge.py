@@ -1,4 +1,4 @@
-"""The judge: right answers pass however they are written, every known mistake is named, and nothing ends it."""
+"""The judge: correct functions pass in any form, every known mistake is named, and no function breaks the judge."""
 
 import contextlib
 import functools
@@ -21,13 +21,13 @@ from minitf.proof.mistakes import MISTAKES
 
 EQUATIONS = {name: EXERCISES[name] for name in RIGHT}
 
-# Pairs that no number can tell apart. None: every wrong answer of the bank is one of a kind.
+# Pairs of wrong answers with the same results in all cases. There are none.
 TWINS: set[tuple[str, str]] = set()
 
 
 @pytest.fixture
 def small_bert(monkeypatch):
-    """In the place of the official model: what the judge takes where there is none."""
+    """Replace the official model by the one that the judge uses without it."""
     monkeypatch.setattr(in_bert, "MODEL", "no/such-model")
     in_bert._target_run.cache_clear()
     yield
@@ -63,7 +63,7 @@ def test_there_are_enough_of_both():
 
 
 def test_every_known_mistake_is_named():
-    """The confusion table: what was made along the rows, what the judge said along the columns, all on the diagonal."""
+    """The confusion matrix: the planted mistake along the rows, the named one along the columns."""
     table = {}
     for name, exercise in EXERCISES.items():
         for wrong in exercise.wrong:
@@ -72,7 +72,7 @@ def test_every_known_mistake_is_named():
             table[name, wrong.name] = verdict.mistake
             if verdict.mistake == wrong.name:
                 assert f"this is what you get when {wrong.explanation}" in str(verdict)
-    beside = {made: said for made, said in table.items() if made[1] != said and (made[1], said) not in TWINS}
+    beside = {made: named for made, named in table.items() if made[1] != named and (made[1], named) not in TWINS}
     assert len(table) - len(beside) >= 0.95 * len(table)
     assert not beside
 
@@ -86,7 +86,7 @@ def test_mistakes_of_an_exercise_have_names_and_sentences_of_their_own(name):
         assert not w.explanation.endswith(".")
 
 
-def asked(name, function):
+def verdict_text(name, function):
     return str(judge(EXERCISES[name], function))
 
 
@@ -100,13 +100,13 @@ def test_a_blank_is_a_blank():
         scores = ...
         return scores @ V, scores
 
-    assert "the blank is still there" in asked("scaled_dot_product_attention", half)
-    assert "the blank is still there" in asked("adam", lambda theta, g, state, lr, **settings: ...)
+    assert "the blank is still there" in verdict_text("scaled_dot_product_attention", half)
+    assert "the blank is still there" in verdict_text("adam", lambda theta, g, state, lr, **settings: ...)
 
     def nothing(theta, g, state, lr, mu=0.9):
         """θ moves."""
 
-    assert "θ stays where it was: the blank is still there" in asked("momentum", nothing)
+    assert "θ stays where it was: the blank is still there" in verdict_text("momentum", nothing)
 
 
 def test_an_exception_is_shown_at_the_learners_own_line():
@@ -116,10 +116,10 @@ def test_an_exception_is_shown_at_the_learners_own_line():
     def softmax(x):
         return helper(x)
 
-    said = asked("softmax", softmax)
+    text = verdict_text("softmax", softmax)
     line = helper.__code__.co_firstlineno + 1
-    assert f"at your line {line}: return torch.cat([x, 3])" in said
-    assert "TypeError" in said and "target" in said
+    assert f"at your line {line}: return torch.cat([x, 3])" in text
+    assert "TypeError" in text and "target" in text
 
 
 def test_an_endless_loop_ends_with_a_message():
@@ -129,7 +129,7 @@ def test_an_endless_loop_ends_with_a_message():
                 x = x + 1
 
     start = time.monotonic()
-    assert "did not come to an end" in asked("softmax", softmax)
+    assert "did not come to an end" in verdict_text("softmax", softmax)
     assert time.monotonic() - start < 10 * SECONDS
 
 
@@ -137,7 +137,7 @@ def test_an_endless_recursion_ends_with_a_message():
     def softmax(x):
         return softmax(x)
 
-    assert "RecursionError" in asked("softmax", softmax)
+    assert "RecursionError" in verdict_text("softmax", softmax)
 
 
 def test_what_is_given_stays_as_it_is():
@@ -145,26 +145,26 @@ def test_what_is_given_stays_as_it_is():
         x[x < 0] = 0
         return x
 
-    assert "changes its first argument in place" in asked("relu", relu)
+    assert "changes its first argument in place" in verdict_text("relu", relu)
 
     def descent(theta, g, state, lr):
         g *= lr
         theta -= g
 
-    assert "the gradient g is changed in place" in asked("gradient_descent", descent)
+    assert "the gradient g is changed in place" in verdict_text("gradient_descent", descent)
 
 
 def test_a_new_theta_is_no_theta_in_place():
-    said = asked("gradient_descent", lambda theta, g, state, lr: theta - lr * g)
-    assert "it is returned: write it into theta instead" in said
+    text = verdict_text("gradient_descent", lambda theta, g, state, lr: theta - lr * g)
+    assert "it is returned: write it into theta instead" in text
 
 
 def test_a_gradient_that_is_cut_off_is_seen():
-    assert "no gradient reaches the inputs" in asked("gelu", lambda x: torch.nn.functional.gelu(x.detach()))
+    assert "no gradient reaches the inputs" in verdict_text("gelu", lambda x: torch.nn.functional.gelu(x.detach()))
 
     exercise = Exercise("mean", lambda x: x.mean(-1, keepdim=True), (Case("one", (torch.ones(2).double(),)),))
-    said = str(judge(exercise, lambda x: x.mean(-1, keepdim=True).detach() + 0.0 * x.sum()))
-    assert "the value is right, its gradient is not" in said
+    text = str(judge(exercise, lambda x: x.mean(-1, keepdim=True).detach() + 0.0 * x.sum()))
+    assert "the value is right, its gradient is not" in text
 
 
 @pytest.mark.parametrize(
@@ -184,18 +184,18 @@ def test_a_gradient_that_is_cut_off_is_seen():
     ],
 )
 def test_what_it_says_of_an_unknown_mistake(function, says):
-    said = asked("softmax", function)
-    assert says in said
-    assert "this is what you get" not in said
+    text = verdict_text("softmax", function)
+    assert says in text
+    assert "this is what you get" not in text
 
 
 def test_one_value_in_the_place_of_two():
-    said = asked("scaled_dot_product_attention", lambda Q, K, V, mask=None: Q)
-    assert "it is an array of shape [1, 1, 1, 4], not 2 values" in said
+    text = verdict_text("scaled_dot_product_attention", lambda Q, K, V, mask=None: Q)
+    assert "it is an array of shape [1, 1, 1, 4], not 2 values" in text
 
 
 class Strange:
-    """Does nothing that Python asks of it."""
+    """Raises an exception in every conversion."""
 
     def __array__(self, *args, **kwargs):
         raise RuntimeError
@@ -253,8 +253,8 @@ def test_whatever_a_function_raises():
     def softmax(x):
         raise Silent
 
-    assert "Silent, at your line" in asked("softmax", softmax)
-    assert "GeneratorExit" in asked("softmax", lambda x: (_ for _ in ()).throw(GeneratorExit))
+    assert "Silent, at your line" in verdict_text("softmax", softmax)
+    assert "GeneratorExit" in verdict_text("softmax", lambda x: (_ for _ in ()).throw(GeneratorExit))
 
 
 def test_what_a_function_sets_for_all_holds_for_itself_alone(small_bert):
@@ -282,7 +282,7 @@ def test_what_a_function_sets_for_all_holds_for_itself_alone(small_bert):
         torch.set_grad_enabled(False)
         return torch.relu(x)
 
-    assert "no gradient reaches" in asked("relu", off)
+    assert "no gradient reaches" in verdict_text("relu", off)
     assert torch.is_grad_enabled()
 
 
@@ -404,10 +404,10 @@ def test_options_that_a_function_does_not_take_are_not_judged_and_it_says_so(sma
 
 
 def test_a_gradient_of_nan_where_there_is_nothing_to_look_at_is_seen():
-    """The value is mended by nan_to_num, the gradient is not."""
-    said = asked("softmax", lambda x: torch.nan_to_num(torch.softmax(x, -1)))
-    assert "wrong for a row that is −∞ everywhere" in said
-    assert "the value is right, its gradient is not: it is NaN" in said
+    """nan_to_num corrects the value, not the gradient."""
+    text = verdict_text("softmax", lambda x: torch.nan_to_num(torch.softmax(x, -1)))
+    assert "wrong for a row that is −∞ everywhere" in text
+    assert "the value is right, its gradient is not: it is NaN" in text
 
 
 def test_the_example_of_an_overflow_is_of_huge_numbers():
@@ -417,22 +417,24 @@ def test_the_example_of_an_overflow_is_of_huge_numbers():
 
 
 def test_what_is_right_to_nine_digits_is_not_called_the_target_times_1():
-    said = asked("softmax", lambda x: EXERCISES["softmax"].target(x) * (1.0 + 5e-10))
-    assert "times 1" not in said and "to the seventh digit only" in said
+    text = verdict_text("softmax", lambda x: EXERCISES["softmax"].target(x) * (1.0 + 5e-10))
+    assert "times 1" not in text and "to the seventh digit only" in text
 
 
 def test_numbers_that_look_alike_are_shown_to_more_digits():
-    said = asked("layer_norm", lambda x, gamma, beta, eps: EXERCISES["layer_norm"].target(x, gamma, beta, eps) + 1e-7)
-    assert "it is the target plus 1e-07" in said
-    assert re.search(r"yours   \[\[-?\d\.\d{9,}", said)
+    text = verdict_text(
+        "layer_norm", lambda x, gamma, beta, eps: EXERCISES["layer_norm"].target(x, gamma, beta, eps) + 1e-7
+    )
+    assert "it is the target plus 1e-07" in text
+    assert re.search(r"yours   \[\[-?\d\.\d{9,}", text)
 
 
 def test_shapes_and_names_are_told():
-    said = asked(
+    text = verdict_text(
         "scaled_dot_product_attention", lambda Q, K, V, mask=None: (V.mean(-2, keepdim=True) + 0 * Q[..., :1], None)
     )
-    assert "Q = [[1., 0., 1., 0.]], shape [1, 1, 1, 4]" in said
-    assert "of the context" in said
+    assert "Q = [[1., 0., 1., 0.]], shape [1, 1, 1, 4]" in text
+    assert "of the context" in text
 
 
 def test_a_second_mistake_does_not_hide_the_first():
@@ -471,14 +473,14 @@ def test_it_leaves_random_numbers_as_they_were():
 
 
 def test_right_by_itself_but_not_in_a_model(small_bert):
-    """A function that errs where no case looks is found in the model: here, where there are seven tokens."""
+    """A function that is wrong for seven tokens, a length in no case of the exercise, is rejected in the model."""
 
     def softmax(x):
         out = EXERCISES["softmax"].target(x)
         return out if x.shape[-1] != 7 else out * 2
 
-    said = asked("softmax", softmax)
-    assert "right by itself, but in a whole BERT: hidden state 1" in said
+    text = verdict_text("softmax", softmax)
+    assert "right by itself, but in a whole BERT: hidden state 1" in text
 
 
 class TestPicture:
@@ -507,7 +509,7 @@ def test_two_exercises_of_one_name_are_refused():
 
 
 def test_a_planted_twin_is_seen_by_the_confusion_table():
-    """Two wrong answers alike: the second is named as the first, and the table above would say so."""
+    """Of two equal wrong answers the second gets the name of the first, which the confusion matrix reports."""
     exercise = EXERCISES["relu"]
     twin = WrongAnswer("twin", "it is the same", torch.abs)
     both = Exercise(exercise.name, exercise.target, exercise.cases, (*exercise.wrong, twin))

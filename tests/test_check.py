@@ -81,7 +81,7 @@ def test_only_some(judged):
         ("import torch\nx = torch.cat(3)\n", (), "at your line 2: x = torch.cat(3)"),
         ("x = 1\n", (), "does not define any of"),
         ("def relu(x):\n    return x\n", ("--only", "gelu"), "does not define gelu"),
-        ("def relu(x):\n    return x\n", ("--only", "sigmoid"), "--only sigmoid: no exercise is called that"),
+        ("def relu(x):\n    return x\n", ("--only", "sigmoid"), "--only sigmoid: no exercise has this name"),
         ("import sys\nsys.exit(3)\n", (), "SystemExit: 3"),
         ("raise BaseException(3)\n", (), "BaseException: 3, at your line 1"),
         ("from .beside import one\n", (), "ImportError: attempted relative import"),

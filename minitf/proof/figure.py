@@ -1,19 +1,22 @@
-"""Draw the differences between minitf and the reference."""
+"""Draw the differences between minitf and the reference. The function imports matplotlib: only a figure needs it."""
 
 from collections.abc import Sequence
 from pathlib import Path
-
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from minitf.proof.divergence import Row
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 SMALLEST, LARGEST = 1e-18, 1e3  # the range of the logarithmic axis
 
 
 def draw(rows: Sequence[Row], path: Path, title: str) -> None:
     """Plot the relative difference of every tensor, on a logarithmic scale, in the order of computation."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     stages = list(dict.fromkeys(row.stage for row in rows))
     parts = [[row for row in rows if row.stage == stage] for stage in stages]
     figure = Figure(figsize=(11, 3.6), layout="constrained")
@@ -29,7 +32,7 @@ def draw(rows: Sequence[Row], path: Path, title: str) -> None:
     figure.savefig(path, dpi=110)
 
 
-def _draw_stage(axis: Axes, stage: str, rows: Sequence[Row]) -> None:
+def _draw_stage(axis: "Axes", stage: str, rows: Sequence[Row]) -> None:
     heights = [min(max(row.relative, SMALLEST), LARGEST) for row in rows]
     colours = ["#1f77b4" if row.within_tolerance else "#d62728" for row in rows]
     axis.scatter(range(len(rows)), heights, s=9, c=colours)

@@ -11,6 +11,7 @@ import torch
 
 from minitf.files import whole, writing
 from minitf.proof.divergence import Row, first_divergence
+from minitf.proof.figure import draw
 
 
 def device_name(device: torch.device) -> str:
@@ -45,8 +46,6 @@ def conclusion(rows: Sequence[Row], dtype: str) -> str:
 
 def write_report(folder: Path, rows: Sequence[Row], settings: Mapping[str, Any], versions: str) -> None:
     """Write `validate.json` with every row, and `validate.png`, the differences from layer to layer."""
-    from minitf.proof.figure import draw  # loads matplotlib, only when a figure is drawn
-
     first = first_divergence(rows)
     content = {
         "arguments": dict(settings),

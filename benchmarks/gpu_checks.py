@@ -14,14 +14,14 @@ import torch
 from torch import Tensor
 
 from benchmarks.sst2 import WARM_UP
-from minitf import validate
 from minitf.bert import BertConfig
 from minitf.checkpoints import pytorch, sources
 from minitf.checkpoints.load import load_tokenizer
 from minitf.datasets.dataset import built_in_corpus
 from minitf.mathematics import EQUATIONS, KERNELS, Mathematics
-from minitf.proof.divergence import STEPS, TOLERANCES, Row, Tolerance, compare, first_divergence, walk
+from minitf.proof.divergence import STEPS, TOLERANCES, Row, Tolerance, compare, compare_models, first_divergence
 from minitf.proof.reference import Pair, open_pair, stand_in
+from minitf.proof.sentences import LABELS, encode_sentences
 from minitf.tasks.classification.task import Classification
 from minitf.text.batches import Batch, Examples, pad
 
@@ -135,10 +135,10 @@ def _equivalence(setup: Setup, dtype: torch.dtype, tolerance: Tolerance, steps: 
     """Both mathematics beside the reference; the largest differences are relative, as `proof.divergence` counts."""
     cases = {}
     for name, math in (("equations", setup.equations), ("kernels", setup.kernels)):
-        cases[f"{name}, eval"] = _walked(setup, math, dtype, tolerance, steps)
+        cases[f"{name}, eval"] = _compared(setup, math, dtype, tolerance, steps)
         if train:
             still = math.overlay(dropout=stand_in)
-            cases[f"{name}, train"] = _walked(setup, still, dtype, tolerance, steps, fixed_dropout=True)
+            cases[f"{name}, train"] = _compared(setup, still, dtype, tolerance, steps, fixed_dropout=True)
     cases["kernels, fused attention"] = _fused(setup, dtype, tolerance)
     largest = _largest([row for rows in cases.values() for row in rows])
     firsts = {case: first for case, rows in cases.items() if (first := first_divergence(rows)) is not None}
@@ -158,20 +158,20 @@ def _equivalence(setup: Setup, dtype: torch.dtype, tolerance: Tolerance, steps: 
     }
 
 
-def _walked(
+def _compared(
     setup: Setup, math: Mathematics, dtype: torch.dtype, tolerance: Tolerance, steps: int, fixed_dropout: bool = False
 ) -> list[Row]:
     pair = setup.pair(math, dtype, "eager")
-    batch = validate.sentences(load_tokenizer(setup.folder), setup.max_length).to(setup.device)
-    targets = torch.tensor(validate.LABELS, device=setup.device)
-    return walk(pair, batch, targets, steps=steps, tolerance=tolerance, fixed_dropout=fixed_dropout)
+    batch = encode_sentences(load_tokenizer(setup.folder), setup.max_length).to(setup.device)
+    targets = torch.tensor(LABELS, device=setup.device)
+    return compare_models(pair, batch, targets, steps=steps, tolerance=tolerance, fixed_dropout=fixed_dropout)
 
 
 @torch.no_grad()
 def _fused(setup: Setup, dtype: torch.dtype, tolerance: Tolerance) -> list[Row]:
-    """The walk asks for attention weights, which a fused kernel never holds. Here nobody does, on either side."""
+    """`compare_models` requests attention weights, which a fused kernel does not compute. Here neither side does."""
     pair = setup.pair(setup.kernels, dtype, "sdpa")
-    batch = validate.sentences(load_tokenizer(setup.folder), setup.max_length).to(setup.device)
+    batch = encode_sentences(load_tokenizer(setup.folder), setup.max_length).to(setup.device)
     mine = pair.ours(batch.token_ids, batch.segment_ids, batch.mask)
     other = pair.theirs(**inputs(batch), output_hidden_states=True)
     real = batch.mask.bool()

@@ -23,11 +23,11 @@ import transformers
 from benchmarks import record
 from benchmarks.gpu_checks import FULL, QUICK, Found, Setup, bfloat16, find, float32, float64, tf32
 from benchmarks.gpu_training import speed, trajectory
-from minitf import validate
 from minitf.bert.device import choose_device
 from minitf.cli.console import Parser, run
 from minitf.errors import InputError
 from minitf.mathematics import EQUATIONS, KERNELS, Mathematics
+from minitf.proof.report import device_name
 
 CHECKS: dict[str, Callable[[Setup], Found]] = {
     "equivalence, float64": float64,
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None, equations: Mathematics = EQUATIONS, 
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     setup = Setup(find(arguments.model), device, QUICK if arguments.quick else FULL, equations, kernels)
-    print(f"{arguments.model} on {validate.describe(device)}", flush=True)
+    print(f"{arguments.model} on {device_name(device)}", flush=True)
     checks = [judge(name, check, setup) for name, check in CHECKS.items()]
     content = {**surroundings(device), "model": arguments.model, "size": dataclasses.asdict(setup.size)}
     content["checks"] = checks

@@ -1,40 +1,37 @@
-"""The judge of your own equations: values, stability, gradients, then a real BERT with yours inside.
+"""Check a learner's own functions against the equations.
 
-    python -m minitf.check my_math.py           # a file with functions of the equations' names, any of them
-    check.softmax(my_softmax)                   # the same in a notebook, after `from minitf import check`
+    python -m minitf.check my_math.py           # a file with functions named like the equations
+    check.softmax(my_softmax)                   # in a notebook, after `from minitf import check`
 
-A function that fails is answered with the smallest example, yours beside the target, and with the mistake that was
-made, if it is a known one. NumPy will do for values and forward passes; gradients are judged of PyTorch's. It takes
-seconds, and no network.
-Status: 0 if every function passes, 1 if one does not, 2 if the file cannot be judged.
+The work is in `minitf.exercises`. The flags are in `minitf.cli.check`.
 """
 
-import argparse
 import functools
 import os
 import sys
 
 if __name__ == "__main__" and not sys.flags.safe_path:
-    sys.path.append(sys.path.pop(0))  # the folder one is in, last: a file of the learner's called math.py hides nothing
+    sys.path.append(sys.path.pop(0))  # search the current folder last: a learner's math.py must not hide a library
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minitf.cli.console import Parser
+from minitf.cli.check import parser
+from minitf.cli.console import flags_in_errors
 from minitf.cli.console import run as run_command
 from minitf.files import writing
 
 if TYPE_CHECKING:
-    from minitf.proof.judge.verdict import Verdict
+    from minitf.exercises.judge.verdict import Verdict
 
 
 def __getattr__(name: str) -> Callable[[Any], "Verdict"]:
-    """`check.softmax` judges a softmax, and so on for every exercise."""
+    """Return the judge of an exercise: `check.softmax` judges a softmax."""
     if name.startswith("_"):
         raise AttributeError(name)
-    from minitf.proof.exercises import EXERCISES
-    from minitf.proof.judge.judging import judge
+    from minitf.exercises import EXERCISES
+    from minitf.exercises.judge.judging import judge
 
     if name not in EXERCISES:
         raise AttributeError(f"no exercise is called {name}; there are: {', '.join(sorted(EXERCISES))}")
@@ -42,47 +39,44 @@ def __getattr__(name: str) -> Callable[[Any], "Verdict"]:
 
 
 def __dir__() -> list[str]:
-    from minitf.proof.exercises import EXERCISES
+    from minitf.exercises import EXERCISES
 
     return sorted([*globals(), *EXERCISES])
 
 
-def parser() -> argparse.ArgumentParser:
-    p = Parser(prog="python -m minitf.check", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("file", metavar="MY_MATH.py", help="a Python file that defines some of them")
-    p.add_argument("--only", nargs="+", metavar="NAME", help="judge these functions of it (default: all that it has)")
-    p.add_argument("--pictures", metavar="DIR", help="draw each failure there, yours beside the target (default: no)")
-    return p
-
-
+@flags_in_errors
 def main(argv: Sequence[str] | None = None) -> int:
-    """Judge a file."""
+    """Judge the functions of a file."""
     arguments = parser().parse_args(argv)
-    from minitf.proof.exercises import EXERCISES
-    from minitf.proof.judge.judging import judge
-    from minitf.proof.judge.opening import functions_of
+    from minitf.exercises import EXERCISES
+    from minitf.exercises.judge.judging import judge
+    from minitf.exercises.judge.learner_file import functions_of
 
     path = Path(arguments.file)
-    found = functions_of(path, list(EXERCISES), arguments.only, functools.partial(give_up, str(path)))
+    functions = functions_of(path, list(EXERCISES), arguments.only, functools.partial(give_up, str(path)))
     passed = 0
-    for name, function in found.items():
+    for name, function in functions.items():
         verdict = judge(EXERCISES[name], function, functools.partial(give_up, name))
         print(verdict, flush=True)
         passed += verdict.passed
         if arguments.pictures and not verdict.passed:
-            picture = Path(arguments.pictures) / f"{name}.png"
-            with writing(picture.parent):
-                picture.parent.mkdir(parents=True, exist_ok=True)
-                if verdict.save(picture):
-                    print(f"  picture: {picture}")
-    print(f"{passed} of {len(found)} passed")
-    return 0 if passed == len(found) else 1
+            save_picture(verdict, Path(arguments.pictures) / f"{name}.png")
+    print(f"{passed} of {len(functions)} passed")
+    return 0 if passed == len(functions) else 1
+
+
+def save_picture(verdict: "Verdict", path: Path) -> None:
+    """Save the picture of a failure, if it has one."""
+    with writing(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if verdict.save(path):
+            print(f"  picture: {path}")
 
 
 def give_up(name: str) -> None:
-    """End the process: what was called neither ends nor can be ended."""
+    """End the process: the function neither returns nor can be interrupted."""
     sys.stdout.flush()
-    print(f"{name}: not yet\n  it does not come to an end, and cannot be stopped: is it waiting?", file=sys.__stderr__)
+    print(f"{name}: not yet\n  it does not end, and cannot be interrupted: is it waiting?", file=sys.__stderr__)
     os._exit(1)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from minitf import check
 from minitf.errors import InputError
-from minitf.proof.exercises import EXERCISES
+from minitf.exercises import EXERCISES
 
 RIGHT = """
 import torch
@@ -81,12 +81,12 @@ def test_only_some(judged):
         ("import torch\nx = torch.cat(3)\n", (), "at your line 2: x = torch.cat(3)"),
         ("x = 1\n", (), "does not define any of"),
         ("def relu(x):\n    return x\n", ("--only", "gelu"), "does not define gelu"),
-        ("def relu(x):\n    return x\n", ("--only", "sigmoid"), "--only sigmoid: no exercise is called that"),
+        ("def relu(x):\n    return x\n", ("--only", "sigmoid"), "--only sigmoid: no exercise has this name"),
         ("import sys\nsys.exit(3)\n", (), "SystemExit: 3"),
         ("raise BaseException(3)\n", (), "BaseException: 3, at your line 1"),
         ("from .beside import one\n", (), "ImportError: attempted relative import"),
         ("input()\n", (), "at your line 1: input()"),
-        ("\0", (), "SyntaxError: source code string cannot contain null bytes; mend"),
+        ("\0", (), "SyntaxError: source code string cannot contain null bytes; correct"),
     ],
 )
 def test_a_file_that_cannot_be_judged(judged, text, words, says):
@@ -140,10 +140,10 @@ def test_no_such_file_and_no_python_file(here):
 
 
 def test_a_file_without_end(judged, monkeypatch):
-    from minitf.proof.judge import opening
+    from minitf.exercises.judge import learner_file
 
-    monkeypatch.setattr(opening, "SECONDS", 0.3)
-    with pytest.raises(InputError, match="does not come to an end"):
+    monkeypatch.setattr(learner_file, "SECONDS", 0.3)
+    with pytest.raises(InputError, match="does not end"):
         judged("while True:\n    pass\n")
 
 
@@ -200,3 +200,10 @@ class TestInANotebook:
         assert capsys.readouterr().out.startswith("relu: not yet")
         check.merge_heads(lambda X: X.sum(1))._ipython_display_()
         assert len(shown) == 1 and shown[0].data.startswith(b"\x89PNG")
+
+
+def test_help_ends_with_three_examples(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        check.main(["--help"])
+    examples = capsys.readouterr().out.partition("examples:\n")[2].splitlines()
+    assert len(examples) == 3 and all(line.startswith("  python -m minitf.check ") for line in examples)

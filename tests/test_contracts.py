@@ -30,6 +30,7 @@ TABLE = {
     "files": set(),
 }
 TABLE["proof"] = set(TABLE)  # every room above it
+TABLE["exercises"] = set(TABLE)  # those, and the proof
 
 # The commands, and `minitf/__init__.py` (""), which opens the house lazily, may import every room; nobody a command.
 COMMANDS = {"finetune", "predict", "evaluate", "search", "prune", "attend", "validate", "check", "convert"}

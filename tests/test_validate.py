@@ -1,11 +1,13 @@
-"""The command that proves: what it prints, draws and writes, and that it says no when it should."""
+"""`python -m minitf.validate`: what it prints, draws and writes, its flags, and that it reports a difference."""
 
 import json
 import re
 
+import google_layout
 import pytest
 import torch
 import transformers
+from conftest import VOCABULARY, write_vocabulary
 
 from minitf import validate
 from minitf.errors import InputError
@@ -52,7 +54,7 @@ def test_a_mistake_is_named_and_the_status_is_1(folder, tmp_path, capsys):
 
 
 def test_a_mistake_in_layer_4_is_reported_at_layer_4(write_bert, monkeypatch, capsys):
-    """√d_k forgotten in layer 4 alone, by a mathematics of that layer's own."""
+    """Layer 4 alone gets a mathematics that omits √d_k."""
     from minitf.proof import reference
     from minitf.proof.mistakes import MISTAKES
 
@@ -95,7 +97,7 @@ def test_an_unknown_model(tmp_path):
         validate.main([str(tmp_path / "nothing"), "--offline"])
 
 
-def test_an_attention_of_ones_own_without_a_softmax_to_record(folder, tmp_path, capsys):
+def test_a_users_attention_without_a_softmax_to_record(folder, tmp_path, capsys):
     mine = tmp_path / "my_math.py"
     mine.write_text(
         "import torch\n"
@@ -108,7 +110,53 @@ def test_an_attention_of_ones_own_without_a_softmax_to_record(folder, tmp_path, 
     assert "equal: " in capsys.readouterr().out
 
 
-def test_a_model_of_ones_own_with_three_classes(write_bert, capsys):
+def test_a_model_with_a_classifier_of_its_own(write_bert, capsys):
     folder, _ = write_bert(transformers.BertForSequenceClassification, num_labels=3)
     assert validate.main([str(folder), "--quiet"]) == 0
     assert "new, drawn at random" not in capsys.readouterr().out  # its own classifier is compared
+
+
+@pytest.mark.parametrize("model_type", ["bert", "distilbert"])
+@pytest.mark.parametrize("act", ["gelu_tanh", "relu"])
+def test_hidden_act_replaces_the_activation_function_in_both_models(write_member, capsys, model_type, act):
+    folder, _ = write_member(model_type, "classification", num_labels=3, vocab_size=len(VOCABULARY))
+    write_vocabulary(folder)
+    assert validate.main([str(folder), "--quiet", "--hidden-act", act]) == 0
+    out = capsys.readouterr().out
+    assert ("activation: GELU (tanh)" if act == "gelu_tanh" else "activation: ReLU") in out
+
+
+def test_hidden_act_is_not_given_to_one_model_only(folder, monkeypatch):
+    monkeypatch.setattr("minitf.proof.reference._activation_setting", lambda ours, hidden_act: {})
+    assert validate.main([str(folder), "--quiet", "--hidden-act", "gelu_tanh"]) == 1
+
+
+def test_max_length_cuts_the_sentences(folder, capsys):
+    assert validate.main([str(folder), "--quiet", "--max-length", "9"]) == 0
+    assert "6 sentences of 4 to 9 tokens in one padded batch" in capsys.readouterr().out
+
+
+def test_max_length_beyond_the_positions_is_refused(folder):
+    with pytest.raises(InputError, match=r"^--max-length 5000: the model has only 64 positions$"):
+        validate.main([str(folder), "--max-length", "5000"])
+
+
+def test_no_verify_skips_the_checksums_of_a_tensorflow_checkpoint(write_bert, tmp_path, capsys):
+    _, model = write_bert(transformers.BertForPreTraining)
+    folder = google_layout.write(tmp_path / "google", model, slots=False)
+    write_vocabulary(folder)
+    shard = folder / "bert_model.ckpt.data-00000-of-00001"
+    content = bytearray(shard.read_bytes())
+    content[1000] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(InputError, match="corrupt"):
+        validate.main([str(folder), "--quiet"])
+    assert validate.main([str(folder), "--quiet", "--no-verify"]) == 0
+    assert "transformers cannot read a TensorFlow checkpoint" in capsys.readouterr().out
+
+
+def test_help_ends_with_three_examples(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        validate.main(["--help"])
+    examples = capsys.readouterr().out.partition("examples:\n")[2].splitlines()
+    assert len(examples) == 3 and all(line.startswith("  python -m minitf.validate ") for line in examples)

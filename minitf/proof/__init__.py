@@ -1,2 +1,4 @@
-"""Where two implementations first differ, and which mistake it looks like. `transformers` is imported only here,
-and only inside functions: nothing else in the package needs it."""
+"""Compare minitf with `transformers`, tensor by tensor, and plant known mistakes to show that the comparison can fail.
+
+`transformers` is imported only in this package, and only inside functions: nothing else in minitf needs it.
+"""

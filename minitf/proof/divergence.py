@@ -1,4 +1,4 @@
-"""minitf and the reference side by side, tensor by tensor in the order of computation: where do they first differ?"""
+"""Compare minitf with the reference, tensor by tensor in the order of computation, and find the first difference."""
 
 import contextlib
 import dataclasses
@@ -8,45 +8,52 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from minitf.proof.reference import Pair, dropout_stand_in, reference_parameters, run_fast, run_ours, run_reference
+from minitf.proof.reference import (
+    Pair,
+    dropout_stand_in,
+    reference_parameters,
+    run_ours,
+    run_ours_without_attention,
+    run_reference,
+)
 from minitf.text.batches import Batch
 from minitf.training.optimizer import Optimizer, Recipe
 
 STEPS = 5
 LR = 5e-5
 
-# Differences count in proportion to the tensor's largest value, but not below this: the gradient of the key bias is
-# zero in theory (softmax does not see what all scores of a row share), so its own size is rounding.
+# A difference is divided by the tensor's largest value, or by this if that is smaller: the gradient of the key bias is
+# zero in theory (softmax ignores what all scores of a row share), so its computed value is only rounding error.
 FLOOR = 1e-3
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One tensor of both."""
+    """The comparison of one tensor."""
 
     stage: str  # forward, gradient, weight
     label: str
     absolute: float  # the largest difference
-    relative: float  # that, over the tensor's largest value or FLOOR
+    relative: float  # the same, divided by the tensor's largest value or FLOOR
     tolerance: float  # of `relative`
 
     @property
-    def fine(self) -> bool:
+    def within_tolerance(self) -> bool:
         return self.relative <= self.tolerance  # False for NaN
 
 
 @dataclasses.dataclass(frozen=True)
 class Tolerance:
-    """What rounding may do to `relative`, by stage."""
+    """The largest `relative` that rounding explains, by stage."""
 
     forward: float
     gradient: float
     weight: float
 
 
-# float64 sees every known mistake, the shorter types only the coarse ones: decay on LayerNorm, say, moves a weight by
-# a millionth in five steps. In them a key bias, whose gradient is rounding, also moves by rounding, for Adam divides
-# it by its own size: it is held only to the length that five steps can have.
+# float64 shows every known mistake, the shorter types only the coarse ones: weight decay on LayerNorm, for example,
+# moves a weight by a millionth in five steps. In a short type the gradient of a key bias is rounding error, and Adam
+# divides it by its own size. So a key bias is only required to stay within the distance that five steps can cover.
 FREE = 2 * STEPS * LR / FLOOR
 TOLERANCES = {
     torch.float64: Tolerance(1e-10, 1e-10, 1e-10),
@@ -55,7 +62,7 @@ TOLERANCES = {
 }
 
 
-def walk(
+def compare_models(
     pair: Pair,
     batch: Batch,
     targets: Tensor,
@@ -65,67 +72,56 @@ def walk(
     steps: int = STEPS,
     tolerance: Tolerance | None = None,
     recipe: Recipe | None = None,
-    plant: Callable[[Optimizer], None] = lambda optimizer: None,
+    change_optimizer: Callable[[Optimizer], None] = lambda optimizer: None,
 ) -> list[Row]:
-    """Forward, loss, gradients, and the weights after `steps` steps of AdamW; every tensor a row.
+    """Compare the forward pass, the loss, the gradients, and the weights after `steps` steps of AdamW.
 
-    In eval mode, or with `train_seed` in train mode with dropout drawn from that seed on both sides (equal draws only
-    for the equations on a CPU), or with `fixed_dropout` under a deterministic stand-in that our mathematics must
-    already hold (`stand_in`). Padding is not compared. `plant` may spoil our optimizer, to see that the walk notices.
+    The models run in eval mode unless one of two options asks for train mode. `train_seed` draws dropout from that
+    seed on both sides; the draws are equal only for the equations on a CPU. `fixed_dropout` replaces dropout by a
+    deterministic function, which our mathematics must already contain (`stand_in`). Padding is not compared.
+    `change_optimizer` may plant a mistake in our optimizer, to test that the comparison reports it.
     """
     ours, theirs = pair.ours, pair.theirs
-    dtype = next(ours.parameters()).dtype
-    tolerance = tolerance or TOLERANCES[dtype]
+    tolerance = tolerance or TOLERANCES[next(ours.parameters()).dtype]
     recipe = recipe or Recipe(lr=LR, schedule="constant", warmup=0.0)
     training = train_seed is not None or fixed_dropout
     ours.train(training)
     theirs.train(training)
     optimizer, reference = Optimizer(ours, recipe, steps, pair.math), _reference_optimizer(theirs, recipe)
-    plant(optimizer)
+    change_optimizer(optimizer)
     rows: list[Row] = []
+    recorded: dict[str, Tensor] = {}
     for step in range(max(1, steps)):
-        _seed(train_seed, step)
         if step == 0:
-            with torch.no_grad():
-                _, mine = run_ours(pair, batch)
             _seed(train_seed, step)
-        logits, fast = run_fast(pair, batch)
+            with torch.no_grad():
+                _, recorded = run_ours(pair, batch)
+        _seed(train_seed, step)
+        logits, unrecorded = run_ours_without_attention(pair, batch)
         loss = pair.math.cross_entropy(logits, targets) + optimizer.penalty()
         loss.backward()
         _seed(train_seed, step)
-        with dropout_stand_in() if fixed_dropout else contextlib.nullcontext():
-            their_logits, other = run_reference(theirs, batch)
-        their_loss = nn.functional.cross_entropy(their_logits, targets)
-        their_loss.backward()
+        their_loss, other = _reference_backward(theirs, batch, targets, fixed_dropout)
         if step == 0:
-            if training:  # the reference hands out A after dropout, minitf before: not comparable
-                mine = {label: t for label, t in mine.items() if not label.endswith(".A")}
-            rows += _forward_rows(mine, other, batch.mask, tolerance)
-            rows += _forward_rows(fast, other, batch.mask, tolerance, note="/without-A")
-            rows.append(compare("forward", "loss", loss.detach(), their_loss.detach(), tolerance.forward))
+            if training:  # the reference returns A after dropout, minitf before it: not comparable
+                recorded = {label: t for label, t in recorded.items() if not label.endswith(".A")}
+            rows += _forward_rows(recorded, other, batch.mask, tolerance)
+            rows += _forward_rows(unrecorded, other, batch.mask, tolerance, suffix="/without-A")
+            rows.append(compare("forward", "loss", loss.detach(), their_loss, tolerance.forward))
             rows += _gradient_rows(ours, theirs, tolerance)
         if steps:
             optimizer.step()
-            if recipe.clip is not None:
-                nn.utils.clip_grad_norm_(theirs.parameters(), recipe.clip)
-            reference.step()
-            reference.zero_grad()
-    if steps:
-        counterpart = reference_parameters(theirs)
-        for name, p in ours.named_parameters():
-            idle = name.endswith("W_K.bias") and dtype is not torch.float64
-            bound = FREE if idle else tolerance.weight
-            rows.append(compare("weight", name, p.detach(), counterpart[name].detach(), bound))
-    return rows
+            _reference_step(theirs, reference, recipe)
+    return [*rows, *_weight_rows(ours, theirs, tolerance)] if steps else rows
 
 
 def first_divergence(rows: Sequence[Row]) -> Row | None:
-    """The first row beyond its tolerance, None if both are equal."""
-    return next((row for row in rows if not row.fine), None)
+    """Return the first row beyond its tolerance, or None if all are within."""
+    return next((row for row in rows if not row.within_tolerance), None)
 
 
 def compare(stage: str, label: str, mine: Tensor, other: Tensor, tolerance: float, floor: float = FLOOR) -> Row:
-    """One row. Shapes that differ, NaN, and an infinity on one side alone are infinitely far apart."""
+    """Compare two tensors. Different shapes, NaN, and an infinity on one side only count as an infinite difference."""
     if mine.shape != other.shape:
         return Row(stage, label, math.inf, math.inf, tolerance)
     mine, other = mine.double(), other.double()
@@ -139,20 +135,20 @@ def compare(stage: str, label: str, mine: Tensor, other: Tensor, tolerance: floa
 
 
 def _forward_rows(
-    mine: dict[str, Tensor], other: dict[str, Tensor], mask: Tensor, tolerance: Tolerance, note: str = ""
+    mine: dict[str, Tensor], other: dict[str, Tensor], mask: Tensor, tolerance: Tolerance, suffix: str = ""
 ) -> Iterator[Row]:
     real = mask.bool()
     for label, tensor in mine.items():
         pair = (tensor, other[label])
         if tensor.shape == other[label].shape:
             pair = (_real_only(label, tensor, real), _real_only(label, other[label], real))
-        yield compare("forward", label + note, *pair, tolerance.forward)
+        yield compare("forward", label + suffix, *pair, tolerance.forward)
 
 
 def _real_only(label: str, t: Tensor, real: Tensor) -> Tensor:
-    """The part of a tensor that belongs to real tokens: padding may hold anything."""
+    """Select the part of a tensor that belongs to real tokens: the values at padding do not matter."""
     if label.endswith("QKᵀ/√d_k"):
-        pairs = (real[:, :, None] & real[:, None, :])[:, None].expand(t.shape)  # a masked score is −∞, theirs is not
+        pairs = (real[:, :, None] & real[:, None, :])[:, None].expand(t.shape)  # a masked score: −∞ here, not there
         return t[pairs]
     if label.endswith(".A"):
         return t.transpose(1, 2)[real]  # rows of real queries, [n, H, S]: padded keys must have weight 0
@@ -162,7 +158,7 @@ def _real_only(label: str, t: Tensor, real: Tensor) -> Tensor:
 
 
 def _gradient_rows(ours: nn.Module, theirs: nn.Module, tolerance: Tolerance) -> Iterator[Row]:
-    """In the order of computation, which backward runs through from its end: last layers first."""
+    """Compare the gradients in the order in which the backward pass computes them: last layers first."""
     counterpart = reference_parameters(theirs)
     steepest = max(float(p.grad.abs().max()) for p in counterpart.values() if p.grad is not None)
     for name, p in reversed(list(ours.named_parameters())):
@@ -170,10 +166,36 @@ def _gradient_rows(ours: nn.Module, theirs: nn.Module, tolerance: Tolerance) -> 
         if p.grad is None or other is None:
             yield Row("gradient", name, math.inf, math.inf, tolerance.gradient)
             continue
-        # In a short type what is left of the key bias's zero is as large as its rounding: measured by all the others.
+        # In a short type the key bias has rounding error instead of zero: divide it by the largest of all gradients.
         short = name.endswith("W_K.bias") and p.dtype is not torch.float64
         floor = max(FLOOR, steepest) if short else FLOOR
         yield compare("gradient", name, p.grad, other, tolerance.gradient, floor)
+
+
+def _weight_rows(ours: nn.Module, theirs: nn.Module, tolerance: Tolerance) -> Iterator[Row]:
+    counterpart = reference_parameters(theirs)
+    for name, p in ours.named_parameters():
+        free = name.endswith("W_K.bias") and p.dtype is not torch.float64
+        bound = FREE if free else tolerance.weight
+        yield compare("weight", name, p.detach(), counterpart[name].detach(), bound)
+
+
+def _reference_backward(
+    theirs: nn.Module, batch: Batch, targets: Tensor, fixed_dropout: bool
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Run the reference forward and backward; return its loss and its tensors."""
+    with dropout_stand_in() if fixed_dropout else contextlib.nullcontext():
+        logits, tensors = run_reference(theirs, batch)
+    loss = nn.functional.cross_entropy(logits, targets)
+    loss.backward()
+    return loss.detach(), tensors
+
+
+def _reference_step(theirs: nn.Module, reference: torch.optim.Optimizer, recipe: Recipe) -> None:
+    if recipe.clip is not None:
+        nn.utils.clip_grad_norm_(theirs.parameters(), recipe.clip)
+    reference.step()
+    reference.zero_grad()
 
 
 def _reference_optimizer(theirs: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
@@ -186,7 +208,7 @@ def _reference_optimizer(theirs: nn.Module, recipe: Recipe) -> torch.optim.Optim
 
 
 def is_decayed_by_reference(p: nn.Parameter) -> bool:
-    """Matrices decay, vectors (biases, LayerNorm) do not: said by shape here, by name in `training.optimizer`."""
+    """Matrices decay, vectors (biases, LayerNorm) do not. Decided by shape here, by name in `training.optimizer`."""
     return p.dim() > 1
 
 

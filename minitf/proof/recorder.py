@@ -1,4 +1,7 @@
-"""Every intermediate tensor of a forward pass, by where it was computed. The layers need not know."""
+"""Record every intermediate tensor of a forward pass under the path of the module that computes it.
+
+The layers themselves contain no code for this: the recorder wraps the mathematics and registers hooks.
+"""
 
 import dataclasses
 import functools
@@ -10,7 +13,7 @@ from torch import Tensor, nn
 
 from minitf.mathematics import NAMES, Mathematics
 
-# What is worth recording: the functions of the forward pass.
+# The functions of the forward pass that are recorded.
 _FORWARD = {
     *("softmax", "scaled_dot_product_attention", "split_heads", "merge_heads"),
     *("linear", "look_up", "relu", "gelu", "gelu_tanh", "layer_norm"),
@@ -18,10 +21,10 @@ _FORWARD = {
 
 
 class Recorder:
-    """Give a model `recorder.mathematics(base)`, then run it inside `recorder.watching(model)`.
+    """Build a model with `recorder.mathematics(base)`, then run it inside `recorder.watching(model)`.
 
-    `tensors` then maps `path/function` (`encoder.layers.3.attention/softmax`) and `path/function.in` (its first
-    argument) to tensors, `path` alone to a module's output and `path.in` to its input, in the order of computation.
+    `tensors` then holds, in the order of computation: `path/function` (`encoder.layers.3.attention/softmax`), the
+    result of a function; `path/function.in`, its first argument; `path`, the output of a module; `path.in`, its input.
     """
 
     def __init__(self) -> None:
@@ -29,12 +32,12 @@ class Recorder:
         self._path: list[str] = []
 
     def mathematics(self, base: Mathematics) -> Mathematics:
-        """`base`, every forward function of it recorded."""
+        """Return `base` with every function of the forward pass wrapped."""
         return dataclasses.replace(base, **{n: self._recorded(n, getattr(base, n)) for n in NAMES if n in _FORWARD})
 
     @contextmanager
     def watching(self, model: nn.Module) -> Iterator[None]:
-        """Record what `model` computes inside the block; what was recorded before is forgotten."""
+        """Record what `model` computes inside the block. Earlier records are deleted."""
         self.tensors.clear()
         handles = []
         for path, module in model.named_modules():
@@ -72,7 +75,7 @@ class Recorder:
 
 
 def record_modules(model: nn.Module, run: Callable[[], Any]) -> tuple[Any, dict[str, Tensor]]:
-    """What `run()` returns, and the output of every module of `model` by its path. For a model not of our making."""
+    """Return the result of `run()`, and the output of every module of `model`, from any library, by its path."""
     recorder = Recorder()
     with recorder.watching(model):
         result = run()

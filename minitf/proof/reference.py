@@ -1,4 +1,4 @@
-"""The same checkpoint opened twice: by minitf's own loader, and by `transformers`, the reference."""
+"""Open one checkpoint twice, with minitf's loader and with `transformers`, the reference, and record their tensors."""
 
 import dataclasses
 import math
@@ -34,7 +34,7 @@ class Pair:
     recorder: Recorder
     theirs: Any  # a transformers.…ForSequenceClassification
     report: LoadReport
-    math: Mathematics  # the one beneath the recorder
+    math: Mathematics  # the one that the recorder wraps
 
     def to(self, device: torch.device | str) -> "Pair":
         self.ours.to(device)
@@ -43,11 +43,11 @@ class Pair:
 
 
 def reference_version() -> str:
-    """The version of `transformers`. Raises InputError if it is not installed: only the proof needs it."""
+    """Return the version of `transformers`. Raises InputError if it is not installed: only this package needs it."""
     try:
         import transformers
     except ImportError:
-        raise InputError("compares with transformers, which is not installed: pip install transformers") from None
+        raise InputError("transformers, the reference, is not installed: pip install transformers") from None
     return str(transformers.__version__)
 
 
@@ -59,18 +59,30 @@ def open_pair(
     num_labels: int | None = None,
     offline: bool = False,
     attention: str = "eager",
+    hidden_act: str | None = None,
+    verify: bool = True,
 ) -> Pair:
-    """Both models with a classifier: the checkpoint's own, else one of two classes, or one of `num_labels`.
+    """Open both models with a classifier: the checkpoint's own, else a new one of `num_labels` (default 2) classes.
 
-    What the checkpoint does not hold is drawn here once and given to both.
+    Weights that the checkpoint lacks are drawn once and copied to both models. `hidden_act` replaces the checkpoint's
+    activation function in both. `verify` checks the checksums of a TensorFlow checkpoint.
     """
     import transformers
 
     recorder, base = Recorder(), mathematics(math_choice)
 
     def load(num_labels: int | None) -> tuple[Bert, LoadReport]:
-        math = recorder.mathematics(base)
-        return load_with_report(source, "classification", num_labels, None, math, dtype, device, offline)
+        return load_with_report(
+            source,
+            "classification",
+            num_labels,
+            math=recorder.mathematics(base),
+            dtype=dtype,
+            device=device,
+            offline=offline,
+            hidden_act=hidden_act,
+            verify=verify,
+        )
 
     try:
         ours, report = load(num_labels)
@@ -79,14 +91,15 @@ def open_pair(
     level = transformers.utils.logging.get_verbosity()
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
-    with warnings.catch_warnings(), _as_folder(ours, report) as folder:
-        warnings.simplefilter("ignore")  # the reference's own, about itself
+    with warnings.catch_warnings(), _reference_folder(ours, report) as folder:
+        warnings.simplefilter("ignore")  # the reference's warnings about its own code
         theirs = transformers.AutoModelForSequenceClassification.from_pretrained(
             folder,
             num_labels=ours.config.num_labels,
             dtype=dtype,
             attn_implementation=attention,
             ignore_mismatched_sizes=True,  # a head of another size is new on our side, and copied below
+            **_activation_setting(ours, hidden_act),
         )
     transformers.utils.logging.set_verbosity(level)
     theirs = torch.nn.Module.to(theirs, device).eval()
@@ -95,10 +108,11 @@ def open_pair(
 
 
 @contextmanager
-def _as_folder(ours: Bert, report: LoadReport) -> Iterator[Path]:
-    """What the reference can open: the source's folder; for a TensorFlow checkpoint, which it cannot, ours saved.
+def _reference_folder(ours: Bert, report: LoadReport) -> Iterator[Path]:
+    """Yield a folder that the reference can open: the source's folder, or our model saved.
 
-    There the walk is of the computation alone. The reading is for tests with a writer of their own.
+    The reference cannot read a TensorFlow checkpoint. There the comparison checks the computation only; other tests
+    check the reading.
     """
     if report.source.tensorflow is None:
         yield report.source.folder
@@ -108,8 +122,16 @@ def _as_folder(ours: Bert, report: LoadReport) -> Iterator[Path]:
         yield Path(folder) / "converted"
 
 
+def _activation_setting(ours: Bert, hidden_act: str | None) -> dict[str, str]:
+    """Return the activation function as a setting of the reference's config; nothing where the checkpoint decides."""
+    if hidden_act is None:
+        return {}
+    key = ours.config.family.keys.get("hidden_act", "hidden_act")
+    return {key: ours.config.to_dict()[key]}
+
+
 def copy_new(ours: Bert, theirs: Any, new: tuple[str, ...]) -> None:
-    """Give the reference our values of the parameters named `new`: those that no file held."""
+    """Copy our values of the parameters named `new`, which the checkpoint lacks, to the reference."""
     targets, values = reference_parameters(theirs, ours.head_name), dict(ours.named_parameters())
     with torch.no_grad():
         for name in new:
@@ -117,7 +139,7 @@ def copy_new(ours: Bert, theirs: Any, new: tuple[str, ...]) -> None:
 
 
 def reference_parameters(theirs: Any, head: str | None = "classification") -> dict[str, nn.Parameter]:
-    """The reference's parameters by the names of our model with this head."""
+    """Return the reference's parameters under the names that they have in our model with this head."""
     rename = PYTORCH[theirs.config.model_type].renamer(head)
     named = {}
     for name, parameter in theirs.named_parameters():
@@ -128,7 +150,7 @@ def reference_parameters(theirs: Any, head: str | None = "classification") -> di
 
 
 def run_ours(pair: Pair, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-    """Our logits, and our tensors under the labels of `walk`, in the order of computation."""
+    """Return our logits, and our tensors by label (`encoder.layers.0.W_Q`) in the order of computation."""
     with pair.recorder.watching(pair.ours):
         out = pair.ours(batch.token_ids, batch.segment_ids, batch.mask, need_attention=True)
     assert out.logits is not None
@@ -140,7 +162,7 @@ def run_ours(pair: Pair, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         layer = f"encoder.layers.{i}"
         for W in ("W_Q", "W_K", "W_V"):
             labelled[f"{layer}.{W}"] = t[f"{layer}.attention.{W}"]
-        if f"{layer}.attention/softmax.in" in t:  # an attention of one's own may have a softmax of its own
+        if f"{layer}.attention/softmax.in" in t:  # a user's attention may use its own softmax
             labelled[f"{layer}.QKᵀ/√d_k"] = t[f"{layer}.attention/softmax.in"]
         labelled[f"{layer}.A"] = out.attentions[i].detach()
         labelled[f"{layer}.AV"] = t[f"{layer}.attention/merge_heads"]
@@ -156,8 +178,8 @@ def run_ours(pair: Pair, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
     return out.logits, labelled
 
 
-def run_fast(pair: Pair, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-    """Our logits as training computes them, A not asked for: so that a fused attention is walked too."""
+def run_ours_without_attention(pair: Pair, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return our logits and hidden states without asking for A, as in training: this runs a fused attention."""
     out = pair.ours(batch.token_ids, batch.segment_ids, batch.mask)
     assert out.logits is not None
     states = {f"encoder.layers.{i}.ffn_norm": X.detach() for i, X in enumerate(out.hidden_states[1:])}
@@ -165,26 +187,26 @@ def run_fast(pair: Pair, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Places:
-    """Where a member of the family, in the reference, computes what no module with weights of its own shows."""
+class _ModulePaths:
+    """Modules of a layer of the reference that have no weights, so that the rename tables do not contain them."""
 
-    context: str  # A V, of all heads; below the layer
+    context: str  # A V, of all heads
     activation: str
 
 
-_PLACES = {
-    **dict.fromkeys(("bert", "roberta", "xlm-roberta"), _Places("attention.self", "intermediate")),
-    "distilbert": _Places("attention.out_lin.in", "ffn.activation"),
+_MODULE_PATHS = {
+    **dict.fromkeys(("bert", "roberta", "xlm-roberta"), _ModulePaths("attention.self", "intermediate")),
+    "distilbert": _ModulePaths("attention.out_lin.in", "ffn.activation"),
 }
 
 
 def run_reference(theirs: Any, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-    """The reference's logits, and its tensors under the same labels. The rename tables say where they are."""
-    kind = theirs.config.model_type
-    segments = {} if kind == "distilbert" else {"token_type_ids": batch.segment_ids}
+    """Return the reference's logits, and its tensors under the same labels. The rename tables locate them."""
+    model_type = theirs.config.model_type
+    segments = {} if model_type == "distilbert" else {"token_type_ids": batch.segment_ids}
     ids = {"input_ids": batch.token_ids, "attention_mask": batch.mask}
     out, t = record_modules(theirs, lambda: theirs(**ids, **segments, output_attentions=True))
-    table, places = PYTORCH[kind], _PLACES[kind]
+    table, paths = PYTORCH[model_type], _MODULE_PATHS[model_type]
 
     def path(module: str) -> str:
         name = f"{module}.{'gamma' if module.endswith('norm') else 'weight'}"
@@ -194,7 +216,7 @@ def run_reference(theirs: Any, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]
     for part in ("word", "segment", "position", "norm"):
         if f"embeddings.{part}.weight" in (target for _, target in table.encoder) or part == "norm":
             labelled[f"embeddings.{part}"] = t[path(f"embeddings.{part}")]
-    if not FAMILIES[kind].positions_after_padding:
+    if not FAMILIES[model_type].positions_after_padding:
         labelled["embeddings.position"] = labelled["embeddings.position"].squeeze(0)  # one row of positions for all
     labelled["embeddings"] = t[path("embeddings.word").rpartition(".")[0]]
     for i in range(theirs.config.num_hidden_layers):
@@ -205,21 +227,21 @@ def run_reference(theirs: Any, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]
         labelled[f"{layer}.W_V"] = t[path(f"{layer}.attention.W_V")]
         labelled[f"{layer}.QKᵀ/√d_k"] = _scores(Q, K, theirs.config.num_attention_heads)
         labelled[f"{layer}.A"] = out.attentions[i].detach()
-        labelled[f"{layer}.AV"] = t[f"{below}.{places.context}"]
+        labelled[f"{layer}.AV"] = t[f"{below}.{paths.context}"]
         labelled[f"{layer}.W_O"] = t[path(f"{layer}.attention.W_O")]
         labelled[f"{layer}.attention_norm"] = t[path(f"{layer}.attention_norm")]
         labelled[f"{layer}.W_1"] = t[path(f"{layer}.ffn.W_1")]
-        labelled[f"{layer}.activation"] = t[f"{below}.{places.activation}"]
+        labelled[f"{layer}.activation"] = t[f"{below}.{paths.activation}"]
         labelled[f"{layer}.W_2"] = t[path(f"{layer}.ffn.W_2")]
         labelled[f"{layer}.ffn_norm"] = t[path(f"{layer}.ffn_norm")]
-    if (pooler := path("pooler.W").rpartition(".")[0] if FAMILIES[kind].has_pooler else "") in t:
+    if (pooler := path("pooler.W").rpartition(".")[0] if FAMILIES[model_type].has_pooler else "") in t:
         labelled["pooler"] = t[pooler]
     labelled["logits"] = t["classifier"]
     return out.logits, labelled
 
 
 def _scores(Q: Tensor, K: Tensor, H: int) -> Tensor:
-    """The reference computes its scores where no hook reaches; from its own Q and K they are these."""
+    """Compute the reference's attention scores from its Q and K: no hook reaches the place where it computes them."""
     B, S, D = Q.shape
     Q, K = (X.view(B, S, H, D // H).transpose(1, 2) for X in (Q, K))
     return Q @ K.transpose(-2, -1) / math.sqrt(D // H)
@@ -227,13 +249,13 @@ def _scores(Q: Tensor, K: Tensor, H: int) -> Tensor:
 
 @contextmanager
 def dropout_stand_in() -> Iterator[None]:
-    """Inside the block the reference drops what `stand_in` drops: comparable where random draws are not."""
+    """Inside the block, replace dropout in the reference by `stand_in`, for devices whose random draws differ."""
     with mock.patch("torch.nn.functional.dropout", _stand_in_for_torch):
         yield
 
 
 def stand_in(x: Tensor, p: float) -> Tensor:
-    """Dropout without chance: the rate and scale of dropout, a fixed pattern from the golden ratio."""
+    """Deterministic dropout: the rate and scale of dropout, with a fixed pattern from the golden ratio."""
     if p == 0.0:
         return x
     keep = (torch.arange(x.numel(), device=x.device, dtype=torch.float64) * 0.6180339887498949) % 1.0 >= p

@@ -12,12 +12,12 @@ import torch
 
 from benchmarks import gpu_checks, gpu_report, gpu_training, record
 from benchmarks.gpu_checks import QUICK, SINGLE, Setup
-from minitf import validate
 from minitf.cli import console
 from minitf.equations import activation, update
 from minitf.errors import InputError
 from minitf.mathematics import EQUATIONS, KERNELS
 from minitf.proof.mistakes import MISTAKES
+from minitf.proof.report import device_name
 
 ROOT = Path(__file__).parent.parent.parent
 CPU = torch.device("cpu")
@@ -307,7 +307,7 @@ def test_on_a_gpu(tmp_path: Path):
     assert path.name == f"gpu-{gpu_report.slug(torch.cuda.get_device_name())}.json"
     content = json.loads(path.read_text())
     assert sum(check["seconds"] for check in content["checks"]) < 600
-    assert validate.describe(torch.device("cuda")) == f"cuda ({content['gpu']})"
+    assert device_name(torch.device("cuda")) == f"cuda ({content['gpu']})"
     checks = {check["name"]: check["numbers"] for check in content["checks"]}
     assert checks["trajectory, float64"]["sides"] == ["kernels on cuda", "equations on cpu"]
     for race in checks["training speed"].values():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import nbformat
 
-from minitf.proof.exercises import EXERCISES
+from minitf.exercises import EXERCISES
 
 ROOT = Path(__file__).parent.parent.parent
 INDEX = (ROOT / "lessons" / "README.md").read_text(encoding="utf-8")

@@ -7,7 +7,7 @@ import torch
 import transformers
 
 from minitf.mathematics import EQUATIONS, KERNELS
-from minitf.proof.divergence import TOLERANCES, compare, first_divergence, walk
+from minitf.proof.divergence import TOLERANCES, compare, compare_models, first_divergence
 from minitf.proof.reference import open_pair, stand_in
 from minitf.text.batches import Batch
 from tests.support import google_layout
@@ -26,16 +26,16 @@ def test_tolerance_of_float64_is_the_promised_one():
 @pytest.mark.parametrize("math", ["equations", "kernels"])
 def test_everything_is_equal_in_eval_mode(folder, math):
     batch, targets = padded_batch()
-    rows = walk(open_pair(folder, math, num_labels=3), batch, targets, tolerance=TIGHT)
+    rows = compare_models(open_pair(folder, math, num_labels=3), batch, targets, tolerance=TIGHT)
     assert first_divergence(rows) is None
     stages = [row.stage for row in rows]
-    assert stages.count("forward") == (5 + 3 * 12 + 3) + (3 + 1)  # with A asked for, and without
+    assert stages.count("forward") == (5 + 3 * 12 + 3) + (3 + 1)  # with A requested, and without
     assert stages.count("gradient") == stages.count("weight") == 5 + 3 * 16 + 4
 
 
 def test_everything_is_equal_in_train_mode_with_equal_seeds(folder):
     batch, targets = padded_batch(1)
-    rows = walk(open_pair(folder, "equations", num_labels=3), batch, targets, train_seed=5, tolerance=TIGHT)
+    rows = compare_models(open_pair(folder, "equations", num_labels=3), batch, targets, train_seed=5, tolerance=TIGHT)
     assert first_divergence(rows) is None
     assert "encoder.layers.0.AV" in [row.label for row in rows]
 
@@ -44,25 +44,25 @@ def test_everything_is_equal_in_train_mode_with_equal_seeds(folder):
 def test_everything_is_equal_in_train_mode_with_a_stand_in_for_dropout(folder, base):
     batch, targets = padded_batch(2)
     pair = open_pair(folder, base.overlay(dropout=stand_in), num_labels=3)
-    assert first_divergence(walk(pair, batch, targets, fixed_dropout=True, tolerance=TIGHT)) is None
+    assert first_divergence(compare_models(pair, batch, targets, fixed_dropout=True, tolerance=TIGHT)) is None
 
 
 def test_train_mode_is_not_eval_mode(folder):
-    """Else the two tests above would show nothing about dropout."""
+    """Without this, the two tests above would show nothing about dropout."""
     batch, targets = padded_batch(2)
     pair = open_pair(folder, EQUATIONS.overlay(dropout=stand_in), num_labels=3)
     pair.theirs.config.hidden_dropout_prob = 0.0
     for module in pair.theirs.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
-    assert first_divergence(walk(pair, batch, targets, fixed_dropout=True, tolerance=TIGHT)) is not None
+    assert first_divergence(compare_models(pair, batch, targets, fixed_dropout=True, tolerance=TIGHT)) is not None
 
 
 @pytest.mark.parametrize("act", ["gelu", "gelu_new", "relu"])
 def test_every_activation_of_the_official_files(write_bert, act):
     folder, _ = write_bert(transformers.BertForSequenceClassification, num_labels=2, hidden_act=act, seed=3)
     batch, targets = padded_batch(3)
-    assert first_divergence(walk(open_pair(folder), batch, targets % 2, tolerance=TIGHT)) is None
+    assert first_divergence(compare_models(open_pair(folder), batch, targets % 2, tolerance=TIGHT)) is None
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -80,12 +80,12 @@ def test_other_shapes(write_bert, seed):
     }
     folder, _ = write_bert(transformers.BertForSequenceClassification, num_labels=3, seed=seed, **numbers)
     batch, targets = padded_batch(seed, lengths=(1, 20, 5, 2))
-    assert first_divergence(walk(open_pair(folder, num_labels=3), batch, targets, tolerance=TIGHT)) is None
+    assert first_divergence(compare_models(open_pair(folder, num_labels=3), batch, targets, tolerance=TIGHT)) is None
 
 
 def test_fifty_steps_stay_equal(folder):
     batch, targets = padded_batch(4)
-    rows = walk(open_pair(folder, num_labels=3), batch, targets, steps=50, tolerance=TIGHT)
+    rows = compare_models(open_pair(folder, num_labels=3), batch, targets, steps=50, tolerance=TIGHT)
     assert first_divergence(rows) is None
 
 
@@ -97,18 +97,20 @@ def test_a_spoiled_layer_is_named(write_bert):
     with torch.no_grad():
         layer.ffn.W_1.bias[0] += 1e-6
     batch, targets = padded_batch(5)
-    first = first_divergence(walk(pair, batch, targets, tolerance=TIGHT))
+    first = first_divergence(compare_models(pair, batch, targets, tolerance=TIGHT))
     assert first is not None
     assert (first.stage, first.label) == ("forward", "encoder.layers.4.W_1")
 
 
 def test_compare_is_not_fooled():
     x = torch.tensor([1.0, -2.0, torch.inf])
-    assert compare("forward", "x", x, x.clone(), 1e-10).fine
-    assert not compare("forward", "x", x, torch.tensor([1.0, -2.0, -torch.inf]), 1e-10).fine
-    assert not compare("forward", "x", x, torch.tensor([1.0, -2.0, 3.0]), 1e-10).fine
-    assert not compare("forward", "x", torch.tensor([torch.nan, 1.0]), torch.tensor([torch.nan, 1.0]), 1e-10).fine
-    assert not compare("forward", "x", torch.ones(2), torch.ones(2, 1), 1e-10).fine
+    assert compare("forward", "x", x, x.clone(), 1e-10).within_tolerance
+    assert not compare("forward", "x", x, torch.tensor([1.0, -2.0, -torch.inf]), 1e-10).within_tolerance
+    assert not compare("forward", "x", x, torch.tensor([1.0, -2.0, 3.0]), 1e-10).within_tolerance
+    assert not compare(
+        "forward", "x", torch.tensor([torch.nan, 1.0]), torch.tensor([torch.nan, 1.0]), 1e-10
+    ).within_tolerance
+    assert not compare("forward", "x", torch.ones(2), torch.ones(2, 1), 1e-10).within_tolerance
     row = compare("forward", "x", torch.tensor([1.0, 4.0]), torch.tensor([1.0, 5.0]), 1e-10)
     assert (row.absolute, row.relative) == (1.0, 0.2)
     floored = compare("gradient", "x", torch.tensor([1e-9]), torch.tensor([2e-9]), 1e-10)
@@ -121,8 +123,8 @@ def test_rows_are_frozen():
         row.absolute = 0.0
 
 
-def test_the_fused_attention_is_walked(folder, monkeypatch):
-    """Asked for A, KERNELS answer by the equation; the walk must meet the fused kernel as well, backward too."""
+def test_the_fused_attention_is_compared(folder, monkeypatch):
+    """KERNELS use the equation if A is requested. The comparison must also run the fused kernel, backward too."""
     fused, calls = torch.nn.functional.scaled_dot_product_attention, []
 
     def spoiled(Q, K, V, **settings):
@@ -131,7 +133,9 @@ def test_the_fused_attention_is_walked(folder, monkeypatch):
 
     monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", spoiled)
     batch, targets = padded_batch(6)
-    first = first_divergence(walk(open_pair(folder, "kernels", num_labels=3), batch, targets, tolerance=TIGHT))
+    first = first_divergence(
+        compare_models(open_pair(folder, "kernels", num_labels=3), batch, targets, tolerance=TIGHT)
+    )
     assert any(calls)
     assert first is not None
     assert first.label == "encoder.layers.0.ffn_norm/without-A"
@@ -145,9 +149,11 @@ def test_coarse_mistakes_are_seen_in_short_types_too(folder, dtype):
     for name in seen + ["no bias correction"] * (dtype is torch.float32):
         mistake = next(m for m in MISTAKES if m.name == name)
         pair = open_pair(folder, EQUATIONS.overlay(**mistake.overlay), dtype, num_labels=3)
-        mistake.plant(pair.ours)
-        assert first_divergence(walk(pair, *padded_batch(8))) is not None, name
-    assert first_divergence(walk(open_pair(folder, "equations", dtype, num_labels=3), *padded_batch(8))) is None
+        mistake.change_model(pair.ours)
+        assert first_divergence(compare_models(pair, *padded_batch(8))) is not None, name
+    assert (
+        first_divergence(compare_models(open_pair(folder, "equations", dtype, num_labels=3), *padded_batch(8))) is None
+    )
 
 
 # The family
@@ -167,9 +173,9 @@ def family_batch(model_type):
 
 @pytest.mark.parametrize("math", ["equations", "kernels"])
 @pytest.mark.parametrize("model_type", FAMILY)
-def test_every_member_is_walked(write_member, model_type, math):
+def test_every_member_is_compared(write_member, model_type, math):
     folder, _ = write_member(model_type, "classification", num_labels=3)
-    rows = walk(open_pair(folder, math, num_labels=3), *family_batch(model_type), tolerance=TIGHT)
+    rows = compare_models(open_pair(folder, math, num_labels=3), *family_batch(model_type), tolerance=TIGHT)
     assert first_divergence(rows) is None
     labels = [row.label for row in rows if row.stage == "forward"]
     for part in (
@@ -186,25 +192,25 @@ def test_every_member_is_walked(write_member, model_type, math):
 @pytest.mark.parametrize("model_type", FAMILY)
 @pytest.mark.parametrize("part", ["embeddings.position", "encoder.layers.1.AV", "encoder.layers.2.activation"])
 def test_a_mistake_in_a_member_is_found_where_it_is(write_member, model_type, part):
-    """The places that differ from one member to the next: spoilt, each is named."""
+    """A changed weight is reported in each of the modules that differ between members of the family."""
     folder, _ = write_member(model_type, "classification", num_labels=3)
     pair = open_pair(folder, num_labels=3)
-    spoilt = {
+    changed = {
         "embeddings.position": pair.ours.embeddings.position,
         "encoder.layers.1.AV": pair.ours.encoder.layers[1].attention.W_V,
         "encoder.layers.2.activation": pair.ours.encoder.layers[2].ffn.W_1,
     }[part]
     with torch.no_grad():
-        spoilt.weight[5] += 1e-6
-    first = first_divergence(walk(pair, *family_batch(model_type), steps=0, tolerance=TIGHT))
+        changed.weight[5] += 1e-6
+    first = first_divergence(compare_models(pair, *family_batch(model_type), steps=0, tolerance=TIGHT))
     found = {"encoder.layers.1.AV": "encoder.layers.1.W_V", "encoder.layers.2.activation": "encoder.layers.2.W_1"}
     assert first.label == found.get(part, part)
 
 
-def test_a_tensorflow_checkpoint_is_walked_too(write_member, tmp_path):
-    """The reference cannot open one: it is given ours, saved."""
+def test_a_tensorflow_checkpoint_is_compared(write_member, tmp_path):
+    """The reference cannot open one: it opens our model, saved."""
     _, model = write_member("bert", "classification", num_labels=3)
     folder = google_layout.write(tmp_path / "google", model)
-    rows = walk(open_pair(folder, num_labels=3), *padded_batch(), tolerance=TIGHT)
+    rows = compare_models(open_pair(folder, num_labels=3), *padded_batch(), tolerance=TIGHT)
     assert first_divergence(rows) is None
     assert rows

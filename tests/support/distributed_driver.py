@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent.parent.parent))
-# ruff: noqa: E402 (torchrun starts this file by itself, so what it imports must be found first)
+
 
 from safetensors.torch import save_file
 from torch import nn

@@ -7,10 +7,10 @@ import pytest
 import transformers
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.text.test_family_tokenizers import MAKERS, NASTY, TEXT
 
 from minitf.errors import InputError
 from minitf.text.tokenizer import Tokenizer
+from tests.text.test_family_tokenizers import MAKERS, NASTY, TEXT
 
 PROPERTY = settings(
     deadline=None,

@@ -1,0 +1,37 @@
+"""The flags of `python -m minitf.validate`."""
+
+import argparse
+
+from minitf.cli.console import Parser
+from minitf.cli.shared import model_flags
+
+DESCRIPTION = """\
+Compare minitf with transformers on the same sentences, tensor by tensor in the order of computation: the forward pass,
+the loss, the gradients, and the weights after five steps of AdamW. Prints the largest difference of each tensor and
+names the first one beyond rounding. Needs transformers.
+
+Exit status 0 if all tensors are equal, 1 if one is not."""
+
+
+def parser() -> argparse.ArgumentParser:
+    p = Parser(
+        prog="python -m minitf.validate",
+        description=DESCRIPTION,
+        examples=[
+            "all-MiniLM-L6-v2 --quiet",
+            "bert-base-uncased --dtype float32 --math kernels --output runs/validate",
+            "runs/reviews/best --math my_math.py",
+        ],
+        parents=[
+            model_flags(
+                math="equations", device="cpu", max_length="tokens per sentence (default: 64, or the model's positions)"
+            )
+        ],
+    )
+    p.add_argument("model", metavar="MODEL", help="a checkpoint: any source that finetune takes")
+    p.add_argument(
+        "--dtype", choices=["float64", "float32", "bfloat16"], default="float64", help="default: %(default)s"
+    )
+    p.add_argument("--output", metavar="DIR", help="folder for validate.json and validate.png (default: not written)")
+    p.add_argument("--quiet", action="store_true", help="print only the largest difference of each stage")
+    return p

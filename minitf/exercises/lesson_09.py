@@ -1,0 +1,226 @@
+"""Exercises of lesson 9: metrics of a classifier."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minitf.exercises.exercise import Case, Exercise, WrongAnswer
+from minitf.tasks.classification.metrics import classification_metrics
+from minitf.tasks.metrics import f1_score
+
+Array = Any  # a NumPy array
+
+
+def confusion_matrix(predicted: Array, actual: Array, C: int) -> Array:
+    """Count the texts of each true class (rows) by predicted class (columns): `[n], [n] -> [C, C]`."""
+    names = [str(c) for c in range(C)]
+    return np.array(classification_metrics(names, actual.tolist(), predicted.tolist(), 0.0).confusion)
+
+
+def _among_those_seen(predicted: Array, actual: Array, C: int) -> Array:
+    counts = confusion_matrix(predicted, actual, C)
+    seen = np.union1d(predicted, actual)
+    return counts[np.ix_(seen, seen)]
+
+
+def _set_not_counted(predicted: Array, actual: Array, C: int) -> Array:
+    counts = np.zeros((C, C), dtype=int)
+    counts[actual, predicted] += 1  # equal pairs of indices count once
+    return counts
+
+
+CONFUSION = Exercise(
+    "confusion_matrix",
+    confusion_matrix,
+    (
+        Case("three texts, two classes", (np.array([0, 1, 1]), np.array([0, 0, 1]), 2)),
+        Case(
+            "nine texts, three classes",
+            (np.array([0, 0, 1, 1, 1, 1, 0, 1, 1]), np.array([0, 0, 0, 1, 1, 1, 1, 2, 2]), 3),
+        ),
+        Case("the same pair many times", (np.array([1, 1, 1, 1, 0]), np.array([0, 0, 0, 0, 0]), 2), kind="corner"),
+        Case("a class that no text has", (np.array([0, 3, 0]), np.array([0, 0, 3]), 4), kind="corner"),
+    ),
+    (
+        WrongAnswer(
+            "transposed",
+            "rows are what was predicted, columns what is true: turn them",
+            lambda predicted, actual, C: confusion_matrix(predicted, actual, C).T,
+        ),
+        WrongAnswer(
+            "marked, not counted",
+            "a pair that occurs twice counts once: with arrays as indices, += adds once to each place",
+            _set_not_counted,
+        ),
+        WrongAnswer(
+            "only what occurs",
+            "classes that neither occur nor are predicted have no row and column: there are C of each, always",
+            _among_those_seen,
+        ),
+        WrongAnswer(
+            "shares",
+            "the rows are divided by their sums: these are shares, and counts are asked for",
+            lambda predicted, actual, C: (
+                (counts := confusion_matrix(predicted, actual, C)) / np.maximum(counts.sum(1, keepdims=True), 1)
+            ),
+        ),
+        WrongAnswer(
+            "right ones only",
+            "the right answers alone are counted: the matrix is empty off its diagonal",
+            lambda predicted, actual, C: np.diag(np.diag(confusion_matrix(predicted, actual, C))),
+        ),
+    ),
+    gradients=False,
+)
+
+
+def macro_f1(confusion: Array) -> float:
+    """Average 2 · hits / (predicted + true) over the classes, 0 for a class without texts or predictions; `[C, C]`."""
+    predicted, true = confusion.sum(axis=0), confusion.sum(axis=1)
+    scores = [f1_score(confusion[c, c], predicted[c], true[c]) for c in range(len(confusion))]
+    return float(sum(scores)) / len(scores)
+
+
+def _ratio(hits: Array, of: Array) -> Array:
+    return np.divide(hits, of, out=np.zeros(len(of)), where=of > 0)
+
+
+def _f1(confusion: Array) -> Array:
+    both = confusion.sum(axis=0) + confusion.sum(axis=1)
+    return np.divide(2.0 * np.diag(confusion), both, out=np.full(len(both), np.nan), where=both > 0)
+
+
+def _f1_of_means(confusion: Array) -> float:
+    hits = np.diag(confusion)
+    p, r = _ratio(hits, confusion.sum(axis=0)).mean(), _ratio(hits, confusion.sum(axis=1)).mean()
+    return float(2 * p * r / (p + r)) if p + r else 0.0
+
+
+def _weighted(confusion: Array) -> float:
+    return float((np.nan_to_num(_f1(confusion)) * confusion.sum(axis=1)).sum() / confusion.sum())
+
+
+MACRO_F1 = Exercise(
+    "macro_f1",
+    macro_f1,
+    (
+        Case("two classes", (np.array([[3, 1], [0, 2]]),)),
+        Case("three classes, one never predicted", (np.array([[2, 1, 0], [1, 3, 0], [0, 2, 0]]),)),
+        Case("a rare class", (np.array([[90, 2, 0], [1, 5, 1], [0, 1, 1]]),)),
+        Case(
+            "a class that is neither there nor predicted", (np.array([[4, 1, 0], [2, 3, 0], [0, 0, 0]]),), kind="corner"
+        ),
+        Case("a class that is predicted and never there", (np.array([[3, 2], [0, 0]]),), kind="corner"),
+    ),
+    (
+        WrongAnswer(
+            "nothing divided by nothing",
+            "0 is divided by 0 for a class without a text or an answer: say that its F1 is 0",
+            lambda confusion: float(_f1(confusion).mean()),
+        ),
+        WrongAnswer(
+            "left out",
+            "a class that is neither there nor predicted is left out of the mean: in minitf it counts, with 0",
+            lambda confusion: float(np.nanmean(_f1(confusion))),
+        ),
+        WrongAnswer(
+            "accuracy",
+            "all right answers are divided by all texts: this is the accuracy, also called micro F1",
+            lambda confusion: float(np.trace(confusion) / confusion.sum()),
+        ),
+        WrongAnswer(
+            "weighted by support",
+            "each class counts by its number of texts: macro lets a rare class count as much as a frequent one",
+            _weighted,
+        ),
+        WrongAnswer(
+            "F1 of the means",
+            "precision and recall are averaged first, and F1 is taken of the two means",
+            _f1_of_means,
+        ),
+        WrongAnswer(
+            "mean of the two",
+            "F1 is taken as (precision + recall) / 2: it is their harmonic mean",
+            lambda confusion: float(
+                (
+                    (_ratio(np.diag(confusion), confusion.sum(0)) + _ratio(np.diag(confusion), confusion.sum(1))) / 2
+                ).mean()
+            ),
+        ),
+        WrongAnswer(
+            "recall",
+            "this is the mean recall: precision is missing",
+            lambda confusion: float(_ratio(np.diag(confusion), confusion.sum(axis=1)).mean()),
+        ),
+        WrongAnswer(
+            "precision",
+            "this is the mean precision: recall is missing",
+            lambda confusion: float(_ratio(np.diag(confusion), confusion.sum(axis=0)).mean()),
+        ),
+    ),
+    gradients=False,
+)
+
+
+def accuracy_interval(correct: int, n: int) -> tuple[float, float]:
+    """Compute p ± 1.96 √(p (1 − p) / n), clipped to [0, 1], with p = correct / n."""
+    return _interval(correct, n)
+
+
+def _interval(
+    correct: int, n: int, sd: Callable[[float, int], float] = lambda p, n: math.sqrt(p * (1 - p) / n), z: float = 1.96
+) -> tuple[float, float]:
+    p = correct / n
+    return max(0.0, p - z * sd(p, n)), min(1.0, p + z * sd(p, n))
+
+
+def _uncut(correct: int, n: int) -> tuple[float, float]:
+    p = correct / n
+    half = 1.96 * math.sqrt(p * (1 - p) / n)
+    return p - half, p + half
+
+
+INTERVAL = Exercise(
+    "accuracy_interval",
+    accuracy_interval,
+    (
+        Case("half of 100 right", (50, 100)),
+        Case("132 of 200 right", (132, 200)),
+        Case("1 of 50 right", (1, 50), kind="corner"),
+        Case("49 of 50 right", (49, 50), kind="corner"),
+        Case("all of 8 right", (8, 8), kind="corner"),
+    ),
+    (
+        WrongAnswer("not cut", "nothing keeps the ends within 0 and 1: no accuracy lies beyond", _uncut),
+        WrongAnswer(
+            "of one text",
+            "p (1 − p) is not divided by n: this is how far single texts spread, not their mean",
+            lambda correct, n: _interval(correct, n, lambda p, n: math.sqrt(p * (1 - p))),
+        ),
+        WrongAnswer(
+            "no root",
+            "the root is missing: p (1 − p) / n is a variance",
+            lambda correct, n: _interval(correct, n, lambda p, n: p * (1 - p) / n),
+        ),
+        WrongAnswer(
+            "root of n missing",
+            "√(p (1 − p)) is divided by n, not by √n: n belongs under the root",
+            lambda correct, n: _interval(correct, n, lambda p, n: math.sqrt(p * (1 - p)) / n),
+        ),
+        WrongAnswer(
+            "one deviation",
+            "the factor 1.96 is missing: one standard deviation to each side holds two thirds only",
+            lambda correct, n: _interval(correct, n, z=1.0),
+        ),
+        WrongAnswer(
+            "the worst p",
+            "p (1 − p) is taken as 1/4, as if half of the answers were right",
+            lambda correct, n: _interval(correct, n, lambda p, n: math.sqrt(0.25 / n)),
+        ),
+    ),
+    gradients=False,
+)
+
+EXERCISES: tuple[Exercise, ...] = (CONFUSION, MACRO_F1, INTERVAL)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from minitf import judging
 from minitf.cli.console import Parser, number, run
 from minitf.errors import InputError
+from minitf.training.figure import new_figure, save_figure
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -140,24 +141,14 @@ def sweep(arguments: argparse.Namespace, judged: "Judged", order: "list[Head]") 
 
 def draw(rows: "list[tuple[float, dict[str, float]]]", what: str, path: Path) -> None:
     """The scores over the share that was taken away."""
-    import io
-
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    from minitf.files import write_bytes
-
-    figure = Figure(figsize=(5.5, 3.5), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(5.5, 3.5)
     axes = figure.subplots()
     for n, name in enumerate(name for name in rows[0][1] if name != "loss"):
         style = ("s-", "^--", "o-.")[n % 3]
         axes.plot([100 * share for share, _ in rows], [scores[name] for _, scores in rows], style, label=name)
     axes.set(xlabel=f"{what} taken away, %", ylabel="score")
     axes.legend()
-    picture = io.BytesIO()
-    figure.savefig(picture, format=path.suffix[1:].lower(), dpi=120)
-    write_bytes(path, picture.getvalue())
+    save_figure(figure, path)
 
 
 if __name__ == "__main__":

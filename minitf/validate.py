@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from minitf import __version__
 from minitf.cli.console import Parser, run
 from minitf.files import writing
+from minitf.training.figure import new_figure, save_figure
 
 if TYPE_CHECKING:
     import torch
@@ -131,12 +132,8 @@ def write(folder: Path, rows: "Sequence[Row]", first: "Row | None", arguments: d
 
 def draw(rows: "Sequence[Row]", path: Path, title: str) -> None:
     """The relative difference of every tensor, on a logarithmic scale, in the order of computation."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     stages = list(dict.fromkeys(row.stage for row in rows))
-    figure = Figure(figsize=(11, 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(11, 3.6)
     figure.suptitle(f"minitf and transformers: {title}", fontsize="medium")
     counts = [sum(row.stage == stage for row in rows) for stage in stages]
     axes = figure.subplots(1, len(stages), sharey=True, squeeze=False, width_ratios=counts)[0]
@@ -160,7 +157,7 @@ def draw(rows: "Sequence[Row]", path: Path, title: str) -> None:
     axes[0].annotate(
         "tolerance", (0.02, rows[0].tolerance), xycoords=("axes fraction", "data"), va="bottom", fontsize="x-small"
     )
-    figure.savefig(path, dpi=110)
+    save_figure(figure, path, dpi=110)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """What a run leaves behind for a person: lines while it runs, tables at its end, its curves as a picture."""
 
 import contextlib
-import io
 import json
 import os
 from collections.abc import Sequence
@@ -9,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from minitf.errors import InputError
-from minitf.files import write_bytes, writing
+from minitf.files import writing
 from minitf.tasks.task import Metrics
+from minitf.training.figure import new_figure, save_figure
 from minitf.training.loop import Epoch
 from minitf.training.metrics import ClassificationMetrics
 from minitf.training.metrics.entities import EntityMetrics
@@ -94,12 +94,9 @@ def class_table(metrics: ClassificationMetrics | MultiLabelMetrics | EntityMetri
 
 def draw_curves(steps: Sequence[dict[str, Any]], history: Sequence[Epoch], path: Path) -> None:
     """The loss of every step, the loss and the scores after every epoch, and the learning rate, as one picture."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=(10, 3.4), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(10, 3.4)
     loss, score, rate = figure.subplots(1, 3)
     numbers = [record["step"] for record in steps]
     ends = [max(r["step"] for r in steps if r["epoch"] == epoch.number) for epoch in history]
@@ -127,9 +124,7 @@ def draw_curves(steps: Sequence[dict[str, Any]], history: Sequence[Epoch], path:
     score.legend(fontsize="small")
     rate.plot(numbers, [r["lr"] for r in steps], color="#1b9e77")
     rate.set(title="Learning rate", xlabel="step")
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=120)
-    write_bytes(path, picture.getvalue())
+    save_figure(figure, path)
 
 
 def seconds(t: float) -> str:

@@ -13,6 +13,8 @@ def fill(model: "Bert", tokenizer: "Tokenizer", text: str, max_length: int, out:
     """The five likeliest words for each [MASK] in `text`, with their probabilities."""
     import torch
 
+    from minitf.tasks.masked_lm import likeliest_words
+
     if tokenizer.mask_id is None:
         raise InputError(f"this vocabulary has no {tokenizer.special.mask}, so there is nothing to fill in")
     wanted = text.replace("[MASK]", tokenizer.special.mask)
@@ -28,10 +30,10 @@ def fill(model: "Bert", tokenizer: "Tokenizer", text: str, max_length: int, out:
     b = batch.to(next(model.parameters()).device)
     with torch.no_grad():
         logits = model(b.token_ids, b.segment_ids, b.mask).logits[0, places]  # [masks, N]
-    p, ids = logits.double().softmax(dim=-1).topk(min(5, logits.shape[-1]))
+    best = likeliest_words(logits.double().softmax(dim=-1), tokenizer, 5)
     print(" ".join(text.split()), file=out)
-    for n, (probabilities, numbers) in enumerate(zip(p.tolist(), ids.tolist(), strict=True), 1):
+    for n, words in enumerate(best, 1):
         if len(places) > 1:
             print(f"[MASK] {n}", file=out)
-        for probability, word in zip(probabilities, tokenizer.words(numbers), strict=True):
+        for word, probability in words:
             print(f"  {probability:.4f}  {word}", file=out)

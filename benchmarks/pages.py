@@ -59,7 +59,7 @@ SWITCHES = """async ([keys, pause]) => {
   }
   return found;
 }"""
-ALL_DRAWN = "[...document.querySelectorAll('.cell')].every((cell) => cell.dataset.looks)"
+ALL_DRAWN = "[...document.querySelectorAll('.cell')].every((cell) => cell.dataset.drawn)"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -105,7 +105,7 @@ def prepare(folder: Path) -> Path:
 
 def random_maps(S: int, L: int = 12, H: int = 12) -> Any:
     """Peaked, as real ones are: softmax of normal numbers, of which the diagonal and the first key are larger."""
-    from minitf.attention_maps.collect import AttentionMaps
+    from minitf.attention_maps.maps import AttentionMaps
 
     rng = np.random.default_rng(0)
     A = np.empty((L, H, S, S), dtype=np.float32)

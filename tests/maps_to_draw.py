@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minitf.attention_maps.collect import AttentionMaps
+from minitf.attention_maps.maps import AttentionMaps
 
 
 def random_maps(S=10, L=2, H=3, pair=False, seed=0, name="tiny", **changes) -> AttentionMaps:

@@ -11,8 +11,10 @@ from tokenizers import Tokenizer as FastTokenizer
 from tokenizers import decoders, models, pre_tokenizers, processors, trainers
 
 from minitf import attend, finetune
-from minitf.attention_maps.collect import look, open_model
+from minitf.attention_maps.collect import collect
+from minitf.attention_maps.model import open_model
 from minitf.attention_maps.summary import summarise
+from minitf.cli import attend as flags
 
 TEXT = "the film was great , so great"
 
@@ -25,13 +27,13 @@ def folder(write_member):
 
 
 @pytest.mark.parametrize("dark", [[], ["--dark"]])
-@pytest.mark.parametrize("view", [view for view in attend.VIEWS if view != "lens"])
+@pytest.mark.parametrize("view", [view for view in flags.VIEWS if view != "lens"])
 def test_every_view(folder, run_command, tmp_path, view, dark):
     status, said, complaints = run_command(
         attend.main, folder, TEXT, "a hotel", "--output", tmp_path / "maps.png", "--view", view, *dark
     )
     assert (status, complaints) == (0, "")
-    assert said.endswith(f"drawn: {tmp_path / 'maps.png'}\n")
+    assert said.endswith(f"written: {tmp_path / 'maps.png'}\n")
     assert (tmp_path / "maps.png").read_bytes().startswith(b"\x89PNG")
     if view == "explain":
         assert "completeness residual" in said and "rank correlation" in said
@@ -47,7 +49,9 @@ def test_models_without_a_classifier(write_member, run_command, tmp_path, model_
     assert run_command(attend.main, folder, TEXT, "--output", tmp_path / "m.svg")[0] == 0
     status, _, complaint = run_command(attend.main, folder, TEXT, "--output", tmp_path / "e.svg", "--view", "explain")
     assert status == 2
-    assert complaint == "minitf: explains a prediction, so it needs a model with a classifier: fine-tune one first\n"
+    assert (
+        complaint == "minitf: attribution needs a model with a classifier, and this one has none; fine-tune it first\n"
+    )
 
 
 def test_the_view_of_a_model_with_a_masked_lm_head(write_member, run_command, tmp_path):
@@ -62,7 +66,7 @@ def given(path):
     """What a page was given, and the names of its blocks of weights."""
     text = path.read_text(encoding="utf-8")
     blocks = re.findall(r'<script type="text/plain" id="(\w+)">', text)
-    return json.loads(re.search(r'id="given">(.*?)</script>', text)[1]), blocks
+    return json.loads(re.search(r'id="data">(.*?)</script>', text)[1]), blocks
 
 
 def test_a_page_of_a_classifier(folder, run_command, tmp_path):
@@ -70,8 +74,8 @@ def test_a_page_of_a_classifier(folder, run_command, tmp_path):
     assert (status, complaints) == (0, "")
     shape, prediction, verdict, sizes, drawn = said.splitlines()
     assert shape == "3 layers of 4 heads over 12 tokens" and "completeness residual" in prediction
-    assert "rank correlation" in verdict and drawn == f"drawn: {tmp_path / 'm.html'}"
-    assert re.fullmatch(r"maps 0\.\d\d MB; in all 0\.\d\d MB", sizes)
+    assert "rank correlation" in verdict and drawn == f"written: {tmp_path / 'm.html'}"
+    assert re.fullmatch(r"maps 0\.\d\d MB; total 0\.\d\d MB", sizes)
     content, blocks = given(tmp_path / "m.html")
     assert blocks == ["a0", "a1", "a2"]
     assert (content["text"], content["pair"], content["lens"]) == (TEXT, "a hotel", None)
@@ -93,7 +97,7 @@ def test_what_is_asked_for_is_weighed(folder, write_member, run_command, tmp_pat
     argv = [folder, TEXT, "--output", tmp_path / "m.html", "--query-key", "--compare", other]
     status, said, _ = run_command(attend.main, *argv)
     assert status == 0
-    assert re.search(r"^maps .* MB; --compare .* MB; --query-key .* MB; in all .* MB$", said, re.MULTILINE)
+    assert re.search(r"^maps .* MB; --compare .* MB; --query-key .* MB; total .* MB$", said, re.MULTILINE)
     content, blocks = given(tmp_path / "m.html")
     assert {name[0] for name in blocks} == set("abp") and len(blocks) == 9
     assert content["compare"] == str(other) and content["d_k"] == 8
@@ -101,11 +105,11 @@ def test_what_is_asked_for_is_weighed(folder, write_member, run_command, tmp_pat
 
 @pytest.mark.parametrize(("given_", "has"), [([], False), (["always"], True), (["never"], False)])
 def test_a_long_text_is_attributed_if_asked(folder, run_command, tmp_path, monkeypatch, given_, has):
-    monkeypatch.setattr(attend, "ATTRIBUTED", 5)
+    monkeypatch.setattr(flags, "ATTRIBUTION_LIMIT", 5)
     argv = [folder, TEXT, "--output", tmp_path / "m.html", *(["--attribution", *given_] if given_ else [])]
     status, said, _ = run_command(attend.main, *argv)
     assert status == 0 and (given(tmp_path / "m.html")[0]["attribution"] is not None) == has
-    assert ("--attribution always puts it in" in said) == (given_ == [])
+    assert ("--attribution always computes it" in said) == (given_ == [])
 
 
 def test_models_that_differ(folder, write_member, run_command, tmp_path):
@@ -224,7 +228,7 @@ def test_a_whole_table(folder, run_command, tmp_path, monkeypatch):
     assert status == 0 and said.startswith("3 texts of up to 8 tokens\n")
     opened = open_model(folder)
     for name in ("entropy", "special", "previous", "following", "same"):
-        each = [getattr(summarise(look(opened, text)), name) for text in texts]
+        each = [getattr(summarise(collect(opened, text)), name) for text in texts]
         np.testing.assert_allclose(getattr(kept[0], name), np.mean(each, axis=0), rtol=0, atol=1e-12)
     table.write_text("text\ngood\n  \n")
     argv = [folder, "--input", table, "--view", "summary", "--output", tmp_path / "s.png"]
@@ -244,7 +248,10 @@ def test_one_head_by_its_number(folder, run_command, tmp_path):
     ("argv", "said"),
     [
         (["--output", "maps.gif"], "--output maps.gif: the ending must be one of .html, .svg, .png, .pdf"),
-        (["--output", "m.html", "--view", "head"], "--view head is for a picture; a page has all views"),
+        (
+            ["--output", "m.html", "--view", "head"],
+            "--view head needs --output .svg, .png or .pdf; a page has all views",
+        ),
         (["--output", "m.html", "--layer", "2"], "--layer does not go with an .html page"),
         (["--output", "m.html", "--dark"], "--dark does not go with an .html page"),
         (["--output", "m.png", "--query-key"], "--query-key does not go with --view grid"),
@@ -255,18 +262,24 @@ def test_one_head_by_its_number(folder, run_command, tmp_path):
             ["--output", "m.png", "--input", "x.csv", "--view", "summary"],
             "give either a text or, with --view summary, --input FILE",
         ),
-        (["--output", "m.png", "--text", "x"], "--text x names a column of --input FILE; a text stands by itself"),
-        (["--output", "m.html", "--label", "x", "--attribution", "never"], "--label is of the attribution, which"),
-        (["--output", "m.html", "--label", "x"], "the label 'x' is none of LABEL_0, LABEL_1"),
+        (["--output", "m.png", "--text", "x"], "--text x is a column of --input FILE; give a text without a flag"),
+        (
+            ["--output", "m.html", "--label", "x", "--attribution", "never"],
+            "--label chooses the class of the attribution; leave out --attribution never",
+        ),
+        (["--output", "m.html", "--label", "x"], "--label x: the model has no such class; it has LABEL_0, LABEL_1"),
         (["--output", "m.html", "--compare", "none/here"], "cannot find the checkpoint none/here; "),
         (["--output", "none/m.html"], "--output none/m.html: cannot be written"),
-        (["--output", "m.svg", "--view", "lens"], "the logit lens reads each layer with a masked-LM head"),
+        (["--output", "m.svg", "--view", "lens"], "the logit lens needs a masked-LM head"),
         (["--output", "maps.png", "--layer", "1"], "--layer does not go with --view grid"),
         (["--output", "maps.png", "--view", "rollout", "--head", "1"], "--head does not go with --view rollout"),
         (["--output", "maps.png", "--label", "x"], "--label does not go with --view grid"),
-        (["--output", "maps.png", "--view", "head", "--head", "5"], "no layer 3, head 5: "),
-        (["--output", "maps.png", "--view", "explain", "--label", "x"], "the label 'x' is none of LABEL_0, LABEL_1"),
-        (["--output", "maps.png", "--max-length", "99"], "max_length 99: this model has learned only 64 positions"),
+        (["--output", "maps.png", "--view", "head", "--head", "5"], "--layer 3, --head 5: "),
+        (
+            ["--output", "maps.png", "--view", "explain", "--label", "x"],
+            "--label x: the model has no such class; it has LABEL_0, LABEL_1",
+        ),
+        (["--output", "maps.png", "--max-length", "99"], "--max-length 99: the model has only 64 positions"),
         (["--output", "none/maps.png"], "--output none/maps.png: cannot be written"),
     ],
 )
@@ -295,6 +308,6 @@ def test_a_machine_without_the_letters(folder, run_command, tmp_path, monkeypatc
         status, said, complaints = run_command(attend.main, *argv)
         assert (status, complaints) == (0, "")
         if not there:
-            assert ("no font here has 中国: boxes stand for them" in said) == (ending == "png")
+            assert ("no installed font has 中国, drawn as boxes" in said) == (ending == "png")
         else:  # where there is one, it is found
-            assert ("no font" in said) == (ending == "png" and not canvas._cjk_fonts())
+            assert ("no installed font" in said) == (ending == "png" and not canvas._cjk_fonts())

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from minitf.attention_maps import attribution
 from minitf.attention_maps.attribution import attribute, rollout, spearman
-from minitf.attention_maps.collect import encode, look, open_model
+from minitf.attention_maps.collect import collect
+from minitf.attention_maps.model import encode, open_model
 from minitf.errors import InputError
 
 TEXT, PAIR = "the film was great , so great", "a hotel room"
@@ -33,7 +34,7 @@ def logit(opened, batch, label):
 
 
 def test_rollout_by_an_independent_loop(opened):
-    A = look(opened, TEXT, PAIR).A
+    A = collect(opened, TEXT, PAIR).A
     L, H, S, _ = A.shape
     flow = [[float(q == k) for k in range(S)] for q in range(S)]
     for layer in range(L):
@@ -88,7 +89,7 @@ def test_completeness(opened):
 def test_gradient_attention_by_differences(opened):
     """The gradient of the logit for one weight of A, by moving that weight."""
     model, batch = opened.model, encode(opened, TEXT, None, None)
-    A = look(opened, TEXT).A
+    A = collect(opened, TEXT).A
     L, H, S, _ = A.shape
     by_hand = np.zeros(S)
     for layer in range(L):
@@ -133,7 +134,7 @@ def test_erasure_one_at_a_time(opened, size):
 
 def test_all_together(opened):
     found = attribute(opened, TEXT, PAIR)
-    maps = look(opened, TEXT, PAIR)
+    maps = collect(opened, TEXT, PAIR)
     best = int(np.argmax(maps.probabilities))
     assert (found.label, found.tokens) == (maps.labels[best], maps.tokens)
     assert abs(found.probability - maps.probabilities[best]) < 1e-10
@@ -152,11 +153,11 @@ def test_all_together(opened):
 
 
 def test_refusals(opened, write_member):
-    with pytest.raises(InputError, match="the label 'nice' is none of LABEL_0, LABEL_1, LABEL_2"):
+    with pytest.raises(InputError, match="`label` nice: the model has no such class; it has LABEL_0, LABEL_1, LABEL_2"):
         attribute(opened, TEXT, label="nice")
     folder, _ = write_member("bert", "pretraining", name="other")
     write_vocabulary(folder)
-    with pytest.raises(InputError, match="needs a model with a classifier: fine-tune one first"):
+    with pytest.raises(InputError, match="needs a model with a classifier, and this one has none"):
         attribute(open_model(folder), TEXT)
 
 

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from minitf.attention_maps import figures
-from minitf.attention_maps.collect import AttentionMaps
+from minitf.attention_maps.maps import AttentionMaps
 from minitf.errors import InputError
 
 THEMES = [figures.LIGHT, figures.DARK]
@@ -117,7 +117,7 @@ def test_every_picture_at_every_length(tmp_path, S, theme):
         labels = [t for axes in figure.axes for t in (*axes.get_yticklabels(), *axes.get_xticklabels())]
         assert all(label.get_fontsize() >= 4.0 for label in labels)
         assert max(figure.get_size_inches()) <= 30.0
-        assert to_hex(figure.get_facecolor()) == theme.paper
+        assert to_hex(figure.get_facecolor()) == theme.background
 
 
 @pytest.mark.parametrize(("kind", "magic"), [("svg", b"<?xml"), ("png", b"\x89PNG"), ("pdf", b"%PDF")])
@@ -133,7 +133,7 @@ def test_letters_stay_letters_in_svg(tmp_path):
 
 @pytest.mark.parametrize("name", ["maps.jpg", "maps", "maps.html2"])
 def test_another_ending(tmp_path, name):
-    with pytest.raises(InputError, match="there are: svg, png, pdf"):
+    with pytest.raises(InputError, match="the formats are svg, png, pdf"):
         figures.save(figures.grid(drawn_maps()), tmp_path / name)
     assert not (tmp_path / name).exists()
 

@@ -53,19 +53,25 @@ class Elements(HTMLParser):
             self.scripts[-1] = (attributes, text + data)
 
 
-def given_of(text):
-    return json.loads(re.search(r'<script type="application/json" id="given">(.*?)</script>', text)[1])
+def data_of(text):
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text)[1])
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_a_hostile_text_changes_no_element(hostile):
     tame = page.html(random_maps(S=4))
     maps = random_maps(
-        S=4, name=hostile, text=hostile, pair=hostile, readings=(hostile,) * 4, labels=(hostile,), probabilities=(1.0,)
+        S=4,
+        name=hostile,
+        text=hostile,
+        pair=hostile,
+        readable_tokens=(hostile,) * 4,
+        labels=(hostile,),
+        probabilities=(1.0,),
     )
     text = page.html(maps)
     assert Elements(text).found == Elements(tame).found
-    assert given_of(text)["text"] == given_of(text)["tokens"][2] == hostile
+    assert data_of(text)["text"] == data_of(text)["tokens"][2] == hostile
     assert text.count("alert(1)") == hostile.count("alert(1)") * 9  # once for each time it was given, and the title
 
 
@@ -129,21 +135,22 @@ def test_twelve_layers_of_twelve_heads_at_128_tokens():
 def test_what_cannot_be_compared():
     maps = random_maps()
     with pytest.raises(
-        InputError, match=r"--compare other: it reads the text as other tokens \('x' where tiny has 'w1', token 2\)"
+        InputError, match=r"`compare` other: it splits the text into other tokens \('x' where tiny has 'w1', token 2\)"
     ):
         page.html(maps, random_maps(name="other", tokens=("[CLS]", "x", *maps.tokens[2:])))
     with pytest.raises(InputError, match=r"other tokens \('the end' where tiny has '\[SEP\]', token 10\)"):
         page.html(maps, random_maps(name="other", tokens=maps.tokens[:-1]))
-    with pytest.raises(InputError, match="it has 3 layers of 3 heads, tiny has 2 of 3; compare models of one shape"):
+    shapes = "`compare` other: it has 3 layers of 3 heads, tiny has 2 of 3; compare models of the same shape"
+    with pytest.raises(InputError, match=shapes):
         page.html(maps, random_maps(L=3, name="other"))
 
 
 def test_broken_weights():
     A = random_maps().A
     A[1, 0, 3, 3] = np.nan
-    with pytest.raises(InputError, match="not finite"):
+    with pytest.raises(InputError, match="attention maps have NaN or infinite numbers"):
         page.html(random_maps(A=A))
-    with pytest.raises(InputError, match="predictions hold numbers that are not finite"):
+    with pytest.raises(InputError, match="predictions have NaN or infinite numbers"):
         page.html(random_maps(labels=("a", "b"), probabilities=(float("nan"), 1.0)))
 
 
@@ -156,7 +163,7 @@ def test_a_place_that_cannot_be_written(tmp_path):
 def test_in_a_notebook(hostile):
     """One frame that may run its script and no more; what is in it is the page, letter by letter."""
     maps = random_maps(S=4, text=hostile)
-    framed = maps._repr_html_()
+    framed = page.in_notebook(maps)
     (frame,) = Elements(framed).found
     assert frame == ("iframe", ("sandbox", "srcdoc", "style", "title"))
     assert 'sandbox="allow-scripts"' in framed
@@ -166,9 +173,9 @@ def test_in_a_notebook(hostile):
 def test_too_large_for_a_notebook(monkeypatch):
     maps = random_maps(S=8, L=2, H=3)
     monkeypatch.setattr(page, "MOST_IN_NOTEBOOK", maps.A.size)
-    assert "<iframe" in maps._repr_html_()
+    assert "<iframe" in page.in_notebook(maps)
     monkeypatch.setattr(page, "MOST_IN_NOTEBOOK", maps.A.size - 1)
-    assert "page.save(page.html(maps)" in maps._repr_html_() and "<iframe" not in maps._repr_html_()
+    assert "page.save(page.html(maps)" in page.in_notebook(maps) and "<iframe" not in page.in_notebook(maps)
 
 
 def test_a_machine_without_a_browser(monkeypatch):

@@ -11,7 +11,8 @@ from conftest import write_vocabulary
 from maps_to_draw import random_maps
 
 from minitf.attention_maps import attribution, lens, page
-from minitf.attention_maps.collect import look, open_model
+from minitf.attention_maps.collect import collect
+from minitf.attention_maps.model import open_model
 
 pytestmark = pytest.mark.browser
 S = 12
@@ -75,12 +76,12 @@ def state(at):
 
 
 def whole_row(at, q):
-    """What the page says of each weight of a query, by pointing at its cells of the map: (values, doubts)."""
+    """What the page says of each weight of a query, by pointing at its cells of the map: (values, errors)."""
     n = len(labels(at, RIGHT))
     found = []
     for k in range(n):
         at.page.mouse.move(*cell(at, q, k))
-        found.append(at.page.eval_on_selector("#readout data", "d => [Number(d.value), Number(d.dataset.doubt)]"))
+        found.append(at.page.eval_on_selector("#readout data", "d => [Number(d.value), Number(d.dataset.error)]"))
     return np.array(found).T
 
 
@@ -139,9 +140,9 @@ def test_a_hovered_value_is_the_arrays(visit, maps, layer, head):
     at = visit(page.html(maps), f"layer={layer}&head={head}")
     A = maps.A[layer - 1, head - 1]
     for q in (0, 5, S - 1):
-        values, doubts = whole_row(at, q)
+        values, errors = whole_row(at, q)
         half = A[q].max() / 255 / 2
-        np.testing.assert_allclose(doubts, half, rtol=1e-4)
+        np.testing.assert_allclose(errors, half, rtol=1e-4)
         assert (np.abs(values - A[q]) <= half * (1 + 1e-4)).all()
         said = at.text("#readout")
         assert f"“{maps.tokens[q]}” → “{maps.tokens[-1]}”" in said
@@ -193,12 +194,12 @@ def test_a_line_is_where_its_tokens_are(visit):
         y = (i + 0.5) * side
         assert (at.dot("#lines-canvas", 4, y)[3] > 100) == (i == 2)
         assert (at.dot("#lines-canvas", width - 5, y)[3] > 100) == (i == 9)
-    assert "1 line, from" in at.text("#lines-note")
+    assert "1 line for" in at.text("#lines-note")
 
 
 def test_the_map_is_coloured_by_weight(visit, maps):
     """The largest weight has the deepest colour, and dark is monotone in the weight."""
-    at = visit(page.html(maps), "least=0")
+    at = visit(page.html(maps), "threshold=0")
     left, top, side = geometry(at)
     A = maps.A[0, 0]
     lightness = np.array(
@@ -222,9 +223,9 @@ def test_steppers(opened, maps, click, said):
     opened.click(click)
     assert state(opened) == said
     assert opened.pixels("#heat") != before
-    values, doubts = whole_row(opened, 3)
+    values, errors = whole_row(opened, 3)
     A = maps.A[1, 0] if "layer" in said else maps.A[0, 1]
-    assert (np.abs(values - A[3]) <= doubts * 1.001).all()
+    assert (np.abs(values - A[3]) <= errors * 1.001).all()
     opened.click(click.replace("more", "less"))
     opened.hover("#name")
     assert state(opened) == {} and opened.pixels("#heat") == before
@@ -235,8 +236,8 @@ def test_lists_of_layers_and_heads(opened, maps):
     opened.page.select_option("#layer", "3")
     opened.page.select_option("#head", "4")
     opened.settle()
-    values, doubts = whole_row(opened, 6)
-    assert (np.abs(values - maps.A[2, 3, 6]) <= doubts * 1.001).all()
+    values, errors = whole_row(opened, 6)
+    assert (np.abs(values - maps.A[2, 3, 6]) <= errors * 1.001).all()
     assert opened.page.is_disabled("#layer-more") and opened.page.is_disabled("#head-more")
 
 
@@ -245,17 +246,17 @@ def test_over_the_heads(opened, maps, how):
     before = opened.pixels("#heat")
     opened.click(f"#heads [data-value={how}]")
     assert opened.pixels("#heat") != before and opened.page.is_disabled("#head")
-    values, doubts = whole_row(opened, 7)
+    values, errors = whole_row(opened, 7)
     expected = getattr(maps.A[0], how)(axis=0)[7]
-    assert (np.abs(values - expected) <= doubts * 1.001).all()
+    assert (np.abs(values - expected) <= errors * 1.001).all()
     assert f"the {how} of 4 heads" in opened.text("#readout")
 
 
 def test_the_difference(opened, maps, other):
     for show, A in (("b", other.A), ("difference", maps.A - other.A), ("a", maps.A)):
         opened.click(f"#show [data-value={show}]")
-        values, doubts = whole_row(opened, 8)
-        assert (np.abs(values - A[0, 0, 8]) <= doubts * 1.001).all()
+        values, errors = whole_row(opened, 8)
+        assert (np.abs(values - A[0, 0, 8]) <= errors * 1.001).all()
     opened.click("#show [data-value=difference]")
     assert "tiny minus before" in opened.text("#legend")
     left, top, side = geometry(opened)
@@ -274,8 +275,8 @@ def test_sentences(opened, maps, choice, rows, columns):
     assert labels(opened, LEFT) == [maps.tokens[i] for i in of(rows)]
     assert labels(opened, RIGHT) == [maps.tokens[i] for i in of(columns)]
     assert opened.pixels("#heat") != before
-    values, doubts = whole_row(opened, 1)
-    assert (np.abs(values - maps.A[0, 0, of(rows)[1]][of(columns)]) <= doubts * 1.001).all()
+    values, errors = whole_row(opened, 1)
+    assert (np.abs(values - maps.A[0, 0, of(rows)[1]][of(columns)]) <= errors * 1.001).all()
 
 
 def test_without_a_pair_or_another_model(visit):
@@ -288,10 +289,10 @@ def test_without_a_pair_or_another_model(visit):
 def test_the_threshold(opened, maps):
     counts = []
     for least in ("0", "0.1", "0.25", "0.5"):
-        opened.page.fill("#least", least)
+        opened.page.fill("#threshold", least)
         opened.settle()
         counts.append(int(re.match(r"(\d+) lines", opened.text("#lines-note"))[1]))
-        assert opened.text("#least-value") == f"{float(least):.3f}"
+        assert opened.text("#threshold-value") == f"{float(least):.3f}"
     A = maps.A[0, 0]
     step = A.max(axis=-1, keepdims=True) / 255
     assert counts == [int((np.rint(A / step) > 0).sum()), *(int((A >= least).sum()) for least in (0.1, 0.25, 0.5))]
@@ -304,8 +305,8 @@ def test_special_tokens(opened, maps):
     opened.click("#hide")
     words = [i for i in range(S) if not maps.special[i]]
     assert labels(opened, LEFT) == labels(opened, RIGHT) == [maps.tokens[i] for i in words]
-    values, doubts = whole_row(opened, 2)
-    assert (np.abs(values - maps.A[0, 0, words[2]][words]) <= doubts * 1.001).all()
+    values, errors = whole_row(opened, 2)
+    assert (np.abs(values - maps.A[0, 0, words[2]][words]) <= errors * 1.001).all()
     opened.click("#hide")
     assert len(labels(opened, LEFT)) == S
 
@@ -317,9 +318,9 @@ def test_words(opened, maps):
     assert len(groups) < S
     assert labels(opened, LEFT) == ["".join(maps.tokens[i].removeprefix("##") for i in g) for g in groups]
     for r, group in enumerate(groups):
-        values, doubts = whole_row(opened, r)
+        values, errors = whole_row(opened, r)
         expected = [np.mean([sum(maps.A[0, 0, q, k] for k in keys) for q in group]) for keys in groups]
-        assert (np.abs(values - expected) <= doubts * 1.001).all()
+        assert (np.abs(values - expected) <= errors * 1.001).all()
 
 
 def test_what_a_head_does_as_a_whole(opened, maps):
@@ -336,7 +337,7 @@ def thumb(at, layer, head):
 
 
 def all_drawn(at):
-    browser.wait(at.page, "[...document.querySelectorAll('.cell')].every((cell) => cell.dataset.looks)")
+    browser.wait(at.page, "[...document.querySelectorAll('.cell')].every((cell) => cell.dataset.drawn)")
     at.settle()
 
 
@@ -363,7 +364,7 @@ def test_the_grid(opened, maps):
 
 def test_the_brightest_cell_of_a_thumb(visit, maps):
     """A cell of the grid shows its own head: the deepest dot is where its largest weight is."""
-    at = visit(page.html(maps), "view=grid&least=0")
+    at = visit(page.html(maps), "view=grid&threshold=0")
     all_drawn(at)
     for layer, head in ((1, 1), (2, 4), (3, 2)):
         name = f".cell[data-layer='{layer}'][data-head='{head}'] canvas"
@@ -411,8 +412,8 @@ def colours(at, products):
 def test_keys(opened, maps):
     opened.press("ArrowRight", "ArrowRight", "ArrowDown")
     assert state(opened) == {"head": "3", "layer": "2"}
-    values, doubts = whole_row(opened, 0)
-    assert (np.abs(values - maps.A[1, 2, 0]) <= doubts * 1.001).all()
+    values, errors = whole_row(opened, 0)
+    assert (np.abs(values - maps.A[1, 2, 0]) <= errors * 1.001).all()
     opened.press("ArrowLeft", "ArrowLeft", "ArrowLeft", "ArrowUp", "ArrowUp")
     assert state(opened) == {}  # no further than the first
     for keys, said in (
@@ -428,7 +429,7 @@ def test_keys(opened, maps):
         ("h", {}),
         ("w", {"merge": "true"}),
         ("w", {}),
-        ("]]", {"least": "0.03"}),
+        ("]]", {"threshold": "0.03"}),
         ("[[", {}),
         ("2", {"view": "grid"}),
         ("3", {"view": "product"}),
@@ -459,7 +460,7 @@ def test_the_tab_key_and_a_visible_focus(opened):
         stops.append(at)
     names = [name for name, _, _ in stops]
     assert names == [
-        "tab-head", "help-open", "layer", "layer-more", "head", "head-more", "heads", "show", "sentences", "least",
+        "tab-head", "help-open", "layer", "layer-more", "head", "head-more", "heads", "show", "sentences", "threshold",
         "hide", "merge", "queries", "keys",
     ]  # fmt: skip
     assert all(style != "none" and width != "0px" for _, style, width in stops)
@@ -485,7 +486,7 @@ def test_cells_by_keyboard(opened):
 @pytest.mark.parametrize(
     "fragment",
     [
-        "layer=2&head=3&least=0.05&hide=true",
+        "layer=2&head=3&threshold=0.05&hide=true",
         "view=grid&heads=max&show=difference&merge=true",
         "layer=3&sentences=ab&query=3",
         "view=product&layer=2&head=2&query=4&key=5",
@@ -509,7 +510,7 @@ def test_the_address_holds_the_state(visit, maps, other, fragment):
 
 
 @pytest.mark.parametrize(
-    "fragment", ["layer=9", "view=none", "least=x&query=-1", "show=<script>", "heads=%00&hide=no", "&&=&"]
+    "fragment", ["layer=9", "view=none", "threshold=x&query=-1", "show=<script>", "heads=%00&hide=no", "&&=&"]
 )
 def test_an_address_that_means_nothing(visit, maps, fragment):
     at = visit(page.html(maps), fragment)
@@ -538,7 +539,7 @@ def test_a_hostile_text_stays_text(visit, maps, view):
     seen = lens.Lens(tokens, (((HOSTILE,),) * S,) * 4, np.full((4, S, 1), 0.5), np.full((4, S), 0.5))
     hostile = random_maps(
         S=S, L=3, H=4, A=maps.A, Q=maps.Q, K=maps.K, name=HOSTILE, text=HOSTILE, pair=HOSTILE,
-        readings=tokens, labels=(HOSTILE,), probabilities=(1.0,),
+        readable_tokens=tokens, labels=(HOSTILE,), probabilities=(1.0,),
     )  # fmt: skip
     at = visit(page.html(hostile, random_maps(S=S, L=3, H=4, name=HOSTILE, pair=True), found, seen), f"view={view}")
     assert at.page.title() == f"{HOSTILE}: attention"
@@ -547,7 +548,7 @@ def test_a_hostile_text_stays_text(visit, maps, view):
     assert at.page.is_visible(f"#view-{view}")
     if view == "head":
         at.hover(f"{LEFT} .token:nth-child(2)")
-        assert f"“{HOSTILE}”: what it looks at" in at.text("#readout")
+        assert f"“{HOSTILE}”: weights of this query" in at.text("#readout")
 
 
 def test_the_policy_holds(visit, maps):
@@ -568,7 +569,7 @@ def test_a_classifier(visit, write_member):
     opened = open_model(folder)
     text = "the film was great , so great"
     found = attribution.attribute(opened, text)
-    maps = look(opened, text)
+    maps = collect(opened, text)
     at = visit(page.html(maps, attribution=found), "view=attribution")
     best = int(np.argmax(maps.probabilities))
     assert at.text("#prediction") == f"{maps.labels[best]} {maps.probabilities[best]:.4f}"
@@ -587,7 +588,7 @@ def test_a_classifier(visit, write_member):
     names = list(found.scores())
     for (a, b), value in found.correlations().items():
         assert abs(table[names.index(a) * 4 + names.index(b)] - value) < 1e-3
-    assert attribution.verdict(found).capitalize()[:30] in at.text("#verdict")
+    assert attribution.conclusion(found).capitalize()[:30] in at.text("#conclusion")
     assert "completeness residual" in at.text("#attribution-note")
     assert at.page.locator("#attribution tbody tr:visible").count() == len(maps.tokens)
     at.press("h")
@@ -599,7 +600,7 @@ def test_the_lens(visit, write_member):
     write_vocabulary(folder)
     opened = open_model(folder)
     text = "the film was [MASK] , so great"
-    seen, maps = lens.look_through(opened, text), look(opened, text)
+    seen, maps = lens.read_layers(opened, text), collect(opened, text)
     at = visit(page.html(maps, lens=seen), "view=lens")
     words = at.page.eval_on_selector_all(
         "#lens tbody tr", "rows => rows.map((r) => [...r.querySelectorAll('td')].map((c) => c.textContent))"
@@ -620,7 +621,8 @@ def test_two_in_one_notebook(chromium, tmp_path, maps):
     path = tmp_path / "notebook.html"
     second = random_maps(S=6, name="second")
     path.write_text(
-        "<!doctype html><meta charset=utf-8><body aria-busy=false>" + maps._repr_html_() + second._repr_html_(), "utf-8"
+        "<!doctype html><meta charset=utf-8><body aria-busy=false>" + page.in_notebook(maps) + page.in_notebook(second),
+        "utf-8",
     )
     at = browser.Visit(chromium, path)
     first, other = at.page.frames[1:]
@@ -653,11 +655,11 @@ def test_long_texts(visit, n):
     at = visit(page.html(maps))
     A = maps.A[0, 0]
     at.page.mouse.move(*cell(at, n - 1, 3))
-    value, doubt = at.page.eval_on_selector("#readout data", "d => [Number(d.value), Number(d.dataset.doubt)]")
+    value, error = at.page.eval_on_selector("#readout data", "d => [Number(d.value), Number(d.dataset.error)]")
     # Where a cell is hardly larger than a dot, the mouse may be on its neighbour; the page says which it is.
     q, k = (maps.tokens.index(token) for token in re.findall("“(.*?)”", at.text("#readout")))
     assert n - 3 <= q and k <= 6
-    assert abs(value - A[q, k]) <= doubt * 1.001
+    assert abs(value - A[q, k]) <= error * 1.001
     at.hover("#name")
     before = at.pixels("#lines-canvas")
     at.page.evaluate("document.getElementById('lines').scrollTop = 1e9")
@@ -689,7 +691,7 @@ def _written(folder, text):
 
 def test_what_is_given_is_not_more_than_is_shown(maps):
     """No path, no weight in clear: the JSON has names, tokens and predictions only."""
-    given = json.loads(re.search(r'id="given">(.*?)</script>', page.html(maps))[1])
+    given = json.loads(re.search(r'id="data">(.*?)</script>', page.html(maps))[1])
     assert set(given) == {
         "name", "compare", "text", "pair", "layers", "heads", "tokens", "words", "segments", "special", "labels",
         "probabilities", "d_k", "attribution", "lens",

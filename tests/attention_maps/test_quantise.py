@@ -42,7 +42,7 @@ def test_a_row_alone_sets_its_step(x):
 def test_what_is_not_finite(bad):
     x = np.full((2, 3), 0.5)
     x[1, 1] = bad
-    with pytest.raises(InputError, match="not finite: this model's weights are broken"):
+    with pytest.raises(InputError, match="NaN or infinite numbers: the weights of this model are broken"):
         quantise.quantise(x, np.uint8)
 
 

@@ -1,9 +1,9 @@
-"""Pictures of every view of the page, light and dark, for docs/attention/; made anew with one command.
+"""Make the pictures of every view of the page, light and dark, in docs/attention/.
 
     python -m benchmarks.screenshots --classifier runs/reviews-1/best --masked-lm FOLDER
 
-`--classifier` is what the README's first command writes, `--masked-lm` any checkpoint with that head
-(`python -m benchmarks.little_masked_lm FOLDER` makes one).
+`--classifier` is the model that the README's first command trains, `--masked-lm` any checkpoint with a masked-LM head
+(`python -m benchmarks.little_masked_lm FOLDER` trains one).
 """
 
 import argparse
@@ -29,7 +29,7 @@ LONG = (
     "was warm, the bread kept coming, and when the lights went out for a minute the cook walked through the room with "
     "a candle and a joke. I would not call it a good restaurant. I would call it the only one in town that I miss."
 )
-MOST = 200_000  # bytes of a picture
+MAX_SIZE = 200_000  # bytes of a picture
 
 
 def parser() -> argparse.ArgumentParser:
@@ -55,12 +55,12 @@ def main() -> None:
                 picture = small(at.page.screenshot())
                 at.close()
                 path = arguments.output / f"{shot}-{scheme}.png"
-                assert len(picture) < MOST, f"{path.name}: {len(picture)} bytes"
+                assert len(picture) < MAX_SIZE, f"{path.name}: {len(picture)} bytes"
                 path.write_bytes(picture)
                 print(f"{path.name}  {len(picture):,} bytes")
 
 
-# Name -> the page, what its address says, what is pointed at, the height.
+# Name -> the page, the fragment of its address, the element under the mouse, the height.
 SHOTS = {
     "head": ("pair", "layer=2&head=5", "#queries .token:nth-child(12)", 920),
     "words": ("pair", "layer=2&head=8&merge=true&hide=true&sentences=ab&threshold=0.005", "", 920),
@@ -97,7 +97,7 @@ def write_pages(folder: Path, classifier: str, masked_lm: str) -> dict[str, Path
 
 
 def small(picture: bytes) -> bytes:
-    """The same picture in 256 colours, which is all that it has but for the edges of letters."""
+    """Reduce the picture to 256 colours, which changes only the edges of letters."""
     from PIL import Image
 
     out = io.BytesIO()

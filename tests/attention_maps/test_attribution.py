@@ -1,4 +1,4 @@
-"""Rollout, gradient × attention, integrated gradients and erasure: each against an independent computation."""
+"""Rollout, gradient × attention, integrated gradients and erasure, each against an independent computation."""
 
 import math
 
@@ -71,7 +71,7 @@ def test_integrated_gradients_as_captum(opened, label, pair):
 
 
 def test_completeness(opened):
-    """With more steps the residual goes to nothing, and it is what it says."""
+    """The residual is the difference of sum and logits, and more steps make it smaller."""
     batch, tokenizer = encode(opened, TEXT, None, None), opened.tokenizer
     words = torch.tensor([[i not in tokenizer.special_ids for i in batch.token_ids[0].tolist()]])
     empty = type(batch)(torch.where(words, tokenizer.pad_id, batch.token_ids), batch.segment_ids, batch.mask)
@@ -83,11 +83,11 @@ def test_completeness(opened):
         assert abs(scores.sum() - (logit(opened, batch, 1) - logit(opened, empty, 1)) - residual) < 1e-10
         residuals.append(abs(residual))
     assert residuals[1] < 1e-3 < residuals[0]
-    assert scores[0] == scores[-1] == 0.0  # the frame is the same in both texts
+    assert scores[0] == scores[-1] == 0.0  # [CLS] and [SEP] are the same in both texts
 
 
 def test_gradient_attention_by_differences(opened):
-    """The gradient of the logit for one weight of A, by moving that weight."""
+    """Against finite differences: change one weight of A at a time."""
     model, batch = opened.model, encode(opened, TEXT, None, None)
     A = collect(opened, TEXT).A
     L, H, S, _ = A.shape
@@ -95,13 +95,13 @@ def test_gradient_attention_by_differences(opened):
     for layer in range(L):
         for h in range(H):
             for k in range(S):
-                slope = sum(s * moved_logit(model, batch, layer, h, k, s * 1e-5) for s in (1, -1)) / 2e-5
+                slope = sum(s * changed_logit(model, batch, layer, h, k, s * 1e-5) for s in (1, -1)) / 2e-5
                 by_hand[k] += max(0.0, A[layer, h, 0, k] * slope)
     np.testing.assert_allclose(attribution.gradient_attention(model, batch, 2), by_hand, rtol=1e-5, atol=1e-8)
 
 
-def moved_logit(model, batch, layer, head, key, by):
-    """The logit of class 2 with one weight of [CLS] moved, all else as it follows."""
+def changed_logit(model, batch, layer, head, key, by):
+    """The logit of class 2 after adding `by` to one attention weight of [CLS]."""
     part = model.encoder.layers[layer].attention
     plain = part.math
 
@@ -143,13 +143,13 @@ def test_all_together(opened):
     words = ~np.array(found.special)
     for (a, b), value in found.correlations().items():
         x, y = found.scores()[a][words], found.scores()[b][words]
-        if "rollout" in (a, b):  # which takes no side
+        if "rollout" in (a, b):  # rollout has no sign
             x, y = abs(x), abs(y)
         assert abs(value - scipy.stats.spearmanr(x, y).statistic) < 1e-12
     assert len(found.correlations()) == 6
     other = attribute(opened, TEXT, PAIR, label=maps.labels[(best + 1) % 3])
     assert not np.allclose(other.erasure, found.erasure)
-    np.testing.assert_array_equal(other.rollout, found.rollout)  # the same whatever is predicted
+    np.testing.assert_array_equal(other.rollout, found.rollout)  # the same for every class
 
 
 def test_refusals(opened, write_member):
@@ -167,7 +167,7 @@ VALUES = st.lists(st.integers(-5, 5).map(float), min_size=0, max_size=12)
 @PROPERTY
 @given(VALUES, st.randoms(use_true_random=False))
 def test_spearman(x, draw):
-    """Ties and all, against SciPy; nothing to say of fewer than three values or of values all alike."""
+    """Against SciPy, with ties; NaN for fewer than three values and for constant values."""
     y = [draw.choice(x) for _ in x]
     mine = spearman(np.array(x), np.array(y))
     if len(x) < 3 or len(set(x)) == 1 or len(set(y)) == 1:

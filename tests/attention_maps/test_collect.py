@@ -1,4 +1,4 @@
-"""The maps of a text: the reference's, for every member of the family, under both mathematics."""
+"""The attention maps of a text equal those of the reference."""
 
 import numpy as np
 import pytest
@@ -7,6 +7,7 @@ import transformers
 from conftest import write_vocabulary
 
 import minitf
+from minitf.attention_maps import page
 from minitf.attention_maps.collect import attention, collect
 from minitf.attention_maps.model import OpenModel, open_model
 from minitf.errors import InputError
@@ -47,7 +48,7 @@ def test_as_the_reference(folder, math, pair):
     ]
 
 
-def test_asking_for_maps_changes_no_answer(folder):
+def test_the_maps_do_not_change_the_prediction(folder):
     opened = open_model(folder, "kernels", torch.float64)
     batch = opened.tokenizer([TEXT])
     with torch.no_grad():
@@ -62,7 +63,7 @@ def test_both_mathematics_give_the_same_maps(folder):
 
 @pytest.mark.parametrize("math", ["equations", "kernels"])
 def test_queries_and_keys_make_the_maps(folder, math):
-    """softmax(Q Kᵀ / √d_k) of what is kept is A; and keeping them leaves no hook behind and changes nothing."""
+    """softmax(Q Kᵀ / √d_k) is A; recording Q and K leaves no hook behind and changes no number."""
     opened = open_model(folder, math, torch.float64)
     maps = collect(opened, TEXT, PAIR, query_key=True)
     L, H, S, d_k = maps.Q.shape
@@ -86,7 +87,7 @@ def test_readable_tokens_and_words(folder):
 
 
 @pytest.mark.parametrize(("model_type", "head"), [("bert", None), ("bert", "pretraining"), ("distilbert", "masked-lm")])
-def test_models_that_classify_nothing(write_member, model_type, head):
+def test_models_without_a_classifier(write_member, model_type, head):
     folder, _ = write_member(model_type, head)
     write_vocabulary(folder)
     maps = attention(folder, TEXT)
@@ -94,15 +95,28 @@ def test_models_that_classify_nothing(write_member, model_type, head):
     np.testing.assert_allclose(maps.A.sum(axis=-1), 1.0, rtol=0, atol=1e-5)
 
 
-def test_the_python_face(folder):
+def test_the_python_api(folder):
     model = minitf.load(folder, head="classification")
     maps = attention(model, TEXT, tokenizer=minitf.load_tokenizer(folder))
     np.testing.assert_array_equal(maps.A, attention(folder, TEXT).A)
     with pytest.raises(InputError, match="a loaded model needs its tokenizer"):
         attention(model, TEXT)
+    with pytest.raises(InputError, match="the model is loaded already; leave out math, offline"):
+        attention(model, TEXT, tokenizer=minitf.load_tokenizer(folder), math="equations", offline=True)
 
 
-def test_the_mode_is_put_back_and_dropout_off(folder):
+def test_the_settings_of_loading(folder):
+    plain, changed = attention(folder, TEXT), attention(folder, TEXT, math="equations", hidden_act="relu")
+    assert not np.allclose(plain.A[1:], changed.A[1:])
+    np.testing.assert_allclose(plain.A[0], changed.A[0], rtol=0, atol=1e-5)  # before the first feed-forward layer
+
+
+def test_a_notebook_displays_the_page(folder):
+    maps = attention(folder, TEXT)
+    assert maps._repr_html_() == page.in_notebook(maps)
+
+
+def test_the_mode_is_restored_and_dropout_is_off(folder):
     opened = open_model(folder)
     opened.model.train()
     maps = collect(opened, TEXT)
@@ -112,13 +126,13 @@ def test_the_mode_is_put_back_and_dropout_off(folder):
 
 def test_length(folder):
     opened = open_model(folder)
-    assert len(collect(opened, "great " * 200).tokens) == 64  # all it has positions for
+    assert len(collect(opened, "great " * 200).tokens) == 64  # all positions of the model
     assert len(collect(opened, "great " * 200, max_length=10).tokens) == 10
     with pytest.raises(InputError, match="`max_length` 65: the model has only 64 positions"):
         collect(opened, TEXT, max_length=65)
 
 
 @pytest.mark.parametrize(("text", "pair"), [("", None), ("  ", None), (TEXT, ""), (TEXT, "\n")])
-def test_nothing_to_look_at(folder, text, pair):
+def test_an_empty_text(folder, text, pair):
     with pytest.raises(InputError, match="is empty; give at least one word"):
         attention(folder, text, pair)

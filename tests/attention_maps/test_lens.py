@@ -18,7 +18,7 @@ TEXT, PAIR = "the film was [MASK] , caf so great wanting", "a hotel room"
     ("model_type", "head"), [("bert", "masked-lm"), ("bert", "pretraining"), ("distilbert", "masked-lm")]
 )
 def test_as_the_reference(write_member, monkeypatch, model_type, head, pair):
-    monkeypatch.setattr(lens, "CHUNK", 4)  # so that this short text is read in several parts
+    monkeypatch.setattr(lens, "CHUNK", 4)  # so that this short text needs several chunks
     folder, reference = write_member(model_type, head)
     write_vocabulary(folder)
     found = lens.read_layers(open_model(folder, "equations", torch.float64), TEXT, pair, k=5)
@@ -46,7 +46,7 @@ def test_as_the_reference(write_member, monkeypatch, model_type, head, pair):
     assert list(found.tokens) == tokenizer.convert_ids_to_tokens(batch["input_ids"][0].tolist())
 
 
-def test_the_last_layer_is_what_the_model_says(write_member):
+def test_the_last_layer_is_the_prediction_of_the_model(write_member):
     folder, _ = write_member("bert", "masked-lm")
     write_vocabulary(folder)
     opened = open_model(folder, "kernels", torch.float64)
@@ -65,8 +65,8 @@ def test_a_model_without_the_head(write_member, head):
         lens.read_layers(open_model(folder), TEXT)
 
 
-def test_its_picture(write_member, tmp_path):
-    """The words in it are the likeliest, the colours their probabilities."""
+def test_its_figure(write_member, tmp_path):
+    """Its words are the likeliest ones, its colours their probabilities."""
     folder, _ = write_member("bert", "masked-lm")
     write_vocabulary(folder)
     found = lens.read_layers(open_model(folder), TEXT)

@@ -72,7 +72,7 @@ function drawLines() {
   }
   const drawn = largestOf(visible, M.values, M.largest);
   const note = visible.length > drawn.length ? `the largest ${drawn.length} of ${visible.length} visible lines` : `${visible.length} ${visible.length === 1 ? "line" : "lines"}`;
-  byId("lines-note").textContent = `${note} for weights of at least ${state.threshold.toFixed(3)}${state.hide || state.sentences !== "all" ? "; not renormalised without the hidden tokens" : ""}`;
+  byId("lines-note").textContent = `${note} for weights of at least ${state.threshold.toFixed(3)}${state.hide || state.sentences !== "all" ? "; weights are not renormalised" : ""}`;
   const levels = Array.from({ length: 2 * LEVELS }, () => []);
   for (const at of drawn) {
     const level = Math.min(LEVELS - 1, Math.floor((Math.abs(M.values[at]) / M.largest) * LEVELS));

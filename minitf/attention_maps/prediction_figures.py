@@ -24,7 +24,7 @@ def draw_attribution(attribution: Attribution, theme: Theme = LIGHT) -> "Figure"
     left.set_xticks(range(S), tokens, rotation=90, fontsize=font_size(S), color=theme.text)
     left.set_yticks(range(len(scores)), list(scores), fontsize=8, color=theme.text)
     left.set_title(
-        f"{attribution.label} ({attribution.probability:.3f}): orange for it, blue against it",
+        f"{attribution.label} ({attribution.probability:.3f}): orange for it, purple against it",
         color=theme.text,
         fontsize=9,
     )

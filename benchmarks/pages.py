@@ -1,12 +1,12 @@
-"""The page of `attend` in a real Chromium: its size, the time to its first view and from head to head; beside bertviz.
+"""Measure the page of `attend` in Chromium: size, time to the first view and to switch heads; compared with bertviz.
 
     python -m benchmarks.pages
 
-Random maps of 12 × 12 heads, the same for both. Each page is opened from the disk, several times, in a fresh tab with
-the network off. First view: from the start of navigation to the frame after the first lines are there. A switch: from
-the key press to the end of the frame that shows the next head, as the page measures it. bertviz is installed into an
-environment of its own (--bertviz, made by the first run). Its pages fetch three scripts from the network: first they
-are opened without it, then those scripts, and nothing else, are handed to them from the disk.
+Both draw the same random maps of 12 × 12 heads. Each page is opened from the disk, several times, in a new tab without
+a network. First view: from the start of navigation to the frame after the first lines. Switch: from the key press to
+the end of the frame with the next head, by the page's own clock. bertviz is installed into its own environment
+(--bertviz, made by the first run). Its pages load three scripts from the network: they are opened once without a
+network, then with these three scripts, and nothing else, served from the disk.
 """
 
 import argparse
@@ -23,16 +23,16 @@ import numpy as np
 from benchmarks import pages_bertviz, record
 
 sys.path.insert(0, str(record.ROOT / "tests"))
-import browser  # the one that the tests drive
+from tests.support import browser
 
 PAGE = record.ROOT / "docs" / "results.md"
 MARKS = ("<!-- pages table -->", "<!-- /pages table -->")
 VIEWS = ("head_view", "model_view")
-PATIENCE = 120  # seconds for a page of bertviz to be drawn; to be written, three times that
+TIMEOUT = 120  # seconds to draw a page of bertviz; three times as long to write it
 LIMITS = {128: {"size": 4_000_000, "first": 1000}, 512: {"size": 55_000_000, "first": 3000}}
 SWITCH = 50
 
-# Notes, in the page's own time, when what `there` looks for is first in a frame.
+# Records, by the page's own clock, the first frame in which the expression THERE holds.
 WATCH = """
   const look = () => {
     if (THERE) requestAnimationFrame(() => { window.firstView = performance.now(); });
@@ -43,7 +43,7 @@ WATCH = """
 OURS = "performance.getEntriesByName('first view').length"
 THEIRS = "document.querySelector('svg line, svg image, svg rect')"
 
-# From key to key: the milliseconds until the frame is out, and until its script was done.
+# For each key: the milliseconds from the key press to the end of the next frame.
 SWITCHES = """async ([keys, pause]) => {
   const found = [];
   for (const key of keys) {
@@ -59,7 +59,7 @@ SWITCHES = """async ([keys, pause]) => {
   }
   return found;
 }"""
-ALL_DRAWN = "[...document.querySelectorAll('.cell')].every((cell) => cell.dataset.looks)"
+ALL_DRAWN = "[...document.querySelectorAll('.cell')].every((cell) => cell.dataset.drawn)"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -68,7 +68,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--tokens", type=int, nargs="+", default=[128, 512])
     p.add_argument("--bertviz", type=Path, default=record.ROOT / ".venv-bertviz", metavar="FOLDER")
     p.add_argument("--without-bertviz", action="store_true")
-    p.add_argument("--output", type=Path, metavar="FOLDER", help="for the record; docs/results.md is then left alone")
+    p.add_argument(
+        "--output", type=Path, metavar="FOLDER", help="folder of the record; leaves docs/results.md unchanged"
+    )
     return p
 
 
@@ -104,8 +106,8 @@ def prepare(folder: Path) -> Path:
 
 
 def random_maps(S: int, L: int = 12, H: int = 12) -> Any:
-    """Peaked, as real ones are: softmax of normal numbers, of which the diagonal and the first key are larger."""
-    from minitf.attention_maps.collect import AttentionMaps
+    """Make maps with peaks, as real ones have: softmax of normal numbers with a larger diagonal and first key."""
+    from minitf.attention_maps.maps import AttentionMaps
 
     rng = np.random.default_rng(0)
     A = np.empty((L, H, S, S), dtype=np.float32)
@@ -149,14 +151,14 @@ def ours(chromium: Any, folder: Path, maps: Any, repeats: int) -> dict[str, Any]
 def theirs(
     chromium: Any, folder: Path, python: Path, scripts: dict[str, bytes], view: str, repeats: int
 ) -> dict[str, Any]:
-    """What becomes of bertviz's page: without a network, and with its scripts at hand."""
+    """Measure bertviz's page, without a network and with its scripts served."""
     path = folder / "bertviz.html"
     path.unlink(missing_ok=True)
     command = [str(python), str(Path(pages_bertviz.__file__)), str(folder / "maps.npz"), str(path), view]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=3 * PATIENCE, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=3 * TIMEOUT, check=False)
     except subprocess.TimeoutExpired:
-        return {"fails": f"its page was not written within {3 * PATIENCE} s"}
+        return {"fails": f"its page was not written within {3 * TIMEOUT} s"}
     if done.returncode:
         return {"fails": "its page could not be written: " + (done.stderr.strip().splitlines() or ["killed"])[-1]}
     found: dict[str, Any] = {"size": path.stat().st_size}
@@ -167,18 +169,18 @@ def theirs(
     first = []
     for _ in range(repeats):
         tab = Tab(chromium, path, THEIRS, scripts)
-        value = tab.first_view(PATIENCE)
+        value = tab.first_view(TIMEOUT)
         failures = tab.failures
         tab.close()
         if value is None:
-            said = "; ".join(failures[:2]) or "no error said"
-            return found | {"fails": f"nothing drawn within {PATIENCE} s, its scripts at hand ({said})"}
+            errors = "; ".join(failures[:2]) or "no error"
+            return found | {"fails": f"nothing drawn within {TIMEOUT} s, with its scripts ({errors})"}
         first.append(value)
     return found | {"first_view_ms": spread(first)}
 
 
 class Tab:
-    """A page opened in a tab of its own; `scripts` are given to whoever asks for one, all else finds no network."""
+    """A page in a new tab without a network; requests for `scripts` are answered from the disk."""
 
     def __init__(self, chromium: Any, path: Path, there: str, scripts: dict[str, bytes] | None = None):
         self.context = chromium.new_context(viewport={"width": 1280, "height": 900})
@@ -199,11 +201,11 @@ class Tab:
         self.page.add_init_script(WATCH.replace("THERE", there))
         self.url = path.as_uri()
 
-    def first_view(self, patience: float) -> float | None:
-        """Milliseconds from the start of navigation, as the page's own clock has it; None if there was none."""
+    def first_view(self, timeout: float) -> float | None:
+        """Return the milliseconds from the start of navigation, by the page's own clock; None if nothing was drawn."""
         try:
-            self.page.goto(self.url, wait_until="commit", timeout=patience * 1000)
-            browser.wait(self.page, "window.firstView", patience)
+            self.page.goto(self.url, wait_until="commit", timeout=timeout * 1000)
+            browser.wait(self.page, "window.firstView", timeout)
             found: float = self.page.evaluate("window.firstView")
         except Exception as error:
             self.failures.append(str(error).splitlines()[0][:160])
@@ -226,7 +228,7 @@ def spread(values: list[float]) -> dict[str, float]:
 
 
 def within(tokens: dict[str, Any]) -> bool:
-    """Whether every limit that was set beforehand is kept."""
+    """Return whether every limit is kept."""
     kept = []
     for S, found in tokens.items():
         limits, mine = LIMITS.get(int(S)), found["minitf"]
@@ -237,7 +239,7 @@ def within(tokens: dict[str, Any]) -> bool:
 
 
 def table(content: dict[str, Any]) -> str:
-    """For docs/results.md."""
+    """Format the results for docs/results.md."""
     setting = (
         f"`{content['command']}`, commit {content['commit'][:7]}, {content['date']}; Chromium {content['chromium']}"
         f" without a graphics card, {content['cores']} cores ({content['cpu']}), {content['repeats']} openings each;"
@@ -265,7 +267,7 @@ def table(content: dict[str, Any]) -> str:
 
 
 def publish(content: dict[str, Any]) -> None:
-    """The table between the marks in docs/results.md. Raises ValueError if they are not there."""
+    """Replace the table between the marks in docs/results.md. Raises ValueError if the marks are missing."""
     before, start, rest = PAGE.read_text(encoding="utf-8").partition(MARKS[0])
     _, end, after = rest.partition(MARKS[1])
     if not start or not end:

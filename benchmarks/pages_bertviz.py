@@ -1,15 +1,15 @@
-"""bertviz, for `benchmarks.pages`: an environment of its own, its page of given maps, and the scripts that it loads.
+"""bertviz for `benchmarks.pages`: its environment, its page of the given maps, and the scripts that the page loads.
 
-Run by that environment's Python as a file it writes the page; it needs nothing of minitf.
+That environment's Python runs this file to write the page; it imports nothing of minitf.
 """
 
 import subprocess
 import sys
 from pathlib import Path
 
-# Without its dependencies, most of which its pages do not need.
+# bertviz is installed without its dependencies: its pages do not need most of them.
 PACKAGES = (["--no-deps", "bertviz==1.4.1"], ["ipython", "numpy", "torch"])
-# What its pages fetch while they are opened -> where npm has it.
+# The scripts that its pages load -> the npm package and file.
 SCRIPTS = {
     "/require.min.js": ("requirejs@2.3.6", "require.js"),
     "/d3.min.js": ("d3@5.7.0", "dist/d3.min.js"),
@@ -18,7 +18,7 @@ SCRIPTS = {
 
 
 def prepare(folder: Path, constraints: Path) -> Path:
-    """The Python of an environment with bertviz, made in `folder` unless it is there, scripts beside it."""
+    """Create an environment with bertviz and its scripts in `folder`, unless it exists; return its Python."""
     python = folder / "bin" / "python"
     if not (folder / "ready").exists():
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
@@ -32,13 +32,13 @@ def prepare(folder: Path, constraints: Path) -> Path:
 
 
 def scripts(folder: Path) -> dict[str, bytes]:
-    """By the end of the address that a page asks for."""
+    """Return the scripts by the end of their address."""
     modules = folder / "js" / "node_modules"
     return {end: (modules / name.split("@")[0] / file).read_bytes() for end, (name, file) in SCRIPTS.items()}
 
 
 def write(maps: str, output: str, view: str) -> None:
-    """The page of the maps in an .npz, as `bertviz.head_view` or `model_view` returns it."""
+    """Write the page that `bertviz.head_view` or `model_view` returns for the maps in an .npz file."""
     import bertviz
     import numpy as np
     import torch

@@ -1,9 +1,9 @@
-"""Pictures of every view of the page, light and dark, for docs/attention/; made anew with one command.
+"""Make the pictures of every view of the page, light and dark, in docs/attention/.
 
     python -m benchmarks.screenshots --classifier runs/reviews-1/best --masked-lm FOLDER
 
-`--classifier` is what the README's first command writes, `--masked-lm` any checkpoint with that head
-(`python -m benchmarks.little_masked_lm FOLDER` makes one).
+`--classifier` is the model that the README's first command trains, `--masked-lm` any checkpoint with a masked-LM head
+(`python -m benchmarks.little_masked_lm FOLDER` trains one).
 """
 
 import argparse
@@ -29,7 +29,7 @@ LONG = (
     "was warm, the bread kept coming, and when the lights went out for a minute the cook walked through the room with "
     "a candle and a joke. I would not call it a good restaurant. I would call it the only one in town that I miss."
 )
-MOST = 200_000  # bytes of a picture
+MAX_SIZE = 200_000  # bytes of a picture
 
 
 def parser() -> argparse.ArgumentParser:
@@ -49,25 +49,25 @@ def main() -> None:
             for scheme in ("light", "dark"):
                 size = {"width": 1200, "height": height}
                 at = browser.Visit(chromium, pages[which], fragment, scheme, viewport=size)
-                browser.wait(at.page, "[...document.querySelectorAll('.cell')].every((cell) => cell.dataset.looks)")
+                browser.wait(at.page, "[...document.querySelectorAll('.cell')].every((cell) => cell.dataset.drawn)")
                 if point:
                     at.hover(point)
                 picture = small(at.page.screenshot())
                 at.close()
                 path = arguments.output / f"{shot}-{scheme}.png"
-                assert len(picture) < MOST, f"{path.name}: {len(picture)} bytes"
+                assert len(picture) < MAX_SIZE, f"{path.name}: {len(picture)} bytes"
                 path.write_bytes(picture)
                 print(f"{path.name}  {len(picture):,} bytes")
 
 
-# Name -> the page, what its address says, what is pointed at, the height.
+# Name -> the page, the fragment of its address, the element under the mouse, the height.
 SHOTS = {
     "head": ("pair", "layer=2&head=5", "#queries .token:nth-child(12)", 920),
-    "words": ("pair", "layer=2&head=8&merge=true&hide=true&sentences=ab&least=0.005", "", 920),
+    "words": ("pair", "layer=2&head=8&merge=true&hide=true&sentences=ab&threshold=0.005", "", 920),
     "long": ("long", "layer=3&head=9", "#keys .token:nth-child(12)", 920),
-    "grid": ("pair", "view=grid&least=0", "", 860),
+    "grid": ("pair", "view=grid&threshold=0", "", 860),
     "query-key": ("pair", "view=product&layer=2&head=9&query=4", "", 1210),
-    "difference": ("pair", "view=grid&show=difference&least=0.01", "", 860),
+    "difference": ("pair", "view=grid&show=difference&threshold=0.01", "", 860),
     "attribution": ("classified", "view=attribution&hide=true", "", 740),
     "lens": ("lens", "view=lens", "#lens tbody tr:nth-child(5) td:last-child", 760),
 }
@@ -75,8 +75,9 @@ SHOTS = {
 
 def write_pages(folder: Path, classifier: str, masked_lm: str) -> dict[str, Path]:
     from minitf.attention_maps import attribution, page
-    from minitf.attention_maps.collect import look, open_model
-    from minitf.attention_maps.lens import look_through
+    from minitf.attention_maps.collect import collect
+    from minitf.attention_maps.lens import read_layers
+    from minitf.attention_maps.model import open_model
 
     def opened(source: str, name: str) -> Any:
         return dataclasses.replace(open_model(source), name=name)
@@ -85,10 +86,10 @@ def write_pages(folder: Path, classifier: str, masked_lm: str) -> dict[str, Path
     reader = opened(masked_lm, "a masked language model")
     hidden = TEXT.replace("cold", "[MASK]")
     texts = {
-        "pair": page.html(look(tuned, TEXT, PAIR, query_key=True), look(before, TEXT, PAIR)),
-        "classified": page.html(look(tuned, TEXT), attribution=attribution.attribute(tuned, TEXT)),
-        "long": page.html(look(before, LONG, max_length=128)),
-        "lens": page.html(look(reader, hidden), lens=look_through(reader, hidden)),
+        "pair": page.html(collect(tuned, TEXT, PAIR, query_key=True), collect(before, TEXT, PAIR)),
+        "classified": page.html(collect(tuned, TEXT), attribution=attribution.attribute(tuned, TEXT)),
+        "long": page.html(collect(before, LONG, max_length=128)),
+        "lens": page.html(collect(reader, hidden), lens=read_layers(reader, hidden)),
     }
     for name, text in texts.items():
         page.save(text, folder / f"{name}.html")
@@ -96,7 +97,7 @@ def write_pages(folder: Path, classifier: str, masked_lm: str) -> dict[str, Path
 
 
 def small(picture: bytes) -> bytes:
-    """The same picture in 256 colours, which is all that it has but for the edges of letters."""
+    """Reduce the picture to 256 colours, which changes only the edges of letters."""
     from PIL import Image
 
     out = io.BytesIO()

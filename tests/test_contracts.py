@@ -25,7 +25,7 @@ TABLE = {
     "training.metrics": {"text.tags"},
     "tasks": {"bert", "text", "equations", "mathematics", "training.metrics"},
     "training": {"equations", "mathematics", "tasks", "text.batches", "checkpoints.save"},
-    "attention_maps": {"bert", "text", "checkpoints", "mathematics"},
+    "attention_maps": {"bert", "text", "checkpoints", "mathematics", "tasks", "training"},
     "errors": set(),
     "files": set(),
 }

@@ -3,14 +3,14 @@
 import json
 import re
 
-import google_layout
 import pytest
 import torch
 import transformers
-from conftest import VOCABULARY, write_vocabulary
 
 from minitf import validate
 from minitf.errors import InputError
+from tests.support import google_layout
+from tests.support.tiny import VOCABULARY, write_vocabulary
 
 SPOILED = """
 import torch

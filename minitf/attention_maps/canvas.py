@@ -1,4 +1,4 @@
-"""What pictures are drawn on: paper and ink, letters of every script that this machine has a font for, and the file."""
+"""The base of every figure: a light or a dark theme, fonts for Chinese, Japanese and Korean text, and saving."""
 
 import dataclasses
 import functools
@@ -8,78 +8,76 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minitf.errors import InputError
-from minitf.files import writing
+from minitf.training.figure import new_figure, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FORMATS = ("svg", "png", "pdf")
-# Fonts with Chinese, Japanese and Korean, where a system has one; matplotlib's own has none.
+# Fonts for Chinese, Japanese and Korean that systems have; matplotlib's default font has none of these characters.
 CJK = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "WenQuanYi Micro Hei", "SimHei", "PingFang SC")
 FILES = re.compile(r"(NotoSansCJK-Regular|wqy-|SimHei|PingFang)", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True)
 class Theme:
-    paper: str
-    ink: str
-    faint: str
-    colours: str  # a colour map whose low end is near the paper
+    background: str
+    text: str
+    frame: str
+    colours: str  # a colour map that begins near the background
 
 
 LIGHT = Theme("#ffffff", "#1a1a1a", "#b0b0b0", "Blues")
 DARK = Theme("#16181d", "#e6e6e6", "#5a5f6a", "cividis")
 
 
-def canvas(width: float, height: float, theme: Theme) -> "Figure":
-    """An empty picture, so many inches wide and high, on the theme's paper."""
+def themed_figure(width: float, height: float, theme: Theme) -> "Figure":
+    """Return an empty figure, `width` by `height` inches, with the background of the theme."""
     import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor=theme.paper)
-    FigureCanvasAgg(figure)
+    figure = new_figure(width, height, facecolor=theme.background)
     matplotlib.rcParams["font.family"] = ["DejaVu Sans", *_cjk_fonts()]
     return figure
 
 
 def save(figure: "Figure", path: Path) -> str:
-    """Write the picture; the ending says how. Gives the letters that no font here has, which are drawn as boxes.
+    """Write the figure in the format of the file's ending. Return the characters that no installed font has; they are
+    drawn as boxes.
 
-    Raises InputError for another ending, or where the disk refuses.
+    Raises InputError for another ending, or if the file cannot be written.
     """
     kind = path.suffix.lower().removeprefix(".")
     if kind not in FORMATS:
-        raise InputError(f"{path}: cannot draw a .{kind}; there are: {', '.join(FORMATS)}")
+        raise InputError(f"{path}: cannot write .{kind}; the formats are {', '.join(FORMATS)}")
     import matplotlib
 
-    # Letters stay letters in SVG: a browser has fonts for every script, and the text can be searched.
-    with warnings.catch_warnings(record=True) as told, writing(path), matplotlib.rc_context({"svg.fonttype": "none"}):
+    # SVG keeps text as text: a browser has fonts for every script, and the text can be searched.
+    with warnings.catch_warnings(record=True) as caught, matplotlib.rc_context({"svg.fonttype": "none"}):
         warnings.filterwarnings("always", message="Glyph .* missing from")
-        figure.savefig(path, dpi=130, facecolor=figure.get_facecolor())
+        save_figure(figure, path, dpi=130)
     missing = []
-    for warning in told:
-        found = re.match(r"Glyph (\d+) ", str(warning.message))
-        if found is None:
+    for warning in caught:
+        glyph = re.match(r"Glyph (\d+) ", str(warning.message))
+        if glyph is None:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
         elif kind != "svg":
-            missing.append(chr(int(found[1])))
+            missing.append(chr(int(glyph[1])))
     return "".join(dict.fromkeys(missing))
 
 
 def font_size(S: int) -> float:
-    """In points: what fits beside each of S rows of the largest picture; readable at 10 tokens and at 128."""
+    """Return the size in points that fits beside each of S rows of the largest figure."""
     return max(4.0, min(9.0, 690.0 / max(S, 1)))
 
 
 def drawable(token: str) -> str:
-    """A token as a label: matplotlib would take a dollar for mathematics."""
+    """Escape the dollar signs of a token, which matplotlib reads as mathematics."""
     return token.replace("$", r"\$")
 
 
 @functools.cache
 def _cjk_fonts() -> tuple[str, ...]:
-    """Those of CJK that are here; matplotlib's own list may be older than they are."""
+    """Return the fonts of CJK that are installed, also those that matplotlib's cached list lacks."""
     from matplotlib import font_manager
 
     known = font_manager.fontManager.ttflist
@@ -87,5 +85,5 @@ def _cjk_fonts() -> tuple[str, ...]:
         for file in font_manager.findSystemFonts():
             if FILES.search(file):
                 font_manager.fontManager.addfont(file)
-    there = {font.name for font in font_manager.fontManager.ttflist}
-    return tuple(name for name in CJK if name in there)
+    installed = {font.name for font in font_manager.fontManager.ttflist}
+    return tuple(name for name in CJK if name in installed)

@@ -1,115 +1,69 @@
-"""The attention maps of one text: every head of every layer, with the tokens, as arrays."""
+"""Run a text through a model and keep the attention weights of every head."""
 
 import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from minitf.attention_maps import page
+from minitf.attention_maps.maps import AttentionMaps
+from minitf.attention_maps.model import OpenModel, encode, open_model, readable_tokens, segments
 from minitf.bert import Bert
-from minitf.checkpoints.load import HELD, load_with_report
 from minitf.errors import InputError
-from minitf.mathematics import EQUATIONS, Mathematics
-from minitf.text.batches import Batch
+from minitf.mathematics import EQUATIONS
 from minitf.text.tokenizer import Tokenizer
 
 
 @dataclasses.dataclass(frozen=True)
-class AttentionMaps:
-    """What `collect` found. S counts the special tokens too; A[l, h, q, k] is what query q gives to key k."""
-
-    name: str  # of the model
-    text: str
-    pair: str | None
-    tokens: tuple[str, ...]  # S word pieces, as the vocabulary writes them
-    segments: tuple[int, ...]  # S: 0 for the first text, 1 for the second
-    special: tuple[bool, ...]  # S: whether a token stands for no word
-    A: np.ndarray  # [L, H, S, S], rows sum to 1
-    labels: tuple[str, ...]  # C names, () for a model without a classifier
-    probabilities: tuple[float, ...]  # C, of the labels
-    readings: tuple[str, ...] = ()  # S, each token as a person reads it, "##" before what continues a word
-    words: tuple[int, ...] = ()  # S: the number of the word that each token is a piece of
-    Q: np.ndarray | None = None  # [L, H, S, d_k], queries and keys, if they were asked for
-    K: np.ndarray | None = None
-
-    @property
-    def layers(self) -> int:
-        return int(self.A.shape[0])
-
-    @property
-    def heads(self) -> int:
-        return int(self.A.shape[1])
-
-    @property
-    def shown(self) -> tuple[str, ...]:
-        """The tokens as pictures label them."""
-        return self.readings or self.tokens
+class DisplayedMaps(AttentionMaps):
+    """Attention maps that a notebook displays as the interactive page."""
 
     def _repr_html_(self) -> str:
-        """In a notebook: the page of `page.html`, in a frame of its own; of large maps how to get it."""
-        from minitf.attention_maps import page
-
         return page.in_notebook(self)
 
 
-@dataclasses.dataclass(frozen=True)
-class Opened:
-    """A model with all that is needed to look into it."""
-
-    name: str
-    model: Bert
-    tokenizer: Tokenizer
-
-
-def open_model(
-    source: str | Path,
-    math: str | Mathematics = "kernels",
-    dtype: torch.dtype = torch.float32,
-    device: str | torch.device = "cpu",
-    offline: bool = False,
-) -> Opened:
-    """The model of `source` with the head that it holds, and its tokenizer. Raises CheckpointError, InputError."""
-    model, report = load_with_report(source, HELD, math=math, dtype=dtype, device=device, offline=offline)
-    tokenizer = report.tokenizer or report.files.tokenizer()  # the second says why there is none
-    return Opened(str(source), model, tokenizer)
-
-
-def collect(
+def attention(
     model: Bert | str | Path,
     text: str,
     pair: str | None = None,
     tokenizer: Tokenizer | None = None,
     max_length: int | None = None,
     query_key: bool = False,
+    **loading: Any,
 ) -> AttentionMaps:
-    """The maps of `text` (and `pair`), cut to `max_length` tokens, by default as many as the model has positions.
+    """Return the attention maps of `text` (and `pair`); a notebook displays them as an interactive page.
 
-    `model` is a Bert, which needs its `tokenizer`, or any source of one, which does not. The logits are those of a pass
-    that asks for no maps. `query_key` keeps Q and K too. Raises InputError for a text that is empty or a tokenizer that
-    lacks.
+    `model` is a folder or name that `minitf.load` takes, with its settings as `loading` (math, device, offline, …), or
+    a loaded model with its `tokenizer`. The text is truncated to `max_length` tokens, by default the positions that
+    the model has. `query_key` keeps Q and K too. Raises CheckpointError, and InputError for an empty text or a missing
+    tokenizer.
     """
-    if isinstance(model, Bert):
-        if tokenizer is None:
-            raise InputError("collect needs the model's tokenizer: tokenizer=minitf.load_tokenizer(DIR)")
-        opened = Opened("model", model, tokenizer)
+    if not isinstance(model, Bert):
+        opened = open_model(model, **loading)
+    elif tokenizer is None:
+        raise InputError("a loaded model needs its tokenizer: tokenizer=minitf.load_tokenizer(DIR)")
+    elif loading:
+        raise InputError(f"the model is loaded already; leave out {', '.join(loading)}")
     else:
-        opened = open_model(model)
-    return look(opened, text, pair, max_length, query_key)
+        opened = OpenModel("model", model, tokenizer)
+    return collect(opened, text, pair, max_length, query_key)
 
 
-def look(
-    opened: Opened, text: str, pair: str | None = None, max_length: int | None = None, query_key: bool = False
+def collect(
+    opened: OpenModel, text: str, pair: str | None = None, max_length: int | None = None, query_key: bool = False
 ) -> AttentionMaps:
-    """`collect`, for a model that is open already."""
+    """Return the attention maps of a text, from one forward pass in eval mode. Raises InputError for an empty text."""
     model, tokenizer = opened.model, opened.tokenizer
     batch = encode(opened, text, pair, max_length)
     training = model.training
     model.eval()
     try:
-        with torch.no_grad(), _heard(model, ("W_Q", "W_K") if query_key else ()) as heard:
+        with torch.no_grad(), _recorded(model, ("W_Q", "W_K") if query_key else ()) as projected:
             out = model(batch.token_ids, batch.segment_ids, batch.mask, need_attention=True)
     finally:
         model.train(training)
@@ -117,7 +71,7 @@ def look(
     classifies = model.head_name == "classification"
     numbers = tokenizer.word_numbers(text, pair, max_length or model.config.longest)
     H = model.config.num_attention_heads
-    return AttentionMaps(
+    return DisplayedMaps(
         name=opened.name,
         text=text,
         pair=pair,
@@ -127,64 +81,32 @@ def look(
         A=torch.stack(out.attentions)[:, 0].cpu().numpy(),
         labels=model.config.labels if classifies else (),
         probabilities=tuple(out.logits[0].double().softmax(-1).tolist()) if classifies else (),
-        readings=readings(tokenizer.words(ids), numbers),
+        readable_tokens=readable_tokens(tokenizer.words(ids), numbers),
         words=tuple(numbers),
-        Q=_by_head(heard["W_Q"], H) if query_key else None,
-        K=_by_head(heard["W_K"], H) if query_key else None,
+        Q=_split_heads(projected["W_Q"], H) if query_key else None,
+        K=_split_heads(projected["W_K"], H) if query_key else None,
     )
 
 
 @contextmanager
-def _heard(model: Bert, names: tuple[str, ...]) -> Iterator[dict[str, list[Tensor]]]:
-    """Inside the block, what these projections of every layer's attention give is kept: by name, L × [1, S, D]."""
-    heard: dict[str, list[Tensor]] = {name: [] for name in names}
+def _recorded(model: Bert, names: tuple[str, ...]) -> Iterator[dict[str, list[Tensor]]]:
+    """Record the output of these projections of every layer's attention: by name, L × [1, S, D]."""
+    outputs: dict[str, list[Tensor]] = {name: [] for name in names}
     hooks = [
         getattr(layer.attention, name).register_forward_hook(
-            lambda module, inputs, output, kept=heard[name]: kept.append(output)
+            lambda module, inputs, output, kept=outputs[name]: kept.append(output)
         )
         for layer in model.encoder.layers
         for name in names
     ]
     try:
-        yield heard
+        yield outputs
     finally:
         for hook in hooks:
             hook.remove()
 
 
-def _by_head(projected: list[Tensor], H: int) -> np.ndarray:
+def _split_heads(projected: list[Tensor], H: int) -> np.ndarray:
     """L × [1, S, D] -> [L, H, S, d_k]."""
     parts: np.ndarray = torch.stack([EQUATIONS.split_heads(X, H)[0] for X in projected]).cpu().numpy()
     return parts
-
-
-def readings(words: list[str], numbers: list[int]) -> tuple[str, ...]:
-    """Tokens as a person reads them; what continues a word begins with "##", as BERT writes it, in every family."""
-    shown = []
-    for i, (word, number) in enumerate(zip(words, numbers, strict=True)):
-        continues = i > 0 and numbers[i - 1] == number and not word.startswith("##")
-        shown.append("##" + word if continues else word)
-    return tuple(shown)
-
-
-def encode(opened: Opened, text: str, pair: str | None, max_length: int | None) -> Batch:
-    """The one text as a batch on the model's device. Raises InputError for what cannot be looked at."""
-    for what, given in (("the text", text), ("the second text", pair)):
-        if given is not None and not given.strip():
-            raise InputError(f"{what} is empty: there is nothing to look at")
-    longest = opened.model.config.longest
-    if max_length is not None and max_length > longest:
-        raise InputError(f"max_length {max_length}: this model has learned only {longest} positions")
-    batch = opened.tokenizer([text], None if pair is None else [pair], max_length=max_length or longest)
-    return batch.to(next(opened.model.parameters()).device)
-
-
-def segments(ids: list[int], tokenizer: Tokenizer) -> tuple[int, ...]:
-    """Which of two texts each token is in, counted by the separators: a RoBERTa has no segment ids to tell."""
-    found, passed = [], False
-    for i, token in enumerate(ids):
-        found.append(int(passed))
-        # RoBERTa separates by two tokens; what follows the first run of separators is the second text.
-        if token == tokenizer.separator_id and (i + 1 == len(ids) or ids[i + 1] != tokenizer.separator_id):
-            passed = True
-    return tuple(found)

@@ -1,9 +1,9 @@
-"""The page: one HTML file that holds everything, asks nobody for anything, and opens from a disk or in a notebook.
+"""The page: one HTML file with everything in it, which needs no network and opens from a disk or in a notebook.
 
-Its own HTML, CSS and JavaScript lie in `data/page/`; here the maps are put in. What users wrote enters as JSON, whose
-"<" is escaped, and the page's script writes it as text, never as HTML. A policy in the page lets the browser run that
-one script, by its digest, and open no connection. The first layer comes before the script, which draws it while the
-others are still being read; each is decoded when it is shown.
+Its HTML, CSS and JavaScript are in `data/page/`; this module inserts the data. User text is inserted as JSON with "<"
+escaped, and the script writes it as text, never as HTML. The page's content security policy allows that one script, by
+its digest, and no connections. The first layer comes before the script, so that it is drawn while the browser reads
+the others; each layer is decoded when it is first shown.
 """
 
 import base64
@@ -19,15 +19,15 @@ from typing import Any
 import numpy as np
 
 from minitf.attention_maps import quantise
-from minitf.attention_maps.attribution import Attribution, verdict
-from minitf.attention_maps.collect import AttentionMaps
+from minitf.attention_maps.attribution import Attribution, conclusion
 from minitf.attention_maps.lens import Lens
+from minitf.attention_maps.maps import AttentionMaps
 from minitf.errors import InputError
 from minitf.files import write_bytes
 
 FILES = Path(__file__).parent.parent / "data" / "page"
 SCRIPTS = (
-    "given.js",
+    "data.js",
     "state.js",
     "matrix.js",
     "colours.js",
@@ -41,13 +41,13 @@ SCRIPTS = (
     "main.js",
 )
 
-
 MOST_IN_NOTEBOOK = 8_000_000  # weights: about 11 MB; 12 × 12 heads at 235 tokens
+BROKEN = "the predictions have NaN or infinite numbers: the weights of this model are broken"
 
 
 @dataclasses.dataclass(frozen=True)
 class Sizes:
-    """Bytes of a page, by what they are for."""
+    """The sizes of a page's parts in bytes."""
 
     maps: int
     compare: int
@@ -61,9 +61,9 @@ def html(
     attribution: Attribution | None = None,
     lens: Lens | None = None,
 ) -> str:
-    """The page of `maps`, with what else is given: the maps of another model over the same tokens, and the rest.
+    """Build the page of `maps`; `compare` are the maps of another model over the same tokens.
 
-    Q and K are in it if `maps` has them. Raises InputError for maps that cannot be compared or are not finite.
+    The page has Q and K if `maps` has them. Raises InputError for maps that cannot be compared, NaN, or infinity.
     """
     return build(maps, compare, attribution, lens)[0]
 
@@ -74,9 +74,9 @@ def build(
     attribution: Attribution | None = None,
     lens: Lens | None = None,
 ) -> tuple[str, Sizes]:
-    """`html`, and what its parts weigh."""
+    """Build the page as `html` does; return it with the sizes of its parts."""
     if compare is not None:
-        check_alike(maps, compare)
+        check_comparable(maps, compare)
     layers = range(maps.layers)
     blocks = {f"a{i}": quantise.weights(maps.A[i]) for i in layers}
     others = {f"b{i}": quantise.weights(compare.A[i]) for i in layers} if compare is not None else {}
@@ -90,70 +90,70 @@ def build(
         " base-uri 'none'; form-action 'none'",
         "TITLE": escaping.escape(f"{maps.name}: attention"),
         "STYLE": style,
-        "GIVEN": as_json(_given(maps, compare, attribution, lens)),
+        "DATA": as_json(_data(maps, compare, attribution, lens)),
         "FIRST": _block("a0", blocks["a0"]),
         "SCRIPT": script,
         "REST": "\n".join(_block(name, text) for name, text in (blocks | others | products).items() if name != "a0"),
     }
-    # One pass: what is put in is not looked at again, whatever a user wrote.
-    page = re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _read("page.html"))
-    weight = lambda texts: sum(map(len, texts.values()))  # noqa: E731
-    return page, Sizes(weight(blocks), weight(others), weight(products), len(page.encode("utf-8")))
+    # One pass, so that a placeholder in a user's text is not replaced.
+    page = re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _read("page.html"))
+    size = lambda texts: sum(map(len, texts.values()))  # noqa: E731
+    return page, Sizes(size(blocks), size(others), size(products), len(page.encode("utf-8")))
 
 
-def save(page: str, path: Path) -> None:
-    """Write it, whole or not at all. Raises InputError where the disk refuses."""
-    write_bytes(path, page.encode("utf-8"))
+def save(page: str, path: str | Path) -> None:
+    """Write the page, completely or not at all. Raises InputError if it cannot be written."""
+    write_bytes(Path(path), page.encode("utf-8"))
 
 
 def in_notebook(maps: AttentionMaps) -> str:
-    """The page in a frame; for maps that would make the notebook's file huge, what to do instead."""
+    """Return the page in a frame, or, if it would make the notebook's file huge, how to write it to a file."""
     if maps.A.size > MOST_IN_NOTEBOOK:
         return (
-            f"<p>{maps.layers} layers of {maps.heads} heads over {len(maps.tokens)} tokens are {maps.A.size / 1e6:.0f}"
-            " million weights, too many to keep in a notebook. In a file of their own they open at once:"
+            f"<p>{maps.layers} layers of {maps.heads} heads over {len(maps.tokens)} tokens have {maps.A.size / 1e6:.0f}"
+            " million weights, too many to store in a notebook. Write the page to a file instead:"
             "<br><code>from minitf.attention_maps import page</code>"
-            '<br><code>page.save(page.html(maps), Path("maps.html"))</code></p>'
+            '<br><code>page.save(page.html(maps), "maps.html")</code></p>'
         )
     return frame(html(maps))
 
 
 def frame(page: str, height: int = 780) -> str:
-    """The page in a frame, so that several stand in one notebook without knowing of each other."""
+    """Return the page in a frame, so that a notebook can show several, each independent of the others."""
     return (
         f'<iframe sandbox="allow-scripts" title="attention maps" srcdoc="{escaping.escape(page)}"'
         f' style="width: 100%; height: {height}px; border: 0"></iframe>'
     )
 
 
-def check_alike(maps: AttentionMaps, other: AttentionMaps) -> None:
-    """Raises InputError unless weight by weight the two can be subtracted."""
+def check_comparable(maps: AttentionMaps, other: AttentionMaps) -> None:
+    """Raise InputError unless both have the same tokens, layers and heads."""
     if maps.tokens != other.tokens:
         n = min(len(maps.tokens), len(other.tokens))
         at = next((i for i in range(n) if maps.tokens[i] != other.tokens[i]), n)
         mine, theirs = (m.tokens[at] if at < len(m.tokens) else "the end" for m in (maps, other))
         raise InputError(
-            f"--compare {other.name}: it reads the text as other tokens ({theirs!r} where {maps.name} has {mine!r},"
-            f" token {at + 1}); compare models of one vocabulary"
+            f"`compare` {other.name}: it splits the text into other tokens ({theirs!r} where {maps.name} has {mine!r},"
+            f" token {at + 1}); compare models with the same vocabulary"
         )
     if maps.A.shape != other.A.shape:
         raise InputError(
-            f"--compare {other.name}: it has {other.layers} layers of {other.heads} heads, {maps.name} has"
-            f" {maps.layers} of {maps.heads}; compare models of one shape"
+            f"`compare` {other.name}: it has {other.layers} layers of {other.heads} heads, {maps.name} has"
+            f" {maps.layers} of {maps.heads}; compare models of the same shape"
         )
 
 
 def digest(text: str) -> str:
-    """As a content security policy names a script or style that stands in the page."""
+    """Return the digest by which a content security policy names a script or style in the page."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
 
 
 def as_json(value: Any) -> str:
-    """JSON that can stand in an HTML script: nothing in it can end that, and it is all ASCII. NaN is refused."""
+    """Encode as ASCII JSON that cannot end the HTML script around it. Raises InputError for NaN and infinity."""
     try:
         text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     except ValueError:
-        raise InputError("the predictions hold numbers that are not finite: this model's weights are broken") from None
+        raise InputError(BROKEN) from None
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
@@ -165,10 +165,10 @@ def _read(name: str) -> str:
     return (FILES / name).read_text(encoding="utf-8")
 
 
-def _given(
+def _data(
     maps: AttentionMaps, compare: AttentionMaps | None, attribution: Attribution | None, lens: Lens | None
 ) -> dict[str, Any]:
-    """All but the weights."""
+    """Everything but the attention weights."""
     S = len(maps.tokens)
     return {
         "name": maps.name,
@@ -177,39 +177,40 @@ def _given(
         "pair": maps.pair,
         "layers": maps.layers,
         "heads": maps.heads,
-        "tokens": maps.shown,
+        "tokens": maps.display_tokens,
         "words": maps.words or tuple(range(S)),
         "segments": maps.segments,
         "special": maps.special,
         "labels": maps.labels,
         "probabilities": maps.probabilities,
         "d_k": int(maps.Q.shape[-1]) if maps.Q is not None else None,
-        "attribution": _attribution(attribution) if attribution is not None else None,
-        "lens": _lens(lens) if lens is not None else None,
+        "attribution": _attribution_data(attribution) if attribution is not None else None,
+        "lens": _lens_data(lens) if lens is not None else None,
     }
 
 
-def _attribution(found: Attribution) -> dict[str, Any]:
-    names = list(found.scores())
+def _attribution_data(attribution: Attribution) -> dict[str, Any]:
+    scores = attribution.scores()
+    names = list(scores)
     return {
-        "label": found.label,
-        "probability": found.probability,
-        "residual": found.residual,
-        "scores": [{"name": name, "values": _rounded(found.scores()[name])} for name in names],
+        "label": attribution.label,
+        "probability": attribution.probability,
+        "residual": attribution.residual,
+        "scores": [{"name": name, "values": _rounded(values)} for name, values in scores.items()],
         "correlations": [
             [names.index(a), names.index(b), None if math.isnan(value) else round(value, 4)]
-            for (a, b), value in found.correlations().items()
+            for (a, b), value in attribution.correlations().items()
         ],
-        "verdict": verdict(found),
+        "conclusion": conclusion(attribution),
     }
 
 
-def _lens(lens: Lens) -> dict[str, Any]:
+def _lens_data(lens: Lens) -> dict[str, Any]:
     return {"words": lens.words, "probabilities": _rounded(lens.probabilities), "own": _rounded(lens.own)}
 
 
 def _rounded(values: np.ndarray) -> Any:
-    """Six digits, which is more than can be seen. Raises InputError for what is not finite."""
+    """Round to six digits, more than the page shows. Raises InputError for NaN and infinity."""
     if not np.isfinite(values).all():
-        raise InputError("the predictions hold numbers that are not finite: this model's weights are broken")
+        raise InputError(BROKEN)
     return np.vectorize(lambda value: float(f"{value:.6g}"), otypes=[float])(values).tolist() if values.size else []

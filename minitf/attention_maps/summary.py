@@ -1,30 +1,30 @@
-"""What each head looks at, in five numbers, over one text or over many."""
+"""Five numbers for each head that describe what it attends to, over one text or many."""
 
 import dataclasses
 from collections.abc import Iterable
 
 import numpy as np
 
-from minitf.attention_maps.collect import AttentionMaps
+from minitf.attention_maps.maps import AttentionMaps
 
 NUMBERS = ("entropy", "special", "previous", "following", "same")
 
 
 @dataclasses.dataclass(frozen=True)
 class HeadSummary:
-    """What each head looks at, the mean over the queries of a text; each `[L, H]`. Source: Clark et al. 2019, §3."""
+    """Means over the queries of a text, each `[L, H]`. Source: Clark et al. 2019, §3."""
 
-    entropy: np.ndarray  # in nats: 0 for one key, log S for all alike
-    special: np.ndarray  # share that goes to the tokens that stand for no word
-    previous: np.ndarray  # to the token before, of the queries that have one
-    following: np.ndarray  # to the token after
-    same: np.ndarray  # to the token itself
-    longest: int  # tokens of the longest text
+    entropy: np.ndarray  # in nats: 0 if one key has all the weight, log S if all keys have the same
+    special: np.ndarray  # the weight on the special tokens
+    previous: np.ndarray  # on the token before the query
+    following: np.ndarray  # on the token after it
+    same: np.ndarray  # on the query itself
+    longest: int  # the number of tokens of the longest text
     texts: int = 1
 
 
 def summarise(maps: AttentionMaps) -> HeadSummary:
-    """What each head looks at in this text."""
+    """Summarise what each head attends to in this text."""
     A, S = maps.A.astype(np.float64), len(maps.tokens)
     logs = np.log(A, out=np.zeros_like(A), where=A > 0)
     i = np.arange(S)
@@ -40,12 +40,12 @@ def summarise(maps: AttentionMaps) -> HeadSummary:
 
 
 def summarise_all(texts: Iterable[AttentionMaps]) -> HeadSummary:
-    """The mean of `summarise` over texts, each counting the same; read one after another, and none is kept."""
+    """Average `summarise` over texts, with equal weights. Only one text is held in memory at a time."""
     total: dict[str, np.ndarray] = {}
     longest = n = 0
     for maps in texts:
-        found = summarise(maps)
-        longest, n = max(longest, found.longest), n + 1
+        one = summarise(maps)
+        longest, n = max(longest, one.longest), n + 1
         for name in NUMBERS:
-            total[name] = total.get(name, 0.0) + getattr(found, name)
+            total[name] = total.get(name, 0.0) + getattr(one, name)
     return HeadSummary(**{name: value / n for name, value in total.items()}, longest=longest, texts=n)

@@ -1,22 +1,18 @@
-"""."""
+"""The curves of a run as a picture."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from minitf.files import write_bytes
+from minitf.training.figure import new_figure, save_figure
 from minitf.training.loop import Epoch
 
 
 def draw_curves(steps: Sequence[dict[str, Any]], history: Sequence[Epoch], path: Path) -> None:
     """The loss of every step, the loss and the scores after every epoch, and the learning rate, as one picture."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=(10, 3.4), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(10, 3.4)
     loss, score, rate = figure.subplots(1, 3)
     numbers = [record["step"] for record in steps]
     ends = [max(r["step"] for r in steps if r["epoch"] == epoch.number) for epoch in history]
@@ -33,17 +29,16 @@ def draw_curves(steps: Sequence[dict[str, Any]], history: Sequence[Epoch], path:
     kept = max((e for e in history if e.best), key=lambda e: e.number)
     score.axvline(kept.number, color="0.7", zorder=0)
     score.annotate("kept", (kept.number, 0.02), xycoords=("data", "axes fraction"), color="0.4", fontsize="small")
-    lowest = min(min(e.scores.values()) for e in history)
+    scores = [value for e in history for value in e.scores.values()]
+    lowest, highest = min(scores), max(scores)
     score.set(
         title="Validation",
         xlabel="epoch",
         xlim=(0.5, len(history) + 0.5),
-        ylim=(max(0.0, lowest - 0.1) if lowest >= 0 else -1.0, 1.0),
+        ylim=(max(0.0, lowest - 0.1) if lowest >= 0 else min(-1.0, lowest), max(1.0, highest)),
     )
     score.xaxis.set_major_locator(MaxNLocator(integer=True))
     score.legend(fontsize="small")
     rate.plot(numbers, [r["lr"] for r in steps], color="#1b9e77")
     rate.set(title="Learning rate", xlabel="step")
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=120)
-    write_bytes(path, picture.getvalue())
+    save_figure(figure, path)

@@ -14,6 +14,7 @@ from minitf.fine_tuning.evaluation import Labelled, LabelledModel, open_labelled
 from minitf.fine_tuning.saved import ModelOptions, Say
 from minitf.tasks.base import Metrics
 from minitf.text.batches import by_length
+from minitf.training.figure import new_figure, save_figure
 
 SHARES = tuple(tenths / 10 for tenths in range(10))  # that a sweep removes
 
@@ -91,21 +92,11 @@ def head_importance(opened: LabelledModel, gates: HeadGates, batch_size: int) ->
 
 def draw_sweep(rows: "list[tuple[float, dict[str, float]]]", what: str, path: Path) -> None:
     """The scores over the share that is removed."""
-    import io
-
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    from minitf.files import write_bytes
-
-    figure = Figure(figsize=(5.5, 3.5), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(5.5, 3.5)
     axes = figure.subplots()
     for n, name in enumerate(name for name in rows[0][1] if name != "loss"):
         style = ("s-", "^--", "o-.")[n % 3]
         axes.plot([100 * share for share, _ in rows], [scores[name] for _, scores in rows], style, label=name)
     axes.set(xlabel=f"{what} removed, %", ylabel="score")
     axes.legend()
-    picture = io.BytesIO()
-    figure.savefig(picture, format=path.suffix[1:].lower(), dpi=120)
-    write_bytes(path, picture.getvalue())
+    save_figure(figure, path)

@@ -1,10 +1,11 @@
-"""Draw the differences between minitf and the reference. The function imports matplotlib: only a figure needs it."""
+"""Draw the differences between minitf and the reference as a figure."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minitf.proof.divergence import Row
+from minitf.training.figure import new_figure, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -14,13 +15,9 @@ SMALLEST, LARGEST = 1e-18, 1e3  # the range of the logarithmic axis
 
 def draw(rows: Sequence[Row], path: Path, title: str) -> None:
     """Plot the relative difference of every tensor, on a logarithmic scale, in the order of computation."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     stages = list(dict.fromkeys(row.stage for row in rows))
     parts = [[row for row in rows if row.stage == stage] for stage in stages]
-    figure = Figure(figsize=(11, 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(11, 3.6)
     figure.suptitle(f"minitf and transformers: {title}", fontsize="medium")
     axes = figure.subplots(1, len(stages), sharey=True, squeeze=False, width_ratios=[len(part) for part in parts])[0]
     for axis, stage, part in zip(axes, stages, parts, strict=True):
@@ -29,7 +26,7 @@ def draw(rows: Sequence[Row], path: Path, title: str) -> None:
     axes[0].annotate(
         "tolerance", (0.02, rows[0].tolerance), xycoords=("axes fraction", "data"), va="bottom", fontsize="x-small"
     )
-    figure.savefig(path, dpi=110)
+    save_figure(figure, path, dpi=110)
 
 
 def _draw_stage(axis: "Axes", stage: str, rows: Sequence[Row]) -> None:

@@ -1,12 +1,11 @@
 """A search as a picture: the score run by run and over each setting; and the score over the amount of training data."""
 
-import io
 import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from minitf.files import write_bytes
+from minitf.training.figure import new_figure, save_figure
 from minitf.tuning.space import Choice, Space
 
 
@@ -37,7 +36,7 @@ def draw_search(trials: Sequence[Any], space: Space, metric: str, direction: str
         elif part.log:
             axis.set_xscale("log")
         axis.set(title=name)
-    _save(figure, folder / "search.png")
+    save_figure(figure, folder / "search.png")
 
 
 def draw_learning_curve(rows: Sequence[Mapping[str, Any]], what: str, path: Path) -> None:
@@ -48,7 +47,7 @@ def draw_learning_curve(rows: Sequence[Mapping[str, Any]], what: str, path: Path
     axis.set(title="What more data brings", xlabel="training rows", ylabel=what, xscale="log")
     axis.set_xticks(sizes, [f"{size:,}" for size in sizes])
     axis.minorticks_off()
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _value(trial: Any) -> float | None:
@@ -60,15 +59,5 @@ def _value(trial: Any) -> float | None:
 
 
 def _figure(n: int) -> tuple[Any, Any]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(3.4 * n if n > 1 else 5.0, 3.2), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(3.4 * n if n > 1 else 5.0, 3.2)
     return figure, figure.subplots(1, n, squeeze=False)[0]
-
-
-def _save(figure: Any, path: Path) -> None:
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=120)
-    write_bytes(path, picture.getvalue())

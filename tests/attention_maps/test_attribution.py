@@ -1,4 +1,4 @@
-"""Rollout, gradient × attention, integrated gradients and erasure: each against an independent computation."""
+"""Rollout, gradient × attention, integrated gradients and erasure, each against an independent computation."""
 
 import math
 
@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from minitf.attention_maps import attribution
 from minitf.attention_maps.attribution import attribute, rollout, spearman
-from minitf.attention_maps.collect import encode, look, open_model
+from minitf.attention_maps.collect import collect
+from minitf.attention_maps.model import encode, open_model
 from minitf.errors import InputError
 from tests.support.tiny import write_vocabulary
 
@@ -33,7 +34,7 @@ def logit(opened, batch, label):
 
 
 def test_rollout_by_an_independent_loop(opened):
-    A = look(opened, TEXT, PAIR).A
+    A = collect(opened, TEXT, PAIR).A
     L, H, S, _ = A.shape
     flow = [[float(q == k) for k in range(S)] for q in range(S)]
     for layer in range(L):
@@ -70,7 +71,7 @@ def test_integrated_gradients_as_captum(opened, label, pair):
 
 
 def test_completeness(opened):
-    """With more steps the residual goes to nothing, and it is what it says."""
+    """The residual is the difference of sum and logits, and more steps make it smaller."""
     batch, tokenizer = encode(opened, TEXT, None, None), opened.tokenizer
     words = torch.tensor([[i not in tokenizer.special_ids for i in batch.token_ids[0].tolist()]])
     empty = type(batch)(torch.where(words, tokenizer.pad_id, batch.token_ids), batch.segment_ids, batch.mask)
@@ -82,25 +83,25 @@ def test_completeness(opened):
         assert abs(scores.sum() - (logit(opened, batch, 1) - logit(opened, empty, 1)) - residual) < 1e-10
         residuals.append(abs(residual))
     assert residuals[1] < 1e-3 < residuals[0]
-    assert scores[0] == scores[-1] == 0.0  # the frame is the same in both texts
+    assert scores[0] == scores[-1] == 0.0  # [CLS] and [SEP] are the same in both texts
 
 
 def test_gradient_attention_by_differences(opened):
-    """The gradient of the logit for one weight of A, by moving that weight."""
+    """Against finite differences: change one weight of A at a time."""
     model, batch = opened.model, encode(opened, TEXT, None, None)
-    A = look(opened, TEXT).A
+    A = collect(opened, TEXT).A
     L, H, S, _ = A.shape
     by_hand = np.zeros(S)
     for layer in range(L):
         for h in range(H):
             for k in range(S):
-                slope = sum(s * moved_logit(model, batch, layer, h, k, s * 1e-5) for s in (1, -1)) / 2e-5
+                slope = sum(s * changed_logit(model, batch, layer, h, k, s * 1e-5) for s in (1, -1)) / 2e-5
                 by_hand[k] += max(0.0, A[layer, h, 0, k] * slope)
     np.testing.assert_allclose(attribution.gradient_attention(model, batch, 2), by_hand, rtol=1e-5, atol=1e-8)
 
 
-def moved_logit(model, batch, layer, head, key, by):
-    """The logit of class 2 with one weight of [CLS] moved, all else as it follows."""
+def changed_logit(model, batch, layer, head, key, by):
+    """The logit of class 2 after adding `by` to one attention weight of [CLS]."""
     part = model.encoder.layers[layer].attention
     plain = part.math
 
@@ -133,7 +134,7 @@ def test_erasure_one_at_a_time(opened, size):
 
 def test_all_together(opened):
     found = attribute(opened, TEXT, PAIR)
-    maps = look(opened, TEXT, PAIR)
+    maps = collect(opened, TEXT, PAIR)
     best = int(np.argmax(maps.probabilities))
     assert (found.label, found.tokens) == (maps.labels[best], maps.tokens)
     assert abs(found.probability - maps.probabilities[best]) < 1e-10
@@ -142,21 +143,21 @@ def test_all_together(opened):
     words = ~np.array(found.special)
     for (a, b), value in found.correlations().items():
         x, y = found.scores()[a][words], found.scores()[b][words]
-        if "rollout" in (a, b):  # which takes no side
+        if "rollout" in (a, b):  # rollout has no sign
             x, y = abs(x), abs(y)
         assert abs(value - scipy.stats.spearmanr(x, y).statistic) < 1e-12
     assert len(found.correlations()) == 6
     other = attribute(opened, TEXT, PAIR, label=maps.labels[(best + 1) % 3])
     assert not np.allclose(other.erasure, found.erasure)
-    np.testing.assert_array_equal(other.rollout, found.rollout)  # the same whatever is predicted
+    np.testing.assert_array_equal(other.rollout, found.rollout)  # the same for every class
 
 
 def test_refusals(opened, write_member):
-    with pytest.raises(InputError, match="the label 'nice' is none of LABEL_0, LABEL_1, LABEL_2"):
+    with pytest.raises(InputError, match="`label` nice: the model has no such class; it has LABEL_0, LABEL_1, LABEL_2"):
         attribute(opened, TEXT, label="nice")
     folder, _ = write_member("bert", "pretraining", name="other")
     write_vocabulary(folder)
-    with pytest.raises(InputError, match="needs a model with a classifier: fine-tune one first"):
+    with pytest.raises(InputError, match="needs a model with a classifier, and this one has none"):
         attribute(open_model(folder), TEXT)
 
 
@@ -166,7 +167,7 @@ VALUES = st.lists(st.integers(-5, 5).map(float), min_size=0, max_size=12)
 @PROPERTY
 @given(VALUES, st.randoms(use_true_random=False))
 def test_spearman(x, draw):
-    """Ties and all, against SciPy; nothing to say of fewer than three values or of values all alike."""
+    """Against SciPy, with ties; NaN for fewer than three values and for constant values."""
     y = [draw.choice(x) for _ in x]
     mine = spearman(np.array(x), np.array(y))
     if len(x) < 3 or len(set(x)) == 1 or len(set(y)) == 1:

@@ -1,4 +1,4 @@
-"""The maps of a text: the reference's, for every member of the family, under both mathematics."""
+"""The attention maps of a text equal those of the reference."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,9 @@ import torch
 import transformers
 
 import minitf
-from minitf.attention_maps import collect
-from minitf.attention_maps.collect import Opened, look, open_model
+from minitf.attention_maps import page
+from minitf.attention_maps.collect import attention, collect
+from minitf.attention_maps.model import OpenModel, open_model
 from minitf.errors import InputError
 from tests.support.tiny import write_vocabulary
 
@@ -25,7 +26,7 @@ def folder(write_member):
 @pytest.mark.parametrize("math", ["equations", "kernels"])
 def test_as_the_reference(folder, math, pair):
     opened = open_model(folder, math, torch.float64)
-    maps = look(opened, TEXT, pair)
+    maps = collect(opened, TEXT, pair)
     reference = transformers.BertForSequenceClassification.from_pretrained(
         folder, dtype=torch.float64, attn_implementation="eager"
     ).eval()
@@ -47,78 +48,91 @@ def test_as_the_reference(folder, math, pair):
     ]
 
 
-def test_asking_for_maps_changes_no_answer(folder):
+def test_the_maps_do_not_change_the_prediction(folder):
     opened = open_model(folder, "kernels", torch.float64)
     batch = opened.tokenizer([TEXT])
     with torch.no_grad():
         plain = opened.model(batch.token_ids, batch.segment_ids, batch.mask).logits[0]
-    np.testing.assert_allclose(look(opened, TEXT).probabilities, plain.softmax(-1).numpy(), rtol=0, atol=1e-10)
+    np.testing.assert_allclose(collect(opened, TEXT).probabilities, plain.softmax(-1).numpy(), rtol=0, atol=1e-10)
 
 
 def test_both_mathematics_give_the_same_maps(folder):
-    fast, plain = (look(open_model(folder, math, torch.float64), TEXT).A for math in ("kernels", "equations"))
+    fast, plain = (collect(open_model(folder, math, torch.float64), TEXT).A for math in ("kernels", "equations"))
     np.testing.assert_allclose(fast, plain, rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("math", ["equations", "kernels"])
 def test_queries_and_keys_make_the_maps(folder, math):
-    """softmax(Q Kᵀ / √d_k) of what is kept is A; and keeping them leaves no hook behind and changes nothing."""
+    """softmax(Q Kᵀ / √d_k) is A; recording Q and K leaves no hook behind and changes no number."""
     opened = open_model(folder, math, torch.float64)
-    maps = look(opened, TEXT, PAIR, query_key=True)
+    maps = collect(opened, TEXT, PAIR, query_key=True)
     L, H, S, d_k = maps.Q.shape
     assert (L, H, S) == maps.A.shape[:3] and maps.K.shape == maps.Q.shape
     scores = np.einsum("lhqi,lhki->lhqk", maps.Q, maps.K) / np.sqrt(d_k)
     powers = np.exp(scores)
     np.testing.assert_allclose(powers / powers.sum(axis=-1, keepdims=True), maps.A, rtol=0, atol=1e-10)
-    plain = look(opened, TEXT, PAIR)
+    plain = collect(opened, TEXT, PAIR)
     np.testing.assert_array_equal(plain.A, maps.A)
     assert plain.Q is None and plain.probabilities == maps.probabilities
     assert not any(module._forward_hooks for module in opened.model.modules())
 
 
-def test_readings_and_words(folder):
-    maps = look(open_model(folder), "unwanted caf - stars", "wanted")
-    assert maps.readings == maps.tokens == maps.shown
+def test_readable_tokens_and_words(folder):
+    maps = collect(open_model(folder), "unwanted caf - stars", "wanted")
+    assert maps.readable_tokens == maps.tokens == maps.display_tokens
     assert maps.tokens == ("[CLS]", "un", "##want", "##ed", "caf", "-", "stars", "[SEP]", "want", "##ed", "[SEP]")
     assert maps.words == (0, 1, 1, 1, 2, 3, 4, 5, 6, 6, 7)
-    cut = look(open_model(folder), "unwanted caf - stars", "wanted", max_length=6)
+    cut = collect(open_model(folder), "unwanted caf - stars", "wanted", max_length=6)
     assert len(cut.words) == len(cut.tokens) == 6
 
 
 @pytest.mark.parametrize(("model_type", "head"), [("bert", None), ("bert", "pretraining"), ("distilbert", "masked-lm")])
-def test_models_that_classify_nothing(write_member, model_type, head):
+def test_models_without_a_classifier(write_member, model_type, head):
     folder, _ = write_member(model_type, head)
     write_vocabulary(folder)
-    maps = collect(folder, TEXT)
+    maps = attention(folder, TEXT)
     assert (maps.labels, maps.probabilities) == ((), ())
     np.testing.assert_allclose(maps.A.sum(axis=-1), 1.0, rtol=0, atol=1e-5)
 
 
-def test_the_python_face(folder):
+def test_the_python_api(folder):
     model = minitf.load(folder, head="classification")
-    maps = collect(model, TEXT, tokenizer=minitf.load_tokenizer(folder))
-    np.testing.assert_array_equal(maps.A, collect(folder, TEXT).A)
-    with pytest.raises(InputError, match="needs the model's tokenizer"):
-        collect(model, TEXT)
+    maps = attention(model, TEXT, tokenizer=minitf.load_tokenizer(folder))
+    np.testing.assert_array_equal(maps.A, attention(folder, TEXT).A)
+    with pytest.raises(InputError, match="a loaded model needs its tokenizer"):
+        attention(model, TEXT)
+    with pytest.raises(InputError, match="the model is loaded already; leave out math, offline"):
+        attention(model, TEXT, tokenizer=minitf.load_tokenizer(folder), math="equations", offline=True)
 
 
-def test_the_mode_is_put_back_and_dropout_off(folder):
+def test_the_settings_of_loading(folder):
+    plain, changed = attention(folder, TEXT), attention(folder, TEXT, math="equations", hidden_act="relu")
+    assert not np.allclose(plain.A[1:], changed.A[1:])
+    np.testing.assert_allclose(plain.A[0], changed.A[0], rtol=0, atol=1e-5)  # before the first feed-forward layer
+
+
+def test_a_notebook_displays_the_page(folder):
+    maps = attention(folder, TEXT)
+    assert maps._repr_html_() == page.in_notebook(maps)
+
+
+def test_the_mode_is_restored_and_dropout_is_off(folder):
     opened = open_model(folder)
     opened.model.train()
-    maps = look(opened, TEXT)
+    maps = collect(opened, TEXT)
     assert opened.model.training
-    np.testing.assert_array_equal(maps.A, look(Opened("x", opened.model.eval(), opened.tokenizer), TEXT).A)
+    np.testing.assert_array_equal(maps.A, collect(OpenModel("x", opened.model.eval(), opened.tokenizer), TEXT).A)
 
 
 def test_length(folder):
     opened = open_model(folder)
-    assert len(look(opened, "great " * 200).tokens) == 64  # all it has positions for
-    assert len(look(opened, "great " * 200, max_length=10).tokens) == 10
-    with pytest.raises(InputError, match="max_length 65: this model has learned only 64 positions"):
-        look(opened, TEXT, max_length=65)
+    assert len(collect(opened, "great " * 200).tokens) == 64  # all positions of the model
+    assert len(collect(opened, "great " * 200, max_length=10).tokens) == 10
+    with pytest.raises(InputError, match="`max_length` 65: the model has only 64 positions"):
+        collect(opened, TEXT, max_length=65)
 
 
 @pytest.mark.parametrize(("text", "pair"), [("", None), ("  ", None), (TEXT, ""), (TEXT, "\n")])
-def test_nothing_to_look_at(folder, text, pair):
-    with pytest.raises(InputError, match="is empty: there is nothing to look at"):
-        collect(folder, text, pair)
+def test_an_empty_text(folder, text, pair):
+    with pytest.raises(InputError, match="is empty; give at least one word"):
+        attention(folder, text, pair)

@@ -1,13 +1,15 @@
-"""What is drawn: the numbers in the pictures, the labels, the sizes, and the summary of each head by slow loops."""
+"""Figures: their numbers, labels and sizes; and the summary of each head against slow loops."""
 
+import errno
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
 from minitf.attention_maps import figures
-from minitf.attention_maps.collect import AttentionMaps
+from minitf.attention_maps.maps import AttentionMaps
 from minitf.errors import InputError
 
 THEMES = [figures.LIGHT, figures.DARK]
@@ -52,7 +54,7 @@ def test_a_line_for_each_weight_above_the_threshold(threshold):
     ends = [tuple(path.vertices[:, 1].astype(int)) for path in collection.get_paths()]
     assert ends == [(q, k) for q in range(10) for k in range(10) if maps.A[0, 1, q, k] >= threshold]
     widths = np.array(collection.get_linewidths()[: len(ends)])
-    assert all(np.diff(widths[np.argsort([maps.A[0, 1, q, k] for q, k in ends])]) >= 0)  # thick is much
+    assert all(np.diff(widths[np.argsort([maps.A[0, 1, q, k] for q, k in ends])]) >= 0)
     figure.canvas.draw()
 
 
@@ -81,7 +83,7 @@ def test_the_summary_by_slow_loops():
                 assert abs(getattr(found, name)[layer, h] - value) < 1e-12, name
 
 
-def test_the_summary_of_heads_that_are_known():
+def test_the_summary_of_known_heads():
     S = 5
     previous = np.eye(S, k=-1)
     previous[0, 0] = 1.0
@@ -100,7 +102,7 @@ def test_the_summary_of_heads_that_are_known():
 @pytest.mark.parametrize("S", [2, 10, 128])
 @pytest.mark.parametrize("theme", THEMES)
 def test_every_picture_at_every_length(tmp_path, S, theme):
-    """Drawn without a warning, readable in size: no letters below 4 points, no side above 30 inches."""
+    """No warning, no text below 4 points, no side above 30 inches."""
     maps = drawn_maps(S=S, tokens=["[CLS]", *(["extraordinarily", "$5", "a_b^c", "\\frac"] * S)[: S - 2], "[SEP]"])
     for i, figure in enumerate(
         (
@@ -117,34 +119,47 @@ def test_every_picture_at_every_length(tmp_path, S, theme):
         labels = [t for axes in figure.axes for t in (*axes.get_yticklabels(), *axes.get_xticklabels())]
         assert all(label.get_fontsize() >= 4.0 for label in labels)
         assert max(figure.get_size_inches()) <= 30.0
-        assert to_hex(figure.get_facecolor()) == theme.paper
+        assert to_hex(figure.get_facecolor()) == theme.background
 
 
 @pytest.mark.parametrize(("kind", "magic"), [("svg", b"<?xml"), ("png", b"\x89PNG"), ("pdf", b"%PDF")])
-def test_the_ending_says_how(tmp_path, kind, magic):
+def test_the_ending_sets_the_format(tmp_path, kind, magic):
     figures.save(figures.grid(drawn_maps()), tmp_path / f"maps.{kind}")
     assert (tmp_path / f"maps.{kind}").read_bytes().startswith(magic)
 
 
-def test_letters_stay_letters_in_svg(tmp_path):
+def test_svg_keeps_text_as_text(tmp_path):
     figures.save(figures.head(drawn_maps(), 0, 0), tmp_path / "maps.svg")
     assert ">word3</text>" in (tmp_path / "maps.svg").read_text()
 
 
 @pytest.mark.parametrize("name", ["maps.jpg", "maps", "maps.html2"])
 def test_another_ending(tmp_path, name):
-    with pytest.raises(InputError, match="there are: svg, png, pdf"):
+    with pytest.raises(InputError, match="the formats are svg, png, pdf"):
         figures.save(figures.grid(drawn_maps()), tmp_path / name)
     assert not (tmp_path / name).exists()
 
 
-def test_a_folder_that_is_not_there(tmp_path):
+def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "maps.png"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    with pytest.raises(InputError, match="no space left"):
+        figures.save(figures.grid(drawn_maps()), path)
+    assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
+
+
+def fail(path, content):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_missing_folder(tmp_path):
     with pytest.raises(InputError, match="cannot be written"):
         figures.save(figures.grid(drawn_maps()), tmp_path / "none" / "maps.png")
 
 
 @pytest.mark.parametrize(("layer", "head"), [(2, 0), (0, 3), (-1, 0), (0, -1)])
 @pytest.mark.parametrize("draw", [figures.head, figures.lines])
-def test_a_head_that_is_not_there(draw, layer, head):
+def test_a_missing_head(draw, layer, head):
     with pytest.raises(InputError, match="tiny has 2 layers of 3 heads"):
         draw(drawn_maps(), layer, head)

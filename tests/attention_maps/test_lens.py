@@ -6,7 +6,7 @@ import torch
 import transformers
 
 from minitf.attention_maps import lens, prediction_figures
-from minitf.attention_maps.collect import open_model
+from minitf.attention_maps.model import open_model
 from minitf.errors import InputError
 from tests.support.tiny import write_vocabulary
 
@@ -18,10 +18,10 @@ TEXT, PAIR = "the film was [MASK] , caf so great wanting", "a hotel room"
     ("model_type", "head"), [("bert", "masked-lm"), ("bert", "pretraining"), ("distilbert", "masked-lm")]
 )
 def test_as_the_reference(write_member, monkeypatch, model_type, head, pair):
-    monkeypatch.setattr(lens, "CHUNK", 4)  # so that this short text is read in several parts
+    monkeypatch.setattr(lens, "CHUNK", 4)  # so that this short text needs several chunks
     folder, reference = write_member(model_type, head)
     write_vocabulary(folder)
-    found = lens.look_through(open_model(folder, "equations", torch.float64), TEXT, pair, k=5)
+    found = lens.read_layers(open_model(folder, "equations", torch.float64), TEXT, pair, k=5)
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     batch = tokenizer(TEXT, pair, return_tensors="pt")
     if model_type == "distilbert":
@@ -43,17 +43,17 @@ def test_as_the_reference(write_member, monkeypatch, model_type, head, pair):
             own = p.gather(-1, batch["input_ids"][0][:, None])[:, 0]
             np.testing.assert_allclose(found.own[layer], own.numpy(), rtol=0, atol=1e-10)
     assert len(states) == found.probabilities.shape[0] == 4
-    assert list(found.readings) == tokenizer.convert_ids_to_tokens(batch["input_ids"][0].tolist())
+    assert list(found.tokens) == tokenizer.convert_ids_to_tokens(batch["input_ids"][0].tolist())
 
 
-def test_the_last_layer_is_what_the_model_says(write_member):
+def test_the_last_layer_is_the_prediction_of_the_model(write_member):
     folder, _ = write_member("bert", "masked-lm")
     write_vocabulary(folder)
     opened = open_model(folder, "kernels", torch.float64)
     batch = opened.tokenizer([TEXT])
     with torch.no_grad():
         p = opened.model(batch.token_ids, batch.segment_ids, batch.mask).logits[0].softmax(-1)
-    found = lens.look_through(opened, TEXT)
+    found = lens.read_layers(opened, TEXT)
     np.testing.assert_allclose(found.probabilities[-1][:, 0], p.max(dim=-1).values.numpy(), rtol=0, atol=1e-10)
 
 
@@ -61,18 +61,18 @@ def test_the_last_layer_is_what_the_model_says(write_member):
 def test_a_model_without_the_head(write_member, head):
     folder, _ = write_member("bert", head, **({"num_labels": 2} if head == "classification" else {}))
     write_vocabulary(folder)
-    with pytest.raises(InputError, match="with a masked-LM head, and this model has none"):
-        lens.look_through(open_model(folder), TEXT)
+    with pytest.raises(InputError, match="needs a masked-LM head, and this model has none"):
+        lens.read_layers(open_model(folder), TEXT)
 
 
-def test_its_picture(write_member, tmp_path):
-    """The words in it are the likeliest, the colours their probabilities."""
+def test_its_figure(write_member, tmp_path):
+    """Its words are the likeliest ones, its colours their probabilities."""
     folder, _ = write_member("bert", "masked-lm")
     write_vocabulary(folder)
-    found = lens.look_through(open_model(folder), TEXT)
-    figure = prediction_figures.lens(found)
+    found = lens.read_layers(open_model(folder), TEXT)
+    figure = prediction_figures.draw_lens(found)
     (image,) = figure.axes[0].images
     np.testing.assert_array_equal(image.get_array(), found.probabilities[:, :, 0].T)
     words = [text.get_text() for text in figure.axes[0].texts]
-    assert words == [found.words[layer][s][0] for s in range(len(found.readings)) for layer in range(4)]
-    assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == list(found.readings)
+    assert words == [found.words[layer][s][0] for s in range(len(found.tokens)) for layer in range(4)]
+    assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == list(found.tokens)

@@ -1,4 +1,4 @@
-"""What is written into the page: nothing a user says can leave its place, and the sizes are as said."""
+"""The page: user text cannot become HTML, and the sizes are correct."""
 
 import base64
 import hashlib
@@ -31,7 +31,7 @@ PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples
 
 
 class Elements(HTMLParser):
-    """Every element of a page with its attributes, and what scripts hold, as a browser splits it."""
+    """Every element of a page with its attributes, and the content of scripts, parsed as a browser does."""
 
     def __init__(self, text):
         super().__init__()
@@ -53,20 +53,26 @@ class Elements(HTMLParser):
             self.scripts[-1] = (attributes, text + data)
 
 
-def given_of(text):
-    return json.loads(re.search(r'<script type="application/json" id="given">(.*?)</script>', text)[1])
+def data_of(text):
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text)[1])
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_a_hostile_text_changes_no_element(hostile):
     tame = page.html(random_maps(S=4))
     maps = random_maps(
-        S=4, name=hostile, text=hostile, pair=hostile, readings=(hostile,) * 4, labels=(hostile,), probabilities=(1.0,)
+        S=4,
+        name=hostile,
+        text=hostile,
+        pair=hostile,
+        readable_tokens=(hostile,) * 4,
+        labels=(hostile,),
+        probabilities=(1.0,),
     )
     text = page.html(maps)
     assert Elements(text).found == Elements(tame).found
-    assert given_of(text)["text"] == given_of(text)["tokens"][2] == hostile
-    assert text.count("alert(1)") == hostile.count("alert(1)") * 9  # once for each time it was given, and the title
+    assert data_of(text)["text"] == data_of(text)["tokens"][2] == hostile
+    assert text.count("alert(1)") == hostile.count("alert(1)") * 9  # each use of the text, and the title
 
 
 @PROPERTY
@@ -78,14 +84,14 @@ def test_json_in_a_script(text):
 
 
 def test_one_script_runs_and_nothing_is_fetched():
-    """The policy names what is in the page, and no element asks for anything."""
+    """The policy has the digest of the script, and no element loads anything."""
     text = page.html(random_maps())
     scripts = Elements(text).scripts
     (own,) = [body for attributes, body in scripts if not attributes]
     assert all(attributes.get("type") in ("application/json", "text/plain") for attributes, _ in scripts if attributes)
     digest = base64.b64encode(hashlib.sha256(own.encode()).digest()).decode()
     assert f"script-src 'sha256-{digest}'" in text and "default-src 'none'" in text
-    for asks in (
+    for loads in (
         "src=",
         "href=",
         "url(",
@@ -97,10 +103,10 @@ def test_one_script_runs_and_nothing_is_fetched():
         "insertAdjacent",
         "eval(",
     ):
-        assert asks not in text, asks
+        assert loads not in text, loads
 
 
-def test_every_script_is_in_it():
+def test_the_page_has_every_script():
     text = page.html(random_maps())
     assert {path.name for path in page.FILES.iterdir()} == {*page.SCRIPTS, "page.html", "page.css"}
     assert all((page.FILES / name).read_text(encoding="utf-8") in text for name in page.SCRIPTS)
@@ -118,7 +124,7 @@ def test_sizes(S):
     assert (sizes.maps, sizes.compare, sizes.query_key) == (by_kind["a"], by_kind["b"], by_kind["p"])
     plain, small = page.build(random_maps(S=S, L=3, H=2))
     assert (small.compare, small.query_key) == (0, 0)
-    # What was not asked for costs no more than its name.
+    # What was not requested costs no more than its name.
     assert len(text) - len(plain) == pytest.approx(sizes.compare + sizes.query_key, abs=400)
 
 
@@ -126,37 +132,38 @@ def test_twelve_layers_of_twelve_heads_at_128_tokens():
     assert page.build(random_maps(S=128, L=12, H=12))[1].whole <= 4_000_000
 
 
-def test_what_cannot_be_compared():
+def test_models_that_cannot_be_compared():
     maps = random_maps()
     with pytest.raises(
-        InputError, match=r"--compare other: it reads the text as other tokens \('x' where tiny has 'w1', token 2\)"
+        InputError, match=r"`compare` other: it splits the text into other tokens \('x' where tiny has 'w1', token 2\)"
     ):
         page.html(maps, random_maps(name="other", tokens=("[CLS]", "x", *maps.tokens[2:])))
     with pytest.raises(InputError, match=r"other tokens \('the end' where tiny has '\[SEP\]', token 10\)"):
         page.html(maps, random_maps(name="other", tokens=maps.tokens[:-1]))
-    with pytest.raises(InputError, match="it has 3 layers of 3 heads, tiny has 2 of 3; compare models of one shape"):
+    shapes = "`compare` other: it has 3 layers of 3 heads, tiny has 2 of 3; compare models of the same shape"
+    with pytest.raises(InputError, match=shapes):
         page.html(maps, random_maps(L=3, name="other"))
 
 
 def test_broken_weights():
     A = random_maps().A
     A[1, 0, 3, 3] = np.nan
-    with pytest.raises(InputError, match="not finite"):
+    with pytest.raises(InputError, match="attention maps have NaN or infinite numbers"):
         page.html(random_maps(A=A))
-    with pytest.raises(InputError, match="predictions hold numbers that are not finite"):
+    with pytest.raises(InputError, match="predictions have NaN or infinite numbers"):
         page.html(random_maps(labels=("a", "b"), probabilities=(float("nan"), 1.0)))
 
 
-def test_a_place_that_cannot_be_written(tmp_path):
+def test_a_file_that_cannot_be_written(tmp_path):
     with pytest.raises(InputError, match="cannot be written"):
         page.save("x", tmp_path / "none" / "maps.html")
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_in_a_notebook(hostile):
-    """One frame that may run its script and no more; what is in it is the page, letter by letter."""
+    """One frame that may only run scripts; its content is exactly the page."""
     maps = random_maps(S=4, text=hostile)
-    framed = maps._repr_html_()
+    framed = page.in_notebook(maps)
     (frame,) = Elements(framed).found
     assert frame == ("iframe", ("sandbox", "srcdoc", "style", "title"))
     assert 'sandbox="allow-scripts"' in framed
@@ -166,13 +173,13 @@ def test_in_a_notebook(hostile):
 def test_too_large_for_a_notebook(monkeypatch):
     maps = random_maps(S=8, L=2, H=3)
     monkeypatch.setattr(page, "MOST_IN_NOTEBOOK", maps.A.size)
-    assert "<iframe" in maps._repr_html_()
+    assert "<iframe" in page.in_notebook(maps)
     monkeypatch.setattr(page, "MOST_IN_NOTEBOOK", maps.A.size - 1)
-    assert "page.save(page.html(maps)" in maps._repr_html_() and "<iframe" not in maps._repr_html_()
+    assert "page.save(page.html(maps)" in page.in_notebook(maps) and "<iframe" not in page.in_notebook(maps)
 
 
 def test_a_machine_without_a_browser(monkeypatch):
-    """The tests marked `browser` say what is missing; they are never skipped in silence."""
+    """The tests marked `browser` fail with what is missing; they are never skipped."""
     monkeypatch.setattr(browser.shutil, "which", lambda name: None)
     with pytest.raises(RuntimeError, match="need Chromium: apt-get install chromium"):
         browser.find()

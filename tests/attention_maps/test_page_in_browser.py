@@ -1,4 +1,4 @@
-"""The page in a real Chromium, from the disk, with the network off: each control by what it draws."""
+"""The page in Chromium, from the disk, without a network: each control by what it draws."""
 
 import json
 import re
@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from minitf.attention_maps import attribution, lens, page
-from minitf.attention_maps.collect import look, open_model
+from minitf.attention_maps.collect import collect
+from minitf.attention_maps.model import open_model
 from tests.support import browser
 from tests.support.maps_to_draw import random_maps
 from tests.support.tiny import write_vocabulary
@@ -26,7 +27,7 @@ def chromium():
 
 @pytest.fixture
 def visit(chromium, tmp_path):
-    """A function that writes a page and opens it; at the end, that none complained or asked for anything."""
+    """Return a function that writes and opens a page; at the end, check that no page had messages or requests."""
     visits = []
 
     def open_page(text, fragment="", **more):
@@ -37,7 +38,7 @@ def visit(chromium, tmp_path):
 
     yield open_page
     for each in visits:
-        assert each.complaints == []
+        assert each.messages == []
         assert {url.partition("#")[0] for url in each.requests} == {each.url}
         each.close()
 
@@ -63,39 +64,39 @@ def labels(at, side):
 
 
 def weights(at, side):
-    """The numbers beside the tokens of a side."""
+    """The weights beside the tokens of a side."""
     found = at.page.eval_on_selector_all(f"{side} .n", "all => all.map((each) => each.textContent)")
     return [float(text.replace("−", "-")) for text in found if text]
 
 
 def state(at):
-    """What the address says, which follows a moment later."""
+    """The state in the address, which is written after a pause."""
     at.page.wait_for_timeout(150)
     return {name: value[0] for name, value in parse_qs(at.page.url.partition("#")[2]).items()}
 
 
 def whole_row(at, q):
-    """What the page says of each weight of a query, by pointing at its cells of the map: (values, doubts)."""
+    """Point at each cell of a row of the heat map and read its weight: (values, errors)."""
     n = len(labels(at, RIGHT))
     found = []
     for k in range(n):
         at.page.mouse.move(*cell(at, q, k))
-        found.append(at.page.eval_on_selector("#readout data", "d => [Number(d.value), Number(d.dataset.doubt)]"))
+        found.append(at.page.eval_on_selector("#readout data", "d => [Number(d.value), Number(d.dataset.error)]"))
     return np.array(found).T
 
 
 def cell(at, q, k):
-    """Where on the screen a cell of the map is."""
+    """The position of a cell of the heat map on the screen."""
     box = at.page.locator("#heat").bounding_box()
     left, top, side = geometry(at)
     return box["x"] + left + (k + 0.5) * side, box["y"] + top + (q + 0.5) * side
 
 
 def geometry(at):
-    """Of the map: (left, top, side of a cell), found in its frame, as a person does, not asked of its script."""
+    """The heat map's (left, top, side of a cell), computed without the page's own variables."""
     n, m = len(labels(at, LEFT)), len(labels(at, RIGHT))
     box = at.page.locator("#heat").bounding_box()
-    # The map ends two pixels before the canvas does; labels take the same room whatever the shape.
+    # The heat map ends two pixels before the canvas; the labels have the same width in any shape.
     side = at.page.evaluate(
         """([n, m]) => {
           const canvas = document.getElementById("heat"), pen = canvas.getContext("2d");
@@ -120,7 +121,7 @@ def test_it_loads_offline_and_draws(opened, maps):
     assert opened.page.evaluate("performance.getEntriesByName('first view').length") == 1
 
 
-def test_a_page_that_asks_would_be_seen(chromium, tmp_path):
+def test_requests_and_errors_are_recorded(chromium, tmp_path):
     """The checks of `visit` can fail."""
     path = tmp_path / "bad.html"
     path.write_text(
@@ -129,24 +130,24 @@ def test_a_page_that_asks_would_be_seen(chromium, tmp_path):
     )
     bad = browser.Visit(chromium, path)
     assert "https://example.org/x.png" in bad.requests
-    assert any("no" in complaint for complaint in bad.complaints)
+    assert any("no" in message for message in bad.messages)
     bad.close()
 
 
 @pytest.mark.parametrize(("layer", "head"), [(1, 1), (2, 3), (3, 4)])
-def test_a_hovered_value_is_the_arrays(visit, maps, layer, head):
-    """Within half a quantisation step, for every weight of three rows; the shown text is that number, rounded."""
+def test_the_weight_under_the_mouse(visit, maps, layer, head):
+    """Within half a quantisation step, for every weight of three rows; the text is the rounded value."""
     at = visit(page.html(maps), f"layer={layer}&head={head}")
     A = maps.A[layer - 1, head - 1]
     for q in (0, 5, S - 1):
-        values, doubts = whole_row(at, q)
+        values, errors = whole_row(at, q)
         half = A[q].max() / 255 / 2
-        np.testing.assert_allclose(doubts, half, rtol=1e-4)
+        np.testing.assert_allclose(errors, half, rtol=1e-4)
         assert (np.abs(values - A[q]) <= half * (1 + 1e-4)).all()
-        said = at.text("#readout")
-        assert f"“{maps.tokens[q]}” → “{maps.tokens[-1]}”" in said
+        text = at.text("#readout")
+        assert f"“{maps.tokens[q]}” → “{maps.tokens[-1]}”" in text
         shown = float(at.text("#readout data").replace("−", "-"))
-        assert abs(shown - values[-1]) <= 5e-5 and f"layer {layer}, head {head}" in said
+        assert abs(shown - values[-1]) <= 5e-5 and f"layer {layer}, head {head}" in text
 
 
 def test_hovering_a_token(opened, maps):
@@ -182,8 +183,8 @@ def test_pinning(opened, maps):
     assert state(opened) == {} and opened.pixels("#lines-canvas") == everything
 
 
-def test_a_line_is_where_its_tokens_are(visit):
-    """One weight in a map of zeros: its line touches the canvas at the heights of its two tokens, and nowhere else."""
+def test_a_line_connects_its_tokens(visit):
+    """With a single weight, the canvas has a line at the heights of its two tokens and nowhere else."""
     A = np.zeros((1, 1, S, S))
     A[0, 0, 2, 9] = 1.0
     at = visit(page.html(random_maps(S=S, A=A)))
@@ -193,12 +194,12 @@ def test_a_line_is_where_its_tokens_are(visit):
         y = (i + 0.5) * side
         assert (at.dot("#lines-canvas", 4, y)[3] > 100) == (i == 2)
         assert (at.dot("#lines-canvas", width - 5, y)[3] > 100) == (i == 9)
-    assert "1 line, from" in at.text("#lines-note")
+    assert "1 line for" in at.text("#lines-note")
 
 
-def test_the_map_is_coloured_by_weight(visit, maps):
-    """The largest weight has the deepest colour, and dark is monotone in the weight."""
-    at = visit(page.html(maps), "least=0")
+def test_colours_of_the_heat_map(visit, maps):
+    """The largest weight has the darkest colour, and a larger weight is never lighter."""
+    at = visit(page.html(maps), "threshold=0")
     left, top, side = geometry(at)
     A = maps.A[0, 0]
     lightness = np.array(
@@ -214,17 +215,17 @@ def test_the_map_is_coloured_by_weight(visit, maps):
 
 
 @pytest.mark.parametrize(
-    ("click", "said"),
+    ("click", "expected"),
     [("#layer-more", {"layer": "2"}), ("#head-more", {"head": "2"})],
 )
-def test_steppers(opened, maps, click, said):
+def test_steppers(opened, maps, click, expected):
     before = opened.pixels("#heat")
     opened.click(click)
-    assert state(opened) == said
+    assert state(opened) == expected
     assert opened.pixels("#heat") != before
-    values, doubts = whole_row(opened, 3)
-    A = maps.A[1, 0] if "layer" in said else maps.A[0, 1]
-    assert (np.abs(values - A[3]) <= doubts * 1.001).all()
+    values, errors = whole_row(opened, 3)
+    A = maps.A[1, 0] if "layer" in expected else maps.A[0, 1]
+    assert (np.abs(values - A[3]) <= errors * 1.001).all()
     opened.click(click.replace("more", "less"))
     opened.hover("#name")
     assert state(opened) == {} and opened.pixels("#heat") == before
@@ -235,8 +236,8 @@ def test_lists_of_layers_and_heads(opened, maps):
     opened.page.select_option("#layer", "3")
     opened.page.select_option("#head", "4")
     opened.settle()
-    values, doubts = whole_row(opened, 6)
-    assert (np.abs(values - maps.A[2, 3, 6]) <= doubts * 1.001).all()
+    values, errors = whole_row(opened, 6)
+    assert (np.abs(values - maps.A[2, 3, 6]) <= errors * 1.001).all()
     assert opened.page.is_disabled("#layer-more") and opened.page.is_disabled("#head-more")
 
 
@@ -245,17 +246,17 @@ def test_over_the_heads(opened, maps, how):
     before = opened.pixels("#heat")
     opened.click(f"#heads [data-value={how}]")
     assert opened.pixels("#heat") != before and opened.page.is_disabled("#head")
-    values, doubts = whole_row(opened, 7)
+    values, errors = whole_row(opened, 7)
     expected = getattr(maps.A[0], how)(axis=0)[7]
-    assert (np.abs(values - expected) <= doubts * 1.001).all()
+    assert (np.abs(values - expected) <= errors * 1.001).all()
     assert f"the {how} of 4 heads" in opened.text("#readout")
 
 
 def test_the_difference(opened, maps, other):
     for show, A in (("b", other.A), ("difference", maps.A - other.A), ("a", maps.A)):
         opened.click(f"#show [data-value={show}]")
-        values, doubts = whole_row(opened, 8)
-        assert (np.abs(values - A[0, 0, 8]) <= doubts * 1.001).all()
+        values, errors = whole_row(opened, 8)
+        assert (np.abs(values - A[0, 0, 8]) <= errors * 1.001).all()
     opened.click("#show [data-value=difference]")
     assert "tiny minus before" in opened.text("#legend")
     left, top, side = geometry(opened)
@@ -263,7 +264,7 @@ def test_the_difference(opened, maps, other):
     for place, warm in ((D.argmax(), True), (D.argmin(), False)):
         q, k = divmod(int(place), S)
         red, _, blue, _ = opened.dot("#heat", left + (k + 0.5) * side, top + (q + 0.5) * side)
-        assert (red > blue) == warm  # orange is more, blue is less
+        assert (red > blue) == warm  # orange: larger, blue: smaller
 
 
 @pytest.mark.parametrize(("choice", "rows", "columns"), [("aa", 0, 0), ("ab", 0, 1), ("ba", 1, 0), ("bb", 1, 1)])
@@ -274,8 +275,8 @@ def test_sentences(opened, maps, choice, rows, columns):
     assert labels(opened, LEFT) == [maps.tokens[i] for i in of(rows)]
     assert labels(opened, RIGHT) == [maps.tokens[i] for i in of(columns)]
     assert opened.pixels("#heat") != before
-    values, doubts = whole_row(opened, 1)
-    assert (np.abs(values - maps.A[0, 0, of(rows)[1]][of(columns)]) <= doubts * 1.001).all()
+    values, errors = whole_row(opened, 1)
+    assert (np.abs(values - maps.A[0, 0, of(rows)[1]][of(columns)]) <= errors * 1.001).all()
 
 
 def test_without_a_pair_or_another_model(visit):
@@ -288,10 +289,10 @@ def test_without_a_pair_or_another_model(visit):
 def test_the_threshold(opened, maps):
     counts = []
     for least in ("0", "0.1", "0.25", "0.5"):
-        opened.page.fill("#least", least)
+        opened.page.fill("#threshold", least)
         opened.settle()
         counts.append(int(re.match(r"(\d+) lines", opened.text("#lines-note"))[1]))
-        assert opened.text("#least-value") == f"{float(least):.3f}"
+        assert opened.text("#threshold-value") == f"{float(least):.3f}"
     A = maps.A[0, 0]
     step = A.max(axis=-1, keepdims=True) / 255
     assert counts == [int((np.rint(A / step) > 0).sum()), *(int((A >= least).sum()) for least in (0.1, 0.25, 0.5))]
@@ -304,25 +305,25 @@ def test_special_tokens(opened, maps):
     opened.click("#hide")
     words = [i for i in range(S) if not maps.special[i]]
     assert labels(opened, LEFT) == labels(opened, RIGHT) == [maps.tokens[i] for i in words]
-    values, doubts = whole_row(opened, 2)
-    assert (np.abs(values - maps.A[0, 0, words[2]][words]) <= doubts * 1.001).all()
+    values, errors = whole_row(opened, 2)
+    assert (np.abs(values - maps.A[0, 0, words[2]][words]) <= errors * 1.001).all()
     opened.click("#hide")
     assert len(labels(opened, LEFT)) == S
 
 
 def test_words(opened, maps):
-    """The sum over the pieces looked at, the mean over those that look."""
+    """The sum over the pieces of the key, the mean over the pieces of the query."""
     opened.click("#merge")
     groups = [[i for i in range(S) if maps.words[i] == w] for w in sorted(set(maps.words))]
     assert len(groups) < S
     assert labels(opened, LEFT) == ["".join(maps.tokens[i].removeprefix("##") for i in g) for g in groups]
     for r, group in enumerate(groups):
-        values, doubts = whole_row(opened, r)
+        values, errors = whole_row(opened, r)
         expected = [np.mean([sum(maps.A[0, 0, q, k] for k in keys) for q in group]) for keys in groups]
-        assert (np.abs(values - expected) <= doubts * 1.001).all()
+        assert (np.abs(values - expected) <= errors * 1.001).all()
 
 
-def test_what_a_head_does_as_a_whole(opened, maps):
+def test_the_summary_of_a_head(opened, maps):
     from minitf.attention_maps.summary import summarise
 
     found = summarise(maps)
@@ -336,7 +337,7 @@ def thumb(at, layer, head):
 
 
 def all_drawn(at):
-    browser.wait(at.page, "[...document.querySelectorAll('.cell')].every((cell) => cell.dataset.looks)")
+    browser.wait(at.page, "[...document.querySelectorAll('.cell')].every((cell) => cell.dataset.drawn)")
     at.settle()
 
 
@@ -345,7 +346,7 @@ def test_the_grid(opened, maps):
     all_drawn(opened)
     assert opened.page.locator(".cell").count() == 12
     pictures = {thumb(opened, layer, head) for layer in (1, 2, 3) for head in (1, 2, 3, 4)}
-    assert len(pictures) == 12  # each its own
+    assert len(pictures) == 12  # all different
     before = thumb(opened, 2, 3)
     for control in ("#hide", "#merge", "#show [data-value=b]", "#sentences [data-value=ab]"):
         opened.click(control)
@@ -361,9 +362,9 @@ def test_the_grid(opened, maps):
     assert {"layer": "3", "head": "2"}.items() <= state(opened).items()
 
 
-def test_the_brightest_cell_of_a_thumb(visit, maps):
-    """A cell of the grid shows its own head: the deepest dot is where its largest weight is."""
-    at = visit(page.html(maps), "view=grid&least=0")
+def test_the_darkest_pixel_of_a_cell(visit, maps):
+    """A cell of the grid shows its own head: the darkest pixel is its largest weight."""
+    at = visit(page.html(maps), "view=grid&threshold=0")
     all_drawn(at)
     for layer, head in ((1, 1), (2, 4), (3, 2)):
         name = f".cell[data-layer='{layer}'][data-head='{head}'] canvas"
@@ -385,8 +386,8 @@ def test_query_key(visit, maps, layer, head, q):
     np.testing.assert_allclose(weights(at, "#product-keys"), expected, atol=0.006)
     for k in (2, 9):
         at.click(f"#product-keys .token:nth-child({k + 1})")
-        said = at.page.eval_on_selector("#product-readout data", "d => [Number(d.dataset.score), Number(d.value)]")
-        np.testing.assert_allclose(said, [scores[k], expected[k]], atol=2e-3)
+        numbers = at.page.eval_on_selector("#product-readout data", "d => [Number(d.dataset.score), Number(d.value)]")
+        np.testing.assert_allclose(numbers, [scores[k], expected[k]], atol=2e-3)
         assert f"“{maps.tokens[q]}” · “{maps.tokens[k]}” ÷ √8" in at.text("#product-readout")
     if q:
         assert at.pixels("#products") != blank
@@ -398,7 +399,7 @@ def test_query_key(visit, maps, layer, head, q):
 
 
 def colours(at, products):
-    """Each product's cell is orange where it adds, blue where it takes away."""
+    """Positive products are orange, negative ones blue."""
     box = at.page.locator("#products").bounding_box()
     n, d = products.shape
     for k in range(n):
@@ -411,11 +412,11 @@ def colours(at, products):
 def test_keys(opened, maps):
     opened.press("ArrowRight", "ArrowRight", "ArrowDown")
     assert state(opened) == {"head": "3", "layer": "2"}
-    values, doubts = whole_row(opened, 0)
-    assert (np.abs(values - maps.A[1, 2, 0]) <= doubts * 1.001).all()
+    values, errors = whole_row(opened, 0)
+    assert (np.abs(values - maps.A[1, 2, 0]) <= errors * 1.001).all()
     opened.press("ArrowLeft", "ArrowLeft", "ArrowLeft", "ArrowUp", "ArrowUp")
-    assert state(opened) == {}  # no further than the first
-    for keys, said in (
+    assert state(opened) == {}  # the first is the last to the left
+    for keys, expected in (
         ("a", {"heads": "mean"}),
         ("a", {"heads": "max"}),
         ("a", {}),
@@ -428,7 +429,7 @@ def test_keys(opened, maps):
         ("h", {}),
         ("w", {"merge": "true"}),
         ("w", {}),
-        ("]]", {"least": "0.03"}),
+        ("]]", {"threshold": "0.03"}),
         ("[[", {}),
         ("2", {"view": "grid"}),
         ("3", {"view": "product"}),
@@ -436,7 +437,7 @@ def test_keys(opened, maps):
     ):
         before = opened.pixels("#heat")
         opened.press(*keys)
-        assert state(opened) == said, keys
+        assert state(opened) == expected, keys
         if keys in "adshw":
             assert opened.pixels("#heat") != before, keys
     opened.press("?")
@@ -446,7 +447,7 @@ def test_keys(opened, maps):
 
 
 def test_the_tab_key_and_a_visible_focus(opened):
-    """Every control can be reached, each group is one stop, and where the focus is can be seen."""
+    """Every control can be reached, each group is one stop, and the focus is visible."""
     stops = []
     for _ in range(24):
         opened.page.keyboard.press("Tab")
@@ -459,7 +460,7 @@ def test_the_tab_key_and_a_visible_focus(opened):
         stops.append(at)
     names = [name for name, _, _ in stops]
     assert names == [
-        "tab-head", "help-open", "layer", "layer-more", "head", "head-more", "heads", "show", "sentences", "least",
+        "tab-head", "help-open", "layer", "layer-more", "head", "head-more", "heads", "show", "sentences", "threshold",
         "hide", "merge", "queries", "keys",
     ]  # fmt: skip
     assert all(style != "none" and width != "0px" for _, style, width in stops)
@@ -485,39 +486,39 @@ def test_cells_by_keyboard(opened):
 @pytest.mark.parametrize(
     "fragment",
     [
-        "layer=2&head=3&least=0.05&hide=true",
+        "layer=2&head=3&threshold=0.05&hide=true",
         "view=grid&heads=max&show=difference&merge=true",
         "layer=3&sentences=ab&query=3",
         "view=product&layer=2&head=2&query=4&key=5",
     ],
 )
-def test_the_address_holds_the_state(visit, maps, other, fragment):
-    """Restored on load, written as it was, and drawn the same again."""
+def test_the_address_stores_the_state(visit, maps, other, fragment):
+    """A reload restores and draws the same state, and writes the same address."""
     text = page.html(maps, other)
     at = visit(text, fragment)
     at.hover("#name")
-    said = {name: value[0] for name, value in parse_qs(fragment).items()}
+    fields = {name: value[0] for name, value in parse_qs(fragment).items()}
     at.page.reload()
     at.settle()
     again = visit(text)
     again.page.evaluate("(fragment) => { location.hash = fragment; }", fragment)
     again.settle()
-    if "view" not in said:
+    if "view" not in fields:
         assert at.pixels("#heat") == again.pixels("#heat")
-    again.press("w", "w") if said.get("view") != "product" else again.press("h", "h")
-    assert state(again) == said
+    again.press("w", "w") if fields.get("view") != "product" else again.press("h", "h")
+    assert state(again) == fields
 
 
 @pytest.mark.parametrize(
-    "fragment", ["layer=9", "view=none", "least=x&query=-1", "show=<script>", "heads=%00&hide=no", "&&=&"]
+    "fragment", ["layer=9", "view=none", "threshold=x&query=-1", "show=<script>", "heads=%00&hide=no", "&&=&"]
 )
-def test_an_address_that_means_nothing(visit, maps, fragment):
+def test_an_invalid_address(visit, maps, fragment):
     at = visit(page.html(maps), fragment)
     assert at.page.is_visible("#view-head") and "layer 1, head 1" in at.text("#readout")
 
 
 def test_dark_and_light(visit, maps):
-    """By the system, and along with it."""
+    """The page follows the system, also when the system changes."""
     paper = lambda at: at.page.evaluate("getComputedStyle(document.body).backgroundColor")  # noqa: E731
     at = visit(page.html(maps), scheme="dark")
     assert sum(map(int, re.findall(r"\d+", paper(at)))) < 120
@@ -538,7 +539,7 @@ def test_a_hostile_text_stays_text(visit, maps, view):
     seen = lens.Lens(tokens, (((HOSTILE,),) * S,) * 4, np.full((4, S, 1), 0.5), np.full((4, S), 0.5))
     hostile = random_maps(
         S=S, L=3, H=4, A=maps.A, Q=maps.Q, K=maps.K, name=HOSTILE, text=HOSTILE, pair=HOSTILE,
-        readings=tokens, labels=(HOSTILE,), probabilities=(1.0,),
+        readable_tokens=tokens, labels=(HOSTILE,), probabilities=(1.0,),
     )  # fmt: skip
     at = visit(page.html(hostile, random_maps(S=S, L=3, H=4, name=HOSTILE, pair=True), found, seen), f"view={view}")
     assert at.page.title() == f"{HOSTILE}: attention"
@@ -547,19 +548,19 @@ def test_a_hostile_text_stays_text(visit, maps, view):
     assert at.page.is_visible(f"#view-{view}")
     if view == "head":
         at.hover(f"{LEFT} .token:nth-child(2)")
-        assert f"“{HOSTILE}”: what it looks at" in at.text("#readout")
+        assert f"“{HOSTILE}”: weights of this query" in at.text("#readout")
 
 
 def test_the_policy_holds(visit, maps):
-    """Even script that found its way in would not run: the policy, not only the escaping, is against it."""
+    """An injected script does not run: the policy forbids it, beside the escaping."""
     at = visit(page.html(maps))
     at.page.evaluate(
         """() => { const s = document.createElement("script"); s.textContent = "document.title = 'broken'";
                    document.body.append(s); }"""
     )
     assert at.page.title() == "tiny: attention"
-    assert any("Content Security Policy" in complaint for complaint in at.complaints)
-    at.complaints.clear()
+    assert any("Content Security Policy" in message for message in at.messages)
+    at.messages.clear()
 
 
 def test_a_classifier(visit, write_member):
@@ -568,7 +569,7 @@ def test_a_classifier(visit, write_member):
     opened = open_model(folder)
     text = "the film was great , so great"
     found = attribution.attribute(opened, text)
-    maps = look(opened, text)
+    maps = collect(opened, text)
     at = visit(page.html(maps, attribution=found), "view=attribution")
     best = int(np.argmax(maps.probabilities))
     assert at.text("#prediction") == f"{maps.labels[best]} {maps.probabilities[best]:.4f}"
@@ -587,7 +588,7 @@ def test_a_classifier(visit, write_member):
     names = list(found.scores())
     for (a, b), value in found.correlations().items():
         assert abs(table[names.index(a) * 4 + names.index(b)] - value) < 1e-3
-    assert attribution.verdict(found).capitalize()[:30] in at.text("#verdict")
+    assert attribution.conclusion(found).capitalize()[:30] in at.text("#conclusion")
     assert "completeness residual" in at.text("#attribution-note")
     assert at.page.locator("#attribution tbody tr:visible").count() == len(maps.tokens)
     at.press("h")
@@ -599,28 +600,29 @@ def test_the_lens(visit, write_member):
     write_vocabulary(folder)
     opened = open_model(folder)
     text = "the film was [MASK] , so great"
-    seen, maps = lens.look_through(opened, text), look(opened, text)
+    seen, maps = lens.read_layers(opened, text), collect(opened, text)
     at = visit(page.html(maps, lens=seen), "view=lens")
     words = at.page.eval_on_selector_all(
         "#lens tbody tr", "rows => rows.map((r) => [...r.querySelectorAll('td')].map((c) => c.textContent))"
     )
     assert words == [[seen.words[layer][s][0] for layer in range(4)] for s in range(len(maps.tokens))]
     at.hover("#lens tr:nth-child(5) td:nth-of-type(3)")
-    said = at.text("#lens-readout")
-    assert said.startswith("layer 2 at “[MASK]”")
+    readout = at.text("#lens-readout")
+    assert readout.startswith("layer 2 at “[MASK]”")
     for word, p in zip(seen.words[2][4], seen.probabilities[2, 4], strict=True):
-        assert f"{word} {p:.3f}" in said
+        assert f"{word} {p:.3f}" in readout
     at.page.focus("#lens td")
     at.press("ArrowDown", "ArrowRight")
     assert at.text("#lens-readout").startswith(f"layer 1 at “{maps.tokens[1]}”")
 
 
 def test_two_in_one_notebook(chromium, tmp_path, maps):
-    """Each in its frame, neither knowing of the other."""
+    """Each page in its own frame, independent of the other."""
     path = tmp_path / "notebook.html"
     second = random_maps(S=6, name="second")
     path.write_text(
-        "<!doctype html><meta charset=utf-8><body aria-busy=false>" + maps._repr_html_() + second._repr_html_(), "utf-8"
+        "<!doctype html><meta charset=utf-8><body aria-busy=false>" + page.in_notebook(maps) + page.in_notebook(second),
+        "utf-8",
     )
     at = browser.Visit(chromium, path)
     first, other = at.page.frames[1:]
@@ -629,13 +631,13 @@ def test_two_in_one_notebook(chromium, tmp_path, maps):
         assert frame.inner_text("#name") == name
     first.click("#layer-more")
     assert (first.input_value("#layer"), other.input_value("#layer")) == ("2", "1")
-    assert at.complaints == []
+    assert at.messages == []
     at.close()
 
 
 @pytest.mark.parametrize("pair", [False, True])
-def test_nothing_left_to_show(visit, pair):
-    """A text without a word, its special tokens hidden; and a text of two tokens as it is."""
+def test_nothing_to_show(visit, pair):
+    """A text of two special tokens, shown and hidden."""
     rng = np.random.default_rng(0)
     Q, K = rng.normal(size=(2, 2, 3, 2, 4))
     at = visit(page.html(random_maps(S=2, pair=pair, Q=Q, K=K)))
@@ -648,16 +650,16 @@ def test_nothing_left_to_show(visit, pair):
 
 @pytest.mark.parametrize("n", [128, 512])
 def test_long_texts(visit, n):
-    """Drawn, read and switched without a stall; only what is in sight is drawn as lines."""
+    """Only visible lines are drawn; scrolling and switching work."""
     maps = random_maps(S=n, L=2, H=3)
     at = visit(page.html(maps))
     A = maps.A[0, 0]
     at.page.mouse.move(*cell(at, n - 1, 3))
-    value, doubt = at.page.eval_on_selector("#readout data", "d => [Number(d.value), Number(d.dataset.doubt)]")
-    # Where a cell is hardly larger than a dot, the mouse may be on its neighbour; the page says which it is.
+    value, error = at.page.eval_on_selector("#readout data", "d => [Number(d.value), Number(d.dataset.error)]")
+    # A cell is about one pixel, so the mouse may be on its neighbour; the page shows which one.
     q, k = (maps.tokens.index(token) for token in re.findall("“(.*?)”", at.text("#readout")))
     assert n - 3 <= q and k <= 6
-    assert abs(value - A[q, k]) <= doubt * 1.001
+    assert abs(value - A[q, k]) <= error * 1.001
     at.hover("#name")
     before = at.pixels("#lines-canvas")
     at.page.evaluate("document.getElementById('lines').scrollTop = 1e9")
@@ -668,12 +670,12 @@ def test_long_texts(visit, n):
     assert at.page.locator(".cell").count() == 6
 
 
-def test_a_layer_that_is_still_being_read(chromium, tmp_path, maps):
-    """The first layer is drawn while the rest is on its way; one that is asked for too early comes when it is there."""
+def test_a_page_that_is_still_loading(chromium, tmp_path, maps):
+    """The first layer is drawn before the others are read; a later layer is drawn when it is read."""
     at = browser.Visit(chromium, _written(tmp_path, page.html(maps)), "layer=3")
     assert "layer 3, head 1" in at.text("#readout")
     at.close()
-    # Cut off after the script, as a slow disk would have it.
+    # Truncated after the script, as with a slow disk.
     text = page.html(maps)
     path = _written(tmp_path, text[: text.index('<script type="text/plain" id="a1"')])
     at = browser.Visit(chromium, path)
@@ -687,9 +689,9 @@ def _written(folder, text):
     return folder / "maps.html"
 
 
-def test_what_is_given_is_not_more_than_is_shown(maps):
-    """No path, no weight in clear: the JSON has names, tokens and predictions only."""
-    given = json.loads(re.search(r'id="given">(.*?)</script>', page.html(maps))[1])
+def test_the_data_of_the_page(maps):
+    """The JSON has names, tokens and predictions only, no path."""
+    given = json.loads(re.search(r'id="data">(.*?)</script>', page.html(maps))[1])
     assert set(given) == {
         "name", "compare", "text", "pair", "layers", "heads", "tokens", "words", "segments", "special", "labels",
         "probabilities", "d_k", "attribution", "lens",

@@ -1,4 +1,4 @@
-"""Numbers as the page carries them: never off by more than half a step, whatever they are."""
+"""Quantised numbers have an error of at most half a step."""
 
 import base64
 
@@ -30,7 +30,7 @@ def test_within_half_a_step(data, rows, n, dtype, kind):
 
 @PROPERTY
 @given(arrays(np.float32, (3, 12), elements=st.floats(0, 1, width=32)))
-def test_a_row_alone_sets_its_step(x):
+def test_each_row_has_its_own_scale(x):
     together = quantise.quantise(x, np.uint8)[0]
     for row, numbers in zip(x, together, strict=True):
         np.testing.assert_array_equal(quantise.quantise(row[None], np.uint8)[0][0], numbers)
@@ -39,15 +39,15 @@ def test_a_row_alone_sets_its_step(x):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 1e300])
-def test_what_is_not_finite(bad):
+def test_nan_and_infinity(bad):
     x = np.full((2, 3), 0.5)
     x[1, 1] = bad
-    with pytest.raises(InputError, match="not finite: this model's weights are broken"):
+    with pytest.raises(InputError, match="NaN or infinite numbers: the weights of this model are broken"):
         quantise.quantise(x, np.uint8)
 
 
 def test_a_line_for_each_head():
-    """Read back as the page does."""
+    """Decoded as the page does."""
     A = random_maps(S=7, H=3).A[1]
     lines = quantise.weights(A).split("\n")
     assert len(lines) == 3

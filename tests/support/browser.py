@@ -1,4 +1,4 @@
-"""A real Chromium for tests and measurements: offline, and every request, message and error of a page is kept."""
+"""Chromium for tests and measurements: without a network, recording every request, message and error of a page."""
 
 import shutil
 import time
@@ -20,18 +20,18 @@ FLAGS = [
 
 
 def find() -> str:
-    """The path of an installed Chromium. Raises RuntimeError, which says what to install."""
+    """Return the path of an installed Chromium. Raises RuntimeError, with what to install, if there is none."""
     for name in NAMES:
         if path := shutil.which(name):
             return path
     raise RuntimeError(
-        f"the tests marked `browser` need Chromium: apt-get install chromium (there is no {', '.join(NAMES)})"
+        f"the tests marked `browser` need Chromium: apt-get install chromium (none of {', '.join(NAMES)} is installed)"
     )
 
 
 @contextmanager
 def started() -> Iterator[Any]:
-    """A browser, closed at the end. Raises RuntimeError if the package that drives it is not installed."""
+    """Start a browser and close it at the end. Raises RuntimeError if playwright is not installed."""
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
@@ -46,41 +46,41 @@ def started() -> Iterator[Any]:
             browser.close()
 
 
-def wait(page: Any, there: str, patience: float = 30.0) -> None:
-    """Until the expression holds. Asked from outside: the policy of the page lets nobody evaluate text inside it.
+def wait(page: Any, condition: str, timeout: float = 30.0) -> None:
+    """Wait until a JavaScript expression is true. Evaluated from outside, because the page's policy forbids `eval`.
 
     Raises TimeoutError.
     """
-    end = time.monotonic() + patience
-    while not page.evaluate(there):
+    end = time.monotonic() + timeout
+    while not page.evaluate(condition):
         if time.monotonic() > end:
-            raise TimeoutError(f"not within {patience:g} s: {there}")
+            raise TimeoutError(f"not true within {timeout:g} s: {condition}")
         page.wait_for_timeout(20)
 
 
 class Visit:
-    """A page opened from the disk with the network off. `requests` and `complaints` are all that it made."""
+    """A page opened from the disk without a network. Records its `requests`, and its messages and errors."""
 
     def __init__(self, browser: Any, path: Path, fragment: str = "", scheme: str = "light", **context: Any):
         size = {"width": 1280, "height": 900}
         self.context = browser.new_context(offline=True, color_scheme=scheme, **{"viewport": size} | context)
         self.page = self.context.new_page()
         self.requests: list[str] = []
-        self.complaints: list[str] = []
+        self.messages: list[str] = []
         self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.on("console", lambda message: self._hear(f"{message.type}: {message.text}"))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("console", lambda message: self._record(f"{message.type}: {message.text}"))
+        self.page.on("pageerror", lambda error: self.messages.append(str(error)))
         self.url = path.resolve().as_uri()
         self.page.goto(self.url + (f"#{fragment}" if fragment else ""))
         self.settle()
 
-    def _hear(self, said: str) -> None:
-        # Chromium's advice to whoever reads a canvas often, which is these tests.
-        if "willReadFrequently" not in said:
-            self.complaints.append(said)
+    def _record(self, message: str) -> None:
+        # Chromium's advice for pages that read a canvas often, as these tests do.
+        if "willReadFrequently" not in message:
+            self.messages.append(message)
 
     def settle(self) -> None:
-        """Wait until what is shown is drawn."""
+        """Wait until the page is drawn."""
         wait(self.page, "document.body.getAttribute('aria-busy') === 'false'")
         self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
@@ -98,12 +98,12 @@ class Visit:
         self.settle()
 
     def pixels(self, canvas: str) -> str:
-        """What is drawn, as a picture in text: equal only if every dot is."""
+        """Return the picture on a canvas as a data URL: equal only if every pixel is."""
         picture: str = self.page.evaluate("(name) => document.querySelector(name).toDataURL()", canvas)
         return picture
 
     def dot(self, canvas: str, x: float, y: float) -> tuple[int, ...]:
-        """The colour of the dot at a place given in the page's pixels from the canvas's corner."""
+        """Return the colour at a position on a canvas, in the page's pixels."""
         return tuple(
             self.page.evaluate(
                 """([name, x, y]) => {

@@ -1,12 +1,12 @@
-"""Maps made up for tests: every weight drawn at random, rows that sum to 1."""
+"""Random attention maps for tests; rows sum to 1."""
 
 import numpy as np
 
-from minitf.attention_maps.collect import AttentionMaps
+from minitf.attention_maps.maps import AttentionMaps
 
 
 def random_maps(S=10, L=2, H=3, pair=False, seed=0, name="tiny", **changes) -> AttentionMaps:
-    """`pair`: the second half is a second text. Every third token continues the word before it."""
+    """Make maps. With `pair`, the second half is a second text. Every third token continues the word before it."""
     rng = np.random.default_rng(seed)
     A = rng.random((L, H, S, S)) ** 4
     A /= A.sum(axis=-1, keepdims=True)

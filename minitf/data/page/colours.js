@@ -1,4 +1,4 @@
-// Colours from the style sheet, as tables of 256; canvases that are sharp on every screen.
+// Colour tables of 256 entries from the style sheet, and canvases that are sharp on high-resolution screens.
 
 let colours;
 
@@ -8,7 +8,7 @@ function readColours() {
   const ramp = list("--ramp"), less = list("--less"), more = list("--more"), panel = ramp[0];
   colours = {
     weight: table(ramp),
-    difference: table([...less, panel, ...more]), // −most … 0 … +most
+    difference: table([...less, panel, ...more]), // −largest … 0 … +largest
     ...Object.fromEntries(["ink", "soft", "edge", "accent", "warm", "focus", "panel"].map((n) => [n, list(`--${n}`)[0]])),
     less: less[0],
     more: more[1],
@@ -16,7 +16,7 @@ function readColours() {
   };
 }
 
-// The stops of a ramp, "#rrggbb" each, as 256 colours in a canvas's own order of bytes.
+// Interpolates the stops of a ramp, "#rrggbb" each, to 256 colours in the byte order of a canvas.
 function table(stops) {
   const parts = stops.map((stop) => [1, 3, 5].map((i) => parseInt(stop.slice(i, i + 2), 16)));
   return Uint32Array.from({ length: 256 }, (_, i) => {
@@ -28,14 +28,14 @@ function table(stops) {
 
 const cssOf = (colour) => `rgb(${colour & 255} ${(colour >> 8) & 255} ${(colour >> 16) & 255})`;
 
-// The place in a table of a value up to `most`, or from −most to most.
-const placeOf = (value, most, signed) => {
-  const share = most > 0 ? value / most : 0;
+// The index in a colour table of a value from 0 to `largest`, or, if signed, from −largest to largest.
+const colourIndex = (value, largest, signed) => {
+  const share = largest > 0 ? value / largest : 0;
   return Math.max(0, Math.min(255, Math.round(signed ? 127.5 + 127.5 * share : 255 * share)));
 };
 
-// A canvas of this size on the page; drawing is in the page's own pixels.
-function size(canvas, width, height) {
+// Resizes and clears a canvas. Returns its context, which draws in the page's pixels.
+function resize(canvas, width, height) {
   const dots = devicePixelRatio || 1, pen = canvas.getContext("2d");
   const wide = Math.max(1, Math.round(width * dots)), tall = Math.max(1, Math.round(height * dots));
   if (canvas.width !== wide || canvas.height !== tall) {
@@ -46,24 +46,24 @@ function size(canvas, width, height) {
   }
   pen.setTransform(dots, 0, 0, dots, 0, 0);
   pen.clearRect(0, 0, width, height);
-  pen.globalAlpha = 1; // what the last drawing left behind
+  pen.globalAlpha = 1; // reset what the previous drawing set
   pen.lineWidth = 1;
   pen.imageSmoothingEnabled = false;
   return pen;
 }
 
-// Values [n, m] as a canvas of m × n dots; what is below `least` is left as paper.
-function image(values, n, m, most, signed, least = 0) {
+// Draws values [n, m] on a new canvas of m × n pixels; values below `threshold` have the background colour.
+function image(values, n, m, largest, signed, threshold = 0) {
   const canvas = document.createElement("canvas");
   canvas.width = Math.max(1, m);
   canvas.height = Math.max(1, n);
   const pen = canvas.getContext("2d"), pixels = pen.createImageData(canvas.width, canvas.height);
   const dots = new Uint32Array(pixels.data.buffer), ramp = signed ? colours.difference : colours.weight;
-  const nothing = ramp[signed ? 127 : 0];
-  const middle = signed ? 128 : 0.5, wide = (signed ? 127.5 : 255) / (most || 1); // as `placeOf`, for each of many
+  const background = ramp[signed ? 127 : 0];
+  const middle = signed ? 128 : 0.5, wide = (signed ? 127.5 : 255) / (largest || 1); // as `colourIndex`, inlined for speed
   for (let i = 0; i < n * m; i++) {
     const value = values[i];
-    dots[i] = value < least && value > -least ? nothing : ramp[(middle + wide * value) | 0];
+    dots[i] = value < threshold && value > -threshold ? background : ramp[(middle + wide * value) | 0];
   }
   pen.putImageData(pixels, 0, 0);
   return canvas;

@@ -1,20 +1,20 @@
-// All heads, small: a row for each layer. Drawn a few in each frame, so that the page answers meanwhile.
+// All heads as small heat maps: rows are layers. Each frame draws a few, so that the page stays responsive.
 
 const THUMB = 72;
-let waiting = []; // cells still to be drawn
-let gridOf = null; // what the cells are built for
+let waiting = []; // cells to draw
+let builtFor = null; // the value of state.heads that the cells are built for
 
 function drawGrid() {
-  const one = state.heads === "one", heads = one ? Array.from({ length: given.heads }, (_, h) => h + 1) : [state.heads];
-  if (gridOf !== state.heads) buildGrid(heads);
-  gridOf = state.heads;
+  const one = state.heads === "one", heads = one ? Array.from({ length: data.heads }, (_, h) => h + 1) : [state.heads];
+  if (builtFor !== state.heads) buildGrid(heads);
+  builtFor = state.heads;
   waiting = [];
   for (const cell of byId("grid").querySelectorAll(".cell")) {
     const layer = Number(cell.dataset.layer), current = layer === state.layer && (!one || Number(cell.dataset.head) === state.head);
     cell.setAttribute("aria-current", current);
     cell.setAttribute("tabindex", current ? 0 : -1);
-    const looks = [state.show, state.sentences, state.least, state.hide, state.merge, colours.panel].join();
-    if (cell.dataset.looks !== looks) waiting.push([cell, layer, one ? Number(cell.dataset.head) : state.heads, looks]);
+    const settings = [state.show, state.sentences, state.threshold, state.hide, state.merge, colours.panel].join();
+    if (cell.dataset.drawn !== settings) waiting.push([cell, layer, one ? Number(cell.dataset.head) : state.heads, settings]);
   }
   if (waiting.length) requestAnimationFrame(drawSome);
   return true;
@@ -25,10 +25,10 @@ function buildGrid(heads) {
   const width = heads.length === 1 ? "minmax(72px, 150px)" : `repeat(${heads.length}, minmax(30px, 92px))`;
   grid.style.gridTemplateColumns = `max-content ${width}`;
   for (const head of heads) cells.push(element("span", { class: "label" }, typeof head === "number" ? String(head) : head));
-  for (let layer = 1; layer <= given.layers; layer++) {
+  for (let layer = 1; layer <= data.layers; layer++) {
     cells.push(element("span", { class: "label layer" }, layer === 1 ? "layer 1" : String(layer)));
     for (const head of heads) {
-      const label = typeof head === "number" ? `layer ${layer}, head ${head}` : `layer ${layer}, the ${head} of its heads`;
+      const label = typeof head === "number" ? `layer ${layer}, head ${head}` : `layer ${layer}, ${head} of its heads`;
       const cell = element("button", { type: "button", class: "cell", "data-layer": layer, "data-head": head, "aria-label": label, title: label });
       cell.append(document.createElement("canvas"));
       cell.addEventListener("click", () => set({ view: "head", layer, ...(typeof head === "number" ? { head } : {}) }));
@@ -41,11 +41,11 @@ function buildGrid(heads) {
 function drawSome() {
   const until = performance.now() + 12;
   while (waiting.length && performance.now() < until) {
-    const [cell, layer, head, looks] = waiting[0], M = matrix(layer, head);
-    if (M === null) return void setTimeout(drawSome, 50); // its layer is still being read
+    const [cell, layer, head, settings] = waiting[0], M = matrix(layer, head);
+    if (M === null) return void setTimeout(drawSome, 50); // the browser is still reading its layer
     waiting.shift();
     drawThumb(cell.firstChild, M);
-    cell.dataset.looks = looks;
+    cell.dataset.drawn = settings;
   }
   if (waiting.length) requestAnimationFrame(drawSome);
 }
@@ -56,10 +56,10 @@ function drawThumb(canvas, M) {
   canvas.width = canvas.height = dots;
   const pen = canvas.getContext("2d");
   pen.imageSmoothingEnabled = false;
-  pen.drawImage(image(small.values, small.n, small.m, M.most, signed, state.least), 0, 0, small.m, small.n, 0, 0, dots, dots);
+  pen.drawImage(image(small.values, small.n, small.m, M.largest, signed, state.threshold), 0, 0, small.m, small.n, 0, 0, dots, dots);
 }
 
-// At most dots × dots, each the largest of those it stands for: a mean would wash out the few that matter.
+// Max pooling to at most dots × dots values: a mean would hide the few large weights.
 function pooled(M, dots) {
   const n = M.rows.length, m = M.columns.length;
   if (n <= dots && m <= dots) return { n, m, values: M.values };

@@ -1,14 +1,14 @@
-// Draw what the state says, again whenever it, the size or the colours change.
+// Draws the state, again whenever the state, the window size or the colour scheme changes.
 
-const draws = { head: drawHead, grid: drawGrid, product: drawProduct, attribution: drawAttribution, lens: drawLens };
-let again = null;
+const drawView = { head: drawHead, grid: drawGrid, product: drawProduct, attribution: drawAttribution, lens: drawLens };
+let retry = null;
 
 function draw() {
   showControls();
-  clearTimeout(again);
+  clearTimeout(retry);
   document.body.setAttribute("aria-busy", true);
-  // A layer that the browser is still reading is drawn as soon as it is there.
-  if (draws[state.view]() === false) again = setTimeout(draw, 30);
+  // A layer that the browser is still reading is drawn as soon as it is complete.
+  if (drawView[state.view]() === false) retry = setTimeout(draw, 30);
   else document.body.setAttribute("aria-busy", false);
 }
 

@@ -1,21 +1,22 @@
-// The weights as they are shown: of one head or over all, of one model or the difference, of the tokens that are left.
+// The weights to show: of one head or over all heads, of one model or the difference, without hidden tokens.
 
-const kept = new Map(); // the last few whole maps
+const cache = new Map(); // the most recent full maps
 
-function remember(name, make) {
-  if (!kept.has(name)) {
-    const made = make();
-    if (made === null) return null;
-    if (kept.size > 8) kept.delete(kept.keys().next().value);
-    kept.set(name, made);
+function cached(name, make) {
+  if (!cache.has(name)) {
+    const value = make();
+    if (value === null) return null;
+    if (cache.size > 8) cache.delete(cache.keys().next().value);
+    cache.set(name, value);
   }
-  return kept.get(name);
+  return cache.get(name);
 }
 
-// A [S, S] of one model, head a number, "mean" or "max"; `steps` [S] are the steps of its rows. Null if not here yet.
+// A [S, S] of one model, with head a number, "mean" or "max"; `steps` [S] are the quantisation steps of its rows. Null
+// if the browser has not read it yet.
 function wholeMap(model, layer, head) {
-  return remember(`${model}/${layer}/${head}`, () => {
-    const heads = typeof head === "number" ? [head] : Array.from({ length: given.heads }, (_, h) => h + 1);
+  return cached(`${model}/${layer}/${head}`, () => {
+    const heads = typeof head === "number" ? [head] : Array.from({ length: data.heads }, (_, h) => h + 1);
     const A = new Float32Array(S * S), steps = new Float32Array(S);
     for (const h of heads) {
       const found = weightsOf(model, layer, h);
@@ -31,37 +32,37 @@ function wholeMap(model, layer, head) {
   });
 }
 
-function chosen(layer, head) {
+function shownMap(layer, head) {
   if (state.show !== "difference") return wholeMap(state.show, layer, head);
   const a = wholeMap("a", layer, head), b = wholeMap("b", layer, head);
   if (a === null || b === null) return null;
-  return remember(`difference/${layer}/${head}`, () => ({
+  return cached(`difference/${layer}/${head}`, () => ({
     A: a.A.map((weight, i) => weight - b.A[i]),
     steps: a.steps.map((step, q) => step + b.steps[q]),
   }));
 }
 
-// The tokens of one side ("query" or "key") that are left, in groups: a word, if pieces are merged, else one token.
+// The visible tokens of one side ("query" or "key") in groups: a group is a word, if pieces are merged, else a token.
 function groupsOf(side) {
-  const wanted = state.sentences === "all" ? null : "ab".indexOf(state.sentences[side === "query" ? 0 : 1]);
+  const segment = state.sentences === "all" ? null : "ab".indexOf(state.sentences[side === "query" ? 0 : 1]);
   const groups = [];
   for (let i = 0; i < S; i++) {
-    if ((wanted !== null && given.segments[i] !== wanted) || (state.hide && given.special[i])) continue;
+    if ((segment !== null && data.segments[i] !== segment) || (state.hide && data.special[i])) continue;
     const last = groups[groups.length - 1];
-    if (state.merge && last && last.word === given.words[i]) {
+    if (state.merge && last && last.word === data.words[i]) {
       last.tokens.push(i);
-      last.label += given.tokens[i].replace(/^##/, "");
+      last.label += data.tokens[i].replace(/^##/, "");
     } else {
-      const { [i]: word } = given.words;
-      groups.push({ word, tokens: [i], label: given.tokens[i], special: given.special[i], segment: given.segments[i] });
+      const { [i]: word } = data.words;
+      groups.push({ word, tokens: [i], label: data.tokens[i], special: data.special[i], segment: data.segments[i] });
     }
   }
   return groups;
 }
 
-// { rows, columns, values [rows, columns], most }: the sum over the keys of a group, the mean over its queries.
+// { rows, columns, values [rows, columns], largest, steps }: the sum over the keys of a group, the mean over its queries.
 function matrix(layer, head) {
-  const map = chosen(layer, head);
+  const map = shownMap(layer, head);
   if (map === null) return null;
   const rows = groupsOf("query"), columns = groupsOf("key"), m = columns.length;
   let values = map.A;
@@ -74,16 +75,16 @@ function matrix(layer, head) {
         values[at] = sum / rows[r].tokens.length;
       }
   }
-  let most = 0;
+  let largest = 0;
   for (let i = 0; i < values.length; i++) {
     const size = values[i] < 0 ? -values[i] : values[i];
-    if (size > most) most = size;
+    if (size > largest) largest = size;
   }
-  return { rows, columns, values, most, steps: map.steps };
+  return { rows, columns, values, largest, steps: map.steps };
 }
 
-// By how much a shown weight may be off: half a step of its row, for each key it sums.
-function doubt(M, r, c) {
+// The maximum error of a shown weight: half a quantisation step of its row, for each key in the sum.
+function maxError(M, r, c) {
   const queries = M.rows[r].tokens;
   return (queries.reduce((sum, q) => sum + M.steps[q], 0) / queries.length / 2) * M.columns[c].tokens.length;
 }

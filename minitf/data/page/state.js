@@ -1,45 +1,45 @@
-// What is shown. It lives in the address too, so that a link or a reload comes back to it.
+// The state of the page. The address stores it too, so that a link or a reload restores it.
 
 const views = ["head", "grid", "product", "attribution", "lens"].filter(
-  (view) => ({ product: given.d_k, attribution: given.attribution, lens: given.lens })[view] !== null
+  (view) => ({ product: data.d_k, attribution: data.attribution, lens: data.lens })[view] !== null
 );
-const hasPair = given.pair !== null;
+const hasPair = data.pair !== null;
 
-// Every field with the value it starts with, and how one is read from the address; undefined is none.
+// Each field: its initial value, and a function that reads it from the address, undefined if it is invalid.
 const fields = {
-  view: ["head", (text) => among(views, text)],
-  layer: [1, (text) => whole(text, 1, given.layers)],
-  head: [1, (text) => whole(text, 1, given.heads)],
-  heads: ["one", (text) => among(["one", "mean", "max"], text)],
-  show: ["a", (text) => among(given.compare === null ? ["a"] : ["a", "b", "difference"], text)],
-  sentences: ["all", (text) => among(hasPair ? ["all", "aa", "ab", "ba", "bb"] : ["all"], text)],
-  // No lower than what each key would get if all got the same.
-  least: [Math.max(0.001, Math.min(0.02, Math.round(1000 / S) / 1000)), (text) => (text >= 0 && text <= 0.5 && text !== "" ? Number(text) : undefined)],
-  hide: [false, (text) => among(["true"], text) && true],
-  merge: [false, (text) => among(["true"], text) && true],
-  query: [null, (text) => whole(text, 0, S - 1)], // what is pinned: the number of a token
-  key: [null, (text) => whole(text, 0, S - 1)],
+  view: ["head", (text) => oneOf(views, text)],
+  layer: [1, (text) => integer(text, 1, data.layers)],
+  head: [1, (text) => integer(text, 1, data.heads)],
+  heads: ["one", (text) => oneOf(["one", "mean", "max"], text)],
+  show: ["a", (text) => oneOf(data.compare === null ? ["a"] : ["a", "b", "difference"], text)],
+  sentences: ["all", (text) => oneOf(hasPair ? ["all", "aa", "ab", "ba", "bb"] : ["all"], text)],
+  // At most the weight of each key in uniform attention.
+  threshold: [Math.max(0.001, Math.min(0.02, Math.round(1000 / S) / 1000)), (text) => (text >= 0 && text <= 0.5 && text !== "" ? Number(text) : undefined)],
+  hide: [false, (text) => oneOf(["true"], text) && true],
+  merge: [false, (text) => oneOf(["true"], text) && true],
+  query: [null, (text) => integer(text, 0, S - 1)], // the pinned query: the index of a token
+  key: [null, (text) => integer(text, 0, S - 1)],
 };
-const among = (choices, text) => (choices.includes(text) ? text : undefined);
-const whole = (text, least, most) => (/^\d+$/.test(text) && text >= least && text <= most ? Number(text) : undefined);
+const oneOf = (choices, text) => (choices.includes(text) ? text : undefined);
+const integer = (text, min, max) => (/^\d+$/.test(text) && text >= min && text <= max ? Number(text) : undefined);
 
 const state = {};
 
 function readAddress() {
-  const said = new URLSearchParams(location.hash.slice(1));
-  for (const [name, [start, read]] of Object.entries(fields)) {
-    const value = said.has(name) ? read(said.get(name)) : undefined;
-    state[name] = value === undefined ? start : value;
+  const params = new URLSearchParams(location.hash.slice(1));
+  for (const [name, [initial, read]] of Object.entries(fields)) {
+    const value = params.has(name) ? read(params.get(name)) : undefined;
+    state[name] = value === undefined ? initial : value;
   }
 }
 
 function writeAddress() {
-  const said = new URLSearchParams();
-  for (const [name, [start]] of Object.entries(fields)) if (state[name] !== start) said.set(name, state[name]);
+  const params = new URLSearchParams();
+  for (const [name, [initial]] of Object.entries(fields)) if (state[name] !== initial) params.set(name, state[name]);
   try {
-    history.replaceState(null, "", `#${said}`);
+    history.replaceState(null, "", `#${params}`);
   } catch {
-    // A frame in a notebook has no address of its own.
+    // A frame in a notebook has no address.
   }
 }
 
@@ -48,10 +48,10 @@ let writing = null;
 function set(changes) {
   Object.assign(state, changes);
   draw();
-  // After the walk, not at each step of it: browsers refuse an address that changes too often.
+  // After a pause: browsers refuse an address that changes too often.
   clearTimeout(writing);
   writing = setTimeout(writeAddress, 100);
 }
 
-const step = (name, by, most) => set({ [name]: Math.min(most, Math.max(1, state[name] + by)) });
-const turn = (name, choices) => set({ [name]: choices[(choices.indexOf(state[name]) + 1) % choices.length] });
+const step = (name, offset, count) => set({ [name]: Math.min(count, Math.max(1, state[name] + offset)) });
+const cycle = (name, choices) => set({ [name]: choices[(choices.indexOf(state[name]) + 1) % choices.length] });

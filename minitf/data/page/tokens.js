@@ -1,4 +1,4 @@
-// A column of tokens: point at one, click to pin it; one stop of the Tab key, then up and down.
+// A column of tokens: point at one, click to pin it. The Tab key stops once; the arrow keys move up and down.
 
 class Column {
   constructor(container, hovered, picked) {
@@ -15,16 +15,16 @@ class Column {
     container.addEventListener("focusout", () => hovered(null));
     container.addEventListener("click", (event) => at(event) !== null && picked(at(event)));
     container.addEventListener("keydown", (event) => {
-      const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-      if (!by || event.altKey || event.ctrlKey || event.metaKey) return;
+      const offset = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+      if (!offset || event.altKey || event.ctrlKey || event.metaKey) return;
       event.preventDefault();
       event.stopPropagation();
-      const next = this.buttons[at(event) + by];
-      if (next) this.stop(next).focus();
+      const next = this.buttons[at(event) + offset];
+      if (next) this.makeTabStop(next).focus();
     });
   }
 
-  // The labels; nothing is built anew while they stay the same.
+  // Builds the buttons, unless the labels have not changed.
   show(groups, row) {
     const signature = JSON.stringify([row, groups.map((group) => [group.tokens, group.label])]);
     if (signature === this.signature) return;
@@ -37,45 +37,45 @@ class Column {
       button.append(element("span", { class: "t", title: group.label }, group.label), element("span", { class: "n" }));
       return button;
     });
-    if (this.buttons.length) this.stop(this.buttons[0]);
+    if (this.buttons.length) this.makeTabStop(this.buttons[0]);
     this.container.replaceChildren(...this.buttons);
-    this.bare = true;
+    this.empty = true;
     this.marked = null;
   }
 
-  // The one button that the Tab key stops at.
-  stop(button) {
+  // Makes a button the only one that the Tab key stops at.
+  makeTabStop(button) {
     this.stopped?.setAttribute("tabindex", -1);
     button.setAttribute("tabindex", 0);
     this.stopped = button;
     return button;
   }
 
-  // Weights beside the tokens, or none: `of(i)` a number, `most` what the deepest tint stands for.
-  weigh(of, most = 1) {
-    if (!of && this.bare) return; // nothing there, nothing to take away
-    this.bare = !of;
+  // Shows weights beside the tokens, or none: `of(i)` is a number, `largest` the weight with the darkest background.
+  showWeights(of, largest = 1) {
+    if (!of && this.empty) return; // no weights to remove
+    this.empty = !of;
     this.buttons.forEach((button, i) => {
-      const weight = of ? of(i) : null, share = weight === null || !most ? 0 : Math.min(1, Math.abs(weight) / most);
+      const weight = of ? of(i) : null, share = weight === null || !largest ? 0 : Math.min(1, Math.abs(weight) / largest);
       button.style.setProperty("--w", share.toFixed(3));
       button.style.setProperty("--tint", weight < 0 ? colours.less : state.show === "difference" ? colours.more : "");
       button.lastChild.textContent = weight === null ? "" : short(weight);
     });
   }
 
-  // Which are pinned, and which is pointed at.
-  mark(pinned, aim) {
-    if (this.marked === `${pinned} ${aim}`) return;
-    this.marked = `${pinned} ${aim}`;
+  // Marks the pinned token and the token that is pointed at.
+  mark(pinned, pointed) {
+    if (this.marked === `${pinned} ${pointed}`) return;
+    this.marked = `${pinned} ${pointed}`;
     this.buttons.forEach((button, i) => {
       button.setAttribute("aria-pressed", i === pinned);
-      button.classList.toggle("aim", i === aim);
+      button.classList.toggle("pointed", i === pointed);
     });
   }
 }
 
-// The group that holds a token; −1 if it is hidden.
-const holding = (groups, token) => (token === null ? -1 : groups.findIndex((group) => group.tokens.includes(token)));
+// The index of the group with a token; −1 if the token is hidden.
+const indexOfToken = (groups, token) => (token === null ? -1 : groups.findIndex((group) => group.tokens.includes(token)));
 const short = (value) => value.toFixed(Math.abs(value) < 0.0995 ? 3 : 2).replace("-", "−");
 const long = (value) => (value !== 0 && Math.abs(value) < 1e-4 ? value.toExponential(1) : value.toFixed(4)).replace(/-/g, "−");
 const rowHeight = (n) => (n <= 16 ? 28 : n <= 48 ? 23 : 19);

@@ -6,6 +6,7 @@ import torch
 
 from minitf.bert import Bert
 from minitf.datasets.augmentation import Candidates, core
+from minitf.tasks.masked_lm.words import likeliest_words
 from minitf.text.batches import pad
 from minitf.text.tokenizer import Tokenizer
 
@@ -60,6 +61,4 @@ class MaskedLanguageModel:
     def _likeliest(self, z: torch.Tensor) -> list[tuple[str, float]]:
         allowed = self.allowed[: len(z)].to(z.device)
         p = z[: len(allowed)].double().softmax(dim=-1) * allowed
-        best = p.topk(min(LIKELIEST, len(p)))
-        words = self.tokenizer.words(best.indices.tolist())
-        return list(zip(words, best.values.tolist(), strict=True))
+        return likeliest_words(p[None], self.tokenizer, LIKELIEST)[0]

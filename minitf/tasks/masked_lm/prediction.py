@@ -5,6 +5,7 @@ from typing import TextIO
 import torch
 
 from minitf.errors import InputError
+from minitf.tasks.masked_lm.words import likeliest_words
 from minitf.tasks.spec import Loaded
 
 MOST = 5  # words per [MASK]
@@ -25,10 +26,9 @@ def fill(loaded: Loaded, text: str, out: TextIO) -> None:
     b = batch.to(next(model.parameters()).device)
     with torch.no_grad():
         logits = model(b.token_ids, b.segment_ids, b.mask).logits[0, masked]  # [masks, N]
-    p, ids = logits.double().softmax(dim=-1).topk(min(MOST, logits.shape[-1]))
     print(" ".join(text.split()), file=out)
-    for n, (probabilities, numbers) in enumerate(zip(p.tolist(), ids.tolist(), strict=True), 1):
+    for n, words in enumerate(likeliest_words(logits.double().softmax(dim=-1), tokenizer, MOST), 1):
         if len(masked) > 1:
             print(f"[MASK] {n}", file=out)
-        for probability, word in zip(probabilities, tokenizer.words(numbers), strict=True):
+        for word, probability in words:
             print(f"  {probability:.4f}  {word}", file=out)

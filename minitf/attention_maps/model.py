@@ -1,0 +1,76 @@
+"""A model that is opened to look inside, and a text as its input."""
+
+import dataclasses
+from pathlib import Path
+
+import torch
+
+from minitf.bert import Bert
+from minitf.checkpoints.load import HELD, load_with_report
+from minitf.errors import InputError
+from minitf.mathematics import Mathematics
+from minitf.text.batches import Batch
+from minitf.text.tokenizer import Tokenizer
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenModel:
+    """A model, its tokenizer, and its name in figures."""
+
+    name: str
+    model: Bert
+    tokenizer: Tokenizer
+
+
+def open_model(
+    source: str | Path,
+    math: str | Mathematics = "kernels",
+    dtype: torch.dtype = torch.float32,
+    device: str | torch.device = "cpu",
+    offline: bool = False,
+    hidden_act: str | None = None,
+    verify: bool = True,
+) -> OpenModel:
+    """Load the model of `source`, with the head that the checkpoint has, and its tokenizer. The settings are those of
+    `minitf.load`. Raises CheckpointError, InputError."""
+    model, report = load_with_report(
+        source, HELD, math=math, dtype=dtype, device=device, offline=offline, hidden_act=hidden_act, verify=verify
+    )
+    tokenizer = report.tokenizer or report.files.tokenizer()  # the second raises the error that explains why
+    return OpenModel(str(source), model, tokenizer)
+
+
+def encode(opened: OpenModel, text: str, pair: str | None, max_length: int | None) -> Batch:
+    """Return the text as a batch of one on the model's device. Raises InputError if it is empty or `max_length` is too
+    large."""
+    for name, value in (("text", text), ("second text", pair)):
+        if value is not None and not value.strip():
+            raise InputError(f"the {name} is empty; give at least one word")
+    longest = opened.model.config.longest
+    if max_length is not None and max_length > longest:
+        raise InputError(f"`max_length` {max_length}: the model has only {longest} positions")
+    batch = opened.tokenizer([text], None if pair is None else [pair], max_length=max_length or longest)
+    return batch.to(next(opened.model.parameters()).device)
+
+
+def segments(ids: list[int], tokenizer: Tokenizer) -> tuple[int, ...]:
+    """Return for each token the text it belongs to, 0 or 1. Counts separators, because RoBERTa has no segment ids."""
+    result, second = [], False
+    for i, token in enumerate(ids):
+        result.append(int(second))
+        # RoBERTa separates by two tokens: the second text begins after the first run of separators.
+        if token == tokenizer.separator_id and (i + 1 == len(ids) or ids[i + 1] != tokenizer.separator_id):
+            second = True
+    return tuple(result)
+
+
+def readable_tokens(words: list[str], numbers: list[int]) -> tuple[str, ...]:
+    """Mark each token that continues a word with "##", as BERT does, in every model family.
+
+    `words` are the tokens without their tokenizer's own signs, `numbers` the word that each token belongs to.
+    """
+    result = []
+    for i, (word, number) in enumerate(zip(words, numbers, strict=True)):
+        continues = i > 0 and numbers[i - 1] == number and not word.startswith("##")
+        result.append("##" + word if continues else word)
+    return tuple(result)

@@ -1,0 +1,102 @@
+"""The flags of `minitf.attend`. Nothing heavy is imported for `--help`."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from minitf.cli.console import Parser, number
+from minitf.cli.shared import model_flags
+from minitf.errors import InputError
+
+VIEWS = ("grid", "head", "lines", "rollout", "summary", "explain", "lens")
+ENDINGS = (".html", ".svg", ".png", ".pdf")
+ATTRIBUTION_LIMIT = 128  # tokens up to which a page has the attribution by default
+EXAMPLES = (
+    'runs/reviews-1/best "The soup was cold." --output maps.html',
+    'all-MiniLM-L6-v2 "The bank of the river." --output head.svg --view head --layer 2 --head 5',
+    "runs/reviews-1/best --input reviews.csv --view summary --output heads.png",
+)
+
+
+def parse(description: str, argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the flags. Raises InputError for flags that do not go together, before anything heavy is loaded."""
+    arguments = parser(description).parse_intermixed_args(argv)
+    check(arguments)
+    return arguments
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    p = Parser(
+        prog="python -m minitf.attend",
+        description=description,
+        examples=EXAMPLES,
+        parents=[model_flags(max_length="maximum number of tokens of a text (default: all positions of the model)")],
+    )
+    count = number(1, whole=True)
+    p.add_argument("model", metavar="DIR|MODEL", help="a run's best/, or any model that finetune takes")
+    p.add_argument("text", nargs="?", help="the text that the model reads")
+    p.add_argument("pair", nargs="?", help="the second text of a pair")
+    p.add_argument("--output", required=True, metavar="FILE", help="the file to write: .html, .svg, .png or .pdf")
+
+    figure = p.add_argument_group("figure (.svg, .png, .pdf)")
+    figure.add_argument("--view", choices=VIEWS, help="what the figure shows (default: grid); a page has its own views")
+    figure.add_argument("--layer", type=count, metavar="N", help="for head and lines, from 1 (default: the last)")
+    figure.add_argument("--head", type=count, metavar="N", help="for head and lines, from 1 (default: the first)")
+    figure.add_argument("--dark", action="store_true", help="dark background; a page follows the system's setting")
+
+    table = p.add_argument_group("table of texts (--view summary)")
+    table.add_argument("--input", metavar="FILE", help="average over a table of texts: CSV, TSV or JSON lines")
+    table.add_argument("--text", dest="text_column", metavar="COL", help="column of the text")
+    table.add_argument("--pair", dest="pair_column", metavar="COL", help="column of the second text")
+
+    page = p.add_argument_group("page (.html)")
+    page.add_argument("--query-key", action="store_true", help="add the products of queries and keys")
+    page.add_argument("--compare", metavar="DIR|MODEL", help="add another model with the same vocabulary and shape")
+    page.add_argument(
+        "--attribution",
+        choices=["auto", "always", "never"],
+        default="auto",
+        help="add the attribution of a classifier's prediction\n"
+        f"(default: auto, for texts of up to {ATTRIBUTION_LIMIT} tokens)",
+    )
+    page.add_argument(
+        "--label",
+        metavar="NAME",
+        help="class that the attribution explains, also for --view explain\n(default: the predicted one)",
+    )
+    return p
+
+
+def check(arguments: argparse.Namespace) -> None:
+    """Raise InputError for flags that do not go together."""
+    ending = Path(arguments.output).suffix.lower()
+    if ending not in ENDINGS:
+        raise InputError(f"--output {arguments.output}: the ending must be one of {', '.join(ENDINGS)}")
+    page = ending == ".html"
+    if page and arguments.view:
+        raise InputError(f"--view {arguments.view} needs --output .svg, .png or .pdf; a page has all views")
+    _check_uses(arguments, page, arguments.view or "grid")
+    if (arguments.text is None) == (arguments.input is None):
+        raise InputError("give either a text or, with --view summary, --input FILE")
+    for flag, column in (("--text", arguments.text_column), ("--pair", arguments.pair_column)):
+        if column is not None and arguments.input is None:
+            raise InputError(f"{flag} {column} is a column of --input FILE; give a text without a flag")
+    if arguments.label is not None and arguments.attribution == "never":
+        raise InputError("--label chooses the class of the attribution; leave out --attribution never")
+
+
+def _check_uses(arguments: argparse.Namespace, page: bool, view: str) -> None:
+    """Raise InputError for a flag that the page or this view of a figure does not use."""
+    one_head = not page and view in ("head", "lines")
+    for flag, value, used in (
+        ("--layer", arguments.layer, one_head),
+        ("--head", arguments.head, one_head),
+        ("--label", arguments.label, page or view == "explain"),
+        ("--input", arguments.input, not page and view == "summary"),
+        ("--query-key", arguments.query_key or None, page),
+        ("--compare", arguments.compare, page),
+        ("--attribution", None if arguments.attribution == "auto" else True, page),
+        ("--dark", arguments.dark or None, not page),
+    ):
+        if value is not None and not used:
+            raise InputError(f"{flag} does not go with {'an .html page' if page else f'--view {view}'}")

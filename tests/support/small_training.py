@@ -1,5 +1,6 @@
 """Small trainings that several tests share: texts of random words, a float64 model, and its weights by name."""
 
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import torch
@@ -7,6 +8,9 @@ import torch
 import minitf
 from minitf.bert import Bert
 from minitf.text.batches import Examples, Tokens
+from minitf.training import loop
+from minitf.training.precision import FULL
+from minitf.training.workers import ALONE
 
 QUIET = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 TINY = {"num_hidden_layers": 1, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 24}
@@ -38,3 +42,36 @@ def weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
 def farthest(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> float:
     assert first.keys() == second.keys()
     return max(float((first[name] - second[name]).abs().max()) for name in first)
+
+
+def train(
+    model,
+    task,
+    examples,
+    valid,
+    optimizer,
+    *,
+    epochs,
+    batch_size,
+    seed=0,
+    accumulate=1,
+    metric="accuracy",
+    patience=None,
+    stage=None,
+    progress=None,
+    precision=None,
+    workers=None,
+    augmented=None,
+    on_step=lambda step: None,
+    on_epoch=lambda epoch: None,
+) -> list[loop.Epoch]:
+    """Run `training.loop.train` to its end; return its history."""
+    progress = progress or loop.Progress()
+    plan = loop.Plan(epochs, batch_size, seed, accumulate, metric, patience)
+    runtime = loop.Runtime(precision or FULL, workers or ALONE)
+    data = loop.TrainingData(examples, valid, augmented)
+    events = loop.train(model, task, data, optimizer, plan, stage or (lambda epoch: nullcontext()), progress, runtime)
+    with closing(events):
+        for event in events:
+            (on_step if isinstance(event, loop.Step) else on_epoch)(event)
+    return progress.history

@@ -1,15 +1,16 @@
-"""The errors that are the user's to mend. A command prints one as one line and ends with status 2.
+"""Errors that the user can correct. A command prints one as one line and exits with status 2.
 
-A message says what is wrong, where (file, row, column, flag), and what to do about it, in one line unless it is a list.
+A message says what is wrong, where (file, row, column, setting) and what to do about it, in one line unless it is a
+list. It names a setting in backticks, as Python does; the command line prints it as a flag.
 """
 
 
 class InputError(ValueError):
-    """Something given to minitf cannot be used: a flag, a path, a name."""
+    """An input cannot be used: a setting, a path, a name."""
 
 
 class DivergedError(InputError):
-    """Training came to a number that is none any more."""
+    """The loss or a gradient became NaN or infinite."""
 
 
 class DataError(InputError):
@@ -17,4 +18,4 @@ class DataError(InputError):
 
 
 class CheckpointError(InputError):
-    """A checkpoint cannot be found, read, trusted or fitted to the model."""
+    """A checkpoint cannot be found, read, verified or loaded into the model."""

@@ -6,7 +6,6 @@ class by itself and the worst mistakes; --output writes a report as .html or .js
 
 import argparse
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from minitf import judging, kinds, runs
 from minitf.cli.console import Parser, number, run
 from minitf.errors import InputError
-from minitf.files import whole
+from minitf.files import to_json, write_text
 from minitf.report_page import page
 from minitf.tasks.mistakes import Mistake, worst
 
@@ -51,11 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(in_words(found, arguments.mistakes))
     if output:
         content = report(found, arguments, runs.command_line("evaluate", argv))
-        with whole(output) as file:
-            if output.suffix.lower() == ".json":
-                file.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-            else:
-                file.write(page(content))
+        write_text(output, to_json(content) if output.suffix.lower() == ".json" else page(content))
         print(f"\nwritten: {output}")
     return 0
 

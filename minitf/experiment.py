@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from minitf import kinds, learning, preparing, resuming, runs
 from minitf.errors import DivergedError
-from minitf.files import whole
+from minitf.files import write_json
 from minitf.tasks.mistakes import Mistake, worst
 
 WORST = 20  # mistakes that the report shows
@@ -161,6 +161,5 @@ def run_seeds(
             paths = {name: folder / name / "report.json" for name in names if name not in diverged}
             reports = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in paths.items()}
             summary = seeds.summary(reports, arguments.metric, diverged)
-            with whole(folder / "report.json") as file:
-                file.write(json.dumps(summary.to_dict(), indent=2) + "\n")
+            write_json(folder / "report.json", summary.to_dict())
             print(f"\n{summary}\nthe models are in {folder}/seed-*/best")

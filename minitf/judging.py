@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minitf import kinds
+from minitf.checkpoints.metadata import read_metadata
 from minitf.errors import InputError
-from minitf.notes import read_note
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -63,18 +63,18 @@ def open_judged(
     arguments: argparse.Namespace, around: "Callable[[Mathematics], Mathematics]" = lambda math: math
 ) -> Judged:
     """Read, check, load, encode; `around` may lay functions over the model's mathematics. Raises InputError."""
-    note = read_note(Path(arguments.model))
+    note = read_metadata(Path(arguments.model))
     kind = kinds.KINDS.get(arguments.task or note.get("task") or "")
     table = _read(kind, arguments, note) if kind else None  # a mistake in it is told before anything heavy
 
     from minitf.bert.device import choose_device
-    from minitf.checkpoints.load import HELD, load_with_report
+    from minitf.checkpoints.load import STORED_HEAD, load_with_report
     from minitf.mathematics import mathematics
 
     math = around(mathematics(arguments.math))
     model, loaded = load_with_report(
         arguments.model,
-        head=HELD,
+        head=STORED_HEAD,
         math=math,
         device=choose_device(arguments.device),
         offline=arguments.offline,

@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import json
 import random
 import shutil
 import statistics
@@ -13,7 +12,7 @@ from typing import Any
 from minitf import experiment, kinds, learning, runs
 from minitf.cli.console import number
 from minitf.errors import InputError
-from minitf.files import whole
+from minitf.files import write_json
 from minitf.training import searching
 
 
@@ -53,7 +52,7 @@ def learning_curve(
         mean, sd = statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
         rows.append({"share": share, "rows": len(chosen), "mean": mean, "sd": sd, "values": values})
         print(f"{share:6.0%}  {len(chosen):8,} rows  {table} {arguments.metric} {mean:.4f} ± {sd:.4f}", flush=True)
-    with whole(folder / "learning-curve.json") as file:
-        file.write(json.dumps({"metric": arguments.metric, "measured on": table, "shares": rows}, indent=2) + "\n")
+    content = {"metric": arguments.metric, "measured on": table, "shares": rows}
+    write_json(folder / "learning-curve.json", content)
     searching.draw_learning_curve(rows, f"{table} {arguments.metric}", folder / "learning-curve.png")
     print(f"drawn: {folder / 'learning-curve.png'}")

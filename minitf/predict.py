@@ -16,10 +16,10 @@ from minitf import kinds
 from minitf.answers import filling, question_answering, tagging
 from minitf.answers import texts as judged
 from minitf.answers.texts import Texts
+from minitf.checkpoints.metadata import read_metadata
 from minitf.cli.console import Parser, number, run
 from minitf.errors import CheckpointError, InputError
-from minitf.files import whole
-from minitf.notes import read_note
+from minitf.files import open_text
 from minitf.text.judged_texts import GivenTexts, look_through
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_intermixed_args(argv)
     check(arguments)
-    trained = read_note(Path(arguments.model))
+    trained = read_metadata(Path(arguments.model))
     head = head_asked(arguments, trained)
     reader = ANSWERS.get(head or "")
     asked = reader.read(arguments, trained) if reader else None
@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if max_length > model.config.longest:
         raise InputError(f"--max-length {max_length}: this model has learned only {model.config.longest} positions")
     told, size, as_table = wording_of(arguments, model), arguments.batch_size, bool(arguments.output)
-    with nullcontext(sys.stdout) if arguments.output is None else whole(Path(arguments.output)) as out:
+    with nullcontext(sys.stdout) if arguments.output is None else open_text(Path(arguments.output)) as out:
         if arguments.fill is not None:
             filling.fill(model, tokenizer, arguments.fill, max_length, out)
         elif arguments.embed:
@@ -112,7 +112,7 @@ def head_asked(arguments: argparse.Namespace, trained: dict[str, Any]) -> str | 
 
         # What is wrong with them is for the loader to say.
         with suppress(CheckpointError):
-            head = OfficialFiles(sources.find(arguments.model, offline=arguments.offline, say=_say)).held_head()
+            head = OfficialFiles(sources.find(arguments.model, offline=arguments.offline, say=_say)).stored_head()
     return head if head in ANSWERS else "classification"
 
 
@@ -136,7 +136,7 @@ def open_model(arguments: argparse.Namespace, head: str | None) -> "tuple[Bert, 
         verify=not arguments.no_verify,
     )
     if any(name.startswith("head.") for name in loaded.new):
-        held = loaded.files.held_head()
+        held = loaded.files.stored_head()
         if arguments.fill is not None:
             raise InputError(
                 f"{arguments.model}: cannot fill in words, for it holds no masked-LM head ({held or 'nor any other'});"

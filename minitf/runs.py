@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import json
 import platform
 import shlex
 import shutil
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from minitf import __version__, plans, report_page
 from minitf.errors import InputError
-from minitf.files import STATE, whole, writing
+from minitf.files import STATE, remove_leftovers, write_json, write_text, writing
 from minitf.kinds import Kind
 from minitf.text import checks, datasets
 from minitf.text.datasets import Dataset
@@ -95,17 +94,9 @@ def states(folder: Path) -> list[Path]:
 
 
 def mend(folder: Path) -> None:
-    """Tidy what a process that was killed in the midst of saving left: half a copy, or the only one moved aside."""
-    best = folder / "best"
-    for path in sorted(folder.glob(".best-*-old")):
-        if best.exists():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.rename(best)
-    for path in folder.glob(".*"):
-        if path.name.startswith((".best-", ".report.json-", ".curves.png-", ".report.html-")):
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-    (folder / "last" / f".{STATE}.partial").unlink(missing_ok=True)
+    """Remove the leftovers of an interrupted save."""
+    remove_leftovers(folder)
+    remove_leftovers(folder / "last")
 
 
 def _is_run(folder: Path) -> bool:
@@ -224,10 +215,9 @@ def write_report(folder: Path, ready: "Ready", outcome: "Outcome", command: str)
         "mistakes": [dataclasses.asdict(mistake) for mistake in outcome.mistakes],
         "mistaken": outcome.mistaken,
     }
-    with whole(folder / "report.json") as file:
-        file.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    write_json(folder / "report.json", content)
     title = f"{Path(splits['train'].path).name}, {arguments.model}"
     content |= {"title": title, "parameters": ready.parameters}
     curves = folder / "curves.png"
-    with whole(folder / "report.html") as file:
-        file.write(report_page.page(content, curves.read_bytes() if curves.is_file() else None))
+    page = report_page.page(content, curves.read_bytes() if curves.is_file() else None)
+    write_text(folder / "report.html", page)

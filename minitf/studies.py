@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from minitf import experiment, flags, kinds, learning, runs
 from minitf.errors import DivergedError, InputError
-from minitf.files import whole, writing
+from minitf.files import open_text, writing
 from minitf.training import searching, space
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class Search:
             {"run": t.number, "state": t.state.name.lower(), "value": t.value, "settings": t.params}
             for t in self.ended()
         ]
-        with whole(self.folder / "search.json") as file:
+        with open_text(self.folder / "search.json") as file:
             file.write(json.dumps({"metric": self.metric, "method": self.own.method, "runs": rows}, indent=2) + "\n")
         if self.complete():
             searching.draw_search(self.ended(), self.parts, self.metric, self.study.direction.name, self.folder)

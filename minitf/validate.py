@@ -5,7 +5,7 @@ and names the first one beyond rounding. Exit status 0 if all are equal, 1 if no
 """
 
 import argparse
-import json
+import io
 import platform
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from minitf import __version__
 from minitf.cli.console import Parser, run
-from minitf.files import writing
+from minitf.files import write_bytes, write_json, writing
 
 if TYPE_CHECKING:
     import torch
@@ -123,9 +123,7 @@ def write(folder: Path, rows: "Sequence[Row]", first: "Row | None", arguments: d
             "first_divergence": first and dataclasses.asdict(first),
             "rows": [dataclasses.asdict(row) for row in rows],
         }
-        (folder / "validate.json").write_text(
-            json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
+        write_json(folder / "validate.json", content)
         draw(rows, folder / "validate.png", f"{arguments['model']}, {arguments['dtype']}, {arguments['math']}")
 
 
@@ -160,7 +158,9 @@ def draw(rows: "Sequence[Row]", path: Path, title: str) -> None:
     axes[0].annotate(
         "tolerance", (0.02, rows[0].tolerance), xycoords=("axes fraction", "data"), va="bottom", fontsize="x-small"
     )
-    figure.savefig(path, dpi=110)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=110)
+    write_bytes(path, picture.getvalue())
 
 
 if __name__ == "__main__":

@@ -509,7 +509,7 @@ def test_no_space_for_best(command, here: Path, good: list[str], monkeypatch: py
     status, _, err = command(finetune.main, *good, "--output", "out")
     assert status == 2
     (line,) = err.splitlines()
-    assert f"{Path('out/best')}: no space left on the disk" in line
+    assert f"{Path('out/best')}: cannot be written (no space left on the disk)" in line
     assert {path.name for path in (here / "out").iterdir()} == {"metrics.jsonl", "last"}
 
 
@@ -532,7 +532,7 @@ def test_no_space_for_the_weights(command, here: Path, good: list[str], monkeypa
     status, _, err = command(finetune.main, *good, *flags)
     assert status == 2
     (line,) = err.splitlines()
-    assert f"{Path('out/best')}: no space left on the disk" in line
+    assert f"{Path('out/best')}: cannot be written (no space left on the disk)" in line
     assert {path.name for path in (here / "out").iterdir()} == {"metrics.jsonl", "best", "last"}
     assert command(predict.main, "out/best", "good")[0] == 0
 

@@ -149,7 +149,7 @@ def test_training_goes_on_from_a_regression(run, here: Path, tiny: Path) -> None
     """Its one row of the head is kept."""
     table = write_table(here / "t.csv", numbers(), ("text", "score"))
     run("--train", table, "--model", tiny, "--metric", "loss")
-    assert "new, drawn at random" not in run(
+    assert "randomly initialized" not in run(
         "--train", table, "--model", "out/best", "--metric", "loss", "--output", "b"
     )
 

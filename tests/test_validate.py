@@ -111,4 +111,4 @@ def test_an_attention_of_ones_own_without_a_softmax_to_record(folder, tmp_path, 
 def test_a_model_of_ones_own_with_three_classes(write_bert, capsys):
     folder, _ = write_bert(transformers.BertForSequenceClassification, num_labels=3)
     assert validate.main([str(folder), "--quiet"]) == 0
-    assert "new, drawn at random" not in capsys.readouterr().out  # its own classifier is compared
+    assert "randomly initialized" not in capsys.readouterr().out  # its own classifier is compared

@@ -2,13 +2,14 @@
 
 import dataclasses
 import functools
+import io
 import re
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minitf.errors import InputError
-from minitf.files import writing
+from minitf.files import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,11 +55,13 @@ def save(figure: "Figure", path: Path) -> str:
     import matplotlib
 
     # Letters stay letters in SVG: a browser has fonts for every script, and the text can be searched.
-    with warnings.catch_warnings(record=True) as told, writing(path), matplotlib.rc_context({"svg.fonttype": "none"}):
+    picture, style = io.BytesIO(), matplotlib.rc_context({"svg.fonttype": "none"})
+    with warnings.catch_warnings(record=True) as caught, style:
         warnings.filterwarnings("always", message="Glyph .* missing from")
-        figure.savefig(path, dpi=130, facecolor=figure.get_facecolor())
+        figure.savefig(picture, format=kind, dpi=130, facecolor=figure.get_facecolor())
+    write_bytes(path, picture.getvalue())
     missing = []
-    for warning in told:
+    for warning in caught:
         found = re.match(r"Glyph (\d+) ", str(warning.message))
         if found is None:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)

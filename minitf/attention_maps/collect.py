@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from minitf.bert import Bert
-from minitf.checkpoints.load import HELD, load_with_report
+from minitf.checkpoints.load import STORED_HEAD, load_with_report
 from minitf.errors import InputError
 from minitf.mathematics import EQUATIONS, Mathematics
 from minitf.text.batches import Batch
@@ -72,7 +72,7 @@ def open_model(
     offline: bool = False,
 ) -> Opened:
     """The model of `source` with the head that it holds, and its tokenizer. Raises CheckpointError, InputError."""
-    model, report = load_with_report(source, HELD, math=math, dtype=dtype, device=device, offline=offline)
+    model, report = load_with_report(source, STORED_HEAD, math=math, dtype=dtype, device=device, offline=offline)
     tokenizer = report.tokenizer or report.files.tokenizer()  # the second says why there is none
     return Opened(str(source), model, tokenizer)
 

@@ -23,7 +23,7 @@ from minitf.attention_maps.attribution import Attribution, verdict
 from minitf.attention_maps.collect import AttentionMaps
 from minitf.attention_maps.lens import Lens
 from minitf.errors import InputError
-from minitf.files import write_bytes
+from minitf.files import write_text
 
 FILES = Path(__file__).parent.parent / "data" / "page"
 SCRIPTS = (
@@ -103,7 +103,7 @@ def build(
 
 def save(page: str, path: Path) -> None:
     """Write it, whole or not at all. Raises InputError where the disk refuses."""
-    write_bytes(path, page.encode("utf-8"))
+    write_text(path, page)
 
 
 def in_notebook(maps: AttentionMaps) -> str:

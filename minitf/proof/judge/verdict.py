@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
+from minitf.files import write_bytes
 from minitf.proof.exercises.exercise import Case, Remark
 from minitf.proof.judge.comparing import as_array, written
 
@@ -87,7 +88,9 @@ class Verdict:
         """The picture as a PNG; whether there is one."""
         figure = self.figure()
         if figure is not None:
-            figure.savefig(path, dpi=100)
+            picture = io.BytesIO()
+            figure.savefig(picture, format="png", dpi=100)
+            write_bytes(path, picture.getvalue())
         return figure is not None
 
     def _ipython_display_(self) -> None:

@@ -1,0 +1,36 @@
+"""`minitf.json`: what `finetune` saves beside a model for the commands that use it later. Imports no torch."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from minitf.errors import InputError
+from minitf.files import to_json
+
+FILE = "minitf.json"
+
+
+def write_metadata(folder: Path, metadata: dict[str, Any]) -> None:
+    """Write `minitf.json` into a folder that is not yet in place."""
+    (folder / FILE).write_text(to_json(metadata), encoding="utf-8", newline="\n")
+
+
+def read_metadata(folder: Path) -> dict[str, Any]:
+    """Return task, columns and lengths; empty for a model without the file. Raises InputError."""
+    path = folder / FILE
+    try:
+        metadata = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as JSON ({error}); delete it or fine-tune again") from None
+    if (
+        not isinstance(metadata, dict)
+        or not all(isinstance(metadata.get(name), str | None) for name in ("task", "text", "pair", "label"))
+        or not all(_is_count(metadata.get(name), minimum) for name, minimum in (("max_length", 1), ("stride", 0)))
+        or metadata.get("long_text", "truncate") not in ("truncate", "head-tail", "windows")
+    ):
+        raise InputError(f"{path}: does not have the content that finetune writes; delete it or fine-tune again")
+    return metadata
+
+
+def _is_count(value: object, minimum: int) -> bool:
+    return value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= minimum)

@@ -259,7 +259,7 @@ def test_one_head_by_its_number(folder, run_command, tmp_path):
         (["--output", "m.html", "--label", "x", "--attribution", "never"], "--label is of the attribution, which"),
         (["--output", "m.html", "--label", "x"], "the label 'x' is none of LABEL_0, LABEL_1"),
         (["--output", "m.html", "--compare", "none/here"], "cannot find the checkpoint none/here; "),
-        (["--output", "none/m.html"], "--output none/m.html: cannot be written"),
+        (["--output", "none/m.html"], "none/m.html: cannot be written"),
         (["--output", "m.svg", "--view", "lens"], "the logit lens reads each layer with a masked-LM head"),
         (["--output", "maps.png", "--layer", "1"], "--layer does not go with --view grid"),
         (["--output", "maps.png", "--view", "rollout", "--head", "1"], "--head does not go with --view rollout"),
@@ -267,7 +267,7 @@ def test_one_head_by_its_number(folder, run_command, tmp_path):
         (["--output", "maps.png", "--view", "head", "--head", "5"], "no layer 3, head 5: "),
         (["--output", "maps.png", "--view", "explain", "--label", "x"], "the label 'x' is none of LABEL_0, LABEL_1"),
         (["--output", "maps.png", "--max-length", "99"], "max_length 99: this model has learned only 64 positions"),
-        (["--output", "none/maps.png"], "--output none/maps.png: cannot be written"),
+        (["--output", "none/maps.png"], "none/maps.png: cannot be written"),
     ],
 )
 def test_slips(folder, run_command, tmp_path, monkeypatch, argv, said):

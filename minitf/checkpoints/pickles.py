@@ -15,7 +15,7 @@ import io
 import math
 import pickletools
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -43,6 +43,8 @@ _TYPES = {
     "torch ComplexFloatStorage": torch.complex64,
     "torch ComplexDoubleStorage": torch.complex128,
 }
+
+_EMPTY: dict[str, Callable[[], Any]] = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}
 
 _Extents = dict[str, tuple[int, int]]  # the key of a storage -> the offset and size of its numbers, in bytes
 
@@ -171,12 +173,8 @@ def _interpret(pickle: IO[bytes]) -> tuple[Any, dict[str, _Storage]]:
                 stack.append(argument)
             case "NONE" | "NEWTRUE" | "NEWFALSE":
                 stack.append({"NEWTRUE": True, "NEWFALSE": False}.get(opcode.name))
-            case "EMPTY_DICT":
-                stack.append({})
-            case "EMPTY_LIST":
-                stack.append([])
-            case "EMPTY_TUPLE":
-                stack.append(())
+            case "EMPTY_DICT" | "EMPTY_LIST" | "EMPTY_TUPLE":
+                stack.append(_EMPTY[opcode.name]())
             case "GLOBAL":
                 stack.append(_Global(argument))
             case "BINPUT" | "LONG_BINPUT":

@@ -259,4 +259,4 @@ def test_a_note_that_finetune_did_not_write(run, run_command, here: Path, tiny: 
     path.write_text(json.dumps(json.loads(path.read_text()) | noted))
     status, _, err = run_command(predict.main, "out/best", "good")
     assert status == 2
-    assert "minitf.json: is not as finetune wrote it" in err
+    assert "minitf.json: does not have the content that finetune writes" in err

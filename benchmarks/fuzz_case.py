@@ -20,7 +20,7 @@ import torch
 
 from benchmarks import fuzz_files, fuzz_hostile
 from minitf.bert import Bert
-from minitf.checkpoints.load import HELD, load_tokenizer, load_with_report
+from minitf.checkpoints.load import STORED_HEAD, load_tokenizer, load_with_report
 from minitf.errors import InputError
 
 MOST_MEMORY = 64 << 20
@@ -31,7 +31,7 @@ class Finding(Exception):  # noqa: N818 (what is looked for)
     """What should not have happened, in words."""
 
 
-def examine(folder: Path, kind: str, head: str | None = HELD, sound: Bert | None = None) -> tuple[str, int]:
+def examine(folder: Path, kind: str, head: str | None = STORED_HEAD, sound: Bert | None = None) -> tuple[str, int]:
     """Load what lies in `folder`: "loaded" or "refused", and how many bytes were declared. Raises Finding.
 
     If `sound` is given, what loads must have its weights.
@@ -106,7 +106,7 @@ def main(argv: list[str]) -> None:
     for kind, k in fuzz_hostile.KINDS.items():  # what a library keeps from its first use is none of a case's growth
         fuzz_files.put(folder, bases[0][k.layout])
         examine(folder, kind)
-        sound[kind] = copy.deepcopy(load_with_report(fuzz_hostile.source(folder, kind), HELD)[0])
+        sound[kind] = copy.deepcopy(load_with_report(fuzz_hostile.source(folder, kind), STORED_HEAD)[0])
         shutil.rmtree(folder)
     print("ready", flush=True)
     for number in range(*map(int, argv[2:])):

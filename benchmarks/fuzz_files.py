@@ -78,7 +78,7 @@ def google_tensors(model: Bert) -> dict[str, Any]:
     """As the writer of the tests takes them, by Google's names; a kernel is transposed."""
     tensors = {}
     for name, p in model.named_parameters():
-        theirs = TENSORFLOW.theirs(name, model.head_name)
+        theirs = TENSORFLOW.official_name(name, model.head_name)
         value = p.detach().T if theirs.endswith("kernel") else p.detach()
         tensors[theirs] = bundles().Raw("float32", tuple(value.shape), value.contiguous().numpy().tobytes())
     return tensors

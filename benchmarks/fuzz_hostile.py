@@ -32,7 +32,7 @@ from benchmarks.fuzz_files import (
     zipped,
 )
 from benchmarks.fuzz_pickles import instructions, payload, records
-from minitf.checkpoints.load import HELD
+from minitf.checkpoints.load import STORED_HEAD
 from minitf.checkpoints.sstable import read_table
 
 
@@ -70,7 +70,7 @@ def spoiled(kind: str, rng: Random, bases: tuple[Bases, Bases]) -> Case:
     own, other = (base[k.layout] for base in bases)
     spoil = rng.choice(k.spoils)
     changed = spoil(rng, own[k.file], other[k.file])
-    head = rng.choice((*[HELD] * 4, None, "masked-lm", "classification", "qa"))
+    head = rng.choice((*[STORED_HEAD] * 4, None, "masked-lm", "classification", "qa"))
     sealed = k.apart or (k.sealed and spoil is spoiled_bytes)
     return Case(kind, spoil.__name__.strip("_"), head, own | {k.file: changed}, sealed)
 

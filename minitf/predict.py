@@ -14,7 +14,7 @@ from minitf.checkpoints.metadata import read_metadata
 from minitf.cli import predict as cli
 from minitf.cli.console import flags_in_errors, run, say_error
 from minitf.cli.shared import model_options
-from minitf.files import whole
+from minitf.files import open_text
 from minitf.fine_tuning.prediction import choose_spec, open_fill, open_head, open_predictor
 from minitf.tasks.spec import Inputs
 from minitf.tasks.whole_text.inputs import read_texts
@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     cli.check(arguments)
     source, options, size = arguments.model, model_options(arguments), arguments.batch_size
     metadata = read_metadata(Path(source))
-    with nullcontext(sys.stdout) if arguments.output is None else whole(Path(arguments.output)) as out:
+    with nullcontext(sys.stdout) if arguments.output is None else open_text(Path(arguments.output)) as out:
         as_table = arguments.output is not None
         if arguments.fill is not None:
             from minitf.tasks.masked_lm.prediction import fill

@@ -266,7 +266,7 @@ def test_one_head_by_its_number(folder, run_command, tmp_path):
         ),
         (["--output", "m.html", "--label", "x"], "--label x: the model has no such class; it has LABEL_0, LABEL_1"),
         (["--output", "m.html", "--compare", "none/here"], "cannot find the checkpoint none/here; "),
-        (["--output", "none/m.html"], "--output none/m.html: cannot be written"),
+        (["--output", "none/m.html"], "none/m.html: cannot be written"),
         (["--output", "m.svg", "--view", "lens"], "the logit lens needs a masked-LM head"),
         (["--output", "maps.png", "--layer", "1"], "--layer does not go with --view grid"),
         (["--output", "maps.png", "--view", "rollout", "--head", "1"], "--head does not go with --view rollout"),
@@ -277,7 +277,7 @@ def test_one_head_by_its_number(folder, run_command, tmp_path):
             "--label x: the model has no such class; it has LABEL_0, LABEL_1",
         ),
         (["--output", "maps.png", "--max-length", "99"], "--max-length 99: the model has only 64 positions"),
-        (["--output", "none/maps.png"], "--output none/maps.png: cannot be written"),
+        (["--output", "none/maps.png"], "none/maps.png: cannot be written"),
     ],
 )
 def test_errors(folder, run_command, tmp_path, monkeypatch, argv, expected):

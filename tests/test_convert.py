@@ -74,7 +74,7 @@ def test_without_a_vocabulary(google, run_command, tmp_path):
     folder, reference = google(vocabulary=False)
     status, said, _ = run_command(convert.main, folder, tmp_path / "out")
     assert status == 0
-    assert "put a vocab.txt there to read text with it" in said
+    assert "no tokenizer files beside the weights, so none are written: to read text, add a vocab.txt" in said
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["config.json", "model.safetensors"]
     assert_opens(tmp_path / "out", transformers.BertForPreTraining, reference)
 
@@ -99,7 +99,7 @@ def test_a_damaged_file_and_no_verify(google, run_command, tmp_path):
     shard.write_bytes(content)
     status, said, complaint = run_command(convert.main, folder, tmp_path / "out")
     assert (status, said) == (2, "")
-    assert "does not have its checksum; fetch it again" in complaint and complaint.count("\n") == 1
+    assert "has the wrong checksum; fetch it again" in complaint and complaint.count("\n") == 1
     assert not (tmp_path / "out").exists()
     assert run_command(convert.main, folder, tmp_path / "out", "--no-verify")[0] == 0
 
@@ -107,9 +107,9 @@ def test_a_damaged_file_and_no_verify(google, run_command, tmp_path):
 @pytest.mark.parametrize(
     ("there", "said"),
     [
-        ({"config.json": "{}"}, "holds a checkpoint already; give another DIR, or --overwrite"),
-        ({"thesis.tex": "years"}, "holds thesis.tex, which is no converted checkpoint's; give another DIR"),
-        (None, "is a file; give a folder"),
+        ({"config.json": "{}"}, "already holds a checkpoint; choose another folder, or use --overwrite"),
+        ({"thesis.tex": "years"}, "has thesis.tex, which is not part of a checkpoint; choose another folder"),
+        (None, "is a file; choose a folder"),
     ],
 )
 def test_a_folder_that_is_taken(google, run_command, tmp_path, there, said):
@@ -140,7 +140,7 @@ def test_overwrite_replaces_what_a_conversion_wrote_and_nothing_else(google, run
     assert_opens(out, transformers.BertForPreTraining, reference)
     (out / "notes.txt").write_text("mine")
     status, _, complaint = run_command(convert.main, folder, out, "--overwrite")
-    assert status == 2 and "holds notes.txt" in complaint
+    assert status == 2 and "has notes.txt" in complaint
     assert (out / "notes.txt").read_text() == "mine"
 
 
@@ -148,7 +148,7 @@ def test_onto_itself(write_member, run_command):
     folder, _ = write_member("bert", None)
     before = (folder / "model.safetensors").read_bytes()
     status, _, complaint = run_command(convert.main, folder, folder, "--overwrite")
-    assert status == 2 and "is the checkpoint itself; give another DIR" in complaint
+    assert status == 2 and "is the checkpoint itself; choose another folder" in complaint
     assert (folder / "model.safetensors").read_bytes() == before
 
 
@@ -156,5 +156,5 @@ def test_a_checkpoint_that_is_not_there(run_command, tmp_path):
     status, _, complaint = run_command(
         convert.main, tmp_path / "none" / "bert_model.ckpt", tmp_path / "out", "--offline"
     )
-    assert status == 2 and "bert_model.ckpt' is no folder that exists" in complaint
+    assert status == 2 and "bert_model.ckpt' is not a folder that exists" in complaint
     assert not (tmp_path / "out").exists()

@@ -360,7 +360,7 @@ def test_the_model_may_be_an_earlier_run(run, here: Path, tiny: Path, train: Pat
     run("--train", train, "--model", tiny)
     first = load_file(here / "runs/train-1/best/model.safetensors")
     out = run("--train", train, "--model", "runs/train-1/best", "--lr", 1e-12)
-    assert "new, drawn at random" not in out
+    assert "randomly initialized" not in out
     second = load_file(here / "runs/train-2" / "best/model.safetensors")
     assert all(torch.allclose(first[name], second[name], rtol=0, atol=1e-9) for name in first)
 
@@ -445,7 +445,7 @@ def test_texts_that_are_cut_are_counted(run, here: Path, tiny: Path, train: Path
 
 
 def status_free(out: str) -> None:
-    assert "new, drawn at random" not in out  # the checkpoint's classifier was taken
+    assert "randomly initialized" not in out  # the checkpoint's classifier was taken
 
 
 def reference_loss(folder, model, texts, labels, pairs=None, weight=None, max_length=32) -> float:

@@ -149,7 +149,7 @@ def test_training_goes_on_from_a_regression(run, here: Path, tiny: Path) -> None
     """Its one row of the head is kept."""
     table = write_table(here / "t.csv", numbers(), ("text", "score"))
     run("--train", table, "--model", tiny, "--metric", "loss")
-    assert "new, drawn at random" not in run(
+    assert "randomly initialized" not in run(
         "--train", table, "--model", "out/best", "--metric", "loss", "--output", "b"
     )
 
@@ -259,4 +259,4 @@ def test_a_note_that_finetune_did_not_write(run, run_command, here: Path, tiny: 
     path.write_text(json.dumps(json.loads(path.read_text()) | noted))
     status, _, err = run_command(predict.main, "out/best", "good")
     assert status == 2
-    assert "minitf.json: is not as finetune wrote it" in err
+    assert "minitf.json: does not have the content that finetune writes" in err

@@ -345,7 +345,7 @@ def test_a_length_that_cannot_be(refusal, classifier, length: int) -> None:
 
 def test_output_into_a_folder_that_is_not_there(refusal, classifier, tmp_path: Path) -> None:
     path = tmp_path / "absent" / "out.csv"
-    assert f"--output {path}" in refusal(classifier[0], "great", "--output", path)
+    assert f"{path}: cannot be written" in refusal(classifier[0], "great", "--output", path)
 
 
 def test_output_onto_the_table_that_is_read(refusal, classifier, tmp_path: Path) -> None:

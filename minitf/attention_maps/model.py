@@ -6,11 +6,12 @@ from pathlib import Path
 import torch
 
 from minitf.bert import Bert
-from minitf.checkpoints.load import HELD, load_with_report
+from minitf.checkpoints.load import STORED_HEAD, load_with_report
 from minitf.errors import InputError
 from minitf.mathematics import Mathematics
 from minitf.text.batches import Batch
 from minitf.text.tokenizer import Tokenizer
+from minitf.text.windows import choose_length
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,25 +32,35 @@ def open_model(
     hidden_act: str | None = None,
     verify: bool = True,
 ) -> OpenModel:
-    """Load the model of `source`, with the head that the checkpoint has, and its tokenizer. The settings are those of
-    `minitf.load`. Raises CheckpointError, InputError."""
+    """Load the model of `source`, with the head that the checkpoint has, and its tokenizer.
+
+    The settings are those of `minitf.load`. Raises CheckpointError, InputError.
+    """
     model, report = load_with_report(
-        source, HELD, math=math, dtype=dtype, device=device, offline=offline, hidden_act=hidden_act, verify=verify
+        source,
+        STORED_HEAD,
+        math=math,
+        dtype=dtype,
+        device=device,
+        offline=offline,
+        hidden_act=hidden_act,
+        verify=verify,
     )
     tokenizer = report.tokenizer or report.files.tokenizer()  # the second raises the error that explains why
     return OpenModel(str(source), model, tokenizer)
 
 
 def encode(opened: OpenModel, text: str, pair: str | None, max_length: int | None) -> Batch:
-    """Return the text as a batch of one on the model's device. Raises InputError if it is empty or `max_length` is too
-    large."""
+    """Return the text as a batch of one on the model's device.
+
+    Raises InputError if it is empty or `max_length` is too large.
+    """
     for name, value in (("text", text), ("second text", pair)):
         if value is not None and not value.strip():
             raise InputError(f"the {name} is empty; give at least one word")
     longest = opened.model.config.longest
-    if max_length is not None and max_length > longest:
-        raise InputError(f"`max_length` {max_length}: the model has only {longest} positions")
-    batch = opened.tokenizer([text], None if pair is None else [pair], max_length=max_length or longest)
+    length = choose_length(max_length, longest, longest)
+    batch = opened.tokenizer([text], None if pair is None else [pair], max_length=length)
     return batch.to(next(opened.model.parameters()).device)
 
 

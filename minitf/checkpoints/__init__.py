@@ -1,1 +1,1 @@
-"""Official weights in and out: where they are found, how their tensors are named, how they are read and written."""
+"""Read and write official checkpoints: find them, rename their tensors, load a model, save one."""

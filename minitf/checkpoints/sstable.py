@@ -1,15 +1,15 @@
-"""The table of sorted keys, each with a value, that LevelDB defined and that a TensorFlow `.index` is.
+"""Read a LevelDB table: sorted keys, each with a value. The `.index` of a TensorFlow checkpoint is one.
 
     table     data blocks, metaindex block, index block, footer
     footer    48 bytes: the handles of metaindex and index, zeros, MAGIC; a handle is two varints: offset, size
     block     contents, compression (1 byte: 0 none, 1 snappy), masked CRC-32C of both (4 bytes)
     contents  entries, the offsets of the restarts (4 bytes each), their number (4 bytes)
-    entry     three varints: how many bytes its key shares with the key before, has of its own, and its value has;
-              then the key's own bytes, and the value
+    entry     three varints: the number of bytes that its key shares with the previous key, of its other bytes, and of
+              its value; then the other bytes of the key, and the value
 
-The index is a block like any other: its values are the data blocks' handles, its keys divide their keys. A restart is
-an entry whose key shares nothing, where a search may begin. Here nothing is searched: a table is read whole, in order,
-and whatever a sound writer would not have written is refused.
+The index is a block too: its values are the handles of the data blocks, its keys separate their keys. A restart is an
+entry whose key shares nothing, where a search can begin. This reader does not search: it reads the whole table in
+order, and refuses anything that a correct writer would not write.
 """
 
 import struct
@@ -23,26 +23,26 @@ MAGIC = bytes.fromhex("57fb808b247547db")  # 0xdb4775248b80fb57, lowest byte fir
 FOOTER = 48
 TRAILER = 5  # of a block: compression and checksum
 
-# A file's own numbers say what reading it costs, and a key may share far more than it adds. No true index comes near
-# these limits: that of a BERT-base with Adam's slots, some 600 tensors, is about 20 kB uncompressed.
+# Limits, because a small damaged file can claim sizes that take any amount of memory. Real indexes are far below: that
+# of a BERT-base with Adam's slots, about 600 tensors, has about 20 kB uncompressed.
 LARGEST = 4 << 20  # bytes of a table; of a block uncompressed; of all keys and values together
 LONGEST_KEY = 4096
-_PER_ENTRY = 128  # counted besides: about what Python needs to hold one
+_PER_ENTRY = 128  # added for each entry: about what Python needs to store one
 
 
 class CorruptError(Exception):
-    """What is wrong with a table, in words; who read the file adds its name."""
+    """The table is damaged, for this reason; the caller adds the name of the file."""
 
 
 def read_table(table: bytes, verify: bool = True) -> Iterator[tuple[bytes, bytes]]:
-    """Every key with its value, in order. `verify` checks each block's checksum. Raises CorruptError."""
+    """Yield every key with its value, in order. `verify` checks the checksum of each block. Raises CorruptError."""
     if len(table) > LARGEST:
         raise CorruptError(f"more than {LARGEST} bytes, too many for an index")
     if len(table) < FOOTER or not table.endswith(MAGIC):
         raise CorruptError("it does not end as a table does")
     footer = table[-FOOTER : -len(MAGIC)]
     offset, size, at = _handle(footer)
-    _contents(table, offset, size, verify)  # the metaindex, which TensorFlow leaves empty
+    _contents(table, offset, size, verify)  # the metaindex, empty in TensorFlow's files
     offset, size, _ = _handle(footer, at)
     index = _contents(table, offset, size, verify)
     left, end, low = LARGEST, 0, None
@@ -64,13 +64,13 @@ def read_table(table: bytes, verify: bool = True) -> Iterator[tuple[bytes, bytes
 
 
 def masked_crc32c(content: bytes | np.ndarray) -> int:
-    """CRC-32C as TensorFlow stores it: turned, and a constant added, lest a checksum of checksums degenerate."""
+    """Compute CRC-32C as TensorFlow stores it: rotated, plus a constant, so that data may contain checksums."""
     crc: int = google_crc32c.value(content)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 def varint(data: bytes, at: int, end: int) -> tuple[int, int]:
-    """The number at `at`, seven bits a byte, lowest first, the eighth where more follow; and where it ends."""
+    """Read a varint: seven bits per byte, lowest first; bit 8 is set if more follow. Return it and where it ends."""
     number = 0
     for i, byte in enumerate(data[at : min(end, at + 10)]):
         number |= (byte & 0x7F) << 7 * i
@@ -78,24 +78,24 @@ def varint(data: bytes, at: int, end: int) -> tuple[int, int]:
             if number >> 64:
                 break
             return number, at + i + 1
-    raise CorruptError("a number in it does not end")
+    raise CorruptError("a number does not end")
 
 
 def _handle(data: bytes, at: int = 0) -> tuple[int, int, int]:
-    """Offset and size of a block, and where the handle ends."""
+    """Return the offset and size of a block, and where the handle ends."""
     offset, at = varint(data, at, len(data))
     size, at = varint(data, at, len(data))
     return offset, size, at
 
 
 def _contents(table: bytes, offset: int, size: int, verify: bool) -> bytes:
-    """A block's contents, checked and uncompressed."""
+    """Return the contents of a block, checked and uncompressed."""
     end = offset + size
     if end + TRAILER > len(table) - FOOTER:
-        raise CorruptError("a block lies outside it")
+        raise CorruptError("a block is outside the file")
     compression, crc = struct.unpack_from("<BI", table, end)
     if verify and masked_crc32c(table[offset : end + 1]) != crc:
-        raise CorruptError("a block does not have its checksum")
+        raise CorruptError("a block has the wrong checksum")
     if compression > 1:
         raise CorruptError(f"a block has the unknown compression {compression}")
     return _uncompressed(table[offset:end]) if compression else table[offset:end]
@@ -111,7 +111,7 @@ def _uncompressed(block: bytes) -> bytes:
 
 
 def _entries(contents: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The keys and values of one block."""
+    """Yield the keys and values of one block."""
     restarts, end = _restarts(contents)
     at, passed, key, first = 0, 0, b"", True
     while at < end:
@@ -133,10 +133,10 @@ def _entries(contents: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _restarts(contents: bytes) -> tuple[tuple[int, ...], int]:
-    """The offsets of the restarts, of which the first is 0, and where the entries end."""
+    """Return the offsets of the restarts, the first of which is 0, and where the entries end."""
     count = int.from_bytes(contents[-4:], "little")
     end = len(contents) - 4 * count - 4
-    # An entry is three bytes or more; only a block without entries has a restart where none is.
+    # An entry has at least three bytes; only a block without entries has a restart without an entry.
     if end < 0 or not 1 <= count <= 1 + end // 3:
         raise CorruptError("a block's restarts do not fit")
     restarts = struct.unpack_from(f"<{count}I", contents, end)

@@ -1,4 +1,4 @@
-"""Tensors on their way into a model: each with memory of its own, converted, and those that are new drawn."""
+"""Prepare tensors for a model: give each its own memory, convert its type, initialize those that are new."""
 
 import collections
 from collections.abc import Iterator
@@ -10,37 +10,37 @@ from torch import Tensor
 from minitf.bert import Bert
 
 
-def converted(tensors: dict[str, Tensor], device: str | torch.device, dtype: torch.dtype) -> dict[str, Tensor]:
-    """The tensors as the model has them, several at a time, for PyTorch transposes a matrix on one core alone."""
+def convert_tensors(tensors: dict[str, Tensor], device: str | torch.device, dtype: torch.dtype) -> dict[str, Tensor]:
+    """Convert the tensors and empty the dict, in several threads, because PyTorch transposes a matrix on one core."""
 
-    def convert(named: tuple[str, Tensor]) -> tuple[str, Tensor]:
-        name, tensor = named
+    def convert(item: tuple[str, Tensor]) -> tuple[str, Tensor]:
+        name, tensor = item
         return name, tensor.to(device=device, dtype=dtype).contiguous()
 
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        return dict(pool.map(convert, _owned(tensors)))
+        return dict(pool.map(convert, _pop_unshared(tensors)))
 
 
-def _owned(tensors: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
-    """Each tensor, taken out of the dict, sharing its memory with no other.
+def _pop_unshared(tensors: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+    """Take each tensor out of the dict, as a copy if it shares its memory with an earlier one.
 
-    A file may give two names to one, and training one must not move the other. (The memory may be the file's, mapped:
-    written to it stays in this process, but a file that is overwritten in place changes the model.)
+    A file may give two names to one tensor, and training one must not change the other. (The memory may be the mapped
+    file: writes stay in this process, but overwriting the file in place changes the model.)
     """
     seen: set[int] = set()
-    shared = collections.Counter(tensor.untyped_storage().data_ptr() for tensor in tensors.values())
+    counts = collections.Counter(tensor.untyped_storage().data_ptr() for tensor in tensors.values())
     for name in list(tensors):
         tensor = tensors.pop(name)
-        memory = tensor.untyped_storage().data_ptr()
-        # Memory that is let go may be given out again, under the same address: only what is shared is remembered.
-        yield name, tensor.clone() if memory in seen else tensor
-        if shared[memory] > 1:
-            seen.add(memory)
+        address = tensor.untyped_storage().data_ptr()
+        # Freed memory may be allocated again at the same address, so only shared addresses are remembered.
+        yield name, tensor.clone() if address in seen else tensor
+        if counts[address] > 1:
+            seen.add(address)
 
 
-def drawn(model: Bert, new: list[str], std: float) -> dict[str, Tensor]:
-    """Fresh values for the parameters named `new`; only these draw random numbers."""
-    found = {}
+def initialize(model: Bert, new: list[str], std: float) -> dict[str, Tensor]:
+    """Return initial values for the parameters named `new`; no others draw random numbers."""
+    tensors = {}
     for name, parameter in model.named_parameters():
         if name in new:
             tensor = torch.empty(parameter.shape)
@@ -50,5 +50,5 @@ def drawn(model: Bert, new: list[str], std: float) -> dict[str, Tensor]:
                 tensor.zero_()
             else:
                 torch.nn.init.trunc_normal_(tensor, std=std, a=-2.0 * std, b=2.0 * std)
-            found[name] = tensor
-    return found
+            tensors[name] = tensor
+    return tensors

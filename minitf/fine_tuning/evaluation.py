@@ -82,11 +82,11 @@ def open_labelled(
     spec = spec_by_name(name) if name else None
     table = _read(spec, labelled, metadata) if spec else None  # an error in it is reported before anything heavy
 
-    from minitf.checkpoints.load import HELD
+    from minitf.checkpoints.load import STORED_HEAD
     from minitf.mathematics import mathematics
 
     math = around(mathematics(options.math))
-    model, loaded = open_model(source, HELD, options, say, math)
+    model, loaded = open_model(source, STORED_HEAD, options, say, math)
     tokenizer = loaded.checked_tokenizer()
     spec = spec or registry.of_checkpoint(source, model.head_name, model.config)
     if table is None:

@@ -1,11 +1,10 @@
 """The result of an evaluation: for the terminal, and as a report in .html or .json."""
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
-from minitf.files import whole
+from minitf.files import to_json, write_text
 from minitf.fine_tuning import report_html
 from minitf.fine_tuning.evaluation import Evaluation
 from minitf.fine_tuning.provenance import versions
@@ -42,8 +41,4 @@ def write_report(path: Path, result: Evaluation, model: str, command: str) -> No
         "mistakes": [dataclasses.asdict(mistake) for mistake in result.mistakes[:MOST]],
         "mistaken": len(result.mistakes),
     }
-    with whole(path) as file:
-        if path.suffix.lower() == ".json":
-            file.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-        else:
-            file.write(report_html.page(content))
+    write_text(path, to_json(content) if path.suffix.lower() == ".json" else report_html.page(content))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from minitf.errors import InputError
-from minitf.files import STATE, writing
+from minitf.files import STATE, remove_leftovers, writing
 from minitf.fine_tuning.config import FineTuneConfig
 from minitf.tasks.spec import Table
 
@@ -65,25 +65,17 @@ def states(folder: Path) -> list[Path]:
     return [path for path in (folder / "last" / STATE, *sorted(folder.glob(f"seed-*/last/{STATE}"))) if path.is_file()]
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Remove the leftovers of an interrupted save: half a copy. If only the old best/ is left, restore it."""
-    best = folder / "best"
-    for path in sorted(folder.glob(".best-*-old")):
-        if best.exists():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.rename(best)
-    for path in folder.glob(".*"):
-        if path.name.startswith((".best-", ".report.json-", ".curves.png-", ".report.html-")):
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-    (folder / "last" / f".{STATE}.partial").unlink(missing_ok=True)
+def remove_all_leftovers(folder: Path) -> None:
+    """Remove the leftovers of an interrupted save from the folder of a run."""
+    remove_leftovers(folder)
+    remove_leftovers(folder / "last")
 
 
 def make_fresh(folder: Path) -> None:
     """Create `folder`, or remove an earlier run from it; called when only training itself can still fail."""
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(folder)
+        remove_all_leftovers(folder)
         for path in states(folder):  # first, so that the rest of a run can never be resumed
             path.unlink()
         for path in (*(folder / name for name in WRITTEN), *folder.glob("seed-*")):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from minitf.checkpoints.metadata import read_metadata
 from minitf.errors import InputError
-from minitf.fine_tuning.saved import ModelOptions, Say, held_head, open_model
+from minitf.fine_tuning.saved import ModelOptions, Say, open_model, stored_head
 from minitf.tasks import registry
 from minitf.tasks.spec import Inputs, Loaded, TaskSettings, TaskSpec
 from minitf.text.windows import choose_length
@@ -59,7 +59,7 @@ def choose_spec(source: str, metadata: Mapping[str, Any], options: ModelOptions,
     """The task of a model: from its metadata, else by the head that its files hold."""
     spec = registry.SPECS.get(metadata.get("task") or "")
     if spec is None:
-        head = held_head(source, options, say)
+        head = stored_head(source, options, say)
         spec = next((spec for spec in registry.SPECS.values() if spec.head == head), None)
     return spec or registry.SPECS["classification"]
 
@@ -70,7 +70,7 @@ def open_predictor(
     """The model with its trained head. Raises InputError if it has none."""
     loaded, report = open_head(source, spec.head, metadata, options, batch_size, say, spec.max_length)
     if _is_new(report):
-        held = report.files.held_head()
+        held = report.files.stored_head()
         instead = f"its head is {held}" if held else "fine-tune it first"
         raise InputError(f"{source}: has no trained classifier; {instead}, or use `embed`")
     return loaded
@@ -80,7 +80,7 @@ def open_fill(source: str, metadata: Mapping[str, Any], options: ModelOptions, b
     """The model with its masked-LM head. Raises InputError if it has none."""
     loaded, report = open_head(source, "masked-lm", metadata, options, batch_size, say)
     if _is_new(report):
-        held = report.files.held_head()
+        held = report.files.stored_head()
         raise InputError(
             f"{source}: cannot predict masked words: it has no masked-LM head ({held or 'nor any other'});"
             " use a pre-trained checkpoint that has one, such as bert-base-uncased"

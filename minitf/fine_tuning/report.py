@@ -7,7 +7,7 @@ from typing import Any
 
 from minitf import __version__
 from minitf.checkpoints.load import load
-from minitf.files import whole
+from minitf.files import write_json, write_text
 from minitf.fine_tuning import report_html
 from minitf.fine_tuning.provenance import prediction_command, versions
 from minitf.fine_tuning.result import Outcome, Run
@@ -91,13 +91,11 @@ def write_report(folder: Path, setup: TrainingSetup, outcome: Outcome) -> None:
         "mistakes": [dataclasses.asdict(mistake) for mistake in outcome.mistakes],
         "mistaken": outcome.mistaken,
     }
-    with whole(folder / "report.json") as file:
-        file.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    write_json(folder / "report.json", content)
     title = f"{Path(splits['train'].path).name}, {setup.config.model.model}"
     content |= {"title": title, "parameters": setup.parameters}
     curves = folder / "curves.png"
-    with whole(folder / "report.html") as file:
-        file.write(report_html.page(content, curves.read_bytes() if curves.is_file() else None))
+    write_text(folder / "report.html", report_html.page(content, curves.read_bytes() if curves.is_file() else None))
 
 
 def read_run(folder: Path) -> Run:

@@ -55,11 +55,11 @@ def spec_by_name(name: str) -> TaskSpec:
     return registry.SPECS[name]
 
 
-def held_head(source: str, options: ModelOptions, say: Say) -> str | None:
+def stored_head(source: str, options: ModelOptions, say: Say) -> str | None:
     """The head that a checkpoint has, by its files; None without one. Errors in them are left to the loader."""
     from minitf.checkpoints import sources
     from minitf.checkpoints.official import OfficialFiles
 
     with suppress(CheckpointError):
-        return OfficialFiles(sources.find(source, offline=options.offline, say=say)).held_head()
+        return OfficialFiles(sources.find(source, offline=options.offline, say=say)).stored_head()
     return None

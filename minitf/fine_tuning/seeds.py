@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import json
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -10,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from minitf.errors import DivergedError
-from minitf.files import whole
+from minitf.files import write_json
 from minitf.fine_tuning.config import FineTuneConfig
 from minitf.fine_tuning.data import Decisions, Splits
-from minitf.fine_tuning.folder import check_free, locked, make_fresh, remove_leftovers
+from minitf.fine_tuning.folder import check_free, locked, make_fresh, remove_all_leftovers
 from minitf.fine_tuning.report import read_run
 from minitf.fine_tuning.result import Run
 from minitf.fine_tuning.setup import prepare
@@ -90,7 +89,7 @@ def run_seeds(
     with locked(folder) if workers.first else contextlib.nullcontext():
         if workers.first:
             check_free(folder, config)
-            remove_leftovers(folder)
+            remove_all_leftovers(folder)
         for name, seed in names.items():
             if not (resume and (folder / name / "report.json").is_file()):
                 say(f"\nseed {seed}")
@@ -125,8 +124,7 @@ def _conclude(
         raise DivergedError(f"all {len(names)} seeds diverged; the first: {next(iter(diverged.values()))}")
     runs = {name: read_run(folder / name) for name in names if name not in diverged}
     found = summary(runs, decisions.metric, diverged)
-    with whole(folder / "report.json") as file:
-        file.write(json.dumps(found.to_dict(), indent=2) + "\n")
+    write_json(folder / "report.json", found.to_dict())
     say(f"\n{found}\nthe models are in {folder}/seed-*/best")
     best, *others = runs.values()
     for run in others:

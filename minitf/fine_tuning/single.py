@@ -50,7 +50,7 @@ def run_prepared(
     """
     resume = setup.config.output.resume and folders.is_saved(folder)
     if workers.first:
-        folders.remove_leftovers(folder) if resume else folders.make_fresh(folder)
+        folders.remove_all_leftovers(folder) if resume else folders.make_fresh(folder)
     history = train(setup, folder, workers, resume, say, on_epoch)
     if not workers.first:
         return None

@@ -210,7 +210,7 @@ def run_reference(theirs: Any, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]
 
     def path(module: str) -> str:
         name = f"{module}.{'gamma' if module.endswith('norm') else 'weight'}"
-        return table.theirs(name, "classification").removesuffix(".weight")
+        return table.official_name(name, "classification").removesuffix(".weight")
 
     labelled = {}
     for part in ("word", "segment", "position", "norm"):

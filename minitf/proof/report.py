@@ -1,7 +1,6 @@
 """Report a comparison with the reference: a table, a conclusion, and files."""
 
 import dataclasses
-import json
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 
 import torch
 
-from minitf.files import whole, writing
+from minitf.files import write_json, writing
 from minitf.proof.divergence import Row, first_divergence
 from minitf.proof.figure import draw
 
@@ -56,7 +55,5 @@ def write_report(folder: Path, rows: Sequence[Row], settings: Mapping[str, Any],
     }
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        with whole(folder / "validate.json") as file:
-            json.dump(content, file, indent=1, ensure_ascii=False)
-            file.write("\n")
+        write_json(folder / "validate.json", content)
         draw(rows, folder / "validate.png", f"{settings['model']}, {settings['dtype']}, {settings['math']}")

@@ -61,5 +61,5 @@ def best_window(position: int, among: Sequence[range]) -> int:
 def choose_length(given: int | None, usual: int, longest: int) -> int:
     """`given`, or `usual` if the model reads that much. Raises InputError for more than `longest` tokens."""
     if given is not None and given > longest:
-        raise InputError(f"`max_length` {given}: this model has only {longest} positions; give at most {longest}")
+        raise InputError(f"`max_length` {given}: this model has only {longest} positions")
     return min(usual, longest) if given is None else given

@@ -79,7 +79,8 @@ class Optimizer:
 
     def penalty(self) -> Tensor | float:
         """λ₁‖θ‖₁ + λ₂‖θ‖₂², to be added to the loss; 0.0 where neither is asked for."""
-        matrices = [self.parameters[name] for name in self.decayed if self.parameters[name].requires_grad]
+        # In the order of the model: floating-point sums depend on their order.
+        matrices = [p for name, p in self.parameters.items() if name in self.decayed and p.requires_grad]
         l1 = self.math.l1_penalty(matrices, self.recipe.l1) if self.recipe.l1 else 0.0
         l2 = self.math.l2_penalty(matrices, self.recipe.l2) if self.recipe.l2 else 0.0
         return l1 + l2

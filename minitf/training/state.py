@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from minitf.errors import InputError
 from minitf.files import STATE as FILE
-from minitf.files import refused, writing
+from minitf.files import replacing, writing
 from minitf.training.loop import Epoch, Progress
 from minitf.training.optimizer import Optimizer
 from minitf.training.precision import Half, Precision
@@ -61,21 +61,14 @@ def save_state(
         "scale": [precision.scale, precision.good] if isinstance(precision, Half) else None,
         "extra": extra,
     }
-    partial = folder / f".{FILE}.partial"
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        try:
-            tensors, text = {k: t.contiguous() for k, t in tensors.items()}, json.dumps(content)
-            sums = zlib.crc32(text.encode(), _sum_of((name, tensors[name]) for name in sorted(tensors)))
-            save_file(tensors, partial, {"state": text, "crc32": str(sums)})
-            with partial.open("rb+") as file:
-                os.fsync(file.fileno())
-            os.replace(partial, folder / FILE)
-        except BaseException as error:
-            partial.unlink(missing_ok=True)
-            if isinstance(error, SafetensorError):
-                raise InputError(refused(folder, error)) from None
-            raise
+    with replacing(folder / FILE) as temporary:
+        tensors, text = {k: t.contiguous() for k, t in tensors.items()}, json.dumps(content)
+        sums = zlib.crc32(text.encode(), _sum_of((name, tensors[name]) for name in sorted(tensors)))
+        save_file(tensors, temporary, {"state": text, "crc32": str(sums)})
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
 
 
 def read_extra(folder: Path) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """A learning curve: the same run on growing shares of the training data."""
 
 import dataclasses
-import json
 import random
 import shutil
 import statistics
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from minitf.errors import InputError
-from minitf.files import whole
+from minitf.files import write_json
 from minitf.fine_tuning.config import FineTuneConfig
 from minitf.fine_tuning.data import Decisions, Splits
 from minitf.fine_tuning.settings import Number
@@ -50,8 +49,7 @@ def learning_curve(
         mean, sd = statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
         rows.append({"share": share, "rows": len(chosen), "mean": mean, "sd": sd, "values": values})
         say(f"{share:6.0%}  {len(chosen):8,} rows  {table} {metric} {mean:.4f} ± {sd:.4f}")
-    with whole(folder / "learning-curve.json") as file:
-        file.write(json.dumps({"metric": metric, "measured on": table, "shares": rows}, indent=2) + "\n")
+    write_json(folder / "learning-curve.json", {"metric": metric, "measured on": table, "shares": rows})
     figures.draw_learning_curve(rows, f"{table} {metric}", folder / "learning-curve.png")
     say(f"drawn: {folder / 'learning-curve.png'}")
 

@@ -2,14 +2,13 @@
 
 import dataclasses
 import itertools
-import json
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from minitf.errors import DivergedError, InputError
-from minitf.files import whole, writing
+from minitf.files import write_json, writing
 from minitf.fine_tuning.config import FineTuneConfig, storable
 from minitf.fine_tuning.data import Decisions, Splits
 from minitf.fine_tuning.single import run_in
@@ -172,8 +171,7 @@ class Study:
             for t in self.ended()
         ]
         content = {"metric": self.metric, "method": self.search.method, "runs": rows}
-        with whole(self.folder / "search.json") as file:
-            file.write(json.dumps(content, indent=2) + "\n")
+        write_json(self.folder / "search.json", content)
         if self.complete():
             direction = self.study.direction.name
             figures.draw_search(self.ended(), self.search.space, self.metric, direction, self.folder)

@@ -13,7 +13,7 @@ DEFAULT = catalogue.entries()[0]
 
 
 def test_the_default_is_pinned():
-    assert DEFAULT == catalogue.Entry(
+    assert DEFAULT == catalogue.CatalogueEntry(
         name="all-MiniLM-L6-v2",
         hub="sentence-transformers/all-MiniLM-L6-v2",
         size_mb=91,
@@ -198,7 +198,7 @@ def test_a_cell_may_be_empty(tmp_path, monkeypatch):
     header = "name\thub\tgoogle\tsize_mb\tlicence\tsha256\twheel\tdescription"
     table.write_text(f'{header}\nx\to/x\t\t\t\t\t\tsays "x"\n', "utf-8")
     monkeypatch.setattr(catalogue, "TABLE", table)
-    expected = (catalogue.Entry("x", "o/x", None, "", "", "", 'says "x"', google=""),)
+    expected = (catalogue.CatalogueEntry("x", "o/x", None, "", "", "", 'says "x"', google=""),)
     assert catalogue.entries.__wrapped__() == expected
     assert expected[0].names == ("x", "o/x")
     monkeypatch.setattr(catalogue, "entries", lambda: expected)

@@ -16,8 +16,8 @@ import torch
 
 import minitf
 from minitf.bert import Bert, BertConfig
-from minitf.checkpoints import places
-from minitf.checkpoints.load import HELD, load, load_tokenizer, load_with_report
+from minitf.checkpoints import storage
+from minitf.checkpoints.load import STORED_HEAD, load, load_tokenizer, load_with_report
 from minitf.checkpoints.renaming import PYTORCH
 from minitf.errors import CheckpointError
 from minitf.text.tokenizer import Tokenizer
@@ -50,7 +50,7 @@ def bits(model: Bert) -> dict[str, torch.Tensor]:
 def assert_loaded(model: Bert, reference, head) -> None:
     """Bit for bit, whatever the tables say: by the order of the reference's own state."""
     theirs = dict(reference.named_parameters())
-    official = {PYTORCH["bert"].theirs(name, head): p for name, p in bits(model).items()}
+    official = {PYTORCH["bert"].official_name(name, head): p for name, p in bits(model).items()}
     assert official.keys() == theirs.keys()
     assert all(torch.equal(official[name], theirs[name].detach()) for name in theirs)
 
@@ -80,14 +80,14 @@ def test_every_head_in_every_form(write_google, tmp_path, head, form):
     assert load_tokenizer(source, model=model).encode(["the good film"]) == Tokenizer.from_folder(folder).encode(
         ["the good film"]
     )
-    assert "65 words, lower-cased" in str(report)
+    assert "65 tokens, uncased" in str(report)
 
 
 @pytest.mark.parametrize("prefix", ["", "module/"])
 @pytest.mark.parametrize("layout", [{"snappy": True, "per_block": 5}, {"interval": 2}, {"shards": 3}])
 def test_as_others_save_it(write_google, prefix, layout):
     folder, reference = write_google("pretraining", prefix=prefix, **layout)
-    model, report = load_with_report(folder, HELD)
+    model, report = load_with_report(folder, STORED_HEAD)
     assert report.head == "pretraining"
     assert_loaded(model, reference, "pretraining")
 
@@ -96,7 +96,7 @@ def test_as_others_save_it(write_google, prefix, layout):
 def test_the_head_that_it_holds(write_google, head):
     """Google's names are the same for the heads over labels; whether there is a pooler says whether it tags."""
     folder, _ = write_google(head)
-    model, report = load_with_report(folder, HELD)
+    model, report = load_with_report(folder, STORED_HEAD)
     assert report.head == ("classification" if head == "multiple-choice" else head)
     assert set(report.loaded) == set(bits(model))
 
@@ -107,7 +107,7 @@ def test_the_activation_can_be_chosen_and_is_said(write_google, act):
     model, report = load_with_report(folder, hidden_act=act)
     assert model.config.activation == act
     assert {"gelu": "GELU (erf)", "gelu_tanh": "GELU (tanh)", "relu": "ReLU"}[act] in str(report)
-    assert ("Google's own code has GELU (tanh)" in str(report)) == (act == "gelu")
+    assert ("Google's own code uses GELU (tanh)" in str(report)) == (act == "gelu")
     assert load(folder).config.activation == "gelu"
     with pytest.raises(CheckpointError, match="hidden_act 'silu' is not supported"):
         load(folder, hidden_act="silu")
@@ -117,12 +117,12 @@ def test_what_lies_as_it_is_used_is_mapped_and_the_rest_copied(write_google, mon
     folder, _ = write_google("masked-lm", slots=False)
     mapped = []
 
-    class Watched(places._Mapped):
+    class Watched(storage._MappedFile):
         def __init__(self, path):
             super().__init__(path)
             mapped.append(self._bytes)
 
-    monkeypatch.setattr(places, "_Mapped", Watched)
+    monkeypatch.setattr(storage, "_MappedFile", Watched)
     model = load(folder, "masked-lm")
     (content,) = mapped
     before = (folder / "bert_model.ckpt.data-00000-of-00001").read_bytes()
@@ -164,7 +164,7 @@ def test_without_its_config(write_google, tmp_path):
     folder, _ = write_google()
     (folder / "bert_config.json").unlink()
     for source in (folder, folder / "bert_model.ckpt", google_layout.zipped(folder, tmp_path / "x.zip")):
-        with pytest.raises(CheckpointError, match=r"no bert_config\.json beside bert_model\.ckpt\.index; put it there"):
+        with pytest.raises(CheckpointError, match=r"no bert_config\.json beside bert_model\.ckpt\.index; add it"):
             load(source)
     (folder / "config.json").write_text(json.dumps(SIZES))
     load(folder)  # the name that later files have
@@ -182,7 +182,7 @@ def test_without_a_vocabulary(write_google):
     folder, _ = write_google()
     (folder / "vocab.txt").unlink()
     _, report = load_with_report(folder)
-    assert "vocabulary: none beside the weights" in str(report)
+    assert "vocabulary: no tokenizer files beside the weights" in str(report)
     with pytest.raises(CheckpointError, match=r"no tokenizer\.json and no vocab\.txt"):
         load_tokenizer(folder)
 
@@ -193,9 +193,10 @@ def test_a_vocabulary_of_another_model(write_google, change):
     words = [*VOCABULARY, "more"][: len(VOCABULARY) + change]
     (folder / "vocab.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
     model, report = load_with_report(folder)
-    assert f"warning: the vocabulary has {65 + change} words, the weights 65 rows" in str(report)
+    assert f"warning: the vocabulary has {65 + change} tokens, the word embedding 65 rows" in str(report)
     if change > 0:
-        with pytest.raises(CheckpointError, match="66 words, the weights 65 rows: some words have no row"):
+        message = "66 tokens, the word embedding 65 rows: some tokens have no embedding"
+        with pytest.raises(CheckpointError, match=message):
             load_tokenizer(folder, model=model)
 
 
@@ -211,7 +212,7 @@ def test_everything_wrong_at_once(write_member, tmp_path):
         load(folder)
     said = str(caught.value)
     assert "missing: encoder.layers.3.ffn.W_2.weight [32, 48]" in said
-    assert "misshapen: pooler.W.weight is [31, 32], must be [32, 32]" in said
+    assert "wrong shape: pooler.W.weight is [31, 32], must be [32, 32]" in said
 
 
 def test_a_tensor_that_no_bert_has(write_member, tmp_path):
@@ -230,7 +231,7 @@ def test_a_tensor_that_no_bert_has(write_member, tmp_path):
         (b"PK\x03\x04" + bytes(100), "File is not a zip file"),
         ({"readme.txt": b"nothing here"}, r"must hold one TensorFlow checkpoint \(\.index\); it holds none"),
         ({"a/x.index": b"", "b/y.index": b""}, "it holds 2 of them"),
-        ({"a/x.index": b"", "a/y.index": b""}, r"holds several checkpoints \(x, y\)"),
+        ({"a/x.index": b"", "a/y.index": b""}, r"has several checkpoints \(x, y\)"),
         ({"a/x.index": b"nonsense", "a/bert_config.json": json.dumps(SIZES).encode()}, "x.index: truncated or corrupt"),
         ({"a/x.index": b"", "a/bert_config.json": b"{"}, "bert_config.json: cannot be read as JSON"),
         ({"a/x.index": b"", "a/bert_config.json": b" " * (3 << 20)}, "bert_config.json: more than 2097152 bytes"),
@@ -267,7 +268,8 @@ def test_a_zip_of_the_hubs_layout(write_member, tmp_path):
 
 def test_a_slip_in_the_prefix(write_google):
     folder, _ = write_google()
-    with pytest.raises(CheckpointError, match=r"is not there; the TensorFlow checkpoints in .* are: bert_model\.ckpt$"):
+    message = r"does not exist; the TensorFlow checkpoints in .* are: bert_model\.ckpt$"
+    with pytest.raises(CheckpointError, match=message):
         load(folder / "bert_modle.ckpt")
 
 
@@ -303,7 +305,7 @@ def test_a_zip_cut_off_or_damaged(write_google, tmp_path):
 def test_a_zip_that_claims_more_than_it_holds(write_google, tmp_path, monkeypatch):
     folder, _ = write_google(slots=False)
     path = google_layout.zipped(folder, tmp_path / "x.zip")
-    monkeypatch.setattr(places, "MOST_OUT_OF_ONE", 0)
+    monkeypatch.setattr(storage, "LARGEST_RATIO", 0)
     with pytest.raises(CheckpointError, match=r"claims \d+ bytes, more than it can hold"):
         load(path)
 
@@ -329,7 +331,7 @@ def test_a_roberta_in_tensorflows_layout(write_google):
     folder, _ = write_google()
     config = json.loads((folder / "bert_config.json").read_text())
     (folder / "bert_config.json").write_text(json.dumps(config | {"model_type": "roberta"}))
-    with pytest.raises(CheckpointError, match="of TensorFlow's checkpoints only BERT's are read, none of roberta"):
+    with pytest.raises(CheckpointError, match="has model_type roberta; TensorFlow checkpoints are read for bert only"):
         load(folder)
 
 

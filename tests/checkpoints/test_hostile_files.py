@@ -26,7 +26,7 @@ from benchmarks import fuzz_case, fuzz_files, fuzz_hostile, fuzz_pickles
 from benchmarks.fuzz_files import MARKER, SHARD, WORDS
 from benchmarks.fuzz_hostile import KINDS
 from minitf.checkpoints import sources
-from minitf.checkpoints.load import HELD, load, load_tokenizer, load_with_report
+from minitf.checkpoints.load import STORED_HEAD, load, load_tokenizer, load_with_report
 from minitf.checkpoints.pickles import LARGEST, read_pickle
 from minitf.errors import CheckpointError
 from minitf.text.tokenizer_files import LARGEST_VOCABULARY
@@ -128,7 +128,7 @@ def test_any_bytes_in_any_place(bases, tmp_path, kind, edits):
     examined(tmp_path / "case", kind, bases[0][k.layout] | {k.file: content})
 
 
-def examined(folder, kind, files, head=HELD):
+def examined(folder, kind, files, head=STORED_HEAD):
     """Raises Finding."""
     try:
         fuzz_files.put(folder, files)
@@ -249,7 +249,7 @@ def test_code_does_not_run(pickled, tensors, tmp_path, monkeypatch, payload, lat
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     folder = pickled(tensors | {"bert.pooler.dense.bias": CODE[payload]}, later)
-    refused(folder, "it calls .*, not for a tensor")
+    refused(folder, "it calls .*, which is not a tensor")
     assert list((tmp_path / "here").iterdir()) == []
     if CODE[payload] in RUNS:
         torch.load(folder / "pytorch_model.bin", weights_only=False)  # a trusting reader runs it
@@ -260,12 +260,12 @@ ODD = {
     "sparse": (lambda: torch.eye(8).to_sparse(), "_rebuild_sparse_tensor|_get_layout"),
     "meta": (lambda: torch.ones(8, device="meta"), "_rebuild_meta_tensor_no_storage"),
     "a byte to a number": (lambda: torch.ones(8).to(torch.float8_e5m2), "names a storage in a way"),
-    "strides of 0": (lambda: torch.zeros(1).expand(2**30), "claim more numbers than there are"),
-    "overlapping": (lambda: torch.zeros(9).as_strided((4, 4), (1, 1)), "claim more numbers than there are"),
+    "strides of 0": (lambda: torch.zeros(1).expand(2**30), "claim more numbers than the file has"),
+    "overlapping": (lambda: torch.zeros(9).as_strided((4, 4), (1, 1)), "claim more numbers than the file has"),
     "a module": (lambda: torch.nn.Linear(2, 2), "fetch it again"),
     "a set": (lambda: {"a"}, "builtin.* set"),
-    "a number": (lambda: 3, "not a table of tensors"),
-    "a table": (lambda: {"a": torch.ones(8)}, "not a table of tensors"),
+    "a number": (lambda: 3, "not a dict of tensors"),
+    "a table": (lambda: {"a": torch.ones(8)}, "not a dict of tensors"),
 }
 
 
@@ -275,13 +275,13 @@ ODD = {
 def test_what_is_no_tensor_of_numbers(pickled, tensors, odd, alone, later):
     make, said = ODD[odd]
     if alone:
-        refused(pickled(make(), later), None if odd == "a table" else "not a table|fetch it again")
+        refused(pickled(make(), later), None if odd == "a table" else "not a dict|fetch it again")
     else:
         refused(pickled(tensors | {"bert.pooler.dense.bias": make()}, later), said)
 
 
 def test_a_name_that_is_no_text(pickled, tensors):
-    refused(pickled(tensors | {1: torch.ones(8)}), "by what is no text")
+    refused(pickled(tensors | {1: torch.ones(8)}), "a key of the dict is not text")
 
 
 def test_a_compressed_bin(bases, put):
@@ -294,8 +294,8 @@ def test_a_compressed_bin(bases, put):
 def test_many_tensors_of_one_storage(pickled, later):
     """A model from nothing; two, as a tied decoder and its table, are none."""
     numbers = torch.ones(64, 64)
-    refused(pickled({str(i): numbers for i in range(3)}, later), "claim more numbers than there are")
-    refused(pickled({str(i): numbers for i in range(2)}, later, "tied"), "none of the 2 tensors is named as")
+    refused(pickled({str(i): numbers for i in range(3)}, later), "claim more numbers than the file has")
+    refused(pickled({str(i): numbers for i in range(2)}, later, "tied"), "none of the 2 tensors has a name of bert")
 
 
 def test_records_of_one_place(put):
@@ -314,7 +314,7 @@ def test_records_of_one_place(put):
     ends[b"PK\6\7"] = (8, "<Q", content.rindex(b"PK\6\6"))
     for sign, (place, form, value) in ends.items():
         struct.pack_into(form, content, content.rindex(sign) + place, value)
-    refused(put("bin", {"pytorch_model.bin": bytes(content)}, "cut"), "claim more numbers than there are")
+    refused(put("bin", {"pytorch_model.bin": bytes(content)}, "cut"), "claim more numbers than the file has")
 
 
 def test_a_storage_that_nobody_wrote(bases, put):
@@ -327,7 +327,7 @@ def test_a_storage_that_nobody_wrote(bases, put):
     list(pickletools.genops(stream))
     for name, listed in {"none": b"", "another": b"X\1\0\0\0xa", "a tuple": b")" + b"\x85" * 50_000 + b"a"}.items():
         changed = content[:keys] + b"\x80\x02]" + listed + b"." + content[stream.tell() :]
-        refused(put("legacy", {"pytorch_model.bin": changed}, name), "a storage has not the size|does not name")
+        refused(put("legacy", {"pytorch_model.bin": changed}, name), "a storage does not have the size|does not name")
 
 
 def test_a_pickle_longer_than_any(bases, put):
@@ -450,7 +450,7 @@ def test_a_number_beyond_any(bases, put, change):
 
 def test_a_name_that_nothing_can_print(bases, put):
     config = json.loads(bases[0]["plain"]["config.json"]) | {"half \ud800": 1}
-    _, report = load_with_report(put("plain", {"config.json": json.dumps(config).encode()}), HELD)
+    _, report = load_with_report(put("plain", {"config.json": json.dumps(config).encode()}), STORED_HEAD)
     assert "half \\ud800" in str(report)
 
 
@@ -475,7 +475,7 @@ def test_numbers_that_need_a_scale_or_are_none(bases, put, dtype):
         header[name], at = header[name] | {"dtype": dtype, "data_offsets": [at, end]}, end
     text = json.dumps(header).encode()
     changed = struct.pack("<Q", len(text)) + text + bytes(at)
-    refused(put("plain", {"model.safetensors": changed}), r"misshapen: pooler\.W\.weight holds torch\.")
+    refused(put("plain", {"model.safetensors": changed}), r"wrong type: pooler\.W\.weight is torch\.")
 
 
 # --- words
@@ -503,7 +503,7 @@ def test_a_tokenizer_that_the_library_believes(bases, put, what):
     folder = put("whole", {"tokenizer.json": json.dumps(changed).encode()})
     refused(folder, r"tokenizer\.json", load_tokenizer)
     _, report = load_with_report(folder)
-    assert "vocabulary: none" in str(report)
+    assert "vocabulary: no tokenizer files" in str(report)
 
 
 @pytest.mark.parametrize("layout", ["plain", "whole"])

@@ -58,7 +58,7 @@ def test_every_tensor_of_the_reference_has_one_name_here_and_none_here_is_withou
 def test_there_and_back_again(model_type, head):
     table, prefix = PYTORCH[model_type], PYTORCH[model_type].prefix
     for name in our_names(model_type, head):
-        official = table.theirs(name, head)
+        official = table.official_name(name, head)
         assert table.renamer(head)(official) == (True, name)
         assert official in official_names(model_type, head)
         assert table.renamer(head)(official.removeprefix(prefix)) == (True, name)  # with the prefix or without
@@ -67,11 +67,11 @@ def test_there_and_back_again(model_type, head):
 @pytest.mark.parametrize(("model_type", "head"), MEMBERS)
 def test_the_head_that_a_file_holds_is_known_by_its_tensors(model_type, head):
     alike = ("classification", "multiple-choice", "tagging")  # in the reference the names of these are the same
-    found = PYTORCH[model_type].head_in(official_names(model_type, head))
+    found = PYTORCH[model_type].find_head(official_names(model_type, head))
     assert found == head or (found in alike and head in alike)
     if head is not None:  # half a head is none
         first, _ = PYTORCH[model_type].heads[head][0]
-        assert PYTORCH[model_type].head_in(set(official_names(model_type, head)) - {first}) != head
+        assert PYTORCH[model_type].find_head(set(official_names(model_type, head)) - {first}) != head
 
 
 def test_what_is_no_part_of_the_model_asked_for_is_left_out():
@@ -164,7 +164,7 @@ def test_a_letter_too_many_or_too_few_makes_a_name_unknown(name, data):
 @pytest.mark.parametrize("name", ["head.W", "encoder.layer.0.ffn.W_1.weight", "cls.predictions.bias", ""])
 def test_a_name_that_is_none_of_ours_has_no_official_one(name):
     with pytest.raises(KeyError):
-        BERT.theirs(name)
+        BERT.official_name(name)
 
 
 @pytest.mark.parametrize("rows", [names.BERT, names.DISTILBERT, names.TENSORFLOW])

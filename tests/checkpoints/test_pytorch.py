@@ -184,7 +184,7 @@ def test_a_file_of_something_else(tmp_path, file, content):
 )
 def test_a_pickle_of_something_else(tmp_path, content):
     torch.save(content, tmp_path / "pytorch_model.bin")
-    refused(tmp_path, tmp_path / "pytorch_model.bin", "not a table of tensors")
+    refused(tmp_path, tmp_path / "pytorch_model.bin", "not a dict of tensors")
 
 
 @pytest.mark.parametrize("suffix", ["safetensors", "bin"])
@@ -270,7 +270,7 @@ def test_no_json(tmp_path, content):
 @pytest.mark.parametrize("content", ["[]", "3", '"config"', "null"])
 def test_json_but_no_object(tmp_path, content):
     (tmp_path / "config.json").write_text(content)
-    with pytest.raises(CheckpointError, match=r"config\.json: must hold a JSON object"):
+    with pytest.raises(CheckpointError, match=r"config\.json: must be a JSON object"):
         read_config(tmp_path)
 
 

@@ -16,11 +16,11 @@ import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minitf.checkpoints.bundle import READABLE, Entry
+from minitf.checkpoints.bundle import READABLE, TensorEntry
 from minitf.checkpoints.load import load_with_report
-from minitf.checkpoints.places import find_prefix
 from minitf.checkpoints.renaming import PYTORCH
 from minitf.checkpoints.sstable import read_table
+from minitf.checkpoints.storage import find_prefix
 from minitf.checkpoints.tensorflow import read_index, read_tensors
 from minitf.errors import CheckpointError
 from tests.support import google_layout
@@ -86,7 +86,7 @@ def check_index(tf, prefix):
     (_, head), *pairs = read_table(Path(f"{prefix}.index").read_bytes())
     for (key, value), entry in zip(pairs, entries.values(), strict=True):
         said = bundle.BundleEntryProto.FromString(value)
-        assert entry == Entry(
+        assert entry == TensorEntry(
             name=key.decode(),
             dtype=tf.as_dtype(said.dtype).name,
             shape=tuple(axis.size for axis in said.shape.dim),
@@ -341,7 +341,7 @@ def test_damaged_data(tf, tmp_path):
         for place in range(len(good)):
             shard.write_bytes(flipped(good, place))
             assert read_by_tensorflow(tf, prefix) is None
-            refused(prefix, f"{shard}: corrupt: ", "does not have its checksum; fetch it again")
+            refused(prefix, f"{shard}: corrupt: ", "has the wrong checksum; fetch it again")
         for length in range(len(good)):
             shard.write_bytes(good[:length])
             assert read_by_tensorflow(tf, prefix) is None
@@ -411,5 +411,5 @@ def test_a_whole_bert(tf, tmp_path, write_bert):
     google_layout.write_config(tmp_path / "google", model)
     loaded, report = load_with_report(tmp_path / "google", "pretraining")
     assert (len(report.loaded), report.new) == (len(weights), ())
-    official = {PYTORCH["bert"].theirs(name, "pretraining"): p for name, p in loaded.named_parameters()}
+    official = {PYTORCH["bert"].official_name(name, "pretraining"): p for name, p in loaded.named_parameters()}
     assert all(torch.equal(official[name], p) for name, p in model.named_parameters())

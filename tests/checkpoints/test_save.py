@@ -17,8 +17,9 @@ from safetensors.torch import load_file
 from minitf.bert import Bert, BertConfig
 from minitf.checkpoints import save as saving
 from minitf.checkpoints.load import load, load_tokenizer, load_with_report
-from minitf.checkpoints.save import replacing, save
+from minitf.checkpoints.save import save
 from minitf.errors import InputError
+from minitf.files import replacing_folder
 from minitf.text.tokenizer import Tokenizer
 
 TEXTS = [
@@ -220,19 +221,14 @@ def interrupt(*_, **__):
 
 def break_off(monkeypatch, tokenizer, where, how):
     """Let a save fail at one of its steps, after the steps before have written their files."""
-    if where == "config.json":
-        monkeypatch.setattr(saving, "_write_json", how)
-    elif where == "model.safetensors":
+    if where == "model.safetensors":
         monkeypatch.setattr(saving, "save_file", how)
-    elif where in ("tokenizer.json", "vocab.txt"):
+    elif where in ("config.json", "tokenizer.json", "vocab.txt", "minitf.json"):
         write_text = Path.write_text
         patched = lambda path, *rest, **named: (how if path.name == where else write_text)(path, *rest, **named)  # noqa: E731
         monkeypatch.setattr(Path, "write_text", patched)
-    elif where == "minitf.json":
-        write = saving._write_json
-        monkeypatch.setattr(saving, "_write_json", lambda p, c: (how if p.name == where else write)(p, c))
     else:
-        monkeypatch.setattr(saving.os, "rename", how)
+        monkeypatch.setattr(os, "rename", how)
 
 
 FULL = [
@@ -259,7 +255,7 @@ def test_a_full_disk(tmp_path, tokenizer, monkeypatch, where, how, older):
             save(build(labels=("a", "b")), tokenizer, folder, {"older": False})
     message = str(caught.value)
     assert "\n" not in message and str(folder) in message
-    assert "no space left" in message and "--output" in message
+    assert message.startswith(f"{folder}: cannot be written (no space left on the disk)")
     assert contents(tmp_path) == before
     assert os.listdir(folder.parent) == ["best"] * older
     save(build(labels=("a", "b")), tokenizer, folder)  # once there is room
@@ -291,7 +287,7 @@ def test_a_failure_between_the_two_renames(tmp_path, tokenizer, monkeypatch, err
         rename(source, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr(saving.os, "rename", only_aside)
+        patch.setattr(os, "rename", only_aside)
         with pytest.raises((InputError, KeyboardInterrupt)):
             save(build(labels=("a", "b")), tokenizer, folder, {"older": False})
     assert contents(tmp_path) == before
@@ -337,7 +333,7 @@ def test_a_place_that_cannot_be(tmp_path, tokenizer):
 
 def test_an_error_of_another_kind_is_not_called_the_disks(tmp_path):
     def write_half():
-        with replacing(tmp_path / "best") as partial:
+        with replacing_folder(tmp_path / "best") as partial:
             (partial / "half").write_text("written")
             raise ZeroDivisionError
 
@@ -348,10 +344,10 @@ def test_an_error_of_another_kind_is_not_called_the_disks(tmp_path):
 
 def test_until_the_block_ends_the_older_folder_stands(tmp_path):
     folder = tmp_path / "best"
-    with replacing(folder) as partial:
+    with replacing_folder(folder) as partial:
         (partial / "a").write_text("first")
         assert not folder.exists() and partial.parent == folder.parent
-    with replacing(folder) as partial:
+    with replacing_folder(folder) as partial:
         (partial / "b").write_text("second")
         assert contents(folder) == {"a": b"first"}
     assert contents(tmp_path) == {"best/b": b"second"}

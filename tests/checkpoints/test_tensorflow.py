@@ -14,7 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minitf.checkpoints.places import find_prefix
+from minitf.checkpoints.storage import find_prefix
 from minitf.checkpoints.tensorflow import read_index, read_tensors
 from minitf.errors import CheckpointError
 from tests.support.tensor_bundles import TYPES, Raw, entry, field, header, masked, pairs_and_shards, table_of, write
@@ -161,7 +161,7 @@ def test_find_prefix(tmp_path):
     assert find_prefix(prefix) == prefix
     assert find_prefix(tmp_path / "model.ckpt-100.index") == prefix
     write(tmp_path / "model.ckpt-200", SMALL, shards=2)
-    with pytest.raises(CheckpointError, match=r"several checkpoints \(model.ckpt-100, model.ckpt-200\); give one"):
+    with pytest.raises(CheckpointError, match=r"several checkpoints \(model.ckpt-100, model.ckpt-200\); choose one"):
         find_prefix(tmp_path)
     assert find_prefix(prefix) == prefix
     google = write(tmp_path / "bert_model.ckpt", SMALL, shards=2)
@@ -205,7 +205,7 @@ def test_a_damaged_shard(tmp_path):
         bad = bytearray(good)
         bad[place] ^= 0x10
         shard.write_bytes(bad)
-        refused(prefix, f"{shard}: corrupt", "does not have its checksum")
+        refused(prefix, f"{shard}: corrupt", "has the wrong checksum")
         assert len(read_tensors(prefix, verify=False)) == len(SMALL)
     for length in range(len(good)):
         shard.write_bytes(good[:length])
@@ -238,7 +238,7 @@ GOOD = entry(1, (2,), 0, 8, CRC)
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        (entry(1, (3,), 0, 8), "'w' has 8 bytes, which float32 [3] does not fill"),
+        (entry(1, (3,), 0, 8), "'w' has 8 bytes, but float32 [3] needs another number"),
         (entry(1, (2,), 0, 0), "'w' has 0 bytes"),
         (entry(1, (0,), 0, 8), "'w' has 8 bytes"),
         (entry(1, (2**64 - 1,), 0, 8), "'w' has an impossible shape"),
@@ -248,13 +248,13 @@ GOOD = entry(1, (2,), 0, 8, CRC)
         (entry(1, (1,) * 65, 0, 4), "'w' has no shape"),
         (field(1, 1) + field(2, field(3, 1)) + field(5, 8), "'w' has no shape"),
         (field(1, 1) + field(2, field(2, 4)), "'w' has an impossible shape"),
-        (field(1, 1) + field(2, 4), "of the wrong kind"),
-        (field(1, b"1"), "of the wrong kind"),
-        (entry(1, (2,), 0, 8, shard=1), "'w' lies in shard 1 of 1"),
-        (entry(1, (2,), 0, 8, shard=2**64 - 1), "'w' lies in shard"),
-        (GOOD[:-1], "a field in it does not fit"),
-        (GOOD + b"\x0b", "a field in it does not fit"),  # a group, which the format no longer has
-        (GOOD + b"\x0a\x7f", "a field in it does not fit"),
+        (field(1, 1) + field(2, 4), "has the wrong type"),
+        (field(1, b"1"), "has the wrong type"),
+        (entry(1, (2,), 0, 8, shard=1), "'w' is in shard 1, but the index has 1"),
+        (entry(1, (2,), 0, 8, shard=2**64 - 1), "'w' is in shard"),
+        (GOOD[:-1], "a field is cut off or of an unknown type"),
+        (GOOD + b"\x0b", "a field is cut off or of an unknown type"),  # a group, which the format no longer has
+        (GOOD + b"\x0a\x7f", "a field is cut off or of an unknown type"),
         (GOOD + b"\x80", "does not end"),
     ],
 )
@@ -315,7 +315,7 @@ def test_an_index_of_nothing(tmp_path):
 
 
 def test_a_name_that_is_no_text(tmp_path):
-    refused(indexed(tmp_path, (b"\xff\xfe", GOOD)), "x.index", r"b'\xff\xfe' is no text", read=read_index)
+    refused(indexed(tmp_path, (b"\xff\xfe", GOOD)), "x.index", r"b'\xff\xfe' is not UTF-8", read=read_index)
 
 
 def test_long_names_make_no_long_messages(tmp_path):
@@ -334,7 +334,7 @@ def test_big_endian(tmp_path):
 
 def test_a_later_version(tmp_path):
     prefix = indexed(tmp_path, (b"w", GOOD), head=(b"", header(min_consumer=2)))
-    refused(prefix, f"{prefix}.index: written for a later version", read=read_index)
+    refused(prefix, f"{prefix}.index: written in a later version", read=read_index)
     assert len(read_index(indexed(tmp_path, (b"w", GOOD), head=(b"", header(min_consumer=1))))) == 1
 
 

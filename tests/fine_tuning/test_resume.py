@@ -265,18 +265,18 @@ def test_mend(tmp_path: Path) -> None:
     """What is left by a kill at each step of replacing best/: the earlier one stays, or the new one is whole."""
     for there, old, half in ((1, 0, 1), (0, 1, 1), (1, 1, 0), (1, 0, 0), (0, 0, 1)):
         folder = tmp_path / f"{there}{old}{half}"
-        for name, wanted in (("best", there), (".best-1234-old", old), (".best-1234", half)):
+        for name, wanted in (("best", there), (".best-0123abcd-old", old), (".best-0123abcd", half)):
             if wanted:
                 (folder / name).mkdir(parents=True)
                 (folder / name / "model").write_text(name)
-        (folder / ".report.json-77").write_text("{")
-        (folder / ".curves.png-77").write_text("half")
+        (folder / ".report.json-00000077").write_text("{")
+        (folder / ".curves.png-00000077").write_text("half")
         (folder / ".notes").write_text("of the user")
         folder.mend(folder)
         left = {path.name for path in folder.iterdir()}
         assert left == ({"best", ".notes"} if there or old else {".notes"})
         if left > {".notes"}:
-            assert (folder / "best" / "model").read_text() == ("best" if there else ".best-1234-old")
+            assert (folder / "best" / "model").read_text() == ("best" if there else ".best-0123abcd-old")
 
 
 # Interrupted ----------------------------------------------------------------------------------------------------------
@@ -607,7 +607,7 @@ def test_no_space_for_the_state(run_command, flags, here: Path, monkeypatch, exp
         status, _, err = run_command(finetune.main, *flags, "--output", "out")
     assert status == 2
     (line,) = err.splitlines()
-    assert f"{Path('out/last')}: no space left on the disk" in line
+    assert f"{Path('out/last/state.safetensors')}: cannot be written (no space left on the disk)" in line
     assert [path.name for path in (here / "out/last").iterdir()] == ["state.safetensors"]
     state.read_extra(here / "out/last")
     assert run_command(finetune.main, "--resume", "--output", "out")[0] == 0
@@ -626,7 +626,7 @@ def test_a_limit_on_the_size_of_files(flags: list[str], here: Path, expected) ->
 
     status, said = forked(lambda: limited(small // 2))
     assert status == 2, said
-    assert said.splitlines()[-1].startswith("minitf: --output out/last: cannot be written (")
+    assert said.splitlines()[-1].startswith("minitf: out/last/state.safetensors: cannot be written (")
     assert list((here / "out/last").iterdir()) == []
     status, said = forked(lambda: run(*flags, "--resume", "--output", "out"))
     assert status == 0, said
@@ -648,7 +648,7 @@ def test_a_disk_that_is_full(flags: list[str], here: Path, expected) -> None:
         status, said = forked(lambda: run(*flags, "--output", disk / "out"))
         assert status == 2, said
         line = said.splitlines()[-1]
-        assert line.startswith(f"minitf: --output {disk}/out/")
+        assert line.startswith(f"minitf: {disk}/out/")
         assert "no space left on the disk" in line
         state.read_extra(disk / "out/last")
         if (disk / "out/best").exists():

@@ -80,7 +80,7 @@ def train_reference(reference: nn.Module, examples: Examples, optimizer, clip: f
 def farthest(model: Bert, reference: nn.Module) -> float:
     """The largest difference of any weight, every tensor of either side having its counterpart."""
     theirs = dict(reference.named_parameters())
-    official = {name: PYTORCH["bert"].theirs(name, "classification") for name, _ in model.named_parameters()}
+    official = {name: PYTORCH["bert"].official_name(name, "classification") for name, _ in model.named_parameters()}
     assert set(official.values()) == set(theirs)
     pairs = ((p, theirs[official[name]]) for name, p in model.named_parameters())
     return max(float((ours - other).detach().abs().max()) for ours, other in pairs)

@@ -56,7 +56,7 @@ def test_what_decays_is_every_matrix_and_nothing_else(write_bert) -> None:
     matrices = {
         f"{name}.weight" for name, part in reference.named_modules() if isinstance(part, nn.Linear | nn.Embedding)
     }
-    of = {name: PYTORCH["bert"].theirs(name, "classification") for name in optimizer.parameters}
+    of = {name: PYTORCH["bert"].official_name(name, "classification") for name in optimizer.parameters}
     assert set(of.values()) == {name for name, _ in reference.named_parameters()}
     assert {of[name] for name in optimizer.decayed} == matrices
     assert {of[name] for name in optimizer.parameters if not is_decayed(name)} == set(of.values()) - matrices

@@ -1,0 +1,55 @@
+"""Convert an official checkpoint, in any layout that minitf reads, to a folder that `transformers` opens."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from minitf.checkpoints.load import STORED_HEAD, load_with_report
+from minitf.checkpoints.official import architecture
+from minitf.checkpoints.save import save
+from minitf.errors import InputError
+
+# The files that a conversion writes, and the only ones that `overwrite` may replace.
+WRITTEN = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt"}
+
+
+def convert(
+    source: str | Path,
+    folder: Path,
+    *,
+    overwrite: bool = False,
+    offline: bool = False,
+    verify: bool = True,
+    hidden_act: str | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> None:
+    """Write the checkpoint `source` as `folder`, complete or not at all; `say` gets the lines of the report.
+
+    `hidden_act` replaces the activation function in config.json. Raises CheckpointError for a source that cannot be
+    read, and InputError for a folder that cannot be written.
+    """
+    check_folder(folder, overwrite)
+    model, report = load_with_report(
+        source, STORED_HEAD, offline=offline, say=say, hidden_act=hidden_act, verify=verify
+    )
+    say(str(report))
+    if report.source.folder.resolve() == folder.resolve():
+        raise InputError(f"{folder}: is the checkpoint itself; choose another folder")
+    tokenizer = None if report.tokenizer is None else report.checked_tokenizer()
+    save(model, tokenizer, folder)
+    name = architecture(model.config, model.head_name)
+    say(f"\nwritten to {folder}: transformers.{name}.from_pretrained({str(folder)!r}) opens it")
+    if tokenizer is None:
+        say("no tokenizer files beside the weights, so none are written: to read text, add a vocab.txt")
+
+
+def check_folder(folder: Path, overwrite: bool) -> None:
+    """Raise InputError if `folder` exists and holds anything that `overwrite` may not replace."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise InputError(f"{folder}: is a file; choose a folder")
+    names = {path.name for path in folder.iterdir()}
+    if others := sorted(names - WRITTEN):
+        raise InputError(f"{folder}: has {others[0]}, which is not part of a checkpoint; choose another folder")
+    if names and not overwrite:
+        raise InputError(f"{folder}: already holds a checkpoint; choose another folder, or use `overwrite`")

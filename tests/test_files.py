@@ -1,0 +1,137 @@
+"""Atomic writes: a file or folder is complete or unchanged, and an interrupted write leaves nothing for long."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+from safetensors import SafetensorError
+
+from minitf import files
+from minitf.errors import CheckpointError, InputError
+
+FULL = OSError(errno.ENOSPC, "No space left on device")
+DENIED = OSError(errno.EACCES, "Permission denied")
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def write_half(path: Path, error: BaseException) -> None:
+    with files.replacing(path) as temporary:
+        temporary.write_text("half")
+        raise error
+
+
+def test_a_block_that_succeeds_replaces_the_file(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with files.replacing(path) as temporary:
+        assert temporary.parent == tmp_path
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert names(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.parametrize("error", [FULL, DENIED, ZeroDivisionError(), KeyboardInterrupt()], ids=repr)
+def test_a_block_that_fails_leaves_the_file_as_it_was(tmp_path, error):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises((InputError, type(error))):
+        write_half(path, error)
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (FULL, r"\(no space left on the disk\): free some space or choose another path"),
+        (SafetensorError("I/O error: No space left on device (os error 28)"), r"\(no space left on the disk\): free"),
+        (SafetensorError("I/O error: File too large (os error 27)"), r"\(.*File too large .*\): choose another path"),
+        (Exception("Permission denied (os error 13)"), r"\(Permission denied .*\): choose another path"),
+        (DENIED, r"\(Permission denied\): choose another path"),
+    ],
+    ids=repr,
+)
+def test_errors_of_the_system_name_the_path_in_one_line(tmp_path, error, reason):
+    with pytest.raises(InputError, match=f"a.txt: cannot be written {reason}") as caught:
+        write_half(tmp_path / "a.txt", error)
+    assert "\n" not in str(caught.value) and "--" not in str(caught.value)
+
+
+@pytest.mark.parametrize("error", [ValueError("shape"), CheckpointError("x: No space left on device")], ids=repr)
+def test_other_errors_pass_through(tmp_path, error):
+    with pytest.raises(type(error)) as caught:
+        write_half(tmp_path / "a.txt", error)
+    assert caught.value is error
+
+
+def test_text_and_bytes_are_written_as_they_are(tmp_path):
+    files.write_text(tmp_path / "a", "größer\r\n\n")
+    files.write_bytes(tmp_path / "b", b"\0\n")
+    files.write_json(tmp_path / "c", {"größer": 1})
+    with files.open_text(tmp_path / "d") as file:
+        file.write("one\n")
+        file.write("two\n")
+    contents = [(tmp_path / name).read_bytes() for name in "abcd"]
+    assert contents == ["größer\r\n\n".encode(), b"\0\n", '{\n  "größer": 1\n}\n'.encode(), b"one\ntwo\n"]
+    assert names(tmp_path) == ["a", "b", "c", "d"]
+
+
+def test_a_folder_that_does_not_exist(tmp_path):
+    with pytest.raises(InputError, match=r"absent/a.txt: cannot be written \(No such file or directory\)"):
+        files.write_text(tmp_path / "absent" / "a.txt", "text")
+
+
+def make(folder: Path, content: str, **settings: bool) -> None:
+    with files.replacing_folder(folder, **settings) as temporary:
+        (temporary / "file").write_text(content)
+
+
+def test_a_folder_is_replaced_unless_it_is_kept(tmp_path):
+    folder = tmp_path / "new" / "best"
+    make(folder, "first")
+    make(folder, "second")
+    assert (folder / "file").read_text() == "second"
+    make(folder, "third", keep_existing=True)
+    assert (folder / "file").read_text() == "second"
+    assert names(folder.parent) == ["best"]
+
+
+@pytest.mark.parametrize("step", ["write", "move aside", "move into place"])
+def test_leftovers_of_a_killed_process_are_removed(tmp_path, monkeypatch, step):
+    """At each step a complete folder is left, the older or the newer."""
+    folder, rename = tmp_path / "best", os.rename
+    make(folder, "old")
+
+    def rename_and_exit(source: Path, target: Path) -> None:
+        if step == "move into place" and target == folder:
+            os._exit(9)
+        rename(source, target)
+        if step == "move aside":
+            os._exit(9)
+
+    if (child := os.fork()) == 0:
+        monkeypatch.setattr(os, "rename", rename_and_exit)
+        with files.replacing_folder(folder) as temporary:
+            (temporary / "file").write_text("new")
+            if step == "write":
+                os._exit(9)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    assert files.leftovers(tmp_path)
+    files.remove_leftovers(tmp_path)
+    assert names(tmp_path) == ["best"] and (folder / "file").read_text() == "old"
+
+
+def test_only_temporary_names_are_leftovers(tmp_path):
+    for name in (".a.txt-0123abcd", ".b-0123abcd-old", ".notes", ".c-123", "d-0123abcd", ".git"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "b").write_text("")
+    assert [path.name for path in files.leftovers(tmp_path)] == [".a.txt-0123abcd", ".b-0123abcd-old"]
+    files.remove_leftovers(tmp_path)
+    assert names(tmp_path) == [".c-123", ".git", ".notes", "b", "d-0123abcd"]
+    files.remove_leftovers(tmp_path / "absent")

@@ -24,7 +24,16 @@ def test_all_tasks_and_starts_are_covered() -> None:
     assert tables == {None, "classes", "label-sets", "pairs", "tags", "questions", "long"}
     assert {entry.start for entry in ENTRIES} == set(golden.STARTS)
     flags = " ".join(entry.flags for entry in ENTRIES)
-    for flag in ("--unfreeze", "--augment", "--accumulate", "--seeds", "--long-text windows", "replace="):
+    for flag in (
+        "--unfreeze",
+        "--augment",
+        "--accumulate",
+        "--seeds",
+        "--long-text windows",
+        "replace=",
+        "--l1",
+        "--l2",
+    ):
         assert flag in flags
     assert len({entry.name for entry in ENTRIES}) == len(ENTRIES)
 

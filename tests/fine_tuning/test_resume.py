@@ -101,7 +101,8 @@ def digest(folder: Path) -> dict[str, object]:
 
     def timeless(value):
         if isinstance(value, dict):
-            return {
+            left_out = ("seconds", "output", "command", "prediction_command")
+            return {k: timeless(v) for k, v in value.items() if k not in left_out}
                 k: timeless(v)
                 for k, v in value.items()
                 if k not in ("seconds", "output", "command", "prediction_command")

@@ -11,7 +11,8 @@ from minitf.checkpoints import load
 from minitf.errors import InputError
 from minitf.text import long_texts
 from minitf.text.batches import Tokens
-from minitf.text.long_texts import TRUNCATE, LongText, head_and_tail
+from minitf.text.long_texts import head_and_tail
+from minitf.text.windows import TRUNCATE, LongText
 
 PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=200)
 TEXTS = ["a", "", "good " * 6, "the film was great , so very " * 5, "unwanted running " * 11, "a b c d e h " * 20]
@@ -27,7 +28,7 @@ def framed(n: int) -> Tokens:
 def test_windows_cover_a_text(n: int, room: int, data: st.DataObject) -> None:
     """Every piece in order, the overlap as asked, framed, none too long, none without anything new."""
     stride = data.draw(st.integers(0, room - 1))
-    made = long_texts.windows(framed(n), room, stride)
+    made = long_texts.cut_into_windows(framed(n), room, stride)
     inside = [t.ids[1:-1] for t in made]
     assert all((t.ids[0], t.ids[-1]) == (2, 3) and t.segments == [0] * len(t.ids) for t in made)
     assert all(len(pieces) <= room for pieces in inside)
@@ -83,13 +84,13 @@ def test_truncation_is_the_tokenizers(write_bert) -> None:
 
 
 def test_the_stride_that_nobody_chose() -> None:
-    assert [LongText("windows").shared(room) for room in (1, 2, 4, 126, 510)] == [0, 1, 2, 42, 170]
+    assert [LongText("windows").overlap(room) for room in (1, 2, 4, 126, 510)] == [0, 1, 2, 42, 170]
 
 
 @pytest.mark.parametrize("stride", [6, 7, 100])
 def test_a_stride_that_leaves_nothing_new(write_bert, stride: int) -> None:
     tokenizer = load.load_tokenizer(write_bert()[0])
-    with pytest.raises(InputError, match=f"--stride {stride}: a window has room for 6 word pieces, so at most 5"):
+    with pytest.raises(InputError, match=f"`stride` {stride}: a window has 6 word pieces, so .* at most 5"):
         long_texts.encode(tokenizer, TEXTS, None, 8, LongText("windows", stride))
 
 
@@ -97,7 +98,7 @@ def test_a_stride_that_leaves_nothing_new(write_bert, stride: int) -> None:
 def test_what_is_refused(write_bert, how) -> None:
     """Pairs, and a length without room."""
     tokenizer = load.load_tokenizer(write_bert()[0])
-    with pytest.raises(InputError, match=f"--long-text {how} is for single texts"):
+    with pytest.raises(InputError, match=f"`long_text` {how} is for single texts"):
         long_texts.encode(tokenizer, TEXTS, TEXTS, 20, LongText(how))
-    with pytest.raises(InputError, match="max_length 2 has no room"):
+    with pytest.raises(InputError, match="`max_length` 2 is too small"):
         long_texts.encode(tokenizer, TEXTS, None, 2, LongText(how))

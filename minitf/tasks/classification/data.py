@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from minitf.datasets.dataset import Dataset
-from minitf.datasets.findings import FEW, MANY, Finding, Rows, at, count_rows, in_all, some
-from minitf.datasets.tables import did_you_mean, is_number
+from minitf.datasets.findings import FEW_ROWS, MANY_LABELS, Finding, Rows, count_rows, list_rows, location
+from minitf.datasets.strings import did_you_mean, first_few, is_number
 from minitf.tasks.whole_text.checks import check_tables, given
 
 MAJORITY = 0.8  # share of one class from which accuracy alone says little
@@ -42,20 +42,23 @@ def _unseen_labels(table: Dataset, train: Dataset) -> Iterator[str]:
         label = rows[0].label or ""
         near = "" if is_number(label) else did_you_mean(label, names)
         yield (
-            f"{at(table, rows)}: no training row has the label {label!r}{near}, they have"
-            f" {some(names)}: correct it, or add training rows of that class{in_all(rows)}"
+            f"{location(table, rows)}: no training row has the label {label!r}{near}, they have"
+            f" {first_few(names)}: correct it, or add training rows of that class{list_rows(rows)}"
         )
 
 
 def _odd_labels(train: Dataset) -> Iterator[str]:
     names, counts, n = label_names(train), Counter(train.labels), len(train.examples)
     where = f"{train.path}, column {train.label_column!r}"
-    if len(names) > MANY or len(names) > n / 2:
+    if len(names) > MANY_LABELS or len(names) > n / 2:
         other = "a number to predict and no class" if all(map(is_number, names)) else "the wrong column"
         yield f"{where}: {len(names)} different labels in {n} rows: is this {other}?"
-    rare = [f"{name!r} ({counts[name]})" for name in names if counts[name] < FEW]
+    rare = [f"{name!r} ({counts[name]})" for name in names if counts[name] < FEW_ROWS]
     if rare:
-        yield f"{where}: labels with fewer than {FEW} rows are hardly learned: {some(rare)}: add rows, or merge them"
+        yield (
+            f"{where}: labels with fewer than {FEW_ROWS} rows are hardly learned: {first_few(rare)}: add rows, or merge"
+            " them"
+        )
     for label, count in counts.most_common(1):
         if MAJORITY <= count / n < 1:
             yield (
@@ -65,7 +68,9 @@ def _odd_labels(train: Dataset) -> Iterator[str]:
     spellings = Counter(name.casefold() for name in names)
     same = [repr(name) for name in names if spellings[name.casefold()] > 1]
     if same:
-        yield f"{where}: labels that differ only in capitals: {some(same)}: write them alike if they mean the same"
+        yield (
+            f"{where}: labels that differ only in capitals: {first_few(same)}: write them alike if they mean the same"
+        )
 
 
 def class_rows(table: Dataset, train: Dataset) -> Rows:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from minitf.bert import Bert
-from minitf.datasets.augmentation import Candidates, core
+from minitf.datasets.augmentation import Candidates, split_punctuation
 from minitf.tasks.masked_lm.words import likeliest_words
 from minitf.text.batches import pad
 from minitf.text.tokenizer import Tokenizer
@@ -42,7 +42,7 @@ class MaskedLanguageModel:
         for words, places in texts:
             words = list(words)
             for n in places:
-                before, _, after = core(words[n])
+                before, _, after = split_punctuation(words[n])
                 words[n] = f"{before}{mask}{after}"
             hidden.append(" ".join(words))
         tokens = self.tokenizer.encode(hidden, None, self.max_length)

@@ -5,11 +5,12 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from minitf.datasets import dataset as single
 from minitf.datasets import tables
-from minitf.datasets.dataset import Dataset
-from minitf.datasets.findings import FEW, MANY, Finding, Rows, at, count_rows, in_all, some
-from minitf.datasets.tables import SEPARATOR, did_you_mean
+from minitf.datasets.dataset import Dataset, Source, read_table
+from minitf.datasets.findings import FEW_ROWS, MANY_LABELS, Finding, Rows, count_rows, list_rows, location
+from minitf.datasets.split import partition, split, too_few
+from minitf.datasets.strings import did_you_mean, first_few
+from minitf.datasets.tables import SEPARATOR
 from minitf.errors import DataError
 from minitf.tasks.whole_text.checks import check_tables, given
 
@@ -30,9 +31,9 @@ def several_labels(where: str, record: dict[str, Any], column: str, needed: bool
     return SEPARATOR.join(sorted(set(names)))
 
 
-def read_sets(source: str, text: str | None = None, pair: str | None = None, label: str | None = None) -> Dataset:
-    """A table whose label cells hold sets. Raises DataError."""
-    return single.read_table(source, text, pair, label, read_label=several_labels)
+def read_sets(source: Source, text: str | None = None, pair: str | None = None, label: str | None = None) -> Dataset:
+    """Read a table with several labels per row. Raises DataError."""
+    return read_table(source, text, pair, label, read_label=several_labels)
 
 
 def labels_in(cell: str | None) -> tuple[str, ...]:
@@ -46,7 +47,7 @@ def set_names(train: Dataset) -> tuple[str, ...]:
 
 
 def split_sets(dataset: Dataset, seed: int = 0) -> tuple[Dataset, Dataset]:
-    """`dataset.split`, where each row counts as one of its rarest label; every label keeps a row for training.
+    """`datasets.split.split`, where each row counts as one of its rarest label; every label keeps a row for training.
 
     Raises DataError if nothing can be set aside.
     """
@@ -55,19 +56,15 @@ def split_sets(dataset: Dataset, seed: int = 0) -> tuple[Dataset, Dataset]:
         dataclasses.replace(e, label=min(labels_in(e.label), key=lambda name: (counts[name], name), default=""))
         for e in dataset.examples
     ]
-    _, aside = single.split(dataclasses.replace(dataset, examples=tuple(rarest)), seed=seed)
+    _, aside = split(dataclasses.replace(dataset, examples=tuple(rarest)), seed=seed)
     rows = {example.row for example in aside.examples}
     known = {name for e in dataset.examples if e.row not in rows for name in labels_in(e.label)}
     # Rows of the same text stay together, so what goes back takes its copies with it.
     back = {(e.text, e.pair) for e in dataset.examples if e.row in rows and not known >= set(labels_in(e.label))}
     rows -= {e.row for e in dataset.examples if (e.text, e.pair) in back}
     if not rows:
-        raise DataError(
-            f"{dataset.path}: {len(dataset.examples)} rows are too few to set some aside for validation while every"
-            " label keeps one for training: add rows, or give a file of its own with `valid`"
-        )
-    left, held_out = (tuple(e for e in dataset.examples if (e.row in rows) is held) for held in (False, True))
-    return dataclasses.replace(dataset, examples=left), dataclasses.replace(dataset, examples=held_out)
+        raise too_few(dataset.path, f"{len(dataset.examples)} rows", "label")
+    return partition(dataset, {i for i, e in enumerate(dataset.examples) if e.row in rows})
 
 
 def set_rows(table: Dataset, train: Dataset) -> Rows:
@@ -100,8 +97,8 @@ def _unseen_labels(table: Dataset, train: Dataset) -> Iterator[str]:
     if rows and names:
         label = next(name for name in labels_in(rows[0].label) if name not in names)
         yield (
-            f"{at(table, rows)}: no training row has the label {label!r}{did_you_mean(label, names)}, they have"
-            f" {some(names)}: correct it, or add training rows that bear it{in_all(rows)}"
+            f"{location(table, rows)}: no training row has the label {label!r}{did_you_mean(label, names)}, they have"
+            f" {first_few(names)}: correct it, or add training rows that bear it{list_rows(rows)}"
         )
 
 
@@ -111,12 +108,17 @@ def _odd_sets(train: Dataset) -> Iterator[str]:
     where = f"{train.path}, column {train.label_column!r}"
     if all(len(labels_in(example.label)) == 1 for example in train.examples):
         yield f"{where}: every row has one label; if every text always has one, set `task` to classification"
-    if len(names) > MANY or len(names) > n / 2:
+    if len(names) > MANY_LABELS or len(names) > n / 2:
         yield f"{where}: {len(names)} different labels in {n} rows: is this the wrong column?"
-    if rare := [f"{name!r} ({counts[name]})" for name in names if counts[name] < FEW]:
-        yield f"{where}: labels with fewer than {FEW} rows are hardly learned: {some(rare)}: add rows, or merge them"
+    if rare := [f"{name!r} ({counts[name]})" for name in names if counts[name] < FEW_ROWS]:
+        yield (
+            f"{where}: labels with fewer than {FEW_ROWS} rows are hardly learned: {first_few(rare)}: add rows, or merge"
+            " them"
+        )
     if everywhere := [repr(name) for name in names if counts[name] == n]:
-        yield f"{where}: every row bears {some(everywhere)}, so that is all that will be learned of it"
+        yield f"{where}: every row bears {first_few(everywhere)}, so that is all that will be learned of it"
     spellings = Counter(name.casefold() for name in names)
     if same := [repr(name) for name in names if spellings[name.casefold()] > 1]:
-        yield f"{where}: labels that differ only in capitals: {some(same)}: write them alike if they mean the same"
+        yield (
+            f"{where}: labels that differ only in capitals: {first_few(same)}: write them alike if they mean the same"
+        )

@@ -1,12 +1,12 @@
 """Questions and answers: checks, split, counts, and the inputs of a prediction. Torch-free."""
 
-import dataclasses
 import itertools
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from minitf.datasets.findings import Finding
+from minitf.datasets.split import partition
 from minitf.errors import DataError, InputError
 from minitf.tasks.question_answering.squad import Question, QuestionTable, read_squad
 from minitf.tasks.spec import Inputs
@@ -43,9 +43,7 @@ def split(table: QuestionTable, share: float = 0.1, seed: int = 0) -> tuple[Ques
     for group in groups[:-1]:
         if not aside or len(aside) + len(group) <= wanted:
             aside.update(group)
-    parts = [[q for i, q in enumerate(table.examples) if (i in aside) is held] for held in (False, True)]
-    left, held_out = (dataclasses.replace(table, examples=tuple(part)) for part in parts)
-    return left, held_out
+    return partition(table, aside)
 
 
 def paragraphs(table: QuestionTable) -> int:

@@ -8,14 +8,14 @@ Only the standard library. Where something is wrong is said as the place in that
 
 import dataclasses
 import hashlib
-import json
 import os
 import re
 from collections import Counter
 from pathlib import Path
 from typing import Any, ClassVar
 
-from minitf.datasets import tables
+from minitf.datasets.reading import decode, parse_json, read_bytes
+from minitf.datasets.strings import is_unicode, shorten
 from minitf.errors import DataError, InputError
 
 ENDING = ".json"
@@ -74,8 +74,8 @@ def read_squad(path: str | os.PathLike[str], need_answers: bool = True, **column
         raise InputError(f"`{given[0]}` names a column of a table; {name} has SQuAD's own keys")
     if Path(name).suffix.lower() != ENDING and Path(name).is_file():
         raise DataError(f"{name}: questions are read from SQuAD's JSON ({ENDING})")
-    data = tables.read_bytes(Path(name))
-    content = _parsed(name, data)
+    data = read_bytes(Path(name))
+    content = parse_json(name, decode(name, data))
     questions: list[Question] = []
     for a, article in enumerate(_field(name, content, "data", list)):
         at = f"{name}: data[{a}]"
@@ -111,34 +111,15 @@ def looks_like_squad(path: str | os.PathLike[str]) -> bool:
     return re.match(r"\ufeff?\s*\{", head) is not None and re.search(r'"data"\s*:\s*\[', head) is not None
 
 
-def _parsed(name: str, data: bytes) -> Any:
-    try:
-        return json.loads(data.decode("utf-8-sig"), object_pairs_hook=_object)
-    except UnicodeDecodeError as error:
-        bad = f"byte {error.start} of the file: 0x{data[error.start]:02x} is not UTF-8"
-        raise DataError(f"{name}: {bad}; save it as UTF-8 text") from None
-    except json.JSONDecodeError as error:
-        raise DataError(f"{name}:{error.lineno}: bad JSON: {error.msg} at column {error.colno}") from None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{name}: bad JSON: {error}") from None
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    twice = [key for key, n in Counter(key for key, _ in pairs).items() if n > 1]
-    if twice:
-        raise ValueError(f"two values for {twice[0][:60]!r} in one object")
-    return dict(pairs)
-
-
 def _field(where: str, record: Any, key: str, kind: type) -> Any:
     """What `record` has by this key. Raises DataError unless it is of the kind."""
     if not isinstance(record, dict):
-        raise DataError(f"{where}: must be an object with {key!r}, not {_short(record)}")
+        raise DataError(f"{where}: must be an object with {key!r}, not {shorten(record)}")
     if key not in record:
         raise DataError(f"{where}: has no {key!r}; is it SQuAD's JSON?")
     value = record[key]
     if not isinstance(value, kind) or isinstance(value, bool):
-        raise DataError(f"{where}: {key!r} must be {_KINDS[kind]}, not {_short(value)}")
+        raise DataError(f"{where}: {key!r} must be {_KINDS[kind]}, not {shorten(value)}")
     return value
 
 
@@ -147,7 +128,7 @@ def _text(where: str, record: Any, key: str) -> str:
     text: str = _field(where, record, key, str)
     if not text.strip():
         raise DataError(f"{where}: {key!r} is empty")
-    if any("\ud800" <= c <= "\udfff" for c in text):
+    if not is_unicode(text):
         raise DataError(f"{where}: {key!r} holds half a character (a lone surrogate): {text[:60]!r}")
     return text
 
@@ -175,9 +156,3 @@ def _answers(where: str, record: Any, context: str) -> tuple[TrueAnswer, ...]:
     if not answers:
         raise DataError(f"{where}: has no answer; each question needs one to learn from or to be measured by")
     return tuple(answers)
-
-
-def _short(value: object) -> str:
-    """On one line and of bounded length, whatever it holds."""
-    shown = ascii(value) if not isinstance(value, list | dict) else {list: "a list", dict: "an object"}[type(value)]
-    return shown if len(shown) <= 60 else f"{shown[:59]}…"

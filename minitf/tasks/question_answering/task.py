@@ -20,7 +20,7 @@ from minitf.tasks.question_answering.spans import Span, Window, best_span
 from minitf.tasks.question_answering.squad import Question, QuestionTable, TrueAnswer
 from minitf.text.batches import Batch, Examples, Tokens
 from minitf.text.tokenizer import Pieces, Tokenizer
-from minitf.text.windows import default_stride, windows
+from minitf.text.windows import default_stride, window_ranges
 
 LONGEST_QUESTION = 64  # pieces, as in Google's run_squad.py; of what is longer the end is not read
 CHUNK = 256  # questions whose paragraphs are cut into pieces at once
@@ -58,13 +58,13 @@ class QuestionAnswering:
 
     def encode(self, table: QuestionTable, tokenizer: Tokenizer, max_length: int) -> QuestionExamples:
         """Every piece of every paragraph in a window. Raises InputError if `max_length` leaves no room."""
-        before, between, behind = tokenizer.frame(pair=True)
+        before, between, behind = tokenizer.surrounding_tokens(pair=True)
         whole = max_length - len(before) - len(between) - len(behind)
         asked = min(LONGEST_QUESTION, whole // 2)
         if asked < 1:
             raise InputError(f"`max_length` {max_length} has no room for a question and a text")
         stride = min(default_stride(max_length), whole - asked - 1) if self.stride is None else self.stride
-        windows(0, whole - asked, stride)  # refused before any text is read
+        window_ranges(0, whole - asked, stride)  # refused before any text is read
         second = tokenizer.segments - 1
         tokens, targets, looked, spans, cut, unseen = [], [], [], [], 0, 0
         for n, (question, q, context) in enumerate(_pieces(table, tokenizer)):
@@ -73,7 +73,7 @@ class QuestionAnswering:
             segments = [*before.segments, *([0] * len(q.ids[:asked])), *between.segments]
             place = answer_place(question.answers[0], context.spans) if question.answers else None
             seen = False
-            for part in windows(len(context), whole - len(q.ids[:asked]), stride):
+            for part in window_ranges(len(context), whole - len(q.ids[:asked]), stride):
                 row = [*ids, *context.ids[part.start : part.stop], *behind.ids]
                 tokens.append(Tokens(row, [*segments, *([second] * len(part)), *behind.segments]))
                 looked.append(Window(n, len(ids), part))

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from minitf.datasets.dataset import Dataset, one_label
-from minitf.datasets.findings import Finding, Rows, at, in_all
-from minitf.datasets.tables import is_number
+from minitf.datasets.findings import Finding, Rows, list_rows, location
+from minitf.datasets.strings import is_number
 from minitf.errors import DataError
 from minitf.tasks.whole_text.checks import check_tables, given
 
@@ -46,8 +46,8 @@ def _odd_numbers(train: Dataset) -> Iterator[str]:
     rows = [e for e, number in zip(train.examples, numbers, strict=True) if abs(number - mean) > FAR * deviation > 0]
     if rows:
         yield (
-            f"{at(train, rows)}: {rows[0].label} lies more than {FAR:g} standard deviations from the mean {mean:g}, and"
-            f" will rule the squared error: correct it if it is a slip{in_all(rows)}"
+            f"{location(train, rows)}: {rows[0].label} lies more than {FAR:g} standard deviations from the mean"
+            f" {mean:g}, and will rule the squared error: correct it if it is a slip{list_rows(rows)}"
         )
 
 
@@ -57,8 +57,8 @@ def _beyond(table: Dataset, train: Dataset) -> Iterator[str]:
     rows = [e for e, x in zip(table.examples, numbers_in(table), strict=True) if not low <= x <= high]
     if rows and len(rows) > 0.01 * len(table.examples):
         yield (
-            f"{at(table, rows)}: {rows[0].label} lies outside of what the training rows have, {low:g} to {high:g}:"
-            f" learned numbers seldom go beyond{in_all(rows)}"
+            f"{location(table, rows)}: {rows[0].label} lies outside of what the training rows have, {low:g} to"
+            f" {high:g}: learned numbers seldom go beyond{list_rows(rows)}"
         )
 
 

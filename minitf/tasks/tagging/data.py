@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from minitf.datasets.findings import FEW, Finding
-from minitf.datasets.tables import did_you_mean
-from minitf.errors import DataError, InputError
+from minitf.datasets.findings import FEW_ROWS, Finding
+from minitf.datasets.split import partition, too_few
+from minitf.datasets.strings import did_you_mean, first_few
+from minitf.errors import InputError
 from minitf.tasks.spec import Inputs
 from minitf.tasks.tagging import conll, tags
 from minitf.tasks.tagging.conll import ConllLayout, Sentence, TaggedTable
@@ -137,10 +138,9 @@ def _repetitions(train: TaggedTable) -> Iterator[str]:
 
 def _rare(train: TaggedTable) -> Iterator[str]:
     counts = type_counts(train)
-    rare = [f"{name!r} ({n})" for name, n in sorted(counts.items()) if n < FEW]
+    rare = [f"{name!r} ({n})" for name, n in sorted(counts.items()) if n < FEW_ROWS]
     if rare:
-        some = ", ".join(rare[:8]) + (", …" if len(rare) > 8 else "")
-        yield f"{train.path}: marked fewer than {FEW} times, so hardly learned: {some}"
+        yield f"{train.path}: marked fewer than {FEW_ROWS} times, so hardly learned: {first_few(rare)}"
 
 
 def _leakage(earlier: TaggedTable, later: TaggedTable) -> Iterator[str]:
@@ -175,13 +175,8 @@ def split(table: TaggedTable, share: float = 0.1, seed: int = 0) -> tuple[Tagged
             aside.update(group)
             left -= taken
     if not aside:
-        raise DataError(
-            f"{table.path}: {len(table.examples)} sentences are too few to set some aside for validation while every"
-            " tag keeps one for training: add sentences, or give a file of its own with `valid`"
-        )
-    parts = [[s for i, s in enumerate(table.examples) if (i in aside) is held] for held in (False, True)]
-    kept, held_out = (dataclasses.replace(table, examples=tuple(part)) for part in parts)
-    return kept, held_out
+        raise too_few(table.path, f"{len(table.examples)} sentences", "tag")
+    return partition(table, aside)
 
 
 def type_counts(train: TaggedTable) -> Counter[str]:
@@ -210,6 +205,4 @@ def _words(table: TaggedTable) -> Iterator[tuple[int, str, str]]:
 def _in_all(places: Places) -> str:
     """What to add to a message about the first of several places."""
     rows = [str(row) for row, _ in places]
-    return (
-        f" ({len(rows)} in all, lines {', '.join(rows[:8])}{', …' if len(rows) > 8 else ''})" if len(rows) > 1 else ""
-    )
+    return f" ({len(rows)} in all, lines {first_few(rows)})" if len(rows) > 1 else ""

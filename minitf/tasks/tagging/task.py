@@ -22,7 +22,7 @@ from minitf.tasks.tagging.metrics import EntityMetrics, entity_metrics
 from minitf.tasks.tagging.tags import OUTSIDE, have_prefixes
 from minitf.text.batches import IGNORED, Batch, Examples, Tokens
 from minitf.text.tokenizer import Tokenizer
-from minitf.text.windows import best_window, default_stride, windows
+from minitf.text.windows import best_window, default_stride, window_ranges
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,16 +73,16 @@ class Tagging:
             for row, tag in zip(sentence.rows, sentence.tags or (), strict=False):
                 if tag not in number:
                     raise DataError(f"{table.path}:{row}: the tag {tag!r} is none of {', '.join(self.labels)}")
-        before, behind = tokenizer.frame()
+        before, behind = tokenizer.surrounding_tokens()
         room = max_length - len(before) - len(behind)
         stride = default_stride(max_length) if self.stride is None else self.stride
-        windows(0, room, stride)  # refused before any text is read
+        window_ranges(0, room, stride)  # refused before any text is read
         tokens, targets, labelled, lost = [], [], [], 0
         for n, pieces in enumerate(tokenizer.pieces_of_words([s.words for s in table.examples])):
             tags = table.examples[n].tags
             first = [i for i, word in enumerate(pieces.words) if i == 0 or pieces.words[i - 1] != word]
             lost += len(table.examples[n].words) - len(first)
-            parts = windows(len(pieces), room, stride)
+            parts = window_ranges(len(pieces), room, stride)
             owner = [best_window(i, parts) for i in first]
             for w, part in enumerate(parts):
                 mine = [i for i, window in zip(first, owner, strict=True) if window == w]

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterable, Sequence
 
 from minitf.datasets import near_duplicates
-from minitf.datasets.checks import empty_cells, leakage, repetitions
+from minitf.datasets.checks import duplicates, empty_cells, leakage
 from minitf.datasets.dataset import Dataset
 from minitf.datasets.findings import Finding
 
@@ -19,7 +19,7 @@ def check_tables(
     if len(train.examples) < 2:
         found.append(f"{train.path}: too few examples to train on ({len(train.examples)}): add rows")
     found += errors
-    odd = [*repetitions(train), *near_duplicates.warnings(tables), *warnings]
+    odd = [*duplicates(train), *near_duplicates.warnings(tables), *warnings]
     for earlier, later in itertools.combinations(tables, 2):
         odd += leakage(earlier, later)
     return [Finding("error", message) for message in found] + [Finding("warning", message) for message in odd]

@@ -243,7 +243,7 @@ def test_split(written, content):
     else:
         told = None
     if told is not None:
-        assert "too few to set some aside" in told
+        assert "too few to hold some out" in told
         return
     assert sorted([*left.examples, *aside.examples], key=lambda s: s.row) == list(whole.examples)
     assert not {s.words for s in left.examples} & {s.words for s in aside.examples}

@@ -13,7 +13,7 @@ from minitf.tasks.classification.task import Classification
 from minitf.tasks.multilabel.task import MultiLabel
 from minitf.tasks.regression.task import Regression
 from minitf.text.batches import Examples, shuffled
-from minitf.text.long_texts import LongText
+from minitf.text.windows import LongText
 from minitf.training import loop
 from minitf.training.optimizer import Optimizer, Recipe
 

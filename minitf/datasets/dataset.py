@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from minitf.datasets import tables
+from minitf.datasets.held_out import count_to_hold_out, divide, equal_groups
 from minitf.errors import DataError, InputError
 
 
@@ -112,11 +113,8 @@ def split(dataset: Dataset, share: float = 0.1, seed: int = 0, stratify: bool = 
         raise InputError(f"the share to set aside must lie between 0 and 1, not {share}")
     rng = random.Random(seed)
     labels = [example.label if stratify else None for example in dataset.examples]
-    copies: dict[tuple[str, str | None], list[int]] = {}
-    for i, example in enumerate(dataset.examples):
-        copies.setdefault((example.text, example.pair), []).append(i)
     classes: dict[str | None, list[list[int]]] = {}
-    for group in copies.values():
+    for group in equal_groups((example.text, example.pair) for example in dataset.examples):
         if len({labels[i] for i in group}) == 1:
             classes.setdefault(labels[group[0]], []).append(group)
 
@@ -129,14 +127,7 @@ def split(dataset: Dataset, share: float = 0.1, seed: int = 0, stratify: bool = 
             if len(group) <= n:
                 aside.update(group)
                 n -= len(group)
-    if not aside:
-        raise DataError(
-            f"{dataset.path}: {len(labels)} rows are too few to set some aside for validation while every label keeps"
-            " one for training: add rows, or give a file of its own with `valid`"
-        )
-    parts = ([e for i, e in enumerate(dataset.examples) if (i in aside) is held] for held in (False, True))
-    left, held_out = (dataclasses.replace(dataset, examples=tuple(part)) for part in parts)
-    return left, held_out
+    return divide(dataset, aside, "every label keeps one for training: add rows")
 
 
 def _apportion(rows: Counter[str | None], share: float, total: int, rng: random.Random) -> dict[str | None, int]:
@@ -147,6 +138,6 @@ def _apportion(rows: Counter[str | None], share: float, total: int, rng: random.
     give = {label: math.floor(share * n) for label, n in rows.items()}
     order = rng.sample(list(rows), len(rows))  # so that ties do not favour the labels that come first
     order.sort(key=lambda label: give[label] - share * rows[label])
-    for label in order[: max(1, round(share * total)) - sum(give.values())]:
+    for label in order[: count_to_hold_out(share, total) - sum(give.values())]:
         give[label] += 1
     return give

@@ -16,10 +16,9 @@ import torch
 from minitf.errors import InputError
 from minitf.text.batches import Batch, Examples, Tokens
 from minitf.text.tokenizer import Tokenizer
-from minitf.text.windows import FRAME, LongText
-from minitf.text.windows import windows as ranges
+from minitf.text.windows import FRAME, LongText, windows
 
-UNCUT = 1 << 31  # tokens that no text has
+UNCUT = 1 << 31  # a `max_length` that cuts no text
 
 
 def encode(
@@ -35,18 +34,19 @@ def encode(
         raise InputError(
             f"`long_text` {long_text.how} is for single texts; a pair is cut at its longer text: leave it out"
         )
-    tokenizer.encode([], None, max_length)  # says so if there is no room
+    tokenizer.encode([], None, max_length)  # raises InputError if there is no room
     room = max_length - FRAME
-    whole = tokenizer.encode(texts, None, UNCUT)
+    before, behind = tokenizer.frame()
+    whole = [pieces.ids for pieces in tokenizer.pieces(texts)]
     if long_text.how == "head-tail":
-        return [head_and_tail(text, room) for text in whole], None
+        return [framed(before, head_and_tail(pieces, room), behind) for pieces in whole], None
     stride = long_text.shared(room)
     rows: list[Tokens] = []
     owned: list[range] = []
-    for text in whole:
-        mine = windows(text, room, stride)
-        owned.append(range(len(rows), len(rows) + len(mine)))
-        rows += mine
+    for pieces in whole:
+        parts = windows(len(pieces), room, stride)
+        owned.append(range(len(rows), len(rows) + len(parts)))
+        rows += [framed(before, pieces[part.start : part.stop], behind) for part in parts]
     return rows, owned
 
 
@@ -58,21 +58,18 @@ def batch(
     return Examples(tokens, torch.zeros(len(texts)), tokenizer.pad_id, rows).batch(range(len(texts)))[0]
 
 
-def head_and_tail(text: Tokens, room: int) -> Tokens:
-    """The first quarter of `room` word pieces and, of the rest, the last; framed as before."""
-    pieces = text.ids[1:-1]
+def head_and_tail(pieces: list[int], room: int) -> list[int]:
+    """Return the first quarter of `room` word pieces and, for the rest, the last ones; all pieces if they fit."""
     if len(pieces) <= room:
-        return text
+        return pieces
     head = -(-room // 4)
-    return _framed(text, [*pieces[:head], *pieces[len(pieces) - (room - head) :]])
+    return [*pieces[:head], *pieces[len(pieces) - (room - head) :]]
 
 
-def windows(text: Tokens, room: int, stride: int) -> list[Tokens]:
-    """All of the text, `room` word pieces at a time, each window framed by itself; `0 <= stride < room`."""
-    pieces = text.ids[1:-1]
-    return [_framed(text, pieces[part.start : part.stop]) for part in ranges(len(pieces), room, stride)]
+def framed(before: Tokens, pieces: Sequence[int], behind: Tokens, segment: int = 0) -> Tokens:
+    """Put word pieces between the special tokens of `Tokenizer.frame`: one window of a text.
 
-
-def _framed(text: Tokens, pieces: list[int]) -> Tokens:
-    ids = [text.ids[0], *pieces, text.ids[-1]]
-    return Tokens(ids, [text.segments[0]] * len(ids))
+    For a pair, `before` is the framed first text, and `segment` that of the second.
+    """
+    segments = [*before.segments, *([segment] * len(pieces)), *behind.segments]
+    return Tokens([*before.ids, *pieces, *behind.ids], segments)

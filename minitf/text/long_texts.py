@@ -18,7 +18,7 @@ from minitf.text.batches import Batch, Examples, Tokens
 from minitf.text.tokenizer import Tokenizer
 from minitf.text.windows import SPECIAL_TOKENS, LongText, window_ranges
 
-UNCUT = 1 << 31  # a `max_length` that no text reaches
+UNCUT = 1 << 31  # a `max_length` that cuts no text
 
 
 def encode(
@@ -36,16 +36,17 @@ def encode(
         )
     tokenizer.encode([], None, max_length)  # raises InputError if it is too small
     size = max_length - SPECIAL_TOKENS
-    whole = tokenizer.encode(texts, None, UNCUT)
+    before, after = tokenizer.surrounding_tokens()
+    whole = [pieces.ids for pieces in tokenizer.pieces(texts)]
     if long_text.method == "head-tail":
-        return [head_and_tail(text, size) for text in whole], None
+        return [with_special_tokens(before, head_and_tail(pieces, size), after) for pieces in whole], None
     stride = long_text.overlap(size)
     rows: list[Tokens] = []
     rows_of_texts: list[range] = []
-    for text in whole:
-        windows = cut_into_windows(text, size, stride)
+    for pieces in whole:
+        windows = window_ranges(len(pieces), size, stride)
         rows_of_texts.append(range(len(rows), len(rows) + len(windows)))
-        rows += windows
+        rows += [with_special_tokens(before, pieces[window.start : window.stop], after) for window in windows]
     return rows, rows_of_texts
 
 
@@ -57,23 +58,18 @@ def batch(
     return Examples(tokens, torch.zeros(len(texts)), tokenizer.pad_id, rows).batch(range(len(texts)))[0]
 
 
-def head_and_tail(text: Tokens, size: int) -> Tokens:
+def head_and_tail(pieces: list[int], size: int) -> list[int]:
     """Keep `size` word pieces: a quarter of them from the start of the text, the others from its end."""
-    pieces = text.ids[1:-1]
     if len(pieces) <= size:
-        return text
+        return pieces
     head = -(-size // 4)
-    return _with_special_tokens(text, [*pieces[:head], *pieces[len(pieces) - (size - head) :]])
+    return [*pieces[:head], *pieces[len(pieces) - (size - head) :]]
 
 
-def cut_into_windows(text: Tokens, size: int, stride: int) -> list[Tokens]:
-    """Return windows of at most `size` word pieces, each with its own [CLS] and [SEP]; `0 <= stride < size`."""
-    pieces = text.ids[1:-1]
-    windows = window_ranges(len(pieces), size, stride)
-    return [_with_special_tokens(text, pieces[window.start : window.stop]) for window in windows]
+def with_special_tokens(before: Tokens, pieces: Sequence[int], after: Tokens, segment: int = 0) -> Tokens:
+    """Put the word pieces of one window between the special tokens of `Tokenizer.surrounding_tokens`.
 
-
-def _with_special_tokens(text: Tokens, pieces: list[int]) -> Tokens:
-    """Put pieces of a text between its special tokens."""
-    ids = [text.ids[0], *pieces, text.ids[-1]]
-    return Tokens(ids, [text.segments[0]] * len(ids))
+    For a pair, `before` is the first text with its special tokens, and `segment` is the segment of the second.
+    """
+    segments = [*before.segments, *([segment] * len(pieces)), *after.segments]
+    return Tokens([*before.ids, *pieces, *after.ids], segments)

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 import minitf.datasets.dataset
 from minitf.datasets.dataset import Dataset, Example, read_table
-from minitf.datasets.split import partition, split
+from minitf.datasets.held_out import divide
+from minitf.datasets.split import split
 from minitf.errors import DataError, InputError
 
 # Any characters but NUL, which a table may not hold; white space and every kind of line end are likely ones.
@@ -481,9 +482,9 @@ def test_a_share_that_cannot_be(share: float) -> None:
         split(dataset(("a", "x"), ("b", "x")), share)
 
 
-def test_partition() -> None:
+def test_divide() -> None:
     whole = dataset(*((str(i), "x") for i in range(5)))
-    rest, held_out = partition(whole, {1, 4})
+    rest, held_out = divide(whole, {1, 4}, "")
     assert (rest.texts, held_out.texts) == (["0", "2", "3"], ["1", "4"])
 
 

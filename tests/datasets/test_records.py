@@ -108,5 +108,5 @@ def test_several_labels() -> None:
 def test_numbers() -> None:
     table = REGRESSION.read([{"text": "a", "score": 1.5}, {"text": "b", "score": "-2"}], label="score")
     assert table.labels == ["1.5", "-2"]
-    with pytest.raises(DataError, match=r"^records:2: column 'score' holds 'x'"):
+    with pytest.raises(DataError, match=r"^records:2: column 'score' has 'x'"):
         REGRESSION.read([{"text": "a", "score": 1.5}, {"text": "b", "score": "x"}], label="score")

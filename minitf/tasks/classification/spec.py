@@ -1,4 +1,4 @@
-"""One class per text: the spec of the task. Torch-free."""
+"""The spec of classification: one class per text. Imports no torch."""
 
 from typing import TYPE_CHECKING
 

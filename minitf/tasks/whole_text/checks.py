@@ -56,10 +56,10 @@ def rare_labels(train: Dataset, names: Sequence[str], counts: Mapping[str, int])
 
 
 def equal_but_for_case(train: Dataset, names: Sequence[str]) -> Iterator[str]:
-    """Warn of labels that differ only in uppercase letters."""
+    """Warn of labels that differ only in upper and lower case."""
     spellings = Counter(name.casefold() for name in names)
     if same := [repr(name) for name in names if spellings[name.casefold()] > 1]:
         yield (
-            f"{label_column(train)}: labels that differ only in uppercase letters: {first_few(same)}: spell them the"
-            " same if they mean the same"
+            f"{label_column(train)}: labels that differ only in upper and lower case: {first_few(same)}: spell them"
+            " the same if they mean the same"
         )

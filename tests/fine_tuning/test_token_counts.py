@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minitf.checkpoints import load
-from minitf.datasets import near_duplicates
 from minitf.datasets.dataset import Dataset, Example
 from minitf.fine_tuning import check_table
 from minitf.fine_tuning.token_counts import CHUNK, TokenCounts, count, doubts, percentiles
@@ -157,29 +156,3 @@ def test_the_table_is_straight() -> None:
     lines = check_table.table(columns).splitlines()
     assert [len(line) for line in lines] == [len(lines[0])] * 3
     assert [line.split() for line in lines[1:]] == [["texts", "10", "2000000"], ["label", "very", "long", "3"]]
-
-
-# Alike ----------------------------------------------------------------------------------------------------------------
-
-
-def test_alike_in_one_table() -> None:
-    """The very same texts are for another check."""
-    table = dataset(("Good  film", "a"), ("good film ", "b"), ("Good  film", "a"), ("GOOD FILM", "a"), ("bad", "a"))
-    (message,) = near_duplicates.warnings([table])
-    assert message.startswith("t.csv:3: differs from row 2 only in case or white space")
-    assert "(2 rows in all: " in message
-
-
-def test_alike_in_two_tables() -> None:
-    train, valid = dataset(("Good film", "a"), ("bad", "a")), dataset(("good film", "a"), ("bad", "a"), name="v.csv")
-    (message,) = near_duplicates.warnings([train, valid])
-    assert message.startswith("v.csv:2: differs from t.csv:2 only in case or white space")
-    assert list(near_duplicates.warnings([train, dataset(("Good film", "a"), ("badly", "b"))])) == []
-
-
-def test_pairs_are_alike_in_both() -> None:
-    def pairs(*rows: tuple[str, str]) -> Dataset:
-        return Dataset("p.csv", tuple(Example(a, b, "x", i) for i, (a, b) in enumerate(rows, 2)), "a", "b", "l", "")
-
-    assert list(near_duplicates.warnings([pairs(("Good", "film"), ("good", "book"))])) == []
-    assert len(list(near_duplicates.warnings([pairs(("Good", "film"), ("good", "FILM"))]))) == 1

@@ -11,7 +11,7 @@ from minitf.fine_tuning.saved import ModelOptions, open_model, stored_head
 from minitf.fine_tuning.terminal import Say, silent
 from minitf.tasks import registry
 from minitf.tasks.spec import Inputs, Loaded, TaskSettings, TaskSpec
-from minitf.text.windows import choose_length
+from minitf.text.windows import choose_max_length
 
 if TYPE_CHECKING:
     from minitf.checkpoints.report import LoadReport
@@ -101,7 +101,7 @@ def open_head(
 ) -> "tuple[Loaded, LoadReport]":
     """Load the model with the head called `head`, or without one; return it and the load report."""
     model, report = open_model(source, head, options, say)
-    max_length = choose_length(options.max_length or metadata.get("max_length"), usual_length, model.config.longest)
+    max_length = choose_max_length(options.max_length or metadata.get("max_length"), usual_length, model.config.longest)
     tokenizer = report.checked_tokenizer()
     if report.warning:
         say(f"minitf: warning: {report.warning}")

@@ -28,7 +28,7 @@ def test_rows_of_many_classes() -> None:
     train = dataset(*[(f"{i}", f"c{i % 20:02}") for i in range(45)])
     rows = class_rows(train, train)
     assert len(rows) == 9
-    assert rows["  13 labels more"] == str(45 - sum(int(v) for k, v in rows.items() if k.startswith("  label")))
+    assert rows["  13 other labels"] == str(45 - sum(int(v) for k, v in rows.items() if k.startswith("  label")))
 
 
 def test_rows_of_sets_and_numbers() -> None:

@@ -1,9 +1,11 @@
-"""The progress bar of a run."""
+"""The progress bar of a run, and lines above it."""
 
 import sys
 from typing import NoReturn
 
 from tqdm import tqdm
+
+from minitf.fine_tuning.terminal import Say
 
 
 def progress_bar(steps: int, done: int, shown: bool) -> "tqdm[NoReturn]":
@@ -12,6 +14,12 @@ def progress_bar(steps: int, done: int, shown: bool) -> "tqdm[NoReturn]":
     if shown:
         hidden = False if in_notebook() else None  # None: tqdm hides the bar unless there is a terminal
     return tqdm(total=steps, initial=done, unit="step", disable=hidden, leave=False)
+
+
+def say_above(bar: "tqdm[NoReturn]", say: Say, line: str) -> None:
+    """Print a line above the bar."""
+    with bar.external_write_mode():
+        say(line)
 
 
 def in_notebook() -> bool:

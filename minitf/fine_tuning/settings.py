@@ -7,7 +7,6 @@ import dataclasses
 import math
 import numbers
 import os
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -44,10 +43,14 @@ class Number:
         kind: Any = numbers.Integral if self.whole else numbers.Real
         if not isinstance(value, kind) or isinstance(value, bool):
             raise ValueError(f"must be {self}, not {value!r}")
-        inside = self.least <= value <= self.most and abs(value) <= sys.float_info.max
-        if not inside or (self.above and value == self.least):
+        try:
+            number = int(value) if self.whole else float(value)
+            inside = math.isfinite(number) and self.least <= number <= self.most
+        except OverflowError:
+            inside = False
+        if not inside or (self.above and number == self.least):
             raise ValueError(f"must be {self}, not {value}")
-        return int(value) if self.whole else float(value)
+        return number
 
     def __str__(self) -> str:
         bound = f" {'above' if self.above else 'of at least'} {self.least:g}" if self.least > -math.inf else ""

@@ -14,7 +14,7 @@ from minitf.fine_tuning import resume as resuming
 from minitf.fine_tuning.config import RecipeConfig
 from minitf.fine_tuning.figures import draw_curves
 from minitf.fine_tuning.journal import Journal
-from minitf.fine_tuning.progress_bar import progress_bar
+from minitf.fine_tuning.progress_bar import progress_bar, say_above
 from minitf.fine_tuning.report import metadata
 from minitf.fine_tuning.setup import TrainingSetup, optimizer_recipe
 from minitf.fine_tuning.terminal import Say, epoch_line, silent
@@ -77,7 +77,6 @@ def train(
         closing(events),
         gpu_memory(setup),
     ):
-        say_above_bar = bar.write if workers.first else silent
         if not resume:
             saver.save_state(progress, journal.offset)  # a run that is killed early can be resumed from it
         for event in events:
@@ -86,10 +85,10 @@ def train(
                 bar.update()
                 bar.set_postfix_str(f"epoch {event.epoch}, loss {event.loss:.3f}")
                 if check is not None and event.lr > 0.0 and event.gradient is not None:
-                    say_above_bar(f"step {event.number}: {check.result()}")
+                    say_above(bar, say, f"step {event.number}: {check.result()}")
                     check = None
             else:
-                say_above_bar(epoch_line(event, setup.plan.epochs))
+                say_above(bar, say, epoch_line(event, setup.plan.epochs))
                 if event.best and workers.first:
                     saver.save_best()
                 on_epoch(event)

@@ -14,7 +14,8 @@ from minitf.fine_tuning.config import FineTuneConfig
 from minitf.fine_tuning.data import Decisions, Splits
 from minitf.fine_tuning.settings import Number
 from minitf.fine_tuning.single import run_in
-from minitf.fine_tuning.terminal import Say, silent
+from minitf.fine_tuning.terminal import Say, epoch_line, silent
+from minitf.training.loop import Epoch
 from minitf.training.workers import ALONE
 from minitf.tuning import figures
 
@@ -49,7 +50,7 @@ def learning_curve(
     for share in parts:
         chosen = sorted(order[: max(2, round(share * len(train)))])
         part = dataclasses.replace(splits["train"], examples=tuple(train[i] for i in chosen))
-        values = _values(share, config, decisions, {**splits, "train": part}, folder)
+        values = _values(share, config, decisions, {**splits, "train": part}, folder, say)
         mean, sd = statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
         rows.append({"share": share, "rows": len(chosen), "mean": mean, "sd": sd, "values": values})
         say(f"{share:6.0%}  {len(chosen):8,} rows  {table} {metric} {mean:.4f} ± {sd:.4f}")
@@ -58,12 +59,18 @@ def learning_curve(
     say(f"drawn: {folder / 'learning-curve.png'}")
 
 
-def _values(share: float, config: FineTuneConfig, decisions: Decisions, splits: Splits, folder: Path) -> list[float]:
+def _values(
+    share: float, config: FineTuneConfig, decisions: Decisions, splits: Splits, folder: Path, say: Say
+) -> list[float]:
     """Return the metric of a run with each seed; the weights of these runs are deleted."""
+
+    def report(epoch: Epoch) -> None:
+        say(epoch_line(epoch, config.recipe.epochs))
+
     values = []
     for seed in range(config.recipe.seed, config.recipe.seed + config.recipe.seeds):
         place = folder / f"share-{share:g}-seed-{seed}"
-        run = run_in(place, config.replace(seed=seed, seeds=1), decisions, splits, ALONE, silent)
+        run = run_in(place, config.replace(seed=seed, seeds=1), decisions, splits, ALONE, silent, on_epoch=report)
         assert run is not None
         values.append(float(run.metrics[decisions.metric]))
         for weights in ("best", "last"):

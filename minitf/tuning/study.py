@@ -12,7 +12,7 @@ from minitf.files import write_json, writing
 from minitf.fine_tuning.config import FineTuneConfig, storable
 from minitf.fine_tuning.data import Decisions, Splits
 from minitf.fine_tuning.single import run_in
-from minitf.fine_tuning.terminal import Say, silent
+from minitf.fine_tuning.terminal import Say, epoch_line, silent
 from minitf.training.loop import Epoch
 from minitf.training.workers import ALONE
 from minitf.tuning import figures, space
@@ -66,16 +66,16 @@ class Study:
 
     def _train(self, trial: Any, chosen: Mapping[str, space.Value]) -> str:
         """Run once; return the result as a line."""
+        config = self.config.replace(**self.settings(chosen))
 
         def report(epoch: Epoch) -> None:
+            self.say(epoch_line(epoch, config.recipe.epochs))
             trial.report(epoch.valid[self.metric], epoch.number)
             if self.search.pruning and trial.should_prune():
                 raise self.optuna.TrialPruned
 
-        config = self.config.replace(**self.settings(chosen))
-        place, command = self._place(trial.number), self.described(chosen)
         try:
-            run = run_in(place, config, self.decisions, self.splits, ALONE, silent, command, report)
+            run = run_in(self._place(trial.number), config, self.decisions, self.splits, ALONE, silent, on_epoch=report)
         except self.optuna.TrialPruned:
             self.study.tell(trial, state=self.states.PRUNED)
             return "stopped: behind the other runs at this epoch"

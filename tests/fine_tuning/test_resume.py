@@ -103,10 +103,6 @@ def digest(folder: Path) -> dict[str, object]:
         if isinstance(value, dict):
             left_out = ("seconds", "output", "command", "prediction_command")
             return {k: timeless(v) for k, v in value.items() if k not in left_out}
-                k: timeless(v)
-                for k, v in value.items()
-                if k not in ("seconds", "output", "command", "prediction_command")
-            }
         return [timeless(v) for v in value] if isinstance(value, list) else value
 
     found: dict[str, object] = {}

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from minitf.cli import evaluate as cli
-from minitf.cli.console import flags_in_errors, run, say, say_error
+from minitf.cli.console import flags_in_errors, run, say_error
 from minitf.cli.shared import labelled, model_options
 from minitf.errors import InputError
 from minitf.fine_tuning.evaluation import evaluate
@@ -25,10 +25,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if output and output.suffix.lower() not in ENDINGS:
         raise InputError(f"--output {output}: the ending must be .html or .json")
     result = evaluate(arguments.model, labelled(arguments), model_options(arguments), say_error, arguments.batch_size)
-    say(result_lines(result, arguments.mistakes))
+    print(result_lines(result, arguments.mistakes))  # has no settings, but the user's texts
     if output:
         write_report(output, result, arguments.model, command_line("evaluate", argv))
-        say(f"\nwritten: {output}")
+        print(f"\nwritten: {output}")
     return 0
 
 

@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"\n{interrupted(interrupt.folder)}", file=sys.stderr)
         return 130
     if result is not None and not result.runs:
-        say(f"use it:  {result.prediction_command}")
+        print(f"use it:  {result.prediction_command}")  # has the user's text
     return 0
 
 

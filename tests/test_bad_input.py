@@ -341,7 +341,7 @@ def test_a_value_that_cannot_be(refusal, good: list[str], flag: str, value: str)
 def test_a_metric_of_another_task(refusal, good: list[str]) -> None:
     line = refusal(finetune.main, *good, "--metric", "f1")
     assert "--metric f1" in line
-    assert "classification measures accuracy, macro_f1, matthews, loss" in line
+    assert "classification has the metrics accuracy, macro_f1, matthews, loss" in line
 
 
 @pytest.mark.parametrize("main", [finetune.main, predict.main])
@@ -440,7 +440,7 @@ def test_output_holds_something_else(refusal, here: Path, good: list[str]) -> No
     for flags in ([], ["--overwrite"]):
         line = refusal(finetune.main, *good, "--output", "thesis", *flags)
         assert "--output thesis" in line
-        assert "give another folder" in line
+        assert "exists and is not a minitf run; choose another folder" in line
 
 
 def test_output_holds_an_earlier_run(command, refusal, here: Path, good: list[str]) -> None:

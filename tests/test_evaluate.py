@@ -88,7 +88,7 @@ def test_without_a_table_for_the_terminal(command, model, table):
     ("flags", "said"),
     [
         (["--output", "report.txt"], "the ending must be .html or .json"),
-        (["--max-length", "65"], "has learned only 64 positions"),
+        (["--max-length", "65"], "this model has only 64 positions"),
         (["--task", "tagging"], "held out.csv"),
         (["--text", "none"], "none"),
     ],

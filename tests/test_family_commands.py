@@ -95,7 +95,7 @@ def test_too_long_a_text_is_refused_by_the_number_of_positions(write_member, run
     argv = ["--train", table, "--model", folder, "--output", tmp_path / "run", "--max-length", longest + 1]
     status, _, complaint = run_command(finetune.main, *argv)
     assert status == 2
-    assert complaint == f"minitf: --max-length {longest + 1}: this model has learned only {longest} positions\n"
+    assert complaint == f"minitf: --max-length {longest + 1}: this model has only {longest} positions\n"
 
 
 @pytest.mark.parametrize("model_type", ["roberta", "xlm-roberta"])
@@ -136,7 +136,7 @@ def test_a_vocabulary_that_pads_otherwise(write_member, run_command, table, tmp_
     write_vocabulary(folder)
     status, _, complaint = run_command(finetune.main, "--train", table, "--model", folder, "--output", tmp_path / "run")
     assert status == 2
-    assert "the vocabulary pads with 0, but this model counts its positions from pad_token_id 1" in complaint
+    assert "the tokenizer pads with id 0, but config.json has pad_token_id 1, from which this model counts positions" in complaint
     assert not (tmp_path / "run").exists()
 
 
@@ -169,7 +169,7 @@ def test_several_numbers_for_a_text_are_refused(write_member, run_command):
     write_vocabulary(folder)
     status, said, complaint = run_command(predict.main, folder, "good film")
     assert (status, said) == (2, "")
-    assert f"{folder}: says 3 numbers of each text" in complaint
+    assert "the model predicts 3 numbers per text, and minitf predicts only one" in complaint
 
 
 def test_fine_tuned_from_a_regression_it_names_a_class(write_member, run_command, table, tmp_path):
@@ -185,14 +185,14 @@ def test_rows_without_a_word_are_said(write_member, run_command):
     write_vocabulary(folder)
     status, _, complaint = run_command(predict.main, folder, "--fill", "the [MASK]")
     assert status == 0
-    assert complaint.startswith("minitf: warning: the vocabulary has 65 words, the weights 70 rows")
+    assert complaint.startswith("minitf: warning: the vocabulary has 65 tokens, the word embedding 70 rows")
 
 
 def test_what_chooses_is_no_classifier(write_member, run_command):
     folder, _ = write_member("bert", "multiple-choice", num_labels=5)
     write_vocabulary(folder)
     complaint = run_command(predict.main, folder, "good film")[2]
-    assert "holds no trained classifier; its head is multiple-choice, or ask for --embed" in complaint
+    assert "has no trained classifier; its head is multiple-choice, or use --embed" in complaint
 
 
 @pytest.mark.parametrize(("head", "argv"), [("tagging", ("good film",)), ("qa", ("good ?", "--pair", "good film"))])

@@ -86,15 +86,15 @@ def test_a_model_that_has_not_the_head_says_so(write_member, run_command, head):
     assert (status, said) == (2, "")
     held = head or "nor any other"
     assert complaint == (
-        f"minitf: {folder}: cannot fill in words, for it holds no masked-LM head ({held});"
-        " take a model as it was pre-trained, bert-base-uncased say\n"
+        f"minitf: {folder}: cannot predict masked words: it has no masked-LM head ({held});"
+        " use a pre-trained checkpoint that has one, such as bert-base-uncased\n"
     )
 
 
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        (["--fill", "no mask here"], "--fill: the text has no [MASK]; write it where a word is to be guessed"),
+        (["--fill", "no mask here"], "--fill: the text has no [MASK]; write it where a word is to be predicted"),
         (
             ["--fill", "a b c d [MASK]", "--max-length", "4"],
             "--fill: the [MASK] is beyond the 4 tokens of --max-length",

@@ -22,13 +22,14 @@ from sklearn.utils.class_weight import compute_class_weight
 
 import minitf
 from minitf import finetune, predict
-from minitf.checkpoints import save
 from minitf.cli import console
 from minitf.datasets.dataset import read_table
+from minitf.fine_tuning import train as train_module
 from minitf.mathematics import mathematics
 from minitf.tasks.classification.task import Classification
 from minitf.training import loop
 from minitf.training.optimizer import Optimizer, Recipe
+from tests.support.small_training import train as train_loop
 
 TINY = {"num_hidden_layers": 1, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 24}
 WORDS = {"pos": ("great", "good", "loved", "not bad"), "neg": ("awful", "bad", "hated", "not good")}
@@ -214,13 +215,13 @@ def test_the_result_is_that_of_best(
 def test_best_opens_in_transformers(run, here: Path, tiny: Path, train: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Weights to the bit those that were trained, the same ids, logits within 1e-5, the names of the labels."""
     trained: dict[str, torch.Tensor] = {}
-    write = save.save
+    write = train_module.save
 
     def watched(model, *rest):
         trained.update({name: p.clone() for name, p in model.state_dict().items()})
         write(model, *rest)
 
-    monkeypatch.setattr(save, "save", watched)
+    monkeypatch.setattr(train_module, "save", watched)
     run("--train", train, "--model", tiny, "--output", here / "out", "--epochs", 2)
     best = here / "out/best"
 
@@ -373,7 +374,7 @@ def test_without_valid_a_stratified_tenth_is_set_aside(run, here: Path, tiny: Pa
     table = write_table(here / "train.csv", [(f"{text} {i}", "pos" if i % 4 else "neg") for i, (text, _) in
                                              enumerate(rows(80))])  # fmt: skip
     out = run("--train", table, "--model", tiny, "--output", "one", "--seed", 5)
-    assert "no --valid: 8 rows of --train, a tenth of each class, drawn by seed 5, validate" in out
+    assert "no --valid given: holding out 8 of 80 training texts (10 % of each class, seed 5)" in out
     told = report(here / "one")
     assert {name: part["rows"] for name, part in told["data"].items()} == {"train": 72, "valid": 8}
     assert {c["label"]: c["support"] for c in told["valid"]["classes"]} == {"neg": 2, "pos": 6}
@@ -434,7 +435,8 @@ def test_texts_that_are_cut_are_counted(run, here: Path, tiny: Path, train: Path
     assert 2 < long < 40
     out = run("--train", train, "--valid", valid, "--model", tiny, "--max-length", 12)
     assert (
-        f"{long} of 40 texts are longer than --max-length 12 and are cut: raise it, up to 64, or try --long-text" in out
+        f"{long} of 40 texts are longer than --max-length 12 and are cut: raise it, up to 64, or set --long-text to"
+        " head-tail or windows" in out
     )
     assert json.loads((here / "runs/train-1/best/minitf.json").read_text())["max_length"] == 12
     assert report(here / "runs/train-1")["checked"]["train"]["longer"] == long
@@ -609,7 +611,7 @@ def test_a_run_is_the_loop(run, here: Path, tiny: Path, train: Path, valid: Path
     task, tokenizer = Classification(labels, math=chosen), minitf.load_tokenizer(tiny)
     examples, others = (task.encode(read_table(path), tokenizer, 32) for path in (train, valid))
     optimizer = Optimizer(model, Recipe(**{"lr": 0.004, "weight_decay": 0.0} | recipe), 10, chosen)
-    loop.train(model, task, examples, others, optimizer, epochs=1, batch_size=4, seed=5)
+    train_loop(model, task, examples, others, optimizer, epochs=1, batch_size=4, seed=5)
 
     unseen = set(range(len(before))) - {i for e in (examples, others) for t in e.tokens for i in t.ids}
     assert len(unseen) > 10
@@ -705,15 +707,15 @@ def test_interrupted(
     command, here: Path, tiny: Path, train: Path, monkeypatch: pytest.MonkeyPatch, epochs: int
 ) -> None:
     """Ctrl-C in the midst of an epoch: status 130; the record is there, and the best epoch so far can be used."""
-    answer, calls = loop.answer, []
+    evaluate, calls = loop.evaluate, []
 
     def interrupted(*arguments, **more):
         calls.append(1)
         if len(calls) > epochs:
             raise KeyboardInterrupt
-        return answer(*arguments, **more)
+        return evaluate(*arguments, **more)
 
-    monkeypatch.setattr(loop, "answer", interrupted)
+    monkeypatch.setattr(loop, "evaluate", interrupted)
     flags = ("--train", train, "--model", tiny, "--epochs", 3, "--max-length", 32, "--output", "out")
     status, _, err = command(finetune.main, *flags)
     assert status == 130
@@ -725,5 +727,5 @@ def test_interrupted(
         assert command(predict.main, "out/best", "good")[0] == 0
     else:
         assert files(here / "out") == {"metrics.jsonl", "last/state.safetensors"}
-        monkeypatch.setattr(loop, "answer", answer)
+        monkeypatch.setattr(loop, "evaluate", evaluate)
         assert command(finetune.main, *flags)[0] == 0  # nothing was kept, so nothing stands in the way of a retry

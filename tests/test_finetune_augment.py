@@ -58,7 +58,7 @@ def test_a_run_is_the_loop_on_texts_drawn_anew(
     train, valid = write_table(here / "t.csv"), write_table(here / "v.csv", 8, mark="again , ")
     flags = ("--train", train, "--valid", valid, "--model", pretrained, "--seed", 5, "--output", "out")
     out = run(*flags, "--augment", what, "--augment-share", 0.7)
-    assert "augmentation: each epoch changes a training text with a chance of 0.7" in out
+    assert "augmentation: in each epoch a training text is changed with probability 0.7" in out
 
     torch.manual_seed(5)
     model = minitf.load(pretrained, head="classification", labels=("awful", "great"), math=KERNELS)
@@ -88,7 +88,7 @@ def test_examples_are_told(run, here: Path, pretrained: Path) -> None:
     flags = ("--train", write_table(here / "t.csv"), "--model", pretrained, "--dry-run")
     lines = run(*flags, "--augment", "swap=0.5", "--augment-share", 1).splitlines()
     (start,) = (i for i, line in enumerate(lines) if line.startswith("augmentation: "))
-    assert lines[start].endswith("each word of it: swap 0.5")
+    assert lines[start].endswith("per word: swap 0.5")
     for before, after in (lines[start + n : start + n + 2] for n in (1, 3, 5)):
         assert after.startswith("    → ")
         assert sorted(before.split()) == sorted(after.split()[1:])
@@ -116,7 +116,7 @@ def test_pairs(run, here: Path, pretrained: Path) -> None:
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (("--augment", "replace=0.1"), "has no masked-LM head to find other words with; leave replace out"),
+        (("--augment", "replace=0.1"), "has no masked-LM head to predict other words; leave replace out"),
         (("--augment", "drop=0.1"), "'drop' is none of delete, swap, replace; give delete=0.1"),
         (("--augment", "delete=2"), "a chance lies above 0 and is at most 1"),
         (("--augment", "delete=0.1", "--augment-share", "2"), "--augment-share"),
@@ -140,4 +140,4 @@ def test_parts_of_texts_are_not_augmented(run_command, write_bert, here: Path) -
     argv = ("--train", "t.conll", "--model", write_bert(**TINY)[0], "--augment", "delete=0.1", "--device", "cpu")
     status, _, err = run_command(finetune.main, *argv)
     assert status == 2
-    assert err.startswith("minitf: --augment changes whole texts, and --task tagging judges parts of them")
+    assert err.startswith("minitf: --augment changes whole texts, and --task tagging needs their parts unchanged")

@@ -82,7 +82,7 @@ def test_several_labels(run, run_command, here: Path, tiny: Path) -> None:
     table = write_table(here / "t.csv", sets(120))
     out = run("--train", table, "--model", tiny, "--epochs", 12, "--max-length", 40)
     assert "chosen by micro_f1" in out
-    assert "--task auto: multilabel, for column 'label' has several labels in a cell (row 4: 'film|food')" in out
+    assert "--task auto: multilabel, because column 'label' has several labels in a cell (row 4: 'film|food')" in out
     assert "rows of --train, a tenth, each row counted for its rarest label" in out
     assert "always guessing the most frequent 2 labels: micro F1" in out
     assert {line.split()[0] for line in out.splitlines()[-4:-2]} == {"film", "food"}
@@ -127,7 +127,7 @@ def test_numbers(run, run_command, here: Path, tiny: Path) -> None:
     table = write_table(here / "t.csv", numbers(80), ("text", "score"))
     out = run("--train", table, "--model", tiny, "--epochs", 30, "--max-length", 40)
     assert "chosen by pearson" in out
-    assert "--task auto: regression, for column 'score' holds 8 different numbers, not all of them whole" in out
+    assert "--task auto: regression, because column 'score' has 8 different numbers, not all of them whole" in out
     assert "in training: score 0 to 3.5, mean 1." in out
     assert "always the mean: rmse " in out
     measured = report(here / "out")["valid"]
@@ -231,8 +231,8 @@ def test_long_texts(run, run_command, here: Path, tiny: Path, how: str, kind: st
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (("--stride", 3), "--stride belongs to --long-text windows, not to truncate"),
-        (("--stride", 3, "--long-text", "head-tail"), "--stride belongs to --long-text windows, not to head-tail"),
+        (("--stride", 3), "--stride needs --long-text windows, not truncate"),
+        (("--stride", 3, "--long-text", "head-tail"), "--stride needs --long-text windows, not head-tail"),
         (("--stride", 10, "--long-text", "windows"), "--stride 10: a window has room for 10 word pieces"),
         (("--long-text", "windows", "--text", "text", "--pair", "other"), "--long-text windows is for single texts"),
         (

@@ -72,7 +72,7 @@ else:
 
 
 def test_every_module_can_be_imported_without_the_reference_and_without_a_canvas():
-    assert {"minitf.finetune", "minitf.checkpoints.load", "minitf.training.journal"} <= set(MODULES)
+    assert {"minitf.finetune", "minitf.checkpoints.load", "minitf.fine_tuning.journal"} <= set(MODULES)
     heavy, _ = loaded_by("import importlib\n" + "\n".join(f"importlib.import_module({name!r})" for name in MODULES))
     assert "torch" in heavy
     assert not heavy & {"transformers", "matplotlib"}

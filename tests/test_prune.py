@@ -92,7 +92,7 @@ def test_refusals(command, model, table, flags, said):
 
 def test_a_folder_that_is_there_is_not_overwritten(command, model, table):
     status, _, err = command(model, "--data", table, "--heads", 1, "--output", model)
-    assert status == 2 and "is there already" in err
+    assert status == 2 and "exists already" in err
 
 
 def test_importance_does_not_hang_on_the_batches(command, model, table):

@@ -74,7 +74,7 @@ def trained(run, here, tiny):
 
 def test_a_whole_run(trained):
     folder, out = trained
-    assert "--task auto: qa, for the file is in SQuAD's JSON" in out
+    assert "--task auto: qa, because the file is in SQuAD's JSON" in out
     assert "no --valid: 2 questions of --train, a tenth of them, whole paragraphs" in out
     assert "train 22, test 8, valid 2 questions; in training: 22 paragraphs of 1 articles" in out
     assert "steps of 8 windows" in out
@@ -182,11 +182,11 @@ def test_windows(run, here, tiny):
 @pytest.mark.parametrize(
     ("flags", "told"),
     [
-        (("--label", "x"), "--label means nothing to --task qa"),
-        (("--class-weights", "balanced"), "--class-weights means nothing to --task qa"),
-        (("--label-smoothing", "0.1"), "--label-smoothing means nothing to --task qa"),
-        (("--long-text", "windows"), "--long-text means nothing to --task qa"),
-        (("--metric", "accuracy"), "--task qa measures f1, exact_match, loss"),
+        (("--label", "x"), "--label has no meaning for --task qa"),
+        (("--class-weights", "balanced"), "--class-weights has no meaning for --task qa"),
+        (("--label-smoothing", "0.1"), "--label-smoothing has no meaning for --task qa"),
+        (("--long-text", "windows"), "--long-text has no meaning for --task qa"),
+        (("--metric", "accuracy"), "--task qa has the metrics f1, exact_match, loss"),
         (("--stride", "50"), "cannot share 50"),
         (("--max-length", "4"), "no room for a question and a text"),
         (("--task", "tagging"), "read from CoNLL columns"),

@@ -44,7 +44,8 @@ def test_a_grid_is_every_point_trained_as_finetune_trains_it(command, run_comman
         ("1e-4", "all"), ("1e-4", "embeddings"), ("3e-3", "all"), ("3e-3", "embeddings"),
     ]  # fmt: skip
     best = max(runs, key=lambda r: r["value"])
-    assert f"{best['value']:.4f}  --lr={best['settings']['lr']}" in out
+    assert f"{best['value']:.4f}  --lr {best['settings']['lr']}" in out
+    assert f"--lr={best['settings']['lr']} --freeze={best['settings']['freeze']} --seeds 5\n" in out
     # The same by hand.
     words = [f"--{name}={value}" for name, value in best["settings"].items()]
     assert run_command(finetune.main, *fixed[:-1], tmp_path / "again", *words)[0] == 0
@@ -89,7 +90,7 @@ def test_it_goes_on_where_it_was_cut_off(command, fixed, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "evaluate", cut_off)
     status, _, err = command(*given)
     assert status == 130
-    assert "go on with:" in err and "--resume" in err
+    assert "resume with:" in err and "--resume" in err
     storage = sqlite3.connect(tmp_path / "study" / "study.db")
     (running,) = storage.execute(
         "select param_value from trial_params join trials using (trial_id) where state = 'RUNNING'"
@@ -115,7 +116,7 @@ def test_bad_runs_are_given_up(command, fixed, tmp_path, monkeypatch):
     monkeypatch.setattr(Classification, "measure", scripted)
     status, out, _ = command(*fixed, "--trials", 6, "--space", "lr=1e-5..1e-3:log")
     assert status == 0
-    assert "given up: behind the others" in out
+    assert "stopped: behind the other runs" in out
     states = [run["state"] for run in found(tmp_path)["runs"]]
     assert states[0] == "complete" and states[4:] == ["pruned", "pruned"]
 
@@ -156,17 +157,17 @@ def test_a_learning_curve(command, fixed, tmp_path):
         (["--space", "lr=a..b"], "must be numbers"),
         (["--space", "lr=1,1"], "must not be empty or repeat"),
         (["--space", "lr=1,2", "--space", "lr=3,4"], "is given twice"),
-        (["--space", "size=1,2"], "no flag of finetune"),
-        (["--space", "resume=1,2"], "no flag of finetune"),
-        (["--space", "train=a,b"], "no flag of finetune"),
+        (["--space", "size=1,2"], "cannot be searched; choose from: --accumulate, --augment, "),
+        (["--space", "resume=1,2"], "cannot be searched; choose from: --accumulate, --augment, "),
+        (["--space", "train=a,b"], "cannot be searched; choose from: --accumulate, --augment, "),
         (["--space", "lr=-1..1"], "must be a number above 0"),
         (["--space", "freeze=some,all"], "must be embeddings"),
-        (["--space", "lr=1e-5,1e-4", "--lr", "1e-4"], "is given as --lr too"),
+        (["--space", "lr=1e-5,1e-4", "--lr", "1e-4"], "--lr is given too; leave one out"),
         (["--method", "grid", "--space", "lr=1e-5..1e-4"], "is a range without steps"),
         (["--seeds", "2"], "--seeds"),
         (["--learning-curve", "0.5,2"], "each share must be a number"),
         (["--learning-curve", "0.5", "--trials", "2"], "leave --space and --trials out"),
-        (["--resume"], "is not there"),
+        (["--resume"], "study.db does not exist"),
         (["--dry-run"], "--dry-run"),
         (["--nothing"], "--nothing"),
     ],
@@ -180,7 +181,7 @@ def test_refusals(command, fixed, flags, said):
 def test_another_space_is_another_study(command, fixed):
     assert command(*fixed, "--trials", 1, "--space", "lr=1e-5..1e-3:log")[0] == 0
     status, _, err = command(*fixed, "--trials", 2, "--space", "lr=1e-5..1e-2:log", "--resume")
-    assert status == 2 and "begun with other space" in err
+    assert status == 2 and "was started with another space" in err
 
 
 def test_what_a_space_says():
@@ -188,11 +189,11 @@ def test_what_a_space_says():
     assert space.parse_space(said) == {
         "lr": Range(1e-5, 1e-3, False, True),
         "epochs": Range(2, 4, True, False),
-        "batch-size": Choice(("16", "32")),
+        "batch_size": Choice(("16", "32")),
         "dropout": Range(0, 0.5, False, False),
     }
     some = space.parse_space(said[1:3])
-    assert space.grid(some) == {"epochs": ["2", "3", "4"], "batch-size": ["16", "32"]}
+    assert space.grid(some) == {"epochs": ["2", "3", "4"], "batch_size": ["16", "32"]}
     assert space.points(some) == 6
-    with pytest.raises(InputError, match="lr is a range without steps"):
+    with pytest.raises(InputError, match="`lr` is a range without steps"):
         space.grid(space.parse_space(said))

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from minitf import finetune
 from minitf.tasks.classification.task import Classification
 from minitf.training import loop
-from minitf.training.journal import Journal
+from minitf.fine_tuning.journal import Journal
 from tests.support.small_training import TINY
 
 L = 3
@@ -79,17 +79,19 @@ def test_freeze(run, here: Path, folder: Path, what: str, frozen: int) -> None:
     out = run("--freeze", what, "--output", "out")
     assert moved(folder, here / "out/best") == set(PARTS[frozen:])
     n = sum((5, 16, 16, 16, 2)[:frozen])  # tensors of each part
-    assert f"{57 - n} tensors moved, {n} stayed, as planned" in out
+    assert f"{57 - n} tensors changed, {n} did not, as planned" in out
     assert out.count(" frozen\n") == 1 + (frozen > 1) + (frozen > 4)  # layers that are alike share a line
 
 
 def test_gradual_unfreezing(run, here: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Which tensors have moved after each of five epochs: layer by layer from the top."""
     snapshots: list[set[str]] = []
-    write = Journal.epoch
+    write = Journal.write
 
-    def watched(journal, epoch) -> None:
-        write(journal, epoch)
+    def watched(journal, event) -> None:
+        write(journal, event)
+        if isinstance(event, loop.Step):
+            return
         models[0].eval()
         now = {name: p.detach().clone() for name, p in models[0].named_parameters() if "word" not in name}
         changed = {name for name, p in now.items() if not torch.equal(p, start.get(name, p))}
@@ -105,7 +107,7 @@ def test_gradual_unfreezing(run, here: Path, folder: Path, monkeypatch: pytest.M
         start.update({name: p.detach().clone() for name, p in model.named_parameters() if "word" not in name})
         return train(model, *given, **more)
 
-    monkeypatch.setattr(Journal, "epoch", watched)
+    monkeypatch.setattr(Journal, "write", watched)
     monkeypatch.setattr(loop, "train", watching)
     out = run("--unfreeze", "gradual", "--epochs", 5, "--output", "out")
     ours = ["embeddings", "layer 1", "layer 2", "layer 3", "pooler", "head"]
@@ -149,7 +151,7 @@ def test_a_new_top(run, here: Path, folder: Path) -> None:
     ],
 )
 def test_a_head_alone_wants_a_larger_rate(run, given: str, warned: bool) -> None:
-    warning = "warning: --freeze all trains the head alone, which at --lr 5e-05 hardly moves; try 1e-2\n"
+    warning = "warning: --freeze all trains the head alone, which learns slowly at --lr 5e-05; try 1e-2\n"
     assert (warning in run("--dry-run", *given.split())) == warned
 
 
@@ -171,14 +173,14 @@ def test_bf16(run, here: Path) -> None:
         ("--freeze some", "must be embeddings, a number of layers, or all, not 'some'"),
         ("--freeze -1", "--freeze"),
         ("--freeze 1001", "must be embeddings, a number of layers, or all, not '1001'"),
-        ("--freeze all --unfreeze gradual", "--freeze all leaves nothing for --unfreeze to unfreeze"),
-        ("--freeze 3 --unfreeze gradual", "--freeze leaves nothing for --unfreeze to unfreeze"),
+        ("--freeze all --unfreeze gradual", "--freeze all leaves nothing for --unfreeze"),
+        ("--freeze 3 --unfreeze gradual", "--freeze leaves nothing for --unfreeze"),
         ("--unfreeze sudden", "--unfreeze"),
-        ("--from-scratch --freeze 1", "--from-scratch draws every weight, and --freeze would keep some as drawn"),
-        ("--from-scratch --unfreeze gradual", "--from-scratch draws every weight"),
+        ("--from-scratch --freeze 1", "--from-scratch initializes every weight at random, and --freeze would keep them so"),
+        ("--from-scratch --unfreeze gradual", "--from-scratch initializes every weight"),
         ("--reinit-top 4", "--reinit-top 4: this model has 3 layers; give fewer"),
-        ("--reinit-top 1 --freeze 3", "--reinit-top 1 draws layers that --freeze would keep as drawn"),
-        ("--reinit-top 1 --freeze all", "--reinit-top 1 draws layers that --freeze would keep as drawn"),
+        ("--reinit-top 1 --freeze 3", "--reinit-top 1 re-initializes layers that --freeze would not train"),
+        ("--reinit-top 1 --freeze all", "--reinit-top 1 re-initializes layers that --freeze would not train"),
         ("--layer-lr-decay 0", "must be a number above 0 and at most 1, not 0"),
         ("--layer-lr-decay 1.1", "must be a number above 0 and at most 1"),
         ("--label-smoothing 1", "must be a number of at least 0 and at most 0.99"),
@@ -188,8 +190,8 @@ def test_bf16(run, here: Path) -> None:
         ("--precision fp8", "--precision"),
         ("--seeds 2 --dry-run", "--dry-run trains nothing, so it needs no --seeds"),
         ("--seeds 0", "must be a whole number of at least 1"),
-        ("--optimizer gd --weight-decay 0.1", "--weight-decay belongs to adamw"),
-        ("--optimizer gd --no-bias-correction", "--no-bias-correction belongs to adam and adamw"),
+        ("--optimizer gd --weight-decay 0.1", "--weight-decay is for adamw only"),
+        ("--optimizer gd --no-bias-correction", "--no-bias-correction is for adam and adamw"),
     ],
 )
 def test_what_is_refused(run_command, run, flags: list[str], here: Path, given: str, said: str) -> None:
@@ -211,7 +213,7 @@ def test_several_processes_need_one_folder(run_command, flags, monkeypatch: pyte
     monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("WORLD_SIZE", "2")
     status, _, err = run_command(finetune.main, *flags)
-    assert (status, err) == (2, "minitf: several processes need one --output DIR\n")
+    assert (status, err) == (2, "minitf: several processes need one --output\n")
 
 
 def test_a_world_that_torchrun_did_not_make(run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,19 +225,19 @@ def test_a_world_that_torchrun_did_not_make(run, monkeypatch: pytest.MonkeyPatch
 
 def test_out_of_memory(run_command, flags: list[str], here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One line that names a smaller setting, of the same steps."""
-    step, count = loop.take_step, iter(range(100))
+    step, count = loop.update, iter(range(100))
 
     def full(*given):
         if next(count) == 2:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB.\nGPU 0 has …")
         return step(*given)
 
-    monkeypatch.setattr(loop, "take_step", full)
+    monkeypatch.setattr(loop, "update", full)
     status, _, err = run_command(finetune.main, *flags, "--accumulate", "3", "--output", "out")
     assert status == 2
     (line,) = err.splitlines()
     assert line.startswith("minitf: out of GPU memory with --batch-size 8")
-    assert "try --batch-size 4 --accumulate 6 (the same steps)" in line
+    assert "try --batch-size 4 with --accumulate 6 (the same steps)" in line
 
 
 # Seeds ----------------------------------------------------------------------------------------------------------------
@@ -249,8 +251,8 @@ def test_seeds(run, here: Path) -> None:
     """Each is the run of that seed, to the bit, but for the validation rows, which are those of the first."""
     out = run("--seeds", 3, "--seed", 4, "--output", "out")
     assert {path.name for path in (here / "out").iterdir()} == {"seed-4", "seed-5", "seed-6", "report.json"}
-    assert "no --valid: 4 rows of --train, a tenth of each class, drawn by seed 4, validate" in out
-    assert out.count("drawn by seed") == 1
+    assert "no --valid given: holding out 4 of 40 training texts (10 % of each class, seed 4)" in out
+    assert out.count("holding out") == 1
     told = report(here / "out")
     own = {name: report(here / "out" / name) for name in ("seed-4", "seed-5", "seed-6")}
     assert told["values"] == {name: found["valid"]["loss"] for name, found in own.items()}
@@ -271,7 +273,7 @@ def test_runs_that_fail_to_learn(run, here: Path, monkeypatch: pytest.MonkeyPatc
     told = iter([True, False, True])
     monkeypatch.setattr(Classification, "learned", lambda *given: next(told))
     out = run("--seeds", 3, "--output", "out")
-    assert "failed to learn (no better than a guess): seed-1: try a lower --lr" in out
+    assert "failed to learn (no better than the baseline): seed-1: try a lower --lr" in out
     assert report(here / "out")["failed"] == ["seed-1"]
 
 
@@ -288,11 +290,11 @@ def test_the_tables_are_encoded_once_for_all_seeds(run, here: Path, monkeypatch:
 def diverging(monkeypatch: pytest.MonkeyPatch, *seeds: int) -> None:
     train = loop.train
 
-    def spoilt(model, *given, **more):
-        if more["seed"] in seeds:
+    def spoilt(model, task, data, optimizer, plan, *more):
+        if plan.seed in seeds:
             with torch.no_grad():
                 model.head.W.weight[0] = float("nan")
-        return train(model, *given, **more)
+        return train(model, task, data, optimizer, plan, *more)
 
     monkeypatch.setattr(loop, "train", spoilt)
 
@@ -305,7 +307,7 @@ def test_one_seed_diverges(run, here: Path, monkeypatch: pytest.MonkeyPatch) -> 
     told = report(here / "out")
     assert list(told["values"]) == ["seed-0", "seed-2"]
     assert told["diverged"]["seed-1"].startswith("the loss is nan at step 1")
-    assert "seed-1 diverged, and is counted nowhere" in out
+    assert "seed-1 diverged and is not counted" in out
 
 
 def test_all_seeds_diverge(run_command, flags: list[str], here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -320,7 +322,7 @@ def test_all_seeds_diverge(run_command, flags: list[str], here: Path, monkeypatc
 def test_seeds_are_resumed(run_command, run, flags, here: Path, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
     """Ctrl-C in the first, second or third run: what is done stays, what was begun goes on, to the same bits."""
     run("--seeds", 3, "--output", "whole")
-    step, count = loop.take_step, iter(range(1, 10**6))
+    step, count = loop.update, iter(range(1, 10**6))
 
     def taken(*given):
         if next(count) == at:
@@ -328,7 +330,7 @@ def test_seeds_are_resumed(run_command, run, flags, here: Path, monkeypatch: pyt
         return step(*given)
 
     with monkeypatch.context() as patched:
-        patched.setattr(loop, "take_step", taken)
+        patched.setattr(loop, "update", taken)
         status, _, err = run_command(finetune.main, *flags, "--seeds", "3", "--output", "out")
     assert status == 130
     assert "--resume --output out" in err

@@ -71,7 +71,7 @@ def trained(run, here, tiny):
 
 def test_a_whole_run(trained):
     folder, out = trained
-    assert "no --valid: 4 sentences of --train, a tenth of them" in out
+    assert "no --valid given: holding out 4 of 40 training sentences (10 %, seed 0)" in out
     assert "train 36, test 8, valid 4 sentences; in training: " in out, out
     assert re.search(r" words, place \d+, work \d+\n", out)
     assert "steps of 8 sentences" in out
@@ -224,8 +224,8 @@ def test_weights_and_windows(run, here, tiny):
 @pytest.mark.parametrize(
     ("flags", "told"),
     [
-        (("--text", "word"), "--text means nothing to --task tagging"),
-        (("--metric", "matthews"), "--task tagging measures f1, accuracy, macro_f1, loss"),
+        (("--text", "word"), "--text has no meaning for --task tagging"),
+        (("--metric", "matthews"), "--task tagging has the metrics f1, accuracy, macro_f1, loss"),
         (("--stride", "62"), "windows of 62 tokens cannot share 62"),
         (("--max-length", "2"), "windows of 0 tokens"),
         (("--task", "classification"), "a table is known by its ending"),
@@ -240,7 +240,7 @@ def test_refusals(run_command, here, tiny, flags, told):
 
 def test_stride_without_windows(run_command, here, tiny):
     status, _, err = run_command(finetune.main, "--model", tiny, "--stride", "3")
-    assert (status, "--stride belongs to --long-text windows" in err) == (2, True)
+    assert (status, "--stride needs --long-text windows" in err) == (2, True)
 
 
 @pytest.mark.parametrize(
@@ -262,7 +262,7 @@ def test_bad_files(run_command, here, tiny, content, told):
 @pytest.mark.parametrize(
     ("argv", "told"),
     [
-        (("text", "--pair", "x"), "--pair: a tagger reads words"),
+        (("text", "--pair", "x"), "--pair: this model tags the words of one text at a time"),
         ((" ",), "text 1 is empty"),
         (("--input", "nothing.conll"), "no such file"),
         (("--input", "table.csv"), "read from CoNLL columns"),

@@ -25,9 +25,10 @@ def parse(description: str, argv: Sequence[str] | None) -> argparse.Namespace:
     return arguments
 
 
-def parser(description: str) -> argparse.ArgumentParser:
+def parser(description: str) -> Parser:
     p = Parser(
         prog="python -m minitf.attend",
+        usage='DIR|MODEL ["text" ["second text"]] --output FILE [flags]',
         description=description,
         examples=EXAMPLES,
         parents=[model_flags(max_length="maximum number of tokens of a text (default: all positions of the model)")],
@@ -36,7 +37,11 @@ def parser(description: str) -> argparse.ArgumentParser:
     p.add_argument("model", metavar="DIR|MODEL", help="a run's best/, or any model that finetune takes")
     p.add_argument("text", nargs="?", help="the text that the model reads")
     p.add_argument("pair", nargs="?", help="the second text of a pair")
-    p.add_argument("--output", required=True, metavar="FILE", help="the file to write: .html, .svg, .png or .pdf")
+
+    out = p.add_argument_group("output")
+    out.add_argument(
+        "--output", required=True, metavar="FILE", help="file to write: .html, .svg, .png or .pdf (required)"
+    )
 
     figure = p.add_argument_group("figure (.svg, .png, .pdf)")
     figure.add_argument("--view", choices=VIEWS, help="what the figure shows (default: grid); a page has its own views")
@@ -45,13 +50,19 @@ def parser(description: str) -> argparse.ArgumentParser:
     figure.add_argument("--dark", action="store_true", help="dark background; a page follows the system's setting")
 
     table = p.add_argument_group("table of texts (--view summary)")
-    table.add_argument("--input", metavar="FILE", help="average over a table of texts: CSV, TSV or JSON lines")
-    table.add_argument("--text", dest="text_column", metavar="COL", help="column of the text")
-    table.add_argument("--pair", dest="pair_column", metavar="COL", help="column of the second text")
+    table.add_argument(
+        "--input", metavar="FILE", help="average over a table of texts, CSV, TSV or JSON lines (default: none)"
+    )
+    table.add_argument(
+        "--text", dest="text_column", metavar="COL", help="column of the text (default: found by its name)"
+    )
+    table.add_argument("--pair", dest="pair_column", metavar="COL", help="column of the second text (default: none)")
 
     page = p.add_argument_group("page (.html)")
     page.add_argument("--query-key", action="store_true", help="add the products of queries and keys")
-    page.add_argument("--compare", metavar="DIR|MODEL", help="add another model with the same vocabulary and shape")
+    page.add_argument(
+        "--compare", metavar="DIR|MODEL", help="add another model with the same vocabulary and shape (default: none)"
+    )
     page.add_argument(
         "--attribution",
         choices=["auto", "always", "never"],

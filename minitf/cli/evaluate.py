@@ -1,7 +1,5 @@
 """The flags of `evaluate`."""
 
-import argparse
-
 from minitf.cli.console import Parser, number
 from minitf.cli.shared import labelled_flags
 
@@ -12,9 +10,21 @@ EXAMPLES = (
 )
 
 
-def parser(description: str) -> argparse.ArgumentParser:
-    p = Parser(prog="python -m minitf.evaluate", description=description, examples=EXAMPLES, parents=[labelled_flags()])
+def parser(description: str) -> Parser:
+    p = Parser(
+        prog="python -m minitf.evaluate",
+        usage="DIR --data FILE [flags]",
+        description=description,
+        examples=EXAMPLES,
+        parents=[labelled_flags()],
+    )
     out = p.add_argument_group("output")
-    out.add_argument("--mistakes", type=number(0, whole=True), default=10, metavar="N", help="to print (default: 10)")
+    out.add_argument(
+        "--mistakes",
+        type=number(0, whole=True),
+        default=10,
+        metavar="N",
+        help="print the N mistakes with the largest loss (default: %(default)s)",
+    )
     out.add_argument("--output", metavar="FILE", help="a report, .html or .json (default: none)")
     return p

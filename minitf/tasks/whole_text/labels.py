@@ -99,7 +99,7 @@ def reading(config: BertConfig) -> Reading:
         return Number()
     if config.problem_type == "regression":
         raise InputError(
-            f"the model predicts {config.num_labels} numbers per text, and the command prints only one: use Python"
+            f"the model predicts {config.num_labels} numbers per text, and minitf predicts only one; use its logits in Python"
         )
     return OneClass(config.labels)
 

@@ -1,7 +1,6 @@
 """Evaluate a fine-tuned model on a labelled table.
 
-DIR is a run's best/, or any model with a trained head. Prints the scores, the baseline, the scores of each class and
-the worst mistakes; --output writes a report as .html or .json.
+The work is in `minitf.fine_tuning.evaluation`. The flags are in `minitf.cli.evaluate`.
 """
 
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ ENDINGS = (".html", ".json")
 
 @flags_in_errors
 def main(argv: Sequence[str] | None = None) -> int:
-    arguments = cli.parser(__doc__ or "").parse_args(argv)
+    arguments = cli.parser().parse_args(argv)
     output = arguments.output and Path(arguments.output)
     if output and output.suffix.lower() not in ENDINGS:
         raise InputError(f"--output {output}: the ending must be .html or .json")

@@ -1,8 +1,6 @@
 """Search hyperparameters, or draw a learning curve.
 
---method tpe proposes values from the results so far (Bergstra et al. 2011), random draws them, grid tries all. A run
-that is behind the median of the others at the same epoch is stopped. The study is an SQLite file that --resume
-continues; DIR/best/ holds the best model. --learning-curve shows what more training data would bring.
+The work is in `minitf.tuning`. The flags are in `minitf.cli.search`.
 """
 
 import functools
@@ -22,7 +20,7 @@ from minitf.tuning import space
 
 @flags_in_errors
 def main(argv: Sequence[str] | None = None) -> int:
-    own, rest, given = cli.parse(__doc__ or "", argv)
+    own, rest, given = cli.parse(argv)
     config = FineTuneConfig.of(**given)
     parts = space.parse_space(own.space or [f"{name}={values}" for name, values in space.usual(own.method).items()])
     if not own.learning_curve:

@@ -136,7 +136,10 @@ def test_a_vocabulary_that_pads_otherwise(write_member, run_command, table, tmp_
     write_vocabulary(folder)
     status, _, complaint = run_command(finetune.main, "--train", table, "--model", folder, "--output", tmp_path / "run")
     assert status == 2
-    assert "the tokenizer pads with id 0, but config.json has pad_token_id 1, from which this model counts positions" in complaint
+    assert (
+        "the tokenizer pads with id 0, but config.json has pad_token_id 1, from which this model counts positions"
+        in complaint
+    )
     assert not (tmp_path / "run").exists()
 
 

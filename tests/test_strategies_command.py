@@ -176,7 +176,10 @@ def test_bf16(run, here: Path) -> None:
         ("--freeze all --unfreeze gradual", "--freeze all leaves nothing for --unfreeze"),
         ("--freeze 3 --unfreeze gradual", "--freeze leaves nothing for --unfreeze"),
         ("--unfreeze sudden", "--unfreeze"),
-        ("--from-scratch --freeze 1", "--from-scratch initializes every weight at random, and --freeze would keep them so"),
+        (
+            "--from-scratch --freeze 1",
+            "--from-scratch initializes every weight at random, and --freeze would keep them so",
+        ),
         ("--from-scratch --unfreeze gradual", "--from-scratch initializes every weight"),
         ("--reinit-top 4", "--reinit-top 4: this model has 3 layers; give fewer"),
         ("--reinit-top 1 --freeze 3", "--reinit-top 1 re-initializes layers that --freeze would not train"),

@@ -11,6 +11,12 @@ from minitf.errors import InputError
 VIEWS = ("grid", "head", "lines", "rollout", "summary", "explain", "lens")
 ENDINGS = (".html", ".svg", ".png", ".pdf")
 ATTRIBUTION_LIMIT = 128  # tokens up to which a page has the attribution by default
+DESCRIPTION = """\
+Show the attention of a model on a text, as an interactive page or a figure.
+
+An .html file is a page with all views that needs no network. An .svg, .png or .pdf file is one figure, by --view: all
+heads (grid), one head (head, lines), attention rollout to [CLS] (rollout), what each head attends to (summary, with
+--input over a table), which words a prediction depends on (explain), what each layer would predict (lens)."""
 EXAMPLES = (
     'runs/reviews-1/best "The soup was cold." --output maps.html',
     'all-MiniLM-L6-v2 "The bank of the river." --output head.svg --view head --layer 2 --head 5',
@@ -18,18 +24,18 @@ EXAMPLES = (
 )
 
 
-def parse(description: str, argv: Sequence[str] | None) -> argparse.Namespace:
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the flags. Raises InputError for flags that do not go together, before anything heavy is loaded."""
-    arguments = parser(description).parse_intermixed_args(argv)
+    arguments = parser().parse_intermixed_args(argv)
     check(arguments)
     return arguments
 
 
-def parser(description: str) -> Parser:
+def parser() -> Parser:
     p = Parser(
         prog="python -m minitf.attend",
         usage='DIR|MODEL ["text" ["second text"]] --output FILE [flags]',
-        description=description,
+        description=DESCRIPTION,
         examples=EXAMPLES,
         parents=[model_flags(max_length="maximum number of tokens of a text (default: all positions of the model)")],
     )

@@ -121,7 +121,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(prog=prog, usage=f"{prog} {usage}", **settings)
         self.examples = examples
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # type: ignore[override]
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As argparse does. The flags become known, so that messages can name them."""
         _known_flags.update(self._option_string_actions)
         return super().parse_known_args(args, namespace)

@@ -3,6 +3,11 @@
 from minitf.cli.console import Parser, number
 from minitf.cli.shared import labelled_flags
 
+DESCRIPTION = """\
+Evaluate a fine-tuned model on a labelled table.
+
+DIR is a run's best/, or any model with a trained head. Prints the scores, the baseline, the scores of each class and
+the worst mistakes; --output writes a report as .html or .json."""
 EXAMPLES = (
     "runs/stars/best --data held_out.csv",
     "runs/stars/best --data held_out.csv --output report.html --mistakes 20",
@@ -10,11 +15,11 @@ EXAMPLES = (
 )
 
 
-def parser(description: str) -> Parser:
+def parser() -> Parser:
     p = Parser(
         prog="python -m minitf.evaluate",
         usage="DIR --data FILE [flags]",
-        description=description,
+        description=DESCRIPTION,
         examples=EXAMPLES,
         parents=[labelled_flags()],
     )

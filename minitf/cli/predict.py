@@ -7,6 +7,11 @@ from minitf.cli.console import Parser, number
 from minitf.cli.shared import BATCH_SIZE_HELP, model_flags
 from minitf.errors import InputError
 
+DESCRIPTION = """\
+Predict with a fine-tuned model: labels for texts, or for a file.
+
+--fill predicts the words behind [MASK] with a pre-trained model. --embed gives sentence vectors, from any BERT: the
+mean of the last layer over the tokens, of length 1."""
 EXAMPLES = (
     'runs/reviews-1/best "I loved it." "The soup was cold."',
     "runs/stars/best --input new.csv --output answers.csv",
@@ -14,11 +19,11 @@ EXAMPLES = (
 )
 
 
-def parser(description: str) -> Parser:
+def parser() -> Parser:
     p = Parser(
         prog="python -m minitf.predict",
         usage="DIR [text ...] [flags]",
-        description=description,
+        description=DESCRIPTION,
         examples=EXAMPLES,
         parents=[model_flags()],
     )
@@ -40,7 +45,9 @@ def parser(description: str) -> Parser:
     out.add_argument(
         "--output", metavar="FILE", help="file for a CSV table, or the input's format (default: the terminal)"
     )
-    out.add_argument("--fill", metavar="TEXT", help="predict the five most likely words for each [MASK] in TEXT")
+    out.add_argument(
+        "--fill", metavar="TEXT", help="predict the five most likely words for each [MASK] in TEXT (default: none)"
+    )
     out.add_argument(
         "--embed", action="store_true", help="sentence vectors instead of labels, one JSON object per line"
     )

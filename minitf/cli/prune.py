@@ -7,6 +7,12 @@ from minitf.cli.console import Parser, number
 from minitf.cli.shared import labelled_flags
 from minitf.errors import InputError
 
+DESCRIPTION = """\
+Remove what a fine-tuned model does not need, and see what it costs.
+
+--heads removes the N attention heads that change the loss on FILE least (Michel et al. 2019), --weights the smallest
+SHARE of the encoder's weights (Han et al. 2015). Prints the scores before and after. What is removed is set to 0: the
+model is not smaller or faster, but shows what its task needs, and opens like any other. --sweep does it for many N."""
 EXAMPLES = (
     "runs/stars/best --data held_out.csv --heads 20",
     "runs/stars/best --data held_out.csv --weights 0.3 --output runs/pruned",
@@ -14,11 +20,11 @@ EXAMPLES = (
 )
 
 
-def parser(description: str) -> Parser:
+def parser() -> Parser:
     p = Parser(
         prog="python -m minitf.prune",
         usage="DIR --data FILE (--heads N | --weights SHARE | --sweep WHAT) [flags]",
-        description=description,
+        description=DESCRIPTION,
         examples=EXAMPLES,
         parents=[labelled_flags()],
     )

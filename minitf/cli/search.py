@@ -10,6 +10,14 @@ from minitf.errors import InputError
 from minitf.fine_tuning.config import FineTuneConfig
 
 METHODS = ("tpe", "random", "grid")
+DESCRIPTION = """\
+Search hyperparameters, or draw a learning curve.
+
+--method tpe proposes values from the results so far (Bergstra et al. 2011), random draws them, grid tries all. A run
+that is behind the median of the others at the same epoch is stopped. The study is an SQLite file that --resume
+continues; DIR/best/ holds the best model. --learning-curve shows what more training data would bring.
+
+All other flags are those of finetune (python -m minitf.finetune --help)."""
 EXAMPLES = (
     "--train reviews.csv --output runs/search",
     "--train reviews.csv --output runs/search --space lr=1e-5..1e-4:log --space epochs=2..5",
@@ -17,11 +25,11 @@ EXAMPLES = (
 )
 
 
-def parser(description: str) -> Parser:
+def parser() -> Parser:
     p = Parser(
         prog="python -m minitf.search",
         usage="--output DIR [flags] [flags of finetune]",
-        description=f"{description}\nAll other flags are those of finetune (python -m minitf.finetune --help).",
+        description=DESCRIPTION,
         examples=EXAMPLES,
         allow_abbrev=False,
     )
@@ -53,10 +61,10 @@ def parser(description: str) -> Parser:
     return p
 
 
-def parse(description: str, argv: Sequence[str] | None) -> tuple[argparse.Namespace, list[str], dict[str, Any]]:
+def parse(argv: Sequence[str] | None) -> tuple[argparse.Namespace, list[str], dict[str, Any]]:
     """Return the flags of the search, the words of those of finetune, and the settings that these give."""
-    own, rest = parser(description).parse_known_args(argv)
-    return own, rest, finetune.given(description, rest)
+    own, rest = parser().parse_known_args(argv)
+    return own, rest, finetune.given(rest)
 
 
 def check(own: argparse.Namespace, given: dict[str, Any], config: FineTuneConfig, space: Sequence[str]) -> None:

@@ -118,7 +118,7 @@ class RecipeConfig(Checked):
     metric: str | None = setting(
         None,
         Choice(registry.metrics),
-        "validation score that chooses the best epoch",
+        "score that chooses the best epoch",
         None,
         "accuracy, micro_f1, pearson or f1, by task",
     )

@@ -17,6 +17,7 @@ from minitf.tasks.classification.task import Classification
 from minitf.tasks.masked_lm.fill import MaskedLanguageModel
 from minitf.training import loop
 from minitf.training.optimizer import Optimizer, Recipe
+from tests.support.small_training import train as train_loop
 
 TINY = {"num_hidden_layers": 1, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 24}
 
@@ -67,7 +68,7 @@ def test_a_run_is_the_loop_on_texts_drawn_anew(
     fill = MaskedLanguageModel(minitf.load(pretrained, head="masked-lm"), tokenizer, 16)
     drawn = {epoch: augmented(table, parse(what, 0.7), 5, epoch, fill) for epoch in (1, 2)}
     assert drawn[1].texts != drawn[2].texts != table.texts
-    loop.train(
+    train_loop(
         model,
         task,
         task.encode(table, tokenizer, 16),
@@ -76,7 +77,7 @@ def test_a_run_is_the_loop_on_texts_drawn_anew(
         epochs=2,
         batch_size=8,
         seed=5,
-        drawn=lambda epoch: task.encode(drawn[epoch], tokenizer, 16),
+        augmented=lambda epoch: task.encode(drawn[epoch], tokenizer, 16),
     )
     found = minitf.load(here / "out/best", head="classification").state_dict()
     for name, p in model.state_dict().items():

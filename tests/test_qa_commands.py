@@ -75,7 +75,7 @@ def trained(run, here, tiny):
 def test_a_whole_run(trained):
     folder, out = trained
     assert "--task auto: qa, because the file is in SQuAD's JSON" in out
-    assert "no --valid: 2 questions of --train, a tenth of them, whole paragraphs" in out
+    assert "no --valid given: holding out 2 of 24 training questions (10 %, whole paragraphs, seed 0)" in out
     assert "train 22, test 8, valid 2 questions; in training: 22 paragraphs of 1 articles" in out
     assert "steps of 8 windows" in out
     (result,) = (line for line in out.splitlines() if line.startswith("test F1 "))

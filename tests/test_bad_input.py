@@ -21,7 +21,6 @@ from safetensors import SafetensorError
 
 from minitf import finetune, predict
 from minitf.checkpoints import catalogue
-from minitf.cli import console
 
 TINY = {"num_hidden_layers": 1, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 24}
 NO_SPACE = os.strerror(errno.ENOSPC)
@@ -45,16 +44,8 @@ def classifier(write_bert) -> Path:
 
 
 @pytest.fixture
-def command(capsys: pytest.CaptureFixture[str]):
-    """Runs a command as the shell would: (status, what it says, its complaints)."""
-
-    def call(main, *argv: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as left:
-            console.run(lambda _: main([str(a) for a in argv]))
-        return left.value.code, *capsys.readouterr()
-
-    return call
+def command(run_command):
+    return run_command
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -99,6 +99,13 @@ def test_refusals(command, model, table, flags, said):
     assert said in err
 
 
+def test_texts_in_backticks_are_printed_as_they_are(model, tmp_path, capsys):
+    """They are not settings of the command."""
+    (tmp_path / "ticks.csv").write_text("text,label\nthe `text` film,good\nthe `text` film was,bad\n")
+    assert evaluate.main([str(model[0]), "--data", str(tmp_path / "ticks.csv")]) == 0
+    assert ": the `text` film" in capsys.readouterr().out
+
+
 def test_a_label_that_the_model_does_not_know(command, model, tmp_path):
     (tmp_path / "new.csv").write_text("text,label\nthe film,good\nthe film was,new\n")
     status, _, err = command(model[0], "--data", tmp_path / "new.csv")

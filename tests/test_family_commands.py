@@ -172,7 +172,7 @@ def test_several_numbers_for_a_text_are_refused(write_member, run_command):
     write_vocabulary(folder)
     status, said, complaint = run_command(predict.main, folder, "good film")
     assert (status, said) == (2, "")
-    assert "the model predicts 3 numbers per text, and minitf predicts only one" in complaint
+    assert "the model predicts 3 numbers per text, and predict gives only one" in complaint
 
 
 def test_fine_tuned_from_a_regression_it_names_a_class(write_member, run_command, table, tmp_path):

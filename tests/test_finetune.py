@@ -22,7 +22,6 @@ from sklearn.utils.class_weight import compute_class_weight
 
 import minitf
 from minitf import finetune, predict
-from minitf.cli import console
 from minitf.datasets.dataset import read_table
 from minitf.fine_tuning import train as train_module
 from minitf.mathematics import mathematics
@@ -65,16 +64,8 @@ def classifier(write_bert) -> tuple[Path, torch.nn.Module]:
 
 
 @pytest.fixture
-def command(capsys: pytest.CaptureFixture[str]):
-    """Runs a command as the shell would: (status, what it says, its complaints)."""
-
-    def call(main, *argv: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as left:
-            console.run(lambda _: main([str(a) for a in argv]))
-        return left.value.code, *capsys.readouterr()
-
-    return call
+def command(run_command):
+    return run_command
 
 
 @pytest.fixture

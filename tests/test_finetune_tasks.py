@@ -83,7 +83,9 @@ def test_several_labels(run, run_command, here: Path, tiny: Path) -> None:
     out = run("--train", table, "--model", tiny, "--epochs", 12, "--max-length", 40)
     assert "chosen by micro_f1" in out
     assert "--task auto: multilabel, because column 'label' has several labels in a cell (row 4: 'film|food')" in out
-    assert "no --valid given: holding out 12 of 120 training texts (10 %, by the rarest label of each row, seed 0)" in out
+    assert (
+        "no --valid given: holding out 12 of 120 training texts (10 %, by the rarest label of each row, seed 0)" in out
+    )
     assert "always guessing the most frequent 2 labels: micro F1" in out
     assert {line.split()[0] for line in out.splitlines()[-4:-2]} == {"film", "food"}
     measured = report(here / "out")["valid"]

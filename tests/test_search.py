@@ -46,6 +46,9 @@ def test_a_grid_is_every_point_trained_as_finetune_trains_it(command, run_comman
     best = max(runs, key=lambda r: r["value"])
     assert f"{best['value']:.4f}  --lr {best['settings']['lr']}" in out
     assert f"--lr={best['settings']['lr']} --freeze={best['settings']['freeze']} --seeds 5\n" in out
+    for run in runs:
+        written = json.loads((tmp_path / "study" / f"run-{run['run']}" / "report.json").read_text())
+        assert written["command"] == f"lr={run['settings']['lr']}, freeze={run['settings']['freeze']}"
     # The same by hand.
     words = [f"--{name}={value}" for name, value in best["settings"].items()]
     assert run_command(finetune.main, *fixed[:-1], tmp_path / "again", *words)[0] == 0
@@ -181,7 +184,24 @@ def test_refusals(command, fixed, flags, said):
 def test_another_space_is_another_study(command, fixed):
     assert command(*fixed, "--trials", 1, "--space", "lr=1e-5..1e-3:log")[0] == 0
     status, _, err = command(*fixed, "--trials", 2, "--space", "lr=1e-5..1e-2:log", "--resume")
-    assert status == 2 and "was started with another space" in err
+    assert status == 2 and "was started with other values of --lr" in err
+    status, _, err = command(*fixed, "--trials", 2, "--space", "lr=1e-5..1e-3:log", "--resume", "--batch-size", 4)
+    assert status == 2 and "was started with other values of --batch-size" in err
+
+
+def test_a_study_of_an_earlier_version_is_refused(command, fixed, tmp_path):
+    assert command(*fixed, "--trials", 1, "--space", "lr=1e-5..1e-3:log")[0] == 0
+    optuna.load_study(study_name="minitf", storage=f"sqlite:///{tmp_path / 'study' / 'study.db'}").set_user_attr(
+        "flags", ["--epochs", "2"]
+    )
+    status, _, err = command(*fixed, "--trials", 2, "--space", "lr=1e-5..1e-3:log", "--resume")
+    assert status == 2 and len(err.splitlines()) == 1
+    assert "was started by an earlier version of minitf; start a new one" in err
+
+
+def test_settings_have_the_names_of_flags_in_search_json(command, fixed, tmp_path):
+    assert command(*fixed, "--method", "grid", "--space", "batch-size=8", "--space", "weight_decay=0.1")[0] == 0
+    assert found(tmp_path)["runs"][0]["settings"] == {"batch-size": "8", "weight-decay": "0.1"}
 
 
 def test_what_a_space_says():

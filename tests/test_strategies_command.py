@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import load_file
 
 from minitf import finetune
+from minitf.fine_tuning.journal import Journal
 from minitf.tasks.classification.task import Classification
 from minitf.training import loop
-from minitf.fine_tuning.journal import Journal
 from tests.support.small_training import TINY
 
 L = 3

@@ -79,7 +79,8 @@ class Study:
                 raise self.optuna.TrialPruned
 
         config = self.config.replace(**self.settings(chosen))
-        place, command = self._place(trial.number), self.described(chosen)
+        place = self._place(trial.number)
+        command = ", ".join(f"{name}={text}" for name, text in self.typed(chosen).items())
         try:
             run = run_in(place, config, self.decisions, self.splits, ALONE, _nothing, command, report)
         except self.optuna.TrialPruned:
@@ -139,8 +140,10 @@ class Study:
         settings = {k: v for k, v in storable(self.config.settings()).items() if k != "offline"}
         now = {"space": {k: repr(part) for k, part in self.search.space.items()}, "settings": settings}
         for what, value in now.items():
-            if study.user_attrs.get(what, value) != value:
-                raise InputError(f"`resume`: the study in {self.folder} was started with another {what}; give the same")
+            before = study.user_attrs.get(what, value)
+            if different := sorted(name for name in {*before, *value} if before.get(name) != value.get(name)):
+                names = ", ".join(f"`{name}`" for name in different)
+                raise InputError(f"`resume`: the study in {self.folder} was started with other values of {names}")
             study.set_user_attr(what, value)
 
     def _enqueue_grid(self, study: Any) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import importlib
 import math
 import os
 import subprocess
@@ -11,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minitf.cli.console import Parser, complain, number, run
+from minitf.__main__ import COMMANDS
+from minitf.cli.console import Parser, complain, flags_in_errors, number, run, say, say_error
 from minitf.errors import CheckpointError, DataError, InputError
 
 PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=60)
@@ -155,6 +157,44 @@ def test_no_finite_number(text: str) -> None:
         number()(text)
 
 
+# Settings in messages -------------------------------------------------------------------------------------------------
+
+MESSAGES = [
+    ("`lr` 0: must be above 0", "--lr 0: must be above 0"),
+    ("`kind` a: leave `share` or `epochs` out", "--kind a: leave --share or --epochs out"),
+    ("`date`, `Lr`, `l r` and `lr", "`date`, `Lr`, `l r` and `lr"),  # not flags of the command: the user's words
+]
+
+
+@pytest.fixture
+def used_parser() -> None:
+    """Only the flags of a parser that was used are known."""
+    parser().parse_args([])
+
+
+@pytest.mark.usefixtures("used_parser")
+@pytest.mark.parametrize(("message", "printed"), MESSAGES)
+def test_settings_are_printed_as_flags(message: str, printed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    say(message)
+    say_error(message)
+    assert capsys.readouterr() == (f"{printed}\n", f"{printed}\n")
+
+
+@pytest.mark.usefixtures("used_parser")
+@pytest.mark.parametrize("kind", [InputError, DataError, CheckpointError])
+@pytest.mark.parametrize(("message", "printed"), MESSAGES)
+def test_settings_in_errors_are_flags(kind: type[InputError], message: str, printed: str) -> None:
+    with pytest.raises(kind) as caught:
+        flags_in_errors(raising(kind(message)))([])
+    assert str(caught.value) == printed
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_names_flags_in_its_errors(command: str) -> None:
+    main = importlib.import_module(f"minitf.{command}").main
+    assert main.__wrapped__.__name__ == "main"  # by `flags_in_errors`
+
+
 # Processes of their own -----------------------------------------------------------------------------------------------
 
 
@@ -177,7 +217,7 @@ def test_a_bad_flag_ends_a_process_with_status_2_and_one_line() -> None:
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
 
 
-@pytest.mark.parametrize("command", ["finetune", "predict"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_needs_no_torch(command: str) -> None:
     """It comes at once, for nothing heavy is imported for it."""
     code = (

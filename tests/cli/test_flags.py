@@ -1,13 +1,12 @@
 """The flags of every command: those of commit cb0bf20 with their defaults, and those that all commands share."""
 
 import argparse
-import importlib
 
 import pytest
 
 from minitf.__main__ import COMMANDS
-from minitf.cli.console import Parser
 from minitf.fine_tuning.config import FineTuneConfig
+from tests.support.command_flags import actions, parser_of
 
 REQUIRED = object()
 
@@ -185,18 +184,6 @@ CHOICES = {
 
 RUN_A_MODEL = ("finetune", "predict", "evaluate", "prune", "attend", "validate")
 SHARED = ("--math", "--device", "--offline", "--no-verify", "--hidden-act", "--max-length")
-
-
-def parser_of(command: str) -> Parser:
-    """Return the parser of a command."""
-    return importlib.import_module(f"minitf.cli.{command}").parser()
-
-
-def actions(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
-    """Return what a parser accepts: flags by their name, positional arguments by the name of their value."""
-    found = [action for action in parser._actions if action.dest != "help"]
-    assert all(len(action.option_strings) <= 1 for action in found)
-    return {action.option_strings[0] if action.option_strings else action.dest: action for action in found}
 
 
 def default_of(command: str, action: argparse.Action) -> object:

@@ -5,7 +5,7 @@ import shlex
 import pytest
 
 from minitf.__main__ import COMMANDS
-from tests.cli.test_flags import actions, parser_of
+from tests.support.command_flags import actions, parser_of
 
 WIDTH = 120
 

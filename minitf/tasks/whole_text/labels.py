@@ -99,7 +99,7 @@ def reading(config: BertConfig) -> Reading:
         return Number()
     if config.problem_type == "regression":
         raise InputError(
-            f"the model predicts {config.num_labels} numbers per text, and minitf predicts only one; use its logits in Python"
+            f"the model predicts {config.num_labels} numbers per text, and predict gives only one: use Python"
         )
     return OneClass(config.labels)
 

@@ -37,20 +37,23 @@ class Number:
             value = int(text) if self.whole else float(text)
         except ValueError:
             raise ValueError(f"must be {self}, not {text!r}") from None
-        return self.check(value)
+        if not self._has(value):
+            raise ValueError(f"must be {self}, not {text}")
+        return value
 
     def check(self, value: Any) -> float:
         kind: Any = numbers.Integral if self.whole else numbers.Real
-        if not isinstance(value, kind) or isinstance(value, bool):
+        if not isinstance(value, kind) or isinstance(value, bool) or not self._has(value):
             raise ValueError(f"must be {self}, not {value!r}")
+        return int(value) if self.whole else float(value)
+
+    def _has(self, value: float) -> bool:
         try:
-            number = int(value) if self.whole else float(value)
-            inside = math.isfinite(number) and self.least <= number <= self.most
-        except OverflowError:
-            inside = False
-        if not inside or (self.above and number == self.least):
-            raise ValueError(f"must be {self}, not {value}")
-        return number
+            value = float(value)
+        except OverflowError:  # of a huge integer
+            return False
+        within = self.least <= value <= self.most and not (self.above and value == self.least)
+        return math.isfinite(value) and within
 
     def __str__(self) -> str:
         bound = f" {'above' if self.above else 'of at least'} {self.least:g}" if self.least > -math.inf else ""

@@ -58,11 +58,15 @@ class Study:
 
     def described(self, chosen: Mapping[str, space.Value]) -> str:
         """Format the values of the searched settings."""
-        return ", ".join(f"`{k}` {space.typed(v, self.search.space[k])}" for k, v in chosen.items())
+        return ", ".join(f"`{name}` {text}" for name, text in self.typed(chosen).items())
+
+    def typed(self, chosen: Mapping[str, space.Value]) -> dict[str, str]:
+        """Return the values of the searched settings as they are typed."""
+        return {name: space.typed(v, self.search.space[name]) for name, v in chosen.items()}
 
     def settings(self, chosen: Mapping[str, space.Value]) -> dict[str, Any]:
-        """Return the values of the searched settings, as the configuration keeps them."""
-        return {name: space.value(name, space.typed(v, self.search.space[name])) for name, v in chosen.items()}
+        """Return the values of the searched settings as the configuration keeps them."""
+        return {name: space.value(name, text) for name, text in self.typed(chosen).items()}
 
     def _train(self, trial: Any, chosen: Mapping[str, space.Value]) -> str:
         """Run once; return the result as a line."""
@@ -74,8 +78,10 @@ class Study:
             if self.search.pruning and trial.should_prune():
                 raise self.optuna.TrialPruned
 
+        place = self._place(trial.number)
+        command = ", ".join(f"{name}={text}" for name, text in self.typed(chosen).items())
         try:
-            run = run_in(self._place(trial.number), config, self.decisions, self.splits, ALONE, silent, on_epoch=report)
+            run = run_in(place, config, self.decisions, self.splits, ALONE, silent, command, report)
         except self.optuna.TrialPruned:
             self.study.tell(trial, state=self.states.PRUNED)
             return "stopped: behind the other runs at this epoch"
@@ -126,15 +132,18 @@ class Study:
 
     def _check_same(self, study: Any) -> None:
         """Raise InputError if the study was started with another space or other settings."""
+        if "flags" in study.user_attrs:
+            raise InputError(
+                f"`resume`: the study in {self.folder} was started by an earlier version of minitf; start a new one"
+            )
         settings = {k: v for k, v in storable(self.config.settings()).items() if k != "offline"}
         now = {"space": {k: repr(part) for k, part in self.search.space.items()}, "settings": settings}
-        before = study.user_attrs
-        if study.get_trials(deepcopy=False) and "settings" not in before:
-            raise InputError(f"`resume`: the study in {self.folder} is of an earlier version; start a new one")
-        for name, value in now.items():
-            if before.get(name, value) != value:
-                raise InputError(f"`resume`: the study in {self.folder} was started with other {name}; give the same")
-            study.set_user_attr(name, value)
+        for part, value in now.items():
+            before = study.user_attrs.get(part, value)
+            if different := sorted(name for name in {*before, *value} if before.get(name) != value.get(name)):
+                names = ", ".join(f"`{name}`" for name in different)
+                raise InputError(f"`resume`: the study in {self.folder} was started with other values of {names}")
+            study.set_user_attr(part, value)
 
     def _enqueue_grid(self, study: Any) -> None:
         parts = self.search.space
@@ -168,12 +177,7 @@ class Study:
     def _write(self) -> None:
         """Write `search.json`, whose settings have the names of the flags (a contract), and the figure."""
         rows = [
-            {
-                "run": t.number,
-                "state": t.state.name.lower(),
-                "value": t.value,
-                "settings": {name.replace("_", "-"): value for name, value in t.params.items()},
-            }
+            {"run": t.number, "state": t.state.name.lower(), "value": t.value, "settings": _dashed(t.params)}
             for t in self.ended()
         ]
         content = {"metric": self.metric, "method": self.search.method, "runs": rows}
@@ -191,6 +195,11 @@ class Study:
         lines += [f"  {t.value:.4f}  {self.described(t.params)}" for t in complete[:5]]
         lines.append(f"the best model is in {self.folder / 'best'}, all numbers in {self.folder / 'search.json'}")
         return "\n".join(lines)
+
+
+def _dashed(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings with the names that `search.json` has: `batch-size`."""
+    return {name.replace("_", "-"): value for name, value in settings.items()}
 
 
 def _optuna() -> Any:

@@ -115,7 +115,7 @@ def parts(config: FineTuneConfig) -> list:
 
 
 def test_each_setting_is_a_flag() -> None:
-    options = {option for action in cli.parser("")._actions for option in action.option_strings}
+    options = {option for action in cli.parser()._actions for option in action.option_strings}
     assert options == {cli.flag(field.name) for _, field in declared()} | {"-h", "--help"}
 
 

@@ -1,4 +1,4 @@
-"""Validation examples held out of a training table: what the splits of all tasks share. Only the standard library."""
+"""Functions that the splits of all tasks share: groups of equal examples, and a table divided in two."""
 
 import dataclasses
 import random
@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from minitf.errors import DataError
 
-T = TypeVar("T")  # a table: a frozen dataclass with `path` and `examples`
+Table = TypeVar("Table")  # a frozen dataclass with `path` and `examples`
 
 
 def equal_groups(keys: Iterable[Hashable]) -> list[list[int]]:
@@ -30,16 +30,16 @@ def count_to_hold_out(share: float, total: int) -> int:
     return max(1, round(share * total))
 
 
-def divide(table: T, held_out: Collection[int], requirement: str, unit: str = "rows") -> tuple[T, T]:
-    """Return (kept, held out), both in the order of the file.
+def divide(table: Table, held_out: Collection[int], requirement: str, unit: str = "rows") -> tuple[Table, Table]:
+    """Return (the other examples, the examples with the indices `held_out`), both in the order of the file.
 
-    `held_out` has the indices of examples; `requirement` is why it may be empty: then DataError is raised.
+    Raises DataError if `held_out` is empty; `requirement` says why.
     """
     whole: Any = table
     if not held_out:
         raise DataError(
-            f"{whole.path}: {len(whole.examples)} {unit} are too few to set some aside for validation while"
-            f" {requirement}, or give a file of its own with `valid`"
+            f"{whole.path}: {len(whole.examples)} {unit} are too few to hold some out for validation while"
+            f" {requirement}, or give a validation file with `valid`"
         )
     kept, validation = (
         tuple(example for i, example in enumerate(whole.examples) if (i in held_out) is held) for held in (False, True)

@@ -6,7 +6,8 @@ A task from outside minitf is added with one line: `register(MY_TASK)`.
 from typing import TYPE_CHECKING
 
 from minitf.datasets.dataset import Dataset
-from minitf.datasets.tables import SEPARATOR, is_number
+from minitf.datasets.strings import is_number
+from minitf.datasets.tables import SEPARATOR
 from minitf.errors import InputError
 from minitf.tasks.classification.spec import CLASSIFICATION
 from minitf.tasks.multilabel.data import read_sets

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from minitf.datasets.findings import Finding, Rows
-from minitf.text.windows import How, LongText
+from minitf.text.windows import LongText, Method
 
 if TYPE_CHECKING:
     from minitf.bert import Bert, BertConfig
@@ -33,7 +33,7 @@ class TaskSettings:
 
     def long_text_handling(self) -> LongText:
         """Return how long texts are handled, for tasks that predict for whole texts."""
-        return LongText(cast(How, self.long_text), self.stride)
+        return LongText(cast(Method, self.long_text), self.stride)
 
     @classmethod
     def saved(cls, metadata: Mapping[str, Any]) -> "TaskSettings":

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from benchmarks import malformed
 from benchmarks.malformed_spoils import SPOILS, case
 from benchmarks.malformed_tables import FORMATS, read_csv
-from minitf.datasets import tables
+from minitf.datasets import dataset
 from minitf.errors import DataError
 from minitf.fine_tuning import setup
 from minitf.tasks import registry
@@ -56,7 +56,7 @@ def test_a_traceback_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     def planted(*arguments: object) -> None:
         raise KeyError("planted")
 
-    monkeypatch.setattr(tables, "find_columns", planted)
+    monkeypatch.setattr(dataset, "find_columns", planted)
     found = findings()
     assert len(found) > 10
     assert all("KeyError: 'planted'" in said for said in found)
@@ -72,7 +72,7 @@ def test_a_bad_refusal_is_found(monkeypatch: pytest.MonkeyPatch, message: str, s
     def planted(path: str, *arguments: object) -> None:
         raise DataError(message.format(path))
 
-    monkeypatch.setattr(tables, "find_columns", planted)
+    monkeypatch.setattr(dataset, "find_columns", planted)
     found = findings()
     assert (len(found) > 10) is bool(said)
     assert all(said in one for one in found)
@@ -122,7 +122,7 @@ def test_a_changed_file_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_slow_case_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(malformed, "SLOW", 0.05)
-    monkeypatch.setattr(tables, "find_columns", lambda *a: time.sleep(0.1))
+    monkeypatch.setattr(dataset, "find_columns", lambda *a: time.sleep(0.1))
     assert any(said.startswith("took ") for said in findings(10))
 
 

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from minitf.datasets.dataset import Dataset
-from minitf.datasets.findings import Finding, Rows, at, count_rows, in_all, some
-from minitf.datasets.tables import did_you_mean, is_number
+from minitf.datasets.findings import Finding, Rows, count_rows, list_rows, location
+from minitf.datasets.strings import did_you_mean, first_few, is_number
 from minitf.tasks.whole_text.checks import (
     check_tables,
     equal_but_for_case,
@@ -49,8 +49,8 @@ def _unseen_labels(table: Dataset, train: Dataset) -> Iterator[str]:
         label = rows[0].label or ""
         near = "" if is_number(label) else did_you_mean(label, names)
         yield (
-            f"{at(table, rows)}: no training row has the label {label!r}{near}, they have"
-            f" {some(names)}: correct it, or add training rows of that class{in_all(rows)}"
+            f"{location(table, rows)}: no training row has the label {label!r}{near}, they have"
+            f" {first_few(names)}: correct it, or add training rows of that class{list_rows(rows)}"
         )
 
 

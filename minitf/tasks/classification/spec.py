@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from minitf.datasets.dataset import Dataset, read_table, split
+from minitf.datasets.dataset import Dataset, read_table
+from minitf.datasets.split import split
 from minitf.tasks.classification.data import check_classification, class_rows, label_names
 from minitf.tasks.spec import TaskSettings, TaskSpec
 from minitf.tasks.whole_text.inputs import read_texts

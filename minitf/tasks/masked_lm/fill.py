@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from minitf.bert import Bert
-from minitf.datasets.augmentation import Candidates, core
+from minitf.datasets.augmentation import Candidates, split_punctuation
 from minitf.tasks.masked_lm.words import likeliest_words
 from minitf.text.batches import pad
 from minitf.text.tokenizer import Tokenizer
@@ -56,7 +56,7 @@ class MaskedLanguageModel:
         """Replace the words by [MASK]; keep the punctuation around them."""
         parts = list(words)
         for n in masked:
-            before, _, after = core(parts[n])
+            before, _, after = split_punctuation(parts[n])
             parts[n] = f"{before}{self.tokenizer.special.mask}{after}"
         return " ".join(parts)
 

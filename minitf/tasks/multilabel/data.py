@@ -5,12 +5,13 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from minitf.datasets import dataset as single
 from minitf.datasets import tables
-from minitf.datasets.dataset import Dataset
-from minitf.datasets.findings import Finding, Rows, at, count_rows, in_all, some
+from minitf.datasets.dataset import Dataset, Source, read_table
+from minitf.datasets.findings import Finding, Rows, count_rows, list_rows, location
 from minitf.datasets.held_out import divide
-from minitf.datasets.tables import SEPARATOR, did_you_mean
+from minitf.datasets.split import split
+from minitf.datasets.strings import did_you_mean, first_few
+from minitf.datasets.tables import SEPARATOR
 from minitf.errors import DataError
 from minitf.tasks.whole_text.checks import (
     check_tables,
@@ -40,9 +41,9 @@ def several_labels(where: str, record: dict[str, Any], column: str, needed: bool
     return SEPARATOR.join(sorted(set(names)))
 
 
-def read_sets(source: str, text: str | None = None, pair: str | None = None, label: str | None = None) -> Dataset:
+def read_sets(source: Source, text: str | None = None, pair: str | None = None, label: str | None = None) -> Dataset:
     """Read a table whose label cells hold sets of labels. Raises DataError."""
-    return single.read_table(source, text, pair, label, read_label=several_labels)
+    return read_table(source, text, pair, label, read_label=several_labels)
 
 
 def labels_in(cell: str | None) -> tuple[str, ...]:
@@ -65,7 +66,7 @@ def split_sets(dataset: Dataset, seed: int = 0) -> tuple[Dataset, Dataset]:
         dataclasses.replace(e, label=min(labels_in(e.label), key=lambda name: (counts[name], name), default=""))
         for e in dataset.examples
     ]
-    _, held_out = single.split(dataclasses.replace(dataset, examples=tuple(by_rarest)), seed=seed)
+    _, held_out = split(dataclasses.replace(dataset, examples=tuple(by_rarest)), seed=seed)
     rows = {example.row for example in held_out.examples}
     kept = {name for e in dataset.examples if e.row not in rows for name in labels_in(e.label)}
     # A row with a label that training lacks goes back, with all rows of the same text: they stay together.
@@ -104,8 +105,8 @@ def _unseen_labels(table: Dataset, train: Dataset) -> Iterator[str]:
     if rows and names:
         label = next(name for name in labels_in(rows[0].label) if name not in names)
         yield (
-            f"{at(table, rows)}: no training row has the label {label!r}{did_you_mean(label, names)}, they have"
-            f" {some(names)}: correct it, or add training rows with it{in_all(rows)}"
+            f"{location(table, rows)}: no training row has the label {label!r}{did_you_mean(label, names)}, they have"
+            f" {first_few(names)}: correct it, or add training rows with it{list_rows(rows)}"
         )
 
 
@@ -117,5 +118,5 @@ def _label_warnings(train: Dataset) -> Iterator[str]:
     yield from many_labels(train, names)
     yield from rare_labels(train, names, counts)
     if everywhere := [repr(name) for name in names if counts[name] == len(train.examples)]:
-        yield f"{where}: every row has {some(everywhere)}, so the model will always predict it"
+        yield f"{where}: every row has {first_few(everywhere)}, so the model will always predict it"
     yield from equal_but_for_case(train, names)

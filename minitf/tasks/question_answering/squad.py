@@ -8,14 +8,14 @@ Errors name the path in that tree, because JSON has no rows. Only the standard l
 
 import dataclasses
 import hashlib
-import json
 import os
 import re
 from collections import Counter
 from pathlib import Path
 from typing import Any, ClassVar
 
-from minitf.datasets import tables
+from minitf.datasets.reading import decode, parse_json, read_bytes
+from minitf.datasets.strings import is_unicode, shorten
 from minitf.errors import DataError, InputError
 
 ENDING = ".json"
@@ -74,8 +74,8 @@ def read_squad(path: str | os.PathLike[str], need_answers: bool = True, **column
         raise InputError(f"`{given[0]}` names a column of a table; {name} has the keys of SQuAD")
     if Path(name).suffix.lower() != ENDING and Path(name).is_file():
         raise DataError(f"{name}: questions are read from SQuAD's JSON ({ENDING})")
-    data = tables.read_bytes(Path(name))
-    content = _parsed(name, data)
+    data = read_bytes(Path(name))
+    content = parse_json(name, decode(name, data))
     questions: list[Question] = []
     for a, article in enumerate(_field(name, content, "data", list)):
         in_article = f"{name}: data[{a}]"
@@ -110,34 +110,15 @@ def looks_like_squad(path: str | os.PathLike[str]) -> bool:
     return re.match(r"\ufeff?\s*\{", head) is not None and re.search(r'"data"\s*:\s*\[', head) is not None
 
 
-def _parsed(name: str, data: bytes) -> Any:
-    try:
-        return json.loads(data.decode("utf-8-sig"), object_pairs_hook=_object)
-    except UnicodeDecodeError as error:
-        problem = f"byte {error.start} of the file: 0x{data[error.start]:02x} is not UTF-8"
-        raise DataError(f"{name}: {problem}; save it as UTF-8 text") from None
-    except json.JSONDecodeError as error:
-        raise DataError(f"{name}:{error.lineno}: bad JSON: {error.msg} at column {error.colno}") from None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{name}: bad JSON: {error}") from None
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    twice = [key for key, n in Counter(key for key, _ in pairs).items() if n > 1]
-    if twice:
-        raise ValueError(f"two values for {twice[0][:60]!r} in one object")
-    return dict(pairs)
-
-
 def _field(where: str, record: Any, key: str, expected: type) -> Any:
     """Return the value of a key. Raises DataError unless it has the `expected` type."""
     if not isinstance(record, dict):
-        raise DataError(f"{where}: must be an object with {key!r}, not {_short(record)}")
+        raise DataError(f"{where}: must be an object with {key!r}, not {shorten(record)}")
     if key not in record:
         raise DataError(f"{where}: has no {key!r}; is it SQuAD's JSON?")
     value = record[key]
     if not isinstance(value, expected) or isinstance(value, bool):
-        raise DataError(f"{where}: {key!r} must be {_TYPES[expected]}, not {_short(value)}")
+        raise DataError(f"{where}: {key!r} must be {_TYPES[expected]}, not {shorten(value)}")
     return value
 
 
@@ -146,7 +127,7 @@ def _text(where: str, record: Any, key: str) -> str:
     text: str = _field(where, record, key, str)
     if not text.strip():
         raise DataError(f"{where}: {key!r} is empty")
-    if any("\ud800" <= c <= "\udfff" for c in text):
+    if not is_unicode(text):
         raise DataError(f"{where}: {key!r} contains half a character (a lone surrogate): {text[:60]!r}")
     return text
 
@@ -174,9 +155,3 @@ def _answers(where: str, record: Any, context: str) -> tuple[TrueAnswer, ...]:
     if not answers:
         raise DataError(f"{where}: has no answer; each question needs one for training and for evaluation")
     return tuple(answers)
-
-
-def _short(value: object) -> str:
-    """Return a description on one short line."""
-    shown = ascii(value) if not isinstance(value, list | dict) else {list: "a list", dict: "an object"}[type(value)]
-    return shown if len(shown) <= 60 else f"{shown[:59]}…"

@@ -19,9 +19,9 @@ from minitf.tasks.question_answering.metrics import SpanMetrics, f1, span_metric
 from minitf.tasks.question_answering.spans import ParagraphWindow, Span, best_span
 from minitf.tasks.question_answering.squad import Question, QuestionTable, TrueAnswer
 from minitf.text.batches import Batch, Examples
-from minitf.text.long_texts import framed
+from minitf.text.long_texts import with_special_tokens
 from minitf.text.tokenizer import Pieces, Tokenizer
-from minitf.text.windows import default_stride, windows
+from minitf.text.windows import default_stride, window_ranges
 
 LONGEST_QUESTION = 64  # word pieces, as in Google's run_squad.py; a longer question is cut
 CHUNK = 256  # questions that are tokenized at once
@@ -61,21 +61,23 @@ class QuestionAnswering:
 
     def encode(self, table: QuestionTable, tokenizer: Tokenizer, max_length: int) -> QuestionExamples:
         """Turn each paragraph into windows that cover it. Raises InputError if `max_length` leaves no room."""
-        before, between, behind = tokenizer.frame(pair=True)
+        before, between, behind = tokenizer.surrounding_tokens(pair=True)
         room = max_length - len(before) - len(between) - len(behind)
         longest = min(LONGEST_QUESTION, room // 2)
         if longest < 1:
             raise InputError(f"`max_length` {max_length} has no room for a question and a text")
         stride = min(default_stride(max_length), room - longest - 1) if self.stride is None else self.stride
-        windows(0, room - longest, stride)  # raises InputError before any text is encoded
+        window_ranges(0, room - longest, stride)  # raises InputError before any text is encoded
         tokens, targets, paragraph_windows, piece_spans, cut, answer_divided = [], [], [], [], 0, 0
         for n, (question, q, context) in enumerate(_pieces(table, tokenizer)):
             cut += len(q) > longest
-            first = framed(before, q.ids[:longest], between)
+            first = with_special_tokens(before, q.ids[:longest], between)
             answer = answer_pieces(question.answers[0], context.spans) if question.answers else None
             whole = False
-            for part in windows(len(context), room - len(q.ids[:longest]), stride):
-                tokens.append(framed(first, context.ids[part.start : part.stop], behind, tokenizer.segments - 1))
+            for part in window_ranges(len(context), room - len(q.ids[:longest]), stride):
+                tokens.append(
+                    with_special_tokens(first, context.ids[part.start : part.stop], behind, tokenizer.segments - 1)
+                )
                 paragraph_windows.append(ParagraphWindow(n, len(first), part))
                 inside = answer is not None and answer[0] in part and answer[1] in part
                 targets.append([len(first) + i - part.start for i in answer] if answer and inside else [0, 0])

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from minitf.datasets.dataset import Dataset, one_label
-from minitf.datasets.findings import Finding, Rows, at, in_all
-from minitf.datasets.tables import is_number
+from minitf.datasets.findings import Finding, Rows, list_rows, location
+from minitf.datasets.strings import is_number
 from minitf.errors import DataError
 from minitf.tasks.whole_text.checks import check_tables, given, label_column
 
@@ -47,8 +47,8 @@ def _number_warnings(train: Dataset) -> Iterator[str]:
     rows = [e for e, x in zip(train.examples, numbers, strict=True) if abs(x - mean) > OUTLIER * deviation > 0]
     if rows:
         yield (
-            f"{at(train, rows)}: {rows[0].label} is more than {OUTLIER:g} standard deviations from the mean {mean:g}"
-            f" and will dominate the squared error: correct it if it is a mistake{in_all(rows)}"
+            f"{location(train, rows)}: {rows[0].label} is more than {OUTLIER:g} standard deviations from the mean"
+            f" {mean:g} and will dominate the squared error: correct it if it is a mistake{list_rows(rows)}"
         )
 
 
@@ -58,8 +58,8 @@ def _outside_range(table: Dataset, train: Dataset) -> Iterator[str]:
     rows = [e for e, x in zip(table.examples, numbers_in(table), strict=True) if not low <= x <= high]
     if rows and len(rows) > OUTSIDE_SHARE * len(table.examples):
         yield (
-            f"{at(table, rows)}: {rows[0].label} is outside the range of the training rows, {low:g} to {high:g}:"
-            f" predictions rarely leave that range{in_all(rows)}"
+            f"{location(table, rows)}: {rows[0].label} is outside the range of the training rows, {low:g} to {high:g}:"
+            f" predictions rarely leave that range{list_rows(rows)}"
         )
 
 

@@ -14,14 +14,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
-from minitf.datasets.tables import did_you_mean
+from minitf.datasets.reading import open_file, open_text
 from minitf.errors import DataError, InputError
 
 ENDINGS = (".conll", ".txt", ".bio", ".iob", ".iob1", ".iob2", ".bioes", ".ner", ".conll2003", ".conll03")
 OTHER_FORMATS = (".csv", ".json", ".jsonl", ".ndjson", ".parquet", ".xlsx")  # a file with another ending is tried
 DOCUMENT = "-DOCSTART-"
 COMMENTS = ("# ", "#begin ", "#end ")  # before a sentence
-_LINE_BREAK = re.compile("\r\n|\r|\n")
 _SPACES = re.compile("[ \t]+")
 
 
@@ -96,11 +95,12 @@ def read_layout(path: str | os.PathLike[str]) -> ConllLayout:
         raise DataError(
             f"{path}: words with tags are read from CoNLL columns, one word per line ({', '.join(ENDINGS)})"
         )
-    digest = hashlib.sha256()
+    with open_file(Path(path)) as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
     by_tab, by_space = ConllLayout(True, 0, ""), ConllLayout(False, 0, "")
     counts: dict[bool, Counter[int]] = {True: Counter(), False: Counter()}
     with_tab = n = 0
-    for _, line in lines(path, digest):
+    for _, line in lines(path):
         cells = by_space.cells(line)
         if cells and cells[0] != DOCUMENT and not line.startswith(COMMENTS):
             n, with_tab = n + 1, with_tab + ("\t" in line)
@@ -111,7 +111,7 @@ def read_layout(path: str | os.PathLike[str]) -> ConllLayout:
             f"{path}: has no words: write a word and its tag per line, and a blank line after each sentence"
         )
     tabs = 2 * with_tab >= n
-    return ConllLayout(tabs, counts[tabs].most_common(1)[0][0], digest.hexdigest())
+    return ConllLayout(tabs, counts[tabs].most_common(1)[0][0], digest)
 
 
 def sentences(
@@ -156,36 +156,8 @@ def _is_numbered(sentence: Sentence) -> bool:
     return sentence.words == tuple(str(i) for i in range(1, len(sentence.words) + 1))
 
 
-def lines(path: str | os.PathLike[str], digest: "hashlib._Hash | None" = None) -> Iterator[tuple[int, str]]:
+def lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
     """Yield (number, text) of every line, numbered as in an editor. Raises DataError."""
-    path, row = Path(path), 0
-    try:
-        if path.is_dir():
-            raise DataError(f"{path}: is a folder; name a file in it")
-        with path.open("rb") as file:
-            for line in file:
-                if digest is not None:
-                    digest.update(line)
-                if row == 0:
-                    line = line.removeprefix(b"\xef\xbb\xbf")
-                text = _decoded(line, f"{path}:{row + 1}")
-                for part in _LINE_BREAK.split(text.removesuffix("\n").removesuffix("\r")):
-                    row += 1
-                    yield row, part
-    except FileNotFoundError:
-        near = did_you_mean(path.name, sorted(p.name for p in path.parent.glob("*") if p.is_file()))
-        raise DataError(f"{path}: no such file{near}; check the path (the working folder is {Path.cwd()})") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-
-
-def _decoded(line: bytes, where: str) -> str:
-    try:
-        text = line.decode("utf-8")
-    except UnicodeDecodeError as error:
-        problem = f"0x{line[error.start]:02x} is not UTF-8"
-    else:
-        if "\0" not in text:
-            return text
-        problem = "a NUL byte, which cannot be part of a text"
-    raise DataError(f"{where}: {problem}; save the file as UTF-8 text")
+    with open_text(Path(path)) as file:
+        for row, line in enumerate(file, start=1):
+            yield row, line.rstrip("\r\n")

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from minitf.datasets.findings import FEW, MOST, Finding, some
+from minitf.datasets.findings import FEW_ROWS, LISTED_LABELS, Finding
 from minitf.datasets.held_out import count_to_hold_out, divide, shuffled_groups
-from minitf.datasets.tables import did_you_mean
+from minitf.datasets.strings import did_you_mean, first_few
 from minitf.errors import InputError
 from minitf.tasks.spec import Inputs
 from minitf.tasks.tagging import conll, tags
@@ -137,9 +137,12 @@ def _repetitions(train: TaggedTable) -> Iterator[str]:
 
 def _rare_types(train: TaggedTable) -> Iterator[str]:
     counts = type_counts(train)
-    rare = [f"{name!r} ({n})" for name, n in sorted(counts.items()) if n < FEW]
+    rare = [f"{name!r} ({n})" for name, n in sorted(counts.items()) if n < FEW_ROWS]
     if rare:
-        yield f"{train.path}: types with fewer than {FEW} entities are hard to learn: {some(rare)}: add sentences"
+        yield (
+            f"{train.path}: types with fewer than {FEW_ROWS} entities are hard to learn: {first_few(rare)}: add"
+            " sentences"
+        )
 
 
 def _leakage(earlier: TaggedTable, later: TaggedTable) -> Iterator[str]:
@@ -180,7 +183,7 @@ def rows(table: TaggedTable, train: TaggedTable) -> dict[str, str]:
     """Return the number of words, and of entities of each type in the training file, for the data check."""
     counts, in_train = type_counts(table), type_counts(train)
     names = [name for name, _ in in_train.most_common()]
-    shown = names if len(names) <= MOST else names[: MOST - 1]
+    shown = names if len(names) <= LISTED_LABELS else names[: LISTED_LABELS - 1]
     found = {"  words": str(sum(len(sentence.words) for sentence in table.examples))}
     found |= {f"  {' '.join(name.split()):.28}": str(counts[name]) for name in shown}
     if rest := names[len(shown) :]:
@@ -196,4 +199,4 @@ def _tags(table: TaggedTable) -> Iterator[tuple[int, str]]:
 
 def _in_all(lines: Lines) -> str:
     """Return how many lines there are, for a message about the first of them."""
-    return f" ({len(lines)} in all, lines {some([str(row) for row, _ in lines])})" if len(lines) > 1 else ""
+    return f" ({len(lines)} in all, lines {first_few([str(row) for row, _ in lines])})" if len(lines) > 1 else ""

@@ -21,9 +21,9 @@ from minitf.tasks.tagging.conll import TaggedTable
 from minitf.tasks.tagging.metrics import EntityMetrics, entity_metrics
 from minitf.tasks.tagging.tags import OUTSIDE, have_prefixes
 from minitf.text.batches import IGNORED, Batch, Examples
-from minitf.text.long_texts import framed
+from minitf.text.long_texts import with_special_tokens
 from minitf.text.tokenizer import Pieces, Tokenizer
-from minitf.text.windows import best_window, default_stride, windows
+from minitf.text.windows import best_window, default_stride, window_ranges
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,16 +70,16 @@ class Tagging:
         Raises DataError for an unknown tag, and for a table to train on in which no word has a piece.
         """
         index = self._index(table)
-        before, behind = tokenizer.frame()
+        before, behind = tokenizer.surrounding_tokens()
         room = max_length - len(before) - len(behind)
         stride = default_stride(max_length) if self.stride is None else self.stride
-        windows(0, room, stride)  # raises InputError before any text is encoded
+        window_ranges(0, room, stride)  # raises InputError before any text is encoded
         tokens, targets, word_windows, without_pieces = [], [], [], 0
         for n, pieces in enumerate(tokenizer.pieces_of_words([s.words for s in table.examples])):
             tags = table.examples[n].tags
             without_pieces += len(table.examples[n].words) - len(set(pieces.words))
             for part, words, first_pieces in _windows_of_words(pieces, room, stride):
-                row = framed(before, pieces.ids[part.start : part.stop], behind)
+                row = with_special_tokens(before, pieces.ids[part.start : part.stop], behind)
                 window = WordWindow(n, words, [i - part.start + len(before) for i in first_pieces])
                 target = torch.full((len(row),), IGNORED)
                 target[window.positions] = torch.tensor([index[tags[word]] if tags else 0 for word in words])
@@ -178,7 +178,7 @@ class Tagging:
 def _windows_of_words(pieces: Pieces, room: int, stride: int) -> Iterator[tuple[range, list[int], list[int]]]:
     """Yield each window of a sentence that has words: its pieces, the words that belong to it, their first pieces."""
     first_pieces = [i for i, word in enumerate(pieces.words) if i == 0 or pieces.words[i - 1] != word]
-    parts = windows(len(pieces), room, stride)
+    parts = window_ranges(len(pieces), room, stride)
     window_of = [best_window(i, parts) for i in first_pieces]
     for number, part in enumerate(parts):
         belonging = [i for i, window in zip(first_pieces, window_of, strict=True) if window == number]

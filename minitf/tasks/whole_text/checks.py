@@ -5,9 +5,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from minitf.datasets import near_duplicates
-from minitf.datasets.checks import empty_cells, leakage, repetitions
+from minitf.datasets.checks import duplicates, empty_cells, leakage
 from minitf.datasets.dataset import Dataset
-from minitf.datasets.findings import FEW, MANY, Finding, some
+from minitf.datasets.findings import FEW_ROWS, MANY_LABELS, Finding
+from minitf.datasets.strings import first_few
 
 
 def check_tables(
@@ -22,7 +23,7 @@ def check_tables(
     if len(train.examples) < 2:
         found.append(f"{train.path}: too few examples to train on ({len(train.examples)}): add rows")
     found += errors
-    odd = [*repetitions(train), *near_duplicates.warnings(tables), *warnings]
+    odd = [*duplicates(train), *near_duplicates.warnings(tables), *warnings]
     for earlier, later in itertools.combinations(tables, 2):
         odd += leakage(earlier, later)
     return [Finding("error", message) for message in found] + [Finding("warning", message) for message in odd]
@@ -41,16 +42,16 @@ def label_column(table: Dataset) -> str:
 def many_labels(train: Dataset, names: Sequence[str], instead: str = "the wrong column") -> Iterator[str]:
     """Warn if there are too many labels for a column of labels."""
     n = len(train.examples)
-    if len(names) > MANY or len(names) > n / 2:
+    if len(names) > MANY_LABELS or len(names) > n / 2:
         yield f"{label_column(train)}: {len(names)} different labels in {n} rows: is this {instead}?"
 
 
 def rare_labels(train: Dataset, names: Sequence[str], counts: Mapping[str, int]) -> Iterator[str]:
     """Warn of labels with too few rows."""
-    if rare := [f"{name!r} ({counts[name]})" for name in names if counts[name] < FEW]:
+    if rare := [f"{name!r} ({counts[name]})" for name in names if counts[name] < FEW_ROWS]:
         yield (
-            f"{label_column(train)}: labels with fewer than {FEW} rows are hard to learn: {some(rare)}: add rows, or"
-            " merge labels"
+            f"{label_column(train)}: labels with fewer than {FEW_ROWS} rows are hard to learn: {first_few(rare)}: add"
+            " rows, or merge labels"
         )
 
 
@@ -59,6 +60,6 @@ def equal_but_for_case(train: Dataset, names: Sequence[str]) -> Iterator[str]:
     spellings = Counter(name.casefold() for name in names)
     if same := [repr(name) for name in names if spellings[name.casefold()] > 1]:
         yield (
-            f"{label_column(train)}: labels that differ only in upper and lower case: {some(same)}: spell them the same if"
-            " they mean the same"
+            f"{label_column(train)}: labels that differ only in upper and lower case: {first_few(same)}: spell them"
+            " the same if they mean the same"
         )

@@ -42,7 +42,7 @@ def logits_of_texts(model: nn.Module, batch: Batch) -> Tensor:
     """Compute the logits of each text, the mean over its windows; `[B, C]`. The head of `model` reads [CLS]."""
     assert isinstance(model, Bert)
     R = len(batch.token_ids)
-    size = R if batch.owners is None or torch.is_grad_enabled() else ROWS
+    size = R if batch.text_of_row is None or torch.is_grad_enabled() else ROWS
     parts = [
         logits_of_first_token(model, *(t[i : i + size] for t in (batch.token_ids, batch.segment_ids, batch.mask)))
         for i in range(0, R, size)
@@ -52,8 +52,8 @@ def logits_of_texts(model: nn.Module, batch: Batch) -> Tensor:
 
 def mean_of_windows(logits: Tensor, batch: Batch) -> Tensor:
     """Average the logits over the windows of each text: `[rows, C] -> [B, C]`; unchanged without windows."""
-    if batch.owners is None:
+    if batch.text_of_row is None:
         return logits
-    B = int(batch.owners[-1]) + 1
-    total = logits.new_zeros(B, logits.shape[-1]).index_add(0, batch.owners, logits)
-    return total / batch.owners.bincount(minlength=B).unsqueeze(-1)
+    B = int(batch.text_of_row[-1]) + 1
+    total = logits.new_zeros(B, logits.shape[-1]).index_add(0, batch.text_of_row, logits)
+    return total / batch.text_of_row.bincount(minlength=B).unsqueeze(-1)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from minitf.datasets import tables
+from minitf.datasets.columns import find_columns
 from minitf.errors import DataError, InputError
 from minitf.tasks.spec import Inputs
 
@@ -76,7 +77,7 @@ def open_table(path: Path, text: str | None = None, pair: str | None = None) -> 
     Raises DataError for a table that cannot be read and for an empty text, before anything is predicted.
     """
     _, first = next(tables.stream(path))
-    text, pair, _ = tables.find_columns(str(path), list(first), text, pair, None, False)
+    text, pair, _ = find_columns(str(path), list(first), text, pair, None, False)
     return TableOfTexts(path, text, pair, sum(1 for _ in _rows(path, text, pair)))
 
 

@@ -89,7 +89,7 @@ def test_empty_pair_and_label() -> None:
 
 def test_no_labels() -> None:
     bare = Dataset("bare.csv", (Example("a", None, None, 2), Example("b", None, None, 3)), "text", None, None, "")
-    expected = "bare.csv: no column of it is the label: name one with `label`"
+    expected = "bare.csv: no column is known to be the label: name it with `label`"
     assert errors(bare) == errors(good(), bare) == [expected]
 
 
@@ -131,7 +131,7 @@ def test_repetitions() -> None:
     assert check_classification(train) == [
         Finding(
             "warning",
-            "train.csv:14: repeats an earlier row, so it counts double: delete it (2 rows in all: 14, 16)",
+            "train.csv:14: repeats an earlier row, so it counts twice: delete it (2 rows in all: 14, 16)",
         )
     ]
 
@@ -139,7 +139,7 @@ def test_repetitions() -> None:
 def test_contradictions() -> None:
     train = plus(good(), ("text 3", "neg"))
     assert check_classification(train) == [
-        Finding("warning", "train.csv:14: the same text is 'neg' here and 'pos' in row 5: decide on one")
+        Finding("warning", "train.csv:14: the same text is 'neg' here and 'pos' in row 5: keep one label")
     ]
     both = plus(good(), ("text 3", "neg"), ("text 3", "neg"), ("text 4", "pos"))
     assert [message.split(":")[1] for message in warnings(both)] == ["15", "14"]
@@ -153,7 +153,7 @@ def test_leakage(place: str) -> None:
     assert check_classification(*tables) == [
         Finding(
             "warning",
-            f"{place}.csv:14: the same text is in train.csv, so the score here will flatter the model: delete it from"
+            f"{place}.csv:14: the same text is in train.csv, which makes the score too high: delete it from"
             " one of them (2 rows in all: 14, 15)",
         )
     ]

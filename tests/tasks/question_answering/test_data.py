@@ -78,7 +78,7 @@ def test_split(written):
         assert split(table, seed=seed) == (kept, held_out)
     assert len({split(table, seed=seed)[1] for seed in range(8)}) > 1
     alone = changed(("data", 0, "paragraphs"), content["data"][0]["paragraphs"][:1], content)
-    with pytest.raises(DataError, match="too few to set some aside for validation while every paragraph stays whole"):
+    with pytest.raises(DataError, match="too few to hold some out for validation while every paragraph stays whole"):
         split(read_squad(written(alone)))
 
 

@@ -84,7 +84,7 @@ def test_split(table, content):
     except DataError as error:
         message = str(error)
     if message is not None:
-        assert "too few to set some aside" in message
+        assert "too few to hold some out" in message
         return
     assert sorted([*kept.examples, *held_out.examples], key=lambda s: s.row) == list(whole.examples)
     assert not {s.words for s in kept.examples} & {s.words for s in held_out.examples}

@@ -18,7 +18,7 @@ from minitf.mathematics import EQUATIONS, KERNELS
 from minitf.tasks.tagging.conll import Sentence, TaggedTable
 from minitf.tasks.tagging.task import Tagging
 from minitf.text.batches import IGNORED
-from minitf.text.windows import best_window, windows
+from minitf.text.windows import best_window, window_ranges
 from minitf.training import loop
 from minitf.training.compact_vocabulary import CompactVocabulary
 from minitf.training.optimizer import Optimizer, Recipe
@@ -154,9 +154,9 @@ def test_windows(n, room, shared):
     """Every position is in a window, neighbours share the stride, and every window has new positions."""
     if shared >= room:
         with pytest.raises(InputError, match="`stride`"):
-            windows(n, room, shared)
+            window_ranges(n, room, shared)
         return
-    made = windows(n, room, shared)
+    made = window_ranges(n, room, shared)
     assert sorted({i for window in made for i in window}) == list(range(n))
     assert all(len(window) == room for window in made[:-1])
     assert [len(set(a) & set(b)) for a, b in itertools.pairwise(made)] == [shared] * (len(made) - 1)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from minitf.datasets.dataset import split
+from minitf.datasets.split import split
 from minitf.tasks.spec import LOWER_IS_BETTER, Loaded, TaskSettings, TaskSpec
 from minitf.tasks.whole_text.inputs import TextSource, read_texts
 from minitf.tasks.whole_text.spec import CLASS_SETTINGS

@@ -75,6 +75,11 @@ SOFTMAX = Exercise(
             "the largest number of the whole tensor is subtracted, not each row's own",
             _largest_of_all,
         ),
+        WrongAnswer(
+            "last axis but one",
+            "it runs over the last axis but one, in attention over the queries: each column sums to 1, not each row",
+            lambda x: torch.softmax(x, -2),
+        ),
         WrongAnswer("first axis", "it runs over the first axis, not the last", lambda x: torch.softmax(x, 0)),
         WrongAnswer("all axes", "it runs over all numbers at once, not over each row", _over_everything),
         WrongAnswer("base 2", "the base is 2, not e", lambda x: torch.softmax(x * math.log(2.0), -1)),

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from minitf.exercises.exercise import Case, Exercise, WrongAnswer
-from minitf.text.wordpiece import pieces_of
+from minitf.text.wordpiece import pieces_of, without_accents
 
 Vocabulary = Mapping[str, int]
 
@@ -19,6 +19,8 @@ WITHOUT_HALVES = _numbered("[UNK] play ing")  # `ing` is a piece at the start of
 LETTERS = _numbered("[UNK] a ##b ##c ##bc abc")
 # The longest first piece of `abcd` is `abc`, and there is no `##d`. With the shorter `ab` a split exists.
 DEAD_END = _numbered("[UNK] ab abc ##cd")
+CASED = _numbered("[UNK] play Play ##ing ##Ing cafe café ##s")
+COMPOUND = _numbered("[UNK] donau donaudampfschifffahrtsgesellschaft ##dampf ##schiff ##fahrts ##gesellschaft ##s")
 
 
 def _fitting(word: str, start: int, vocabulary: Vocabulary, ends: Iterator[int] | range) -> int | None:
@@ -83,6 +85,10 @@ def _backtracking(word: str, vocabulary: Vocabulary, start: int = 0) -> list[str
     return ["[UNK]"]
 
 
+def _short_pieces(word: str, vocabulary: Vocabulary) -> list[str]:
+    return pieces_of(word, {piece: i for piece, i in vocabulary.items() if len(piece.removeprefix("##")) <= 15})
+
+
 def _one_cut(word: str, vocabulary: Vocabulary) -> list[str]:
     """Return the longest first piece and the rest of the word, if the rest is a piece."""
     start = _fitting(word, 0, vocabulary, range(len(word), 0, -1))
@@ -100,6 +106,11 @@ WORDPIECE = Exercise(
         Case("a word of three pieces", ("unplayable", _numbered("[UNK] un ##play ##able"))),
         Case("a word of many pieces", ("abcbc", LETTERS)),
         Case("a word that begins like a longer piece", ("unplayings", SMALL)),
+        Case("a word with uppercase letters, cased vocabulary", ("PlayIng", CASED)),
+        Case("a word of 100 letters and 100 pieces", ("a" + "b" * 99, LETTERS)),
+        Case("a word that begins with a long piece", ("donaudampfschifffahrtsgesellschafts", COMPOUND)),
+        Case("an uppercase word, lowercase vocabulary", ("PLAYING", SMALL), kind="corner"),
+        Case("a word with an accent", ("cafés", CASED), kind="corner"),
         Case("a word that begins with no piece", ("zebra", SMALL), kind="corner"),
         Case("a word whose end is no piece", ("playz", SMALL), kind="corner"),
         Case("a word with a letter in the middle that is no piece", ("playzing", SMALL), kind="corner"),
@@ -129,6 +140,31 @@ WORDPIECE = Exercise(
             "back and again",
             "a shorter piece is tried where the longest leads nowhere: WordPiece is greedy, it never goes back",
             _backtracking,
+        ),
+        WrongAnswer(
+            "lower case",
+            "the word is lowercased: case is the matter of an earlier step, WordPiece takes the word as it is",
+            lambda word, vocabulary: pieces_of(word.lower(), vocabulary),
+        ),
+        WrongAnswer(
+            "accents removed",
+            "accents are removed: that is the matter of an earlier step, WordPiece takes the word as it is",
+            lambda word, vocabulary: pieces_of(without_accents(word), vocabulary),
+        ),
+        WrongAnswer(
+            "few pieces",
+            "a word of many pieces becomes [UNK]: their number is not limited",
+            lambda word, vocabulary: pieces if len(pieces := pieces_of(word, vocabulary)) <= 5 else ["[UNK]"],
+        ),
+        WrongAnswer(
+            "short words",
+            "a long word becomes [UNK], although it can be split into pieces",
+            lambda word, vocabulary: pieces_of(word, vocabulary) if len(word) <= 20 else ["[UNK]"],
+        ),
+        WrongAnswer(
+            "short pieces",
+            "only short pieces are looked up: a piece can be as long as the word",
+            _short_pieces,
         ),
         WrongAnswer("one cut", "the word is cut once at most", _one_cut),
     ),

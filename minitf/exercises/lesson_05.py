@@ -109,6 +109,7 @@ FROM_TENSORFLOW = Exercise(
     cases=(
         Case("a kernel, 2 in and 3 out", (f"{_LAYER}/intermediate/dense/kernel", _grid(2, 3))),
         Case("a square kernel", (f"{_LAYER}/attention/self/query/kernel", _grid(2, 2))),
+        Case("a kernel outside of the encoder", ("bert/pooler/dense/kernel", _grid(2, 3))),
         Case("the table of words", ("bert/embeddings/word_embeddings", _grid(4, 3))),
         Case("a bias", (f"{_LAYER}/attention/self/query/bias", _grid(3))),
         Case("LayerNorm's γ", (f"{_LAYER}/output/LayerNorm/gamma", _grid(3))),
@@ -125,6 +126,11 @@ FROM_TENSORFLOW = Exercise(
             "reshaped",
             "the kernel is reshaped, not transposed: its numbers stay in the order of the file",
             lambda name, array: array.reshape(array.shape[::-1]) if name.endswith("/kernel") else array,
+        ),
+        WrongAnswer(
+            "encoder only",
+            "only the kernels of the encoder are transposed: the pooler and the heads have kernels too",
+            lambda name, array: array.T if "encoder" in name and name.endswith("/kernel") else array,
         ),
         WrongAnswer(
             "tables alone",
@@ -191,6 +197,7 @@ VARINT = Exercise(
         Case("16,384, of which all low bits are 0", (16_384,), kind="corner"),
         Case("30,522, the words of BERT", (30_522,)),
         Case("2⁴⁰ + 5", (2**40 + 5,)),
+        Case("2⁶⁴ − 1, the largest number of 64 bits: ten bytes", (2**64 - 1,)),
     ),
     wrong=(
         WrongAnswer("highest first", "the highest seven bits come first, not the lowest", _highest_first),
@@ -203,6 +210,8 @@ VARINT = Exercise(
         WrongAnswer(
             "mark on all", "the last byte, too, says that more follow", lambda n: bytes(g | 0x80 for g in _groups(n))
         ),
+        WrongAnswer("32 bits", "only the lowest 32 bits of the number are written", lambda n: varint(n & 0xFFFFFFFF)),
+        WrongAnswer("nine bytes", "at most nine bytes are written: 64 bits need ten", lambda n: varint(n & 2**63 - 1)),
         WrongAnswer("128 in one byte", "128 goes into one byte: seven bits end at 127", _to_128),
         WrongAnswer("nothing for 0", "0 is written as no byte at all", _nothing_for_0),
     ),

@@ -39,6 +39,10 @@ def _tiny_epsilon_added(a: Tensor, b: Tensor) -> Tensor:
     return (a * b).sum(dim=-1) / (length(a) * length(b) + LEAST)
 
 
+def _clamped_high(a: Tensor, b: Tensor) -> Tensor:
+    return (a * b).sum(dim=-1) / (length(a).clamp(min=1e-3) * length(b).clamp(min=1e-3))
+
+
 def _one_length(a: Tensor, b: Tensor) -> Tensor:
     return (a * b).sum(dim=-1) / length(a).clamp(min=LEAST)
 
@@ -68,6 +72,11 @@ COSINE_SIMILARITY = Exercise(
         Case("[2, 3, 4]: a vector for each of 2 × 3 places", (draw(2, 3, 4, seed=1), draw(2, 3, 4, seed=2))),
         Case("one vector beside five", (draw(4, seed=3), draw(5, 4, seed=4))),
         Case("very short vectors", (draw(2, 4, seed=5, scale=1e-3), draw(2, 4, seed=6, scale=1e-3)), kind="corner"),
+        Case(
+            "two tiny vectors, and a tiny one beside a long one",
+            (draw(2, 4, seed=7) * numbers([1e-6], [1e-7]), draw(2, 4, seed=8) * numbers([1e-6], [1e3])),
+            kind="corner",
+        ),
         Case("a vector of zeros", (numbers([0.0, 0.0], [3.0, 4.0]), numbers([4.0, 3.0], [4.0, 3.0])), kind="corner"),
     ),
     wrong=(
@@ -95,6 +104,12 @@ COSINE_SIMILARITY = Exercise(
             "ε added",
             "an ε is added to the denominator, and short vectors look less alike than they are",
             _epsilon_added,
+        ),
+        WrongAnswer(
+            "large lower bound",
+            "the lower bound of the lengths is too large: short vectors are divided by it, not by their length;"
+            " 10⁻¹² is small enough",
+            _clamped_high,
         ),
         WrongAnswer(
             "tiny ε added",

@@ -145,6 +145,14 @@ def _row(*values: float) -> Array:
     return _array(list(values))
 
 
+def _mean_of_squares(x: Array, gamma: Array, eps: float, dy: Array) -> tuple[Array, Array, Array]:
+    mu, rows = x.mean(axis=-1, keepdims=True), tuple(range(x.ndim - 1))
+    scale = np.sqrt(np.maximum((x**2).mean(axis=-1, keepdims=True) - mu**2, 0.0) + eps)
+    x_hat, g = (x - mu) / scale, dy * gamma
+    dx = (g - g.mean(axis=-1, keepdims=True) - x_hat * (g * x_hat).mean(axis=-1, keepdims=True)) / scale
+    return dx, (dy * x_hat).sum(axis=rows), dy.sum(axis=rows)
+
+
 _EPS = 1e-12
 _ONES = _array(1.0, 1.0, 1.0, 1.0)
 _GAMMA = _array(2.0, 1.0, 0.5, -1.0)
@@ -158,6 +166,16 @@ LAYER_NORM_GRADIENT = Exercise(
         Case("three tokens", (_drawn(3, 4, seed=1, scale=2.0), _GAMMA, _EPS, _drawn(3, 4, seed=2))),
         Case("two texts of three tokens", (_drawn(2, 3, 4, seed=3, scale=2.0), _GAMMA, _EPS, _drawn(2, 3, 4, seed=4))),
         Case("a large ε", (_drawn(3, 4, seed=5), _GAMMA, 0.5, _drawn(3, 4, seed=6)), kind="corner"),
+        Case(
+            "a token of tiny numbers, where ε counts",
+            (_drawn(1, 4, seed=7, scale=1e-6), _GAMMA, _EPS, _drawn(1, 4, seed=8)),
+            kind="corner",
+        ),
+        Case(
+            "a mean much larger than the standard deviation",
+            (_row(100000.3, 100001.1, 100003.4, 99996.7), _GAMMA, _EPS, _row(1.0, 2.0, 0.0, -1.0)),
+            kind="huge",
+        ),
         Case(
             "a token of four equal numbers",
             (_row(3.0, 3.0, 3.0, 3.0), _GAMMA, 0.01, _row(1.0, 0.0, 0.0, 2.0)),
@@ -185,6 +203,12 @@ LAYER_NORM_GRADIENT = Exercise(
         ),
         WrongAnswer("not divided", "dx is not divided by √(σ² + ε)", _layer_norm_gradient(divided=False)),
         WrongAnswer("unbiased", "the variance is divided by D − 1, not by D", _layer_norm_gradient(lost=1)),
+        WrongAnswer(
+            "mean of squares",
+            "the variance is computed as mean(x²) − μ²: if μ is large, the two nearly cancel and the digits are lost;"
+            " use the mean of (x − μ)²",
+            _mean_of_squares,
+        ),
         WrongAnswer("no ε", "ε is left out", _layer_norm_gradient(s=lambda variance, eps: np.sqrt(variance))),
         WrongAnswer(
             "ε outside the root", "it is σ + ε, not √(σ² + ε)", _layer_norm_gradient(s=lambda v, eps: np.sqrt(v) + eps)

@@ -41,7 +41,9 @@ CONFUSION = Exercise(
             (np.array([0, 0, 1, 1, 1, 1, 0, 1, 1]), np.array([0, 0, 0, 1, 1, 1, 1, 2, 2]), 3),
         ),
         Case("the same pair many times", (np.array([1, 1, 1, 1, 0]), np.array([0, 0, 0, 0, 0]), 2), kind="corner"),
-        Case("a class that no text has", (np.array([0, 3, 0]), np.array([0, 0, 3]), 4), kind="corner"),
+        Case("classes in the middle that no text has", (np.array([0, 3, 0]), np.array([0, 0, 3]), 4), kind="corner"),
+        Case("last classes that no text has", (np.array([0, 1, 1]), np.array([0, 0, 2]), 5), kind="corner"),
+        Case("texts of the first class only", (np.array([0, 0]), np.array([0, 0]), 3), kind="corner"),
     ),
     (
         WrongAnswer(
@@ -58,6 +60,16 @@ CONFUSION = Exercise(
             "only what occurs",
             "classes that neither occur nor are predicted have no row and column: there are C of each, always",
             _among_those_seen,
+        ),
+        WrongAnswer(
+            "up to the largest",
+            "the size of the matrix is taken from the largest class that occurs: it is C, always",
+            lambda predicted, actual, C: confusion_matrix(predicted, actual, 1 + max(*predicted, *actual)),
+        ),
+        WrongAnswer(
+            "one row for all",
+            "all rows are the same list: [[0] * C] * C repeats one row, and a count in it appears in every row",
+            lambda predicted, actual, C: np.tile(confusion_matrix(predicted, actual, C).sum(axis=0), (C, 1)),
         ),
         WrongAnswer(
             "shares",
@@ -161,6 +173,7 @@ MACRO_F1 = Exercise(
         ),
     ),
     gradients=False,
+    tolerance=1e-6,  # a tensor of Python numbers is float32
 )
 
 
@@ -191,6 +204,7 @@ INTERVAL = Exercise(
         Case("1 of 50 right", (1, 50), kind="corner"),
         Case("49 of 50 right", (49, 50), kind="corner"),
         Case("all of 8 right", (8, 8), kind="corner"),
+        Case("none of 5 right", (0, 5), kind="corner"),
     ),
     (
         WrongAnswer("not cut", "nothing keeps the ends within 0 and 1: no accuracy lies beyond", _uncut),
@@ -221,6 +235,7 @@ INTERVAL = Exercise(
         ),
     ),
     gradients=False,
+    tolerance=1e-6,  # a tensor of Python numbers is float32
 )
 
 EXERCISES: tuple[Exercise, ...] = (CONFUSION, MACRO_F1, INTERVAL)

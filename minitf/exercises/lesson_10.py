@@ -100,6 +100,11 @@ def _stopping(
     return stop
 
 
+def _patience_epochs_ago(losses: Sequence[float], patience: int) -> int:
+    ends = (n + 1 for n in range(patience, len(losses)) if losses[n] >= losses[n - patience])
+    return next(ends, len(losses))
+
+
 def _kept(losses: Sequence[float], patience: int) -> int:
     seen = losses[: stop_at(losses, patience)]
     return seen.index(min(seen)) + 1
@@ -113,6 +118,10 @@ STOP_AT = Exercise(
         Case("the best is not reached again", ([0.7, 0.6, 0.65, 0.62, 0.5], 2)),
         Case("a new best in time", ([0.7, 0.6, 0.65, 0.55, 0.6, 0.7, 0.5], 2)),
         Case("patience 3", ([0.9, 0.8, 0.85, 0.84, 0.79, 0.8, 0.81, 0.82, 0.83, 0.84], 3)),
+        Case("a bad epoch before a new best", ([1.0, 0.9, 0.3, 0.95, 0.2, 0.25, 0.1], 2)),
+        Case("losses above 100", ([900.0, 700.0, 710.0, 650.0, 660.0, 670.0, 600.0], 2), kind="corner"),
+        Case("losses below zero", ([-1.0, -1.2, -1.1, -1.3, -1.25, -1.28, -1.4], 2), kind="corner"),
+        Case("tiny improvements", ([0.5, 0.499999, 0.499998, 0.499997], 1), kind="corner"),
         Case("always better", ([0.9, 0.8, 0.7], 2), kind="corner"),
         Case("as good as the best", ([0.5, 0.5, 0.5, 0.4], 2), kind="corner"),
         Case("worse from the beginning", ([0.4, 0.5, 0.6, 0.3], 2), kind="corner"),
@@ -123,6 +132,21 @@ STOP_AT = Exercise(
             "the epoch before",
             "an epoch is compared with the one before it: it must beat the best so far",
             _stopping(lambda loss, before: loss >= before[-1]),
+        ),
+        WrongAnswer(
+            "`patience` epochs ago",
+            "an epoch is compared with the one `patience` epochs before it: it must beat the best so far",
+            _patience_epochs_ago,
+        ),
+        WrongAnswer(
+            "best from 1",
+            "the best loss so far begins at 1, which larger losses never beat: begin with infinity",
+            _stopping(lambda loss, before: loss >= min(1.0, *before)),
+        ),
+        WrongAnswer(
+            "least improvement",
+            "a small improvement does not count: every loss below the best is a new best",
+            _stopping(lambda loss, before: loss > min(before) - 1e-4),
         ),
         WrongAnswer(
             "not in a row",
@@ -158,6 +182,12 @@ def mean_and_sd(scores: Sequence[float]) -> tuple[float, float]:
     return summary.mean, summary.sd
 
 
+def _mean_of_squares(scores: Sequence[float]) -> tuple[float, float]:
+    n, mean = len(scores), math.fsum(scores) / len(scores)
+    variance = sum(x * x for x in scores) / n - mean * mean
+    return mean, math.sqrt(max(0.0, variance) * n / max(1, n - 1))
+
+
 MEAN_AND_SD = Exercise(
     "mean_and_sd",
     mean_and_sd,
@@ -166,6 +196,7 @@ MEAN_AND_SD = Exercise(
         Case("five runs", ([0.62, 0.58, 0.71, 0.66, 0.63],)),
         Case("three runs alike", ([0.5, 0.5, 0.5],), kind="corner"),
         Case("one run", ([0.7],), kind="corner"),
+        Case("a large mean", ([10000001.0, 10000002.0, 10000004.0],), kind="huge"),
     ),
     (
         WrongAnswer(
@@ -177,6 +208,12 @@ MEAN_AND_SD = Exercise(
             "variance",
             "the root is missing: this is the variance",
             lambda scores: (statistics.fmean(scores), mean_and_sd(scores)[1] ** 2),
+        ),
+        WrongAnswer(
+            "mean of squares",
+            "the variance is computed as mean(x²) − x̄²: if the mean is large, the two nearly cancel and the digits are"
+            " lost; use the mean of (x − x̄)²",
+            _mean_of_squares,
         ),
         WrongAnswer(
             "of the mean",
@@ -216,6 +253,7 @@ MEAN_AND_SD = Exercise(
         ),
     ),
     gradients=False,
+    tolerance=1e-6,  # a tensor of Python numbers is float32
 )
 
 EXERCISES: tuple[Exercise, ...] = (LAYER_RATE, STOP_AT, MEAN_AND_SD)

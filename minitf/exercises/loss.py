@@ -62,6 +62,14 @@ def _mean_of_weighted(
     return (w * F.cross_entropy(logits, labels, reduction="none", label_smoothing=label_smoothing)).mean()
 
 
+def _classes_of_labels(
+    logits: Tensor, labels: Tensor, class_weights: Tensor | None = None, label_smoothing: float = 0.0
+) -> Tensor:
+    C = int(labels.max()) + 1
+    w = None if class_weights is None else class_weights[:C]
+    return F.cross_entropy(logits[:, :C], labels, weight=w, label_smoothing=label_smoothing)
+
+
 def _smoothed_over_others(
     logits: Tensor, labels: Tensor, class_weights: Tensor | None = None, label_smoothing: float = 0.0
 ) -> Tensor:
@@ -84,6 +92,13 @@ CROSS_ENTROPY = Exercise(
             "class weights and label smoothing",
             (draw(4, 3, seed=4), torch.tensor([2, 0, 1, 2])),
             {"class_weights": numbers(1.0, 2.0, 5.0), "label_smoothing": 0.2},
+            kind="corner",
+        ),
+        Case("classes that no text has", (draw(3, 5, seed=5), torch.tensor([1, 0, 1])), kind="corner"),
+        Case(
+            "classes that no text has, with label smoothing",
+            (draw(3, 5, seed=6), torch.tensor([1, 0, 1])),
+            {"label_smoothing": 0.2},
             kind="corner",
         ),
         Case("huge logits", (numbers([1000.0, -1000.0], [-1000.0, 800.0]), torch.tensor([1, 1])), kind="huge"),
@@ -128,6 +143,11 @@ CROSS_ENTROPY = Exercise(
             "divided by B",
             "with class weights it is divided by the number of texts, not by the sum of their weights",
             _mean_of_weighted,
+        ),
+        WrongAnswer(
+            "C from the labels",
+            "the number of classes is taken from the labels: it is the width of the logits, even if some class has no text",
+            _classes_of_labels,
         ),
         WrongAnswer(
             "smoothed over the others", "ε is shared among the other classes, not among all C", _smoothed_over_others
@@ -199,9 +219,22 @@ MEAN_SQUARED_ERROR = Exercise(
         Case("three numbers", (numbers(1.0, 2.0, 4.0), numbers(1.5, 0.0, 4.0))),
         Case("a batch", (draw(6, seed=1), draw(6, seed=2))),
         Case("two axes", (draw(4, 3, seed=3), draw(4, 3, seed=4))),
+        Case(
+            "large numbers that differ little",
+            (numbers(100000.3, 100001.1, 99996.7), numbers(100000.1, 100003.4, 99996.7)),
+            kind="huge",
+        ),
     ),
     (
         WrongAnswer("summed", "the squares are summed, not averaged", lambda y, t: (y - t).square().sum()),
+        WrongAnswer(
+            "multiplied out",
+            "it is computed as mean(y²) − 2 mean(y t) + mean(t²): for large numbers these nearly cancel and the digits"
+            " are lost; subtract before squaring",
+            lambda y, t: (
+                (y.square().sum() - 2.0 * (y * t).sum() + t.square().sum()) / y.numel()
+            ),
+        ),
         WrongAnswer(
             "divided by the rows",
             "it is divided by the number of rows, not of all numbers",

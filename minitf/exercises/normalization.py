@@ -1,5 +1,6 @@
 """Exercises: LayerNorm, and dropout, which is random and therefore compared by its statistics."""
 
+import math
 from typing import Any
 
 import torch
@@ -21,6 +22,16 @@ def _eps_outside(x: Tensor, gamma: Tensor, beta: Tensor, eps: float) -> Tensor:
 
 def _by_std(x: Tensor, gamma: Tensor, beta: Tensor, eps: float) -> Tensor:
     return (x - x.mean(-1, keepdim=True)) / x.std(-1, keepdim=True) * gamma + beta
+
+
+def _by_std_and_eps(x: Tensor, gamma: Tensor, beta: Tensor, eps: float) -> Tensor:
+    return (x - x.mean(-1, keepdim=True)) / (x.std(-1, keepdim=True) + eps) * gamma + beta
+
+
+def _mean_of_squares(x: Tensor, gamma: Tensor, beta: Tensor, eps: float) -> Tensor:
+    mu = x.mean(-1, keepdim=True)
+    variance = x.square().mean(-1, keepdim=True) - mu.square()
+    return (x - mu) / torch.sqrt(variance.clamp(min=0.0) + eps) * gamma + beta
 
 
 def _by_variance(x: Tensor, gamma: Tensor, beta: Tensor, eps: float) -> Tensor:
@@ -73,12 +84,33 @@ LAYER_NORM = Exercise(
             (numbers([[3.0, 3.0, 3.0]]), numbers(1.0, 1, 1), numbers(0.0, 1, 2), 1e-12),
             kind="corner",
         ),
+        Case(
+            "a token of tiny numbers, where ε counts",
+            (draw(1, 4, seed=13, scale=1e-6), draw(4, seed=14), draw(4, seed=15), 1e-12),
+            kind="corner",
+        ),
         Case("huge numbers", (draw(2, 4, seed=7, scale=1e6), draw(4, seed=8), draw(4, seed=9), 1e-12), kind="huge"),
+        Case(
+            "a mean much larger than the standard deviation",
+            (numbers([[100000.3, 100001.1, 100003.4, 99996.7]]), draw(4, seed=16), draw(4, seed=17), 1e-12),
+            kind="huge",
+        ),
     ),
     (
         *known_mistakes("layer_norm"),
         WrongAnswer("ε outside the root", "ε is added to the root, not under it", _eps_outside),
         WrongAnswer("std", "it is divided by std: the variance by D − 1, and no ε", _by_std),
+        WrongAnswer(
+            "std + ε",
+            "it is divided by std + ε: the variance is divided by D − 1, not by D, and ε is added outside the root",
+            _by_std_and_eps,
+        ),
+        WrongAnswer(
+            "mean of squares",
+            "the variance is computed as mean(x²) − μ²: if μ is large, the two nearly cancel and the digits are lost;"
+            " use the mean of (x − μ)²",
+            _mean_of_squares,
+        ),
         WrongAnswer("divided by σ²", "it is divided by the variance, not by its root", _by_variance),
         WrongAnswer("mean square", "the mean is never subtracted: this is RMSNorm", _not_centred),
         WrongAnswer("numerator not centred", "the mean is subtracted in the variance only", _numerator_not_centred),
@@ -107,7 +139,7 @@ def _statistics(f: Any, x: Tensor, p: float) -> Any:
     kept = ratio != 0.0
     share = round(20 * float((~kept).double().mean())) / 20  # the standard deviation of the share is about 0.003
     scale = ratio[kept].mean() if kept.any() else torch.zeros(())
-    dropped = ~kept.reshape(-1, ratio.shape[-1])
+    dropped = ~kept.reshape(-1, ratio.shape[-1])  # rows and columns
     rows = float(dropped.all(-1).double().mean())
     even = bool((ratio[kept] - scale).abs().max() < 1e-9) if kept.any() else True
     return {
@@ -118,8 +150,36 @@ def _statistics(f: Any, x: Tensor, p: float) -> Any:
             len(torch.unique(each, dim=0)) < len(each) for each in (dropped, dropped.T)
         ),
         "two calls draw alike": bool((y == again).all()),
+        "the counts of zeros vary as in independent draws": all(
+            map(_counts_vary, (dropped, dropped.T, _calls(f, x, p)))
+        ),
         "the slope is the factor": _slope_is_factor(f, x, p),
     }
+
+
+CALLS = 24
+
+
+def _calls(f: Any, x: Any, p: float) -> Tensor:
+    """Return what each of several calls on some hundred numbers sets to 0, one row per call."""
+    few = x[(slice(0, 1),) * (x.ndim - 2)][..., :6, :100]
+    return torch.stack([(torch.as_tensor(f(few, p)) == 0.0).flatten() for _ in range(CALLS)])
+
+
+def _counts_vary(dropped: Tensor) -> bool:
+    """Whether the number of zeros per row has about the variance of independent draws, n p (1 − p).
+
+    The variance is 0 if exactly p · n numbers are drawn. The ratio of both is between the quantiles of χ² (in the form
+    of Wilson and Hilferty) that a correct function exceeds with a probability below 10⁻⁶; the seeds are fixed.
+    """
+    rows, n = dropped.shape
+    share = float(dropped.double().mean())
+    if share in (0.0, 1.0):
+        return True
+    ratio = float(dropped.sum(-1).double().var()) / (n * share * (1.0 - share))
+    spread = 2.0 / (9.0 * (rows - 1))
+    low, high = ((1.0 - spread + z * math.sqrt(spread)) ** 3 for z in (-5.0, 5.0))
+    return low < ratio < high
 
 
 def _slope_is_factor(f: Any, x: Any, p: float) -> bool:
@@ -156,6 +216,17 @@ def _p_kept(x: Tensor, p: float) -> Tensor:
     return x * torch.empty_like(x).bernoulli_(p) / p
 
 
+def _exactly(of_each_row: bool) -> Any:
+    def dropout(x: Tensor, p: float) -> Tensor:
+        if p in (0.0, 1.0):
+            return normalization.dropout(x, p)
+        rows = x.reshape(-1, x.shape[-1]) if of_each_row else x.reshape(1, -1)
+        zeros = torch.rand(rows.shape).argsort(-1)[:, : round(p * rows.shape[-1])]  # places, in random order
+        return (torch.ones_like(rows).scatter(-1, zeros, 0.0) * rows / (1.0 - p)).reshape(x.shape)
+
+    return dropout
+
+
 def _scaled_without_drawing(x: Tensor, p: float) -> Tensor:
     return x * (1.0 - p)
 
@@ -183,6 +254,16 @@ DROPOUT = Exercise(
             "whole columns",
             "one row of numbers is drawn for all rows: draw for every number",
             lambda x, p: x * (1.0 - p) if p in (0.0, 1.0) else x * torch.rand(x.shape[-1]).ge(p) / (1.0 - p),
+        ),
+        WrongAnswer(
+            "exactly p · n",
+            "exactly p · n numbers are set to 0: draw for each number independently, so that the count varies",
+            _exactly(of_each_row=False),
+        ),
+        WrongAnswer(
+            "exactly p · D in each row",
+            "exactly p · D numbers of each row are set to 0: draw for each number independently, so that the count varies",
+            _exactly(of_each_row=True),
         ),
         WrongAnswer("cut off", "the gradient is cut off: nothing before the dropout would learn", _cut_off),
         WrongAnswer("same each time", "the same numbers are dropped at every call: draw anew", _same_each_time),

@@ -8,12 +8,12 @@ from torch import Tensor
 from minitf.equations import update
 from minitf.exercises.exercise import Case, Exercise, Remark, WrongAnswer, draw, numbers
 from minitf.exercises.judge.values import deep_copy
-from minitf.exercises.steps import FALLING, STEPS, TINY, ZERO, average, path_of, rule
+from minitf.exercises.steps import FALLING, LONG, STEPS, TINY, ZERO, average, path_of, rule
 
 GRADIENT_DESCENT = Exercise(
     "gradient_descent",
     update.gradient_descent,
-    (*STEPS, ZERO, FALLING),
+    (*STEPS, LONG, ZERO, FALLING),
     (
         WrongAnswer("ascent", "η g is added: this climbs", rule(lambda theta, g, state: -g)),
         WrongAnswer("no rate", "the learning rate is left out", lambda theta, g, state, lr: theta.sub_(g)),
@@ -60,6 +60,12 @@ def _late(theta: Tensor, g: Tensor, state: dict[str, Any], mu: float = 0.9) -> T
     return g * 1.0 if before is None else mu * before
 
 
+def _old(theta: Tensor, g: Tensor, state: dict[str, Any], mu: float = 0.9) -> Tensor:
+    before: Tensor = state.get("v", torch.zeros_like(g))
+    average(state, "v", g, mu, 1.0)
+    return before
+
+
 def _rate_inside(theta: Tensor, g: Tensor, state: dict[str, Any], lr: float, mu: float = 0.9) -> None:
     theta -= average(state, "v", g, mu, lr)
 
@@ -67,7 +73,7 @@ def _rate_inside(theta: Tensor, g: Tensor, state: dict[str, Any], lr: float, mu:
 MOMENTUM = Exercise(
     "momentum",
     update.momentum,
-    (*STEPS, ZERO, FALLING, Case("μ = 0.5", STEPS[1].inputs, {"mu": 0.5})),
+    (*STEPS, LONG, ZERO, FALLING, Case("μ = 0.5", STEPS[1].inputs, {"mu": 0.5})),
     (
         WrongAnswer(
             "climbing",
@@ -80,6 +86,7 @@ MOMENTUM = Exercise(
         WrongAnswer("wrong sign of v", "the old v is subtracted", rule(_minus)),
         WrongAnswer("Nesterov", "it looks ahead: this is Nesterov's momentum", rule(_nesterov)),
         WrongAnswer("η inside v", "η stands inside v, v ← μ v + η g: not the same while η changes", _rate_inside),
+        WrongAnswer("old v", "θ moves by v before g is added to it: update v first", rule(_old)),
         WrongAnswer("g comes late", "θ moves by the old v: the new g counts a step late", rule(_late)),
     ),
     observe=path_of,
@@ -108,7 +115,7 @@ def _corrected_rms(theta: Tensor, g: Tensor, state: dict[str, Any], alpha: float
 RMSPROP = Exercise(
     "rmsprop",
     update.rmsprop,
-    (*STEPS, TINY, ZERO, FALLING, Case("α = 0.5", STEPS[1].inputs, {"alpha": 0.5})),
+    (*STEPS, TINY, LONG, ZERO, FALLING, Case("α = 0.5", STEPS[1].inputs, {"alpha": 0.5})),
     (
         WrongAnswer("no root", "it is divided by v, not by its root", _rms(root=False)),
         WrongAnswer("ε inside the root", "ε stands inside the root, √(v + ε)", _rms(inside=True)),

@@ -38,6 +38,11 @@ def _largest_of_all(x: Tensor) -> Tensor:
     return torch.nan_to_num(e / e.sum(-1, keepdim=True))
 
 
+def _mean_subtracted(x: Tensor) -> Tensor:
+    e = torch.exp(x - x.mean(-1, keepdim=True))
+    return e / e.sum(-1, keepdim=True)
+
+
 def _over_everything(x: Tensor) -> Tensor:
     return torch.softmax(x.reshape(-1), 0).reshape(x.shape)
 
@@ -59,6 +64,7 @@ SOFTMAX = Exercise(
         ),
         Case("huge numbers", (numbers(1000.0, 1001.0, -1000.0),), kind="huge"),
         Case("numbers far below zero", (numbers(-2000.0, -2001.0),), kind="huge"),
+        Case("numbers far apart", (numbers(3000.0, 2999.0, -3000.0),), kind="huge"),
         Case("rows that lie far apart", (numbers([1000.0, 1001.0], [-1000.0, -1001.0]),), kind="huge"),
     ),
     (
@@ -69,6 +75,11 @@ SOFTMAX = Exercise(
             "uniform for nothing",
             "a row of −∞ shares its weight evenly, as if it could look everywhere",
             _uniform_for_nothing,
+        ),
+        WrongAnswer(
+            "mean subtracted",
+            "the mean is subtracted, not the largest number: exp still overflows if the numbers are far apart",
+            _mean_subtracted,
         ),
         WrongAnswer(
             "largest of all",

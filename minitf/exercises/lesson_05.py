@@ -109,7 +109,7 @@ FROM_TENSORFLOW = Exercise(
     cases=(
         Case("a kernel, 2 in and 3 out", (f"{_LAYER}/intermediate/dense/kernel", _grid(2, 3))),
         Case("a square kernel", (f"{_LAYER}/attention/self/query/kernel", _grid(2, 2))),
-        Case("a kernel outside of the encoder", ("bert/pooler/dense/kernel", _grid(2, 3))),
+        Case("a kernel outside of the encoder", ("bert/pooler/dense/kernel", _grid(3, 2))),
         Case("the table of words", ("bert/embeddings/word_embeddings", _grid(4, 3))),
         Case("a bias", (f"{_LAYER}/attention/self/query/bias", _grid(3))),
         Case("LayerNorm's γ", (f"{_LAYER}/output/LayerNorm/gamma", _grid(3))),

@@ -18,6 +18,7 @@ LOG_SOFTMAX = Exercise(
         Case("two rows", (numbers([0.0, 1.0, 2.0], [3.0, 3.0, -1.0]),)),
         Case("three axes", (draw(2, 3, 4, seed=1),)),
         Case("huge numbers", (numbers(1000.0, -1000.0, 998.0),), kind="huge"),
+        Case("numbers far apart", (numbers(3000.0, 2999.0, -3000.0),), kind="huge"),
         Case("rows that lie far apart", (numbers([1000.0, 1001.0], [-1000.0, -1001.0]),), kind="huge"),
     ),
     (
@@ -33,6 +34,11 @@ LOG_SOFTMAX = Exercise(
             "largest of all",
             "the largest number of the whole tensor is subtracted, not each row's own",
             lambda z: (z - z.max()) - (z - z.max()).exp().sum(-1, keepdim=True).log(),
+        ),
+        WrongAnswer(
+            "mean subtracted",
+            "the mean is subtracted, not the largest number: exp still overflows if the numbers are far apart",
+            lambda z: (shifted := z - z.mean(-1, keepdim=True)) - shifted.exp().sum(-1, keepdim=True).log(),
         ),
         WrongAnswer("softmax", "the logarithm is missing: this is softmax", lambda z: torch.softmax(z, -1)),
         WrongAnswer("sign", "the sign is turned", lambda z: -torch.log_softmax(z, -1)),

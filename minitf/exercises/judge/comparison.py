@@ -54,9 +54,9 @@ def find_difference(
 
 
 def _of_sequences(mine: Any, target: Any, tolerance: float, part: str, names: tuple[str, ...]) -> Difference | None:
-    plain_items = not any(isinstance(each, Tensor | np.ndarray) for each in target)
-    if plain_items and isinstance(mine, Tensor | np.ndarray) and mine.ndim == 1:  # np.array([low, high]) is a pair
-        mine = list(mine)
+    if isinstance(mine, Tensor | np.ndarray) and mine.ndim == 1:  # np.array([low, high]) is a pair
+        of_arrays = any(isinstance(each, Tensor | np.ndarray) for each in target)
+        mine = mine if of_arrays and mine.dtype != object else list(mine)
     if not isinstance(mine, tuple | list):
         expected = "a list" if isinstance(target, list) else f"{len(target)} values"
         return Difference(f"{part or 'it'} is {_type_name(mine)}, not {expected}", mine, target)

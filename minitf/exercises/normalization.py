@@ -73,14 +73,14 @@ LAYER_NORM = Exercise(
             (numbers([[1.0, 2.0, 3.0, 6.0]]), numbers(1.0, 1, 1, 1), numbers(0.0, 0, 0, 0), 1e-12),
         ),
         Case(
-            "one token, γ and β of its own",
+            "one token, other γ and β",
             (numbers([[1.0, 2.0, 3.0, 6.0]]), numbers(2.0, 1, 0.5, -1), numbers(0.0, 1, 0, 3), 1e-12),
         ),
         Case("two sentences of three tokens", (draw(2, 3, 4, seed=1), draw(4, seed=2), draw(4, seed=3), 1e-12)),
         Case("an odd width", (draw(3, 5, seed=10), draw(5, seed=11), draw(5, seed=12), 1e-12)),
         Case("a large ε", (draw(1, 2, 3, seed=4, scale=0.1), draw(3, seed=5), draw(3, seed=6), 0.5)),
         Case(
-            "a token whose numbers are all alike",
+            "a token of equal numbers",
             (numbers([[3.0, 3.0, 3.0]]), numbers(1.0, 1, 1), numbers(0.0, 1, 2), 1e-12),
             kind="corner",
         ),
@@ -98,8 +98,10 @@ LAYER_NORM = Exercise(
     ),
     (
         *known_mistakes("layer_norm"),
-        WrongAnswer("ε outside the root", "ε is added to the root, not under it", _eps_outside),
-        WrongAnswer("std", "it is divided by std: the variance by D − 1, and no ε", _by_std),
+        WrongAnswer("ε outside the root", "ε is added outside the square root, not inside", _eps_outside),
+        WrongAnswer(
+            "std", "it is divided by std: the variance is divided by D − 1, not by D, and ε is missing", _by_std
+        ),
         WrongAnswer(
             "std + ε",
             "it is divided by std + ε: the variance is divided by D − 1, not by D, and ε is added outside the root",
@@ -107,17 +109,23 @@ LAYER_NORM = Exercise(
         ),
         WrongAnswer(
             "mean of squares",
-            "the variance is computed as mean(x²) − μ²: if μ is large, the two nearly cancel and the digits are lost;"
+            "the variance is computed as mean(x²) − μ²: if μ is large, the two terms cancel and precision is lost;"
             " use the mean of (x − μ)²",
             _mean_of_squares,
         ),
-        WrongAnswer("divided by σ²", "it is divided by the variance, not by its root", _by_variance),
-        WrongAnswer("mean square", "the mean is never subtracted: this is RMSNorm", _not_centred),
-        WrongAnswer("numerator not centred", "the mean is subtracted in the variance only", _numerator_not_centred),
+        WrongAnswer("divided by σ²", "it is divided by the variance, not by its square root", _by_variance),
+        WrongAnswer("mean square", "the mean is not subtracted: this is RMSNorm", _not_centred),
+        WrongAnswer(
+            "numerator not centred",
+            "the mean is subtracted in the variance, but not in the numerator",
+            _numerator_not_centred,
+        ),
         WrongAnswer("γ and β exchanged", "γ and β are exchanged", _gamma_beta_exchanged),
         WrongAnswer("1 + γ", "it is multiplied by 1 + γ, not by γ", _one_plus_gamma),
         WrongAnswer("no γ and β", "γ and β are left out", _no_gain),
-        WrongAnswer("over all", "mean and variance run over the whole tensor, not over each token", _whole_tensor),
+        WrongAnswer(
+            "over all", "mean and variance are computed over the whole tensor, not for each token", _whole_tensor
+        ),
     ),
     in_bert="forward",
 )
@@ -150,9 +158,9 @@ def _statistics(f: Any, x: Tensor, p: float) -> Any:
             len(torch.unique(each, dim=0)) < len(each) for each in (dropped, dropped.T)
         ),
         "two calls draw alike": bool((y == again).all()),
-        "the counts of zeros vary as in independent draws": all(
-            map(_counts_vary, (dropped, dropped.T, _calls(f, x, p)))
-        ),
+        "the number of zeros varies at random from row to row": _varies(dropped),
+        "the number of zeros varies at random from column to column": _varies(dropped.T),
+        "the number of zeros varies at random from call to call": _varies(_calls(f, x, p)),
         "the slope is the factor": _slope_is_factor(f, x, p),
     }
 
@@ -166,7 +174,7 @@ def _calls(f: Any, x: Any, p: float) -> Tensor:
     return torch.stack([(torch.as_tensor(f(few, p)) == 0.0).flatten() for _ in range(CALLS)])
 
 
-def _counts_vary(dropped: Tensor) -> bool:
+def _varies(dropped: Tensor) -> bool:
     """Whether the number of zeros per row has about the variance of independent draws, n p (1 − p).
 
     The variance is 0 if exactly p · n numbers are drawn. The ratio of both is between the quantiles of χ² (in the form
@@ -252,26 +260,30 @@ DROPOUT = Exercise(
         WrongAnswer("whole rows", "whole rows are dropped, not single numbers", _rows),
         WrongAnswer(
             "whole columns",
-            "one row of numbers is drawn for all rows: draw for every number",
+            "one row is drawn and used for all rows: draw for every number",
             lambda x, p: x * (1.0 - p) if p in (0.0, 1.0) else x * torch.rand(x.shape[-1]).ge(p) / (1.0 - p),
         ),
         WrongAnswer(
             "exactly p · n",
-            "exactly p · n numbers are set to 0: draw for each number independently, so that the count varies",
+            "exactly p · n numbers are set to 0: draw for each number independently of the others",
             _exactly(of_each_row=False),
         ),
         WrongAnswer(
             "exactly p · D in each row",
-            "exactly p · D numbers of each row are set to 0: draw for each number independently, so that the count varies",
+            "exactly p · D numbers of each row are set to 0: draw for each number independently of the others",
             _exactly(of_each_row=True),
         ),
-        WrongAnswer("cut off", "the gradient is cut off: nothing before the dropout would learn", _cut_off),
-        WrongAnswer("same each time", "the same numbers are dropped at every call: draw anew", _same_each_time),
+        WrongAnswer("cut off", "the gradient is cut off: layers before the dropout would not learn", _cut_off),
+        WrongAnswer("same each time", "the same numbers are dropped at every call: draw new ones", _same_each_time),
         WrongAnswer("NaN at p = 1", "with p = 1 it divides by 1 − p = 0", _nan_at_one),
         WrongAnswer(
-            "share p kept, by 1/p", "p is taken for the share that is kept, in the draw and in the factor", _p_kept
+            "share p kept, by 1/p",
+            "numbers are kept with the probability p and divided by p: it must be 1 − p in both",
+            _p_kept,
         ),
-        WrongAnswer("nothing drawn", "everything is multiplied by 1 − p, nothing is drawn", _scaled_without_drawing),
+        WrongAnswer(
+            "nothing drawn", "all numbers are multiplied by 1 − p, and none is set to 0", _scaled_without_drawing
+        ),
         WrongAnswer("nothing dropped", "nothing is dropped", lambda x, p: x * 1.0),
     ),
     observe=_statistics,

@@ -29,9 +29,9 @@ def path_of(rule: Any, theta: Any, gradients: Any, lr: float, **settings: Any) -
     if all(same(step, start) for step in path) and not all(same(g, 0 * g) for g in gradients):
         rule(theta, deep_copy(gradients[-1]), state, rates[-1], **settings)
         if same(theta, start):  # not only in the first step
-            note = " (your function returns it: write it into theta, theta -= …)" if returned is not None else ""
-            what = "the blank is still there, or the new θ is not written in place"
-            return Remark(f"θ does not change: {what}{note}")
+            if returned is not None:
+                return Remark("θ does not change: your function returns it; write it into theta instead, theta -= …")
+            return Remark("θ does not change: the blank is still there, or the new θ is not written in place")
     if _keeps_the_gradient(rule, start, end, gradients, rates, settings):
         return Remark(
             "`state` holds the gradient tensor g itself, not a copy: training reuses its memory for the next"
@@ -43,7 +43,7 @@ def path_of(rule: Any, theta: Any, gradients: Any, lr: float, **settings: Any) -
             rule(other, deep_copy(g), its_state, rate, **settings)
     if any(_differ(end, other) for other, _ in alternating):
         return Remark(
-            "updating two parameters in turn gives other results: keep everything in `state`, each parameter has its own"
+            "updating two parameters in turn changes the results: keep everything in `state`, one for each parameter"
         )
     return torch.stack([torch.as_tensor(each) for each in path])
 
@@ -75,7 +75,9 @@ STEPS = (
     Case("six weights, five steps", (draw(2, 3, seed=1), [draw(2, 3, seed=i) for i in range(2, 7)], 0.05)),
 )
 FALLING = Case(
-    "a learning rate that decreases", (numbers(1.0), [numbers(0.5), numbers(-0.2), numbers(0.1)], [0.1, 0.05, 0.01]), kind="corner"
+    "a learning rate that decreases",
+    (numbers(1.0), [numbers(0.5), numbers(-0.2), numbers(0.1)], [0.1, 0.05, 0.01]),
+    kind="corner",
 )
 ZERO = Case("a gradient of zero", (numbers(1.0, 2.0), [numbers(0.0, 0.0), numbers(1.0, 0.0)], 0.1), kind="corner")
 LONG = Case("100 steps", (draw(3, seed=1), [draw(3, seed=i) for i in range(100)], 0.01))

@@ -48,7 +48,11 @@ LOOK_UP = Exercise(
         Case("three words of width 2", (numbers([0.0, 1], [2, 3], [4, 5]), torch.tensor([2, 0]))),
         Case("two sentences", (draw(5, 3, seed=1), torch.tensor([[0, 4, 4], [1, 2, 3]]))),
         Case("as many words as numbers in each", (draw(3, 3, seed=2), torch.tensor([[0, 2, 1]]))),
-        Case("a table whose last words no text has", (draw(7, 3, seed=3), torch.tensor([[1, 3], [0, 3]])), kind="corner"),
+        Case(
+            "a table with more words than the ids use",
+            (draw(7, 3, seed=3), torch.tensor([[1, 3], [0, 3]])),
+            kind="corner",
+        ),
     ),
     (
         WrongAnswer(
@@ -58,11 +62,11 @@ LOOK_UP = Exercise(
         ),
         WrongAnswer(
             "one-hot rows too short",
-            "the one-hot rows are as long as the largest id demands, not as the table has rows",
+            "the length of the one-hot rows is taken from the largest id, not from the number of rows of E",
             lambda E, ids: torch.nn.functional.one_hot(ids).to(E.dtype) @ E,
         ),
         WrongAnswer("counted from 1", "the rows are counted from 1: id 0 is the first row", lambda E, ids: E[ids - 1]),
-        WrongAnswer("summed", "the rows of a sentence are added up", lambda E, ids: E[ids].sum(-2)),
+        WrongAnswer("summed", "the rows of a sentence are added", lambda E, ids: E[ids].sum(-2)),
         WrongAnswer("averaged", "the rows of a sentence are averaged", lambda E, ids: E[ids].mean(-2)),
     ),
     in_bert="forward",
@@ -102,12 +106,12 @@ SINUSOIDAL_POSITIONS = Exercise(
     (
         WrongAnswer(
             "halves",
-            "all sines come first, then all cosines, as in some code; the paper has them in turn",
+            "all sines come first, then all cosines, as in some code; in the paper they alternate",
             lambda S, D: torch.cat([_angles(S, D).sin(), _angles(S, D).cos()], -1),
         ),
         WrongAnswer(
             "cosine first",
-            "each cosine stands before its sine",
+            "each cosine comes before its sine",
             lambda S, D: torch.stack([_angles(S, D).cos(), _angles(S, D).sin()], -1).flatten(-2),
         ),
         WrongAnswer(
@@ -118,22 +122,22 @@ SINUSOIDAL_POSITIONS = Exercise(
         ),
         WrongAnswer(
             "exponent 4i/D",
-            "the exponent is 2(2i)/D, doubled once too often",
+            "the exponent is 2(2i)/D: 2i is doubled a second time",
             lambda S, D: _interleaved(_angles(S, D, exponent=2.0)),
         ),
         WrongAnswer(
             "i is the column",
-            "i counts the columns, not the pairs: each column has a wavelength of its own",
+            "i counts columns, not pairs of columns: every column has a different wavelength",
             _each_its_own,
         ),
         WrongAnswer(
             "float32 angles",
-            "the angles are computed in float32, which rounds those of far positions: compute them in float64",
+            "the angles are computed in float32, which is inaccurate at large positions: compute them in float64",
             lambda S, D: _interleaved(_angles(S, D, dtype=torch.float32)),
         ),
         WrongAnswer(
             "float32 angles by exp",
-            "exp(−2i/D · log 10000) and the angles are computed in float32, which rounds those of far positions:"
+            "exp(−2i/D · log 10000) and the angles are computed in float32, which is inaccurate at large positions:"
             " compute them in float64",
             lambda S, D: _interleaved(
                 torch.arange(S)[:, None] * torch.exp(torch.arange(0, D, 2).float() * (-math.log(10000.0) / D))
@@ -143,7 +147,11 @@ SINUSOIDAL_POSITIONS = Exercise(
             "base 1000", "the base is 1,000, not 10,000", lambda S, D: _interleaved(_angles(S, D, base=1000.0))
         ),
         WrongAnswer("only sines", "every column is a sine", lambda S, D: _angles(S, D).sin().repeat_interleave(2, -1)),
-        WrongAnswer("transposed", "positions run over the columns", lambda S, D: _interleaved(_angles(S, D)).T),
+        WrongAnswer(
+            "transposed",
+            "rows and columns are exchanged: positions are the rows",
+            lambda S, D: _interleaved(_angles(S, D)).T,
+        ),
     ),
     gradients=False,
     tolerance=2e-5,  # the equation answers in float32, and so may the learner

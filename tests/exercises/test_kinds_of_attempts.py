@@ -1,6 +1,5 @@
-"""Kinds of attempts that are easily misjudged: wrong ones on ordinary numbers right, right ones in an unusual form."""
+"""Kinds of wrong attempts that give the right result on ordinary inputs (right ones: `tests.support.right_answers`)."""
 
-import collections
 import math
 import unicodedata
 
@@ -11,7 +10,7 @@ import torch
 from minitf.exercises import EXERCISES
 from minitf.exercises.judge import in_bert
 from minitf.exercises.judge.judging import judge
-from minitf.exercises.normalization import _counts_vary
+from minitf.exercises.normalization import _varies
 
 
 @pytest.fixture(autouse=True)
@@ -88,14 +87,6 @@ def momentum_beside_the_gradient(theta, g, state, lr, mu=0.9):
 def momentum_on_the_array(theta, g, state, lr, mu=0.9):
     state["v"] = np.add(mu * state["v"], g) if "v" in state else np.asarray(g)
     theta -= lr * state["v"]
-
-
-def momentum_of_a_clone(theta, g, state, lr, mu=0.9):
-    if "v" not in state:
-        state["v"] = torch.clone(g).detach()
-    else:
-        state["v"].mul_(mu).add_(g)
-    theta.add_(state["v"], alpha=-lr)
 
 
 def cosine_with(bound):
@@ -240,7 +231,7 @@ WRONG = {
         ("layer_norm_gradient", layer_norm_gradient_of_squares, "mean(x²) − μ²"),
         ("mean_and_sd", sd_of_squares, "wrong for a large mean"),
         ("mean_and_sd", sd_in_float32, "wrong for a large mean"),
-        ("mean_squared_error", squares_multiplied_out, "wrong for large numbers that differ little"),
+        ("mean_squared_error", squares_multiplied_out, "wrong for large numbers with small differences"),
         ("sinusoidal_positions", positions_in_float32, "wrong for 5,000 positions"),
         ("sinusoidal_positions", positions_by_exp_in_float32, "computed in float32"),
     ],
@@ -258,9 +249,9 @@ WRONG = {
     ],
     "sizes that the data do not show": [
         ("look_up", look_up_by_one_hot, "largest id"),
-        ("cross_entropy", cross_entropy_by_one_hot, "classes that no text has"),
+        ("cross_entropy", cross_entropy_by_one_hot, "classes without texts"),
         ("confusion_matrix", counts_by_histogram, "the largest class that occurs"),
-        ("confusion_matrix", counts_by_unique, "no text has"),
+        ("confusion_matrix", counts_by_unique, "classes that do not occur"),
         ("varint", varint_of_five_bytes, "2⁴⁰"),
     ],
     "exact counts instead of random ones": [
@@ -269,8 +260,8 @@ WRONG = {
             for zeros in (by_permutation, by_quantile, by_choice)
         ),
         ("dropout", dropping(at_a_distance), "wrong for twenty thousand numbers"),
-        ("dropout", dropping(exactly_in_blocks), "the counts of zeros vary"),
-        ("dropout", dropping_by_columns, "the counts of zeros vary"),
+        ("dropout", dropping(exactly_in_blocks), "the number of zeros varies at random"),
+        ("dropout", dropping_by_columns, "the number of zeros varies at random"),
     ],
     "long and cased words": [
         ("wordpiece", lambda word, vocabulary: greedily(word.casefold(), vocabulary), "the word is lowercased"),
@@ -282,7 +273,11 @@ WRONG = {
     ],
     "early stopping": [
         ("stop_at", stopping_by(lambda seen, patience: seen[-1] > seen[-1 - patience]), "wrong for"),
-        ("stop_at", stopping_by(lambda seen, patience: seen[-1] >= seen[-1 - patience]), "one `patience` epochs before"),
+        (
+            "stop_at",
+            stopping_by(lambda seen, patience: seen[-1] >= seen[-1 - patience]),
+            "one `patience` epochs before",
+        ),
         ("stop_at", stopping_by(of_means), "wrong for"),
         ("stop_at", from_the_first, "losses above 100"),
         ("stop_at", by_a_hundredth, "wrong for"),
@@ -299,86 +294,6 @@ def test_a_wrong_attempt_of_the_kind_is_rejected(name, function, says):
     assert says in str(verdict)
 
 
-def interval(correct, n):
-    p = correct / n
-    return np.clip(p + np.array([-1.96, 1.96]) * np.sqrt(p * (1 - p) / n), 0, 1)
-
-
-def interval_of_torch(correct, n):
-    p = torch.tensor(correct / n)
-    half = 1.96 * torch.sqrt(p * (1 - p) / n)
-    return torch.stack([p - half, p + half]).clamp(0, 1)
-
-
-def mean_and_sd_as_array(scores):
-    return np.array([np.mean(scores), np.std(scores, ddof=1) if len(scores) > 1 else 0.0])
-
-
-def mean_and_sd_as_tensor(scores):
-    return torch.tensor(mean_and_sd_as_array(scores).tolist())
-
-
-def pieces_as_array(word, vocabulary):
-    return np.array(greedily(word, vocabulary))
-
-
-def counts_as_lists(predicted, actual, C):
-    counts = collections.Counter(zip(actual.tolist(), predicted.tolist(), strict=True))
-    return [[counts[t, p] for p in range(C)] for t in range(C)]
-
-
-def drawn_by_binomial(x, p):
-    return x * np.random.binomial(1, 1 - p, x.shape) / max(1 - p, 1e-12)
-
-
-def drawn_one_by_one(x, p):
-    keep = torch.tensor([1.0 if torch.rand(()) >= p else 0.0 for _ in range(x.numel())]).reshape(x.shape)
-    return x * keep / (1.0 - p) if p < 1 else x * 0
-
-
-def positions_rounded_last(S, D):
-    angle = torch.outer(torch.arange(S).double(), 10000.0 ** (-torch.arange(0, D, 2).double() / D))
-    return torch.stack([angle.sin(), angle.cos()], -1).flatten(1).float()
-
-
-def stopping_by_the_place_of_the_best(losses, patience):
-    for n in range(1, len(losses) + 1):
-        if n - (losses.index(min(losses[:n])) + 1) >= patience:
-            return n
-    return len(losses)
-
-
-RIGHT = {
-    "an array is a pair": [
-        ("accuracy_interval", interval),
-        ("accuracy_interval", interval_of_torch),
-        ("mean_and_sd", mean_and_sd_as_array),
-        ("mean_and_sd", mean_and_sd_as_tensor),
-        ("wordpiece", pieces_as_array),
-        ("confusion_matrix", counts_as_lists),
-    ],
-    "aliasing": [("momentum", momentum_of_a_clone)],
-    "tiny norms": [
-        ("cosine_similarity", lambda a, b: torch.nn.functional.cosine_similarity(a, b, dim=-1)),
-        ("cosine_similarity", cosine_with_epsilon(1e-12)),
-    ],
-    "random counts": [("dropout", drawn_by_binomial), ("dropout", drawn_one_by_one)],
-    "float32": [("sinusoidal_positions", positions_rounded_last)],
-    "early stopping": [
-        ("stop_at", stopping_by(lambda seen, patience: min(seen[-patience:]) >= min(seen[:-patience]))),
-        ("stop_at", stopping_by_the_place_of_the_best),
-    ],
-}
-
-
-@pytest.mark.parametrize(
-    ("name", "function"), [pytest.param(*row, id=kind) for kind, rows in RIGHT.items() for row in rows]
-)
-def test_a_right_attempt_of_the_kind_passes(name, function):
-    verdict = judge(EXERCISES[name], function)
-    assert verdict.passed, str(verdict)
-
-
 @pytest.mark.parametrize("value", [np.array([0.4, 0.6, 0.8]), np.array([[0.4, 0.6]]), np.array(0.4), np.array([])])
 def test_an_array_of_another_shape_is_no_pair(value):
     assert not judge(EXERCISES["accuracy_interval"], lambda correct, n: value).passed
@@ -388,12 +303,12 @@ def test_an_array_of_another_shape_is_no_pair(value):
 def test_the_counts_of_independent_draws_pass_for_any_seed(p):
     for seed in range(2000):
         generator = torch.Generator().manual_seed(seed)
-        assert _counts_vary(torch.rand(24, 600, generator=generator) < p)
+        assert _varies(torch.rand(24, 600, generator=generator) < p)
 
 
 def test_the_verdict_is_the_same_each_time():
     """Although a dropout is random, and whatever was drawn before."""
-    for dropout in (dropping(by_permutation), dropping_by_columns, drawn_by_binomial, EXERCISES["dropout"].target):
+    for dropout in (dropping(by_permutation), dropping_by_columns, EXERCISES["dropout"].target):
         verdicts = set()
         for seed in (1, 2):
             torch.manual_seed(seed)

@@ -247,7 +247,7 @@ def test_stride_without_windows(run_command, here, tiny):
     ("content", "told"),
     [
         ("the\tO\nhotel\n\nfilm\tB-x\n", "train.conll:2: has 1 column"),
-        ("the\tO\n", "one sentence is too little"),
+        ("the\tO\n", "one sentence is too few"),
         ("the\tO\n\nfilm\tO\n", "every word has the tag 'O'"),
         ("the\tO\n\nfilm\tB-x\n", "too few to hold some out"),
     ],

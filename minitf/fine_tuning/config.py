@@ -52,7 +52,7 @@ class DataConfig(Checked):
     long_text: str = setting(
         "truncate",
         Choice(("truncate", "head-tail", "windows")),
-        "for longer texts: cut the end, cut the middle, or average the logits of windows",
+        "longer texts: cut the end, cut the middle, or average the logits of windows",
     )
     stride: int | None = setting(
         None, Number(0, 1_000_000, whole=True), "tokens that two neighbouring windows share", "N", "a third"
@@ -82,7 +82,7 @@ class ModelConfig(Checked):
     freeze: str | None = setting(
         None,
         TextOrNumber(_frozen),
-        "embeddings, N (embeddings and the lowest N layers), or all (but the head: try `lr` 1e-2)",
+        "embeddings, N (also the lowest N layers), or all (except the head)",
         "WHAT",
         "nothing",
     )
@@ -101,7 +101,7 @@ class RecipeConfig(Checked):
     batch_size: int = setting(16, _COUNT, "texts per batch", "N")
     accumulate: int = setting(1, _COUNT, "batches per update", "N")
     optimizer: str = setting("adamw", Choice(("gd", "momentum", "rmsprop", "adam", "adamw")), "update rule")
-    lr: float = setting(5e-5, Number(0, above=True), "peak learning rate", "η")
+    lr: float = setting(5e-5, Number(0, above=True), "peak learning rate", "η", "5e-5")
     schedule: str = setting(
         "linear",
         Choice(("constant", "linear", "step", "exponential", "cosine")),
@@ -118,14 +118,14 @@ class RecipeConfig(Checked):
     metric: str | None = setting(
         None,
         Choice(registry.metrics),
-        "chooses the best epoch, on the validation set",
+        "score that chooses the best epoch",
         None,
-        "accuracy, micro_f1, pearson or f1, by the task",
+        "accuracy, micro_f1, pearson or f1, by task",
     )
     early_stopping: int | None = setting(None, _COUNT, "stop after N epochs without a new best one", "N", "never")
     seed: int = setting(0, Number(0, 2**31, whole=True), "random seed", "S")
     seeds: int = setting(1, Number(1, 1000, whole=True), "train N times, with the seeds S, S + 1, …", "N")
-    precision: str = setting("fp32", Choice(("fp32", "bf16", "fp16")), "of matrix products")
+    precision: str = setting("fp32", Choice(("fp32", "bf16", "fp16")), "precision of matrix products")
     device: str = setting("auto", Choice(("auto", "cpu", "cuda")), "where the model runs")
 
 

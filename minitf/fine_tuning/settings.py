@@ -37,16 +37,20 @@ class Number:
             float(value)
         except (ValueError, OverflowError):
             raise ValueError(f"must be {self}, not {text!r}") from None
-        return self.check(value)
+        if not self._has(value):
+            raise ValueError(f"must be {self}, not {text}")
+        return value
 
     def check(self, value: Any) -> float:
         number = isinstance(value, int if self.whole else (int, float)) and not isinstance(value, bool)
-        if not number or not math.isfinite(value):
+        if not number or not self._has(value):
             raise ValueError(f"must be {self}, not {value!r}")
-        if value < self.least or value > self.most or (self.above and value == self.least):
-            raise ValueError(f"must be {self}, not {value}")
         found: float = value
         return found
+
+    def _has(self, value: float) -> bool:
+        within = self.least <= value <= self.most and not (self.above and value == self.least)
+        return math.isfinite(value) and within
 
     def __str__(self) -> str:
         bound = f" {'above' if self.above else 'of at least'} {self.least:g}" if self.least > -math.inf else ""

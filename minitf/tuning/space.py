@@ -52,7 +52,7 @@ def parse_space(given: Sequence[str]) -> dict[str, Range | Choice]:
         if not equals or not name or not values.strip():
             raise InputError(f"`space` {text}: write NAME=LOW..HIGH, NAME=LOW..HIGH:log or NAME=VALUE,VALUE")
         if name in space:
-            raise InputError(f"`space` {text}: {name} is given twice")
+            raise InputError(f"`space` {text}: `{name}` is given twice")
         space[name] = _range(text, values.strip()) if ".." in values else Choice(tuple(_split(text, values)))
     return space
 
@@ -90,7 +90,7 @@ def grid(space: Space) -> dict[str, list[str]]:
         elif part.whole and part.high - part.low < 1000:
             found[name] = [str(n) for n in range(int(part.low), int(part.high) + 1)]
         else:
-            raise InputError(f"`method` grid: {name} is a range without steps; list its values: {name}=VALUE,VALUE")
+            raise InputError(f"`method` grid: `{name}` is a range without steps; list its values, as NAME=VALUE,VALUE")
     return found
 
 
@@ -133,10 +133,10 @@ def check_space(space: Space) -> None:
     )
     for name, part in space.items():
         if name not in searchable:
-            raise InputError(f"`space` {name}: is not a setting that can be searched; there are: {_names(searchable)}")
+            raise InputError(f"`space` {name}: cannot be searched; choose from: {_names(searchable)}")
         for bound in part.values if isinstance(part, Choice) else (part.low, part.high):
             value(name, typed(bound, part))
 
 
 def _names(names: set[str]) -> str:
-    return ", ".join(sorted(names))
+    return ", ".join(f"`{name}`" for name in sorted(names))

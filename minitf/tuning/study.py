@@ -60,11 +60,15 @@ class Study:
 
     def described(self, chosen: Mapping[str, space.Value]) -> str:
         """The values of the searched settings, for a line."""
-        return ", ".join(f"`{k}` {space.typed(v, self.search.space[k])}" for k, v in chosen.items())
+        return ", ".join(f"`{name}` {text}" for name, text in self.typed(chosen).items())
+
+    def typed(self, chosen: Mapping[str, space.Value]) -> dict[str, str]:
+        """Return the values of the searched settings as they are typed."""
+        return {name: space.typed(v, self.search.space[name]) for name, v in chosen.items()}
 
     def settings(self, chosen: Mapping[str, space.Value]) -> dict[str, Any]:
-        """The values of the searched settings, as the configuration keeps them."""
-        return {name: space.value(name, space.typed(v, self.search.space[name])) for name, v in chosen.items()}
+        """Return the values of the searched settings as the configuration keeps them."""
+        return {name: space.value(name, text) for name, text in self.typed(chosen).items()}
 
     def _train(self, trial: Any, chosen: Mapping[str, space.Value]) -> str:
         """One run; its result, in one line."""
@@ -75,7 +79,8 @@ class Study:
                 raise self.optuna.TrialPruned
 
         config = self.config.replace(**self.settings(chosen))
-        place, command = self._place(trial.number), self.described(chosen)
+        place = self._place(trial.number)
+        command = ", ".join(f"{name}={text}" for name, text in self.typed(chosen).items())
         try:
             run = run_in(place, config, self.decisions, self.splits, ALONE, _nothing, command, report)
         except self.optuna.TrialPruned:
@@ -128,11 +133,17 @@ class Study:
 
     def _check_same(self, study: Any) -> None:
         """Raises InputError if the study was started with another space or other settings."""
+        if "flags" in study.user_attrs:
+            raise InputError(
+                f"`resume`: the study in {self.folder} was started by an earlier version of minitf; start a new one"
+            )
         settings = {k: v for k, v in storable(self.config.settings()).items() if k != "offline"}
         now = {"space": {k: repr(part) for k, part in self.search.space.items()}, "settings": settings}
         for what, value in now.items():
-            if study.user_attrs.get(what, value) != value:
-                raise InputError(f"`resume`: the study in {self.folder} was started with another {what}; give the same")
+            before = study.user_attrs.get(what, value)
+            if different := sorted(name for name in {*before, *value} if before.get(name) != value.get(name)):
+                names = ", ".join(f"`{name}`" for name in different)
+                raise InputError(f"`resume`: the study in {self.folder} was started with other values of {names}")
             study.set_user_attr(what, value)
 
     def _enqueue_grid(self, study: Any) -> None:
@@ -167,7 +178,7 @@ class Study:
     def _write(self) -> None:
         """`search.json`, and its picture."""
         rows = [
-            {"run": t.number, "state": t.state.name.lower(), "value": t.value, "settings": t.params}
+            {"run": t.number, "state": t.state.name.lower(), "value": t.value, "settings": _dashed(t.params)}
             for t in self.ended()
         ]
         content = {"metric": self.metric, "method": self.search.method, "runs": rows}
@@ -185,6 +196,11 @@ class Study:
         lines += [f"  {t.value:.4f}  {self.described(t.params)}" for t in complete[:5]]
         lines.append(f"the best model is in {self.folder / 'best'}, all numbers in {self.folder / 'search.json'}")
         return "\n".join(lines)
+
+
+def _dashed(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings with the names that `search.json` has: `batch-size`."""
+    return {name.replace("_", "-"): value for name, value in settings.items()}
 
 
 def _optuna() -> Any:

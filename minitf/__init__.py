@@ -1,28 +1,45 @@
 """minitf: a Transformer written by hand to be understood, and real enough to be used.
 
     import minitf
+
+    run = minitf.fine_tune(train="reviews.csv", output="runs/a")
+    predict = minitf.predictor(run.best)
+    predict(["I loved it.", "The soup was cold."])
+
     model = minitf.load("all-MiniLM-L6-v2")
     tokenizer = minitf.load_tokenizer("all-MiniLM-L6-v2")
     batch = tokenizer(["Every equation is one short function."])
     out = model(batch.token_ids, batch.segment_ids, batch.mask)
 
-Importing it is cheap: torch is loaded with the first name that needs it.
+The import is cheap: each name is loaded with its module when it is first used. Types are in `__init__.pyi`.
 """
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from minitf.checkpoints.load import load as load
-    from minitf.checkpoints.load import load_tokenizer as load_tokenizer
-    from minitf.checkpoints.load import load_with_report as load_with_report
+import importlib
+from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load", "load_tokenizer", "load_with_report"]
+
+_MODULES = {
+    "load": "checkpoints.load",
+    "load_tokenizer": "checkpoints.load",
+    "load_with_report": "checkpoints.load",
+    "fine_tune": "fine_tuning.run",
+    "predictor": "fine_tuning.prediction",
+    "score": "fine_tuning.evaluation",
+    "attention": "attention_maps.collect",
+    "InputError": "errors",
+    "DataError": "errors",
+    "DivergedError": "errors",
+    "Interrupted": "errors",
+}
+__all__ = ["__version__", *_MODULES]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("load", "load_tokenizer", "load_with_report"):
-        from minitf.checkpoints import load as module
+    if name not in _MODULES:
+        raise AttributeError(f"module 'minitf' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"minitf.{_MODULES[name]}"), name)
 
-        return getattr(module, name)
-    raise AttributeError(f"module 'minitf' has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_MODULES])

@@ -1,8 +1,10 @@
-"""Atomic writes: a file or folder appears complete or not at all.
+"""Atomic, durable writes: a file or folder appears complete or not at all, also after a power cut.
 
-Everything is written to a hidden temporary path beside its target and then renamed. A process that is killed while it
-writes leaves such a path behind; `remove_leftovers` deletes it. Where the system refuses (disk full, no permission),
-InputError says so in one line that names the target.
+Everything is written to a hidden temporary path beside its target, synced to the disk, renamed, and the folder is
+synced. A process that is killed while it writes leaves such a path behind; `remove_leftovers` deletes it. A symbolic
+link is followed: the file that it points to is replaced. What is no file (a device, a FIFO) is never replaced: text is
+written through to it, everything else refused. Where the system refuses (disk full, no permission), InputError says so
+in one line that names the target. `docs/reliability.md` says what this promises.
 """
 
 import contextlib
@@ -12,7 +14,8 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -39,14 +42,42 @@ def writing(path: Path) -> Iterator[None]:
         raise
 
 
+def check_output(path: Path, inputs: Iterable[Path] = ()) -> None:
+    """Check before the work that `path` can be written as a file.
+
+    Raises InputError if it is one of `inputs`, a folder, or in a folder that does not exist or cannot be written.
+    """
+    with writing(path):
+        target = _target(path)
+        for source in inputs:
+            if source.exists() and target.exists() and os.path.samefile(source, target):
+                raise InputError(f"{path}: is the file that is read; choose another path")
+        if target.is_dir():
+            raise InputError(f"{path}: is a folder; choose a file")
+        if _is_special(target):
+            return
+        if not target.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+        if not os.access(target.parent, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        _check_name(target)
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; move that file over `path` if the block succeeds, else delete it."""
-    temporary = _temporary(path)
+    target = path
+    with writing(path):
+        target = _target(path)
+        if _is_special(target):
+            raise InputError(f"{path}: is a device or a FIFO, not a file; choose another path")
+    temporary = _temporary(target)
     try:
         with writing(path):
             yield temporary
-            os.replace(temporary, path)
+            sync(temporary)
+            os.replace(temporary, target)
+            sync(target.parent)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -54,7 +85,13 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def open_text(path: Path) -> Iterator[TextIO]:
-    """Yield a text file for writing that replaces `path` if the block succeeds."""
+    """Yield a text file for writing that replaces `path` if the block succeeds; a device or FIFO is written through."""
+    with writing(path):
+        special = _is_special(_target(path))
+    if special:
+        with writing(path), open(path, "w", encoding="utf-8", newline="") as file:
+            yield file
+        return
     with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
         yield file
 
@@ -93,6 +130,7 @@ def replacing_folder(folder: Path, *, keep_existing: bool = False) -> Iterator[P
         with writing(folder):
             temporary.mkdir(parents=True)
             yield temporary
+            sync_tree(temporary)
             if not keep_existing and os.path.lexists(folder):
                 os.rename(folder, old)
             try:
@@ -101,6 +139,7 @@ def replacing_folder(folder: Path, *, keep_existing: bool = False) -> Iterator[P
                 if not (keep_existing and folder.is_dir()):
                     raise
                 remove(temporary)
+            sync(folder.parent)
     except BaseException:
         if not os.path.lexists(folder) and os.path.lexists(old):
             old.rename(folder)  # it was moved aside, and the new folder could not take its place
@@ -131,6 +170,53 @@ def remove(path: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Write a file, or the names in a folder, from the system's memory to the disk."""
+    if os.name == "nt" and path.is_dir():  # Windows cannot open a folder, and writes names at once
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system without fsync for folders
+            raise
+    finally:
+        os.close(handle)
+
+
+def sync_tree(folder: Path) -> None:
+    """`sync` for all files and folders in `folder`, and for itself."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if not path.is_symlink():
+            sync(path)
+    sync(folder)
+
+
+def _target(path: Path) -> Path:
+    """The path that is written: links resolved. Raises InputError for a name that no file can have."""
+    if "\0" in str(path):
+        raise InputError(f"{str(path)!r}: a path cannot hold a NUL character; choose another path")
+    try:
+        return Path(os.path.realpath(path))
+    except ValueError as error:
+        raise InputError(f"{path}: cannot be written ({error}); choose another path") from None
+
+
+def _is_special(path: Path) -> bool:
+    """Whether `path` exists and is neither a file nor a folder."""
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _check_name(path: Path) -> None:
+    """Raise OSError if the system does not take the name, or its temporary one, which is longer."""
+    with contextlib.suppress(FileNotFoundError):
+        os.lstat(_temporary(path))
 
 
 def _temporary(path: Path) -> Path:

@@ -135,3 +135,83 @@ def test_only_temporary_names_are_leftovers(tmp_path):
     files.remove_leftovers(tmp_path)
     assert names(tmp_path) == [".c-123", ".git", ".notes", "b", "d-0123abcd"]
     files.remove_leftovers(tmp_path / "absent")
+
+
+# --- what is no file of ours, links, and what is on the disk after a power cut
+
+
+def test_a_link_is_followed_and_stays(tmp_path):
+    (tmp_path / "real").mkdir()
+    target, link = tmp_path / "real" / "a.txt", tmp_path / "link.txt"
+    target.write_text("old")
+    link.symlink_to(target)
+    files.write_text(link, "new")
+    assert link.is_symlink() and target.read_text() == "new"
+    assert names(tmp_path) == ["link.txt", "real"] and names(tmp_path / "real") == ["a.txt"]
+
+
+def test_a_dangling_link_is_written_where_it_points(tmp_path):
+    link = tmp_path / "link.txt"
+    link.symlink_to(tmp_path / "later.txt")
+    files.write_text(link, "new")
+    assert link.is_symlink() and (tmp_path / "later.txt").read_text() == "new"
+
+
+def test_a_device_is_written_through_and_never_replaced(tmp_path):
+    before = os.stat(os.devnull)
+    files.write_text(Path(os.devnull), "lost")
+    assert os.stat(os.devnull).st_rdev == before.st_rdev
+    with pytest.raises(InputError, match="is a device or a FIFO"):
+        files.write_bytes(Path(os.devnull), b"lost")
+
+
+def test_a_fifo_is_written_through(tmp_path):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    if (child := os.fork()) == 0:
+        with open(fifo) as file:
+            os._exit(0 if file.read() == "through" else 1)
+    files.write_text(fifo, "through")
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert names(tmp_path) == ["fifo"]
+
+
+def test_outputs_are_checked_before_the_work(tmp_path):
+    source, link = tmp_path / "table.csv", tmp_path / "same.csv"
+    source.write_text("text\n")
+    link.symlink_to(source)
+    hard = tmp_path / "hard.csv"
+    os.link(source, hard)
+    for path in (source, link, hard, tmp_path / "." / "table.csv"):
+        with pytest.raises(InputError, match="is the file that is read"):
+            files.check_output(path, [source])
+    with pytest.raises(InputError, match="is a folder"):
+        files.check_output(tmp_path)
+    with pytest.raises(InputError, match="No such file or directory"):
+        files.check_output(tmp_path / "absent" / "a.csv")
+    with pytest.raises(InputError, match="NUL"):
+        files.check_output(tmp_path / "a\0b")
+    with pytest.raises(InputError, match="File name too long"):
+        files.check_output(tmp_path / ("a" * 300))
+    files.check_output(tmp_path / "new.csv", [source])
+    files.check_output(Path(os.devnull), [source])
+    assert names(tmp_path) == ["hard.csv", "same.csv", "table.csv"]
+
+
+def test_everything_is_synced_before_it_is_renamed(tmp_path, monkeypatch):
+    """What a power cut leaves is the old content or the new, never an empty file."""
+    steps = []
+    sync, replace, rename = files.sync, os.replace, os.rename
+    monkeypatch.setattr(files, "sync", lambda path: (steps.append(("sync", path.name)), sync(path)))
+    monkeypatch.setattr(os, "replace", lambda a, b: (steps.append(("rename", Path(b).name)), replace(a, b)))
+    monkeypatch.setattr(os, "rename", lambda a, b: (steps.append(("rename", Path(b).name)), rename(a, b)))
+    files.write_text(tmp_path / "a.txt", "new")
+    assert [(kind, "tmp" if name.startswith(".") else name) for kind, name in steps] == [
+        ("sync", "tmp"),
+        ("rename", "a.txt"),
+        ("sync", tmp_path.name),
+    ]
+    steps.clear()
+    make(tmp_path / "best", "first")
+    kinds = [kind for kind, _ in steps]
+    assert kinds == ["sync", "sync", "rename", "sync"] and ("sync", "file") in steps

@@ -118,9 +118,24 @@ def test_the_commands_for_ones_own_data(tmp_path):
     assert (tmp_path / "answers.csv").read_text().startswith("text,label,p_1,p_5\n")
 
 
-def test_the_python_example_runs(capsys):
-    exec(compile(blocks("python")[0], "README.md", "exec"), {})
-    assert capsys.readouterr().out == blocks("python")[0].rpartition("# ")[2]
+def test_fine_tuning_and_predicting_from_python(tmp_path, monkeypatch, capsys):
+    """At most six lines of code."""
+    rows = [("loved it", "5"), ("hated it", "1")] * 12
+    lines = ["review,stars", *(f"{text} {i},{stars}" for i, (text, stars) in enumerate(rows))]
+    (tmp_path / "reviews.csv").write_text("\n".join(lines) + "\n")
+    monkeypatch.chdir(tmp_path)
+    example = blocks("python")[0]
+    assert len([line for line in example.splitlines() if line]) <= 6
+    exec(compile(example.replace('stars", output', 'stars", epochs=1, output'), "README.md", "exec"), {})
+    printed = capsys.readouterr().out.splitlines()
+    assert re.match(r"\{'accuracy': [\d.]+, 'macro F1': [\d.]+\} runs/python/best", printed[-2])
+    assert printed[-1] in ("1", "5")
+
+
+def test_loading_from_python(capsys):
+    example = blocks("python")[1]
+    exec(compile(example, "README.md", "exec"), {})
+    assert capsys.readouterr().out == example.rpartition("# ")[2]
 
 
 def test_every_command_is_tested_here():

@@ -1,0 +1,126 @@
+"""`minitf-run.json`: the files that minitf has made in a folder, so that nobody else's are ever deleted.
+
+A name is written into the manifest before its file is made. What a new run or `overwrite` removes is what the manifest
+lists, and nothing else; a folder without a manifest is never cleaned. Runs inside a folder (`seed-0`, `run-3`) have
+manifests of their own.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from minitf import __version__
+from minitf.errors import InputError
+from minitf.files import leftovers, remove, write_json, writing
+
+FILE = "minitf-run.json"
+VERSION = 1
+
+
+class Manifest:
+    """The manifest of `folder`, which need not exist yet. `command` is the one that makes it. Raises InputError."""
+
+    def __init__(self, folder: Path, command: str = "finetune"):
+        self.folder, self.command = folder, command
+        self.path = folder / FILE
+        self.names: list[str] = []
+        self.runs: list[str] = []
+        if self.exists():
+            self._read()
+
+    def exists(self) -> bool:
+        return self.path.is_file()
+
+    def add(self, *names: str) -> None:
+        """Record files, by their path in the folder, before they are made."""
+        self._add(self.names, names)
+
+    def add_run(self, name: str) -> None:
+        """Record a folder that holds a run of its own."""
+        self._add(self.runs, [name])
+
+    def foreign(self) -> list[Path]:
+        """The files and folders in the folder that minitf has not made, without what is inside of foreign folders."""
+        return sorted(self._foreign(self.folder)) if self.folder.is_dir() else []
+
+    def remove_files(self) -> None:
+        """Delete what the manifest lists, then the folders that are empty by then, and the manifest itself at last."""
+        with writing(self.folder):
+            for name in self.runs:
+                if not self._through_link(self.folder / name / FILE):
+                    Manifest(self.folder / name).remove_files()
+                    _remove_if_empty(self.folder / name)
+            # A saved state first, so that the rest of a run can never be resumed.
+            for name in sorted(self.names, key=lambda name: (not name.startswith("last/"), name)):
+                path = self.folder / name
+                if not self._through_link(path) and (path.is_symlink() or not path.is_dir()):
+                    path.unlink(missing_ok=True)
+            inner = {parent for name in self.names for parent in PurePosixPath(name).parents[:-1]}
+            for parent in sorted(inner, key=lambda parent: -len(parent.parts)):
+                if not self._through_link(self.folder / parent / FILE):
+                    self._remove_leftovers(self.folder / parent)
+                    _remove_if_empty(self.folder / parent)
+            self._remove_leftovers(self.folder)
+            self.path.unlink(missing_ok=True)
+        self.names, self.runs = [], []
+
+    def _through_link(self, path: Path) -> bool:
+        """Whether a folder between this one and `path` is a link, and so leads to files of others."""
+        between = list(path.relative_to(self.folder).parents)[:-1]
+        return any((self.folder / parent).is_symlink() for parent in between)
+
+    def _remove_leftovers(self, folder: Path) -> None:
+        """Delete the temporary files of interrupted writes of our own names."""
+        ours = {PurePosixPath(name).parts[0] for name in self.names} | {PurePosixPath(name).name for name in self.names}
+        for path in leftovers(folder) if folder.is_dir() else ():
+            if path.name.removesuffix("-old").rpartition("-")[0].removeprefix(".") in ours | {FILE}:
+                remove(path)
+
+    def _foreign(self, folder: Path) -> Iterable[Path]:
+        known = {self.folder / name for name in (*self.names, *self.runs, FILE)}
+        folders = {parent for path in known for parent in path.parents}
+        for path in folder.iterdir():
+            if path in known or path in leftovers(folder):
+                continue
+            if path in folders and path.is_dir() and not path.is_symlink():
+                yield from self._foreign(path)
+            else:
+                yield path
+
+    def _add(self, known: list[str], names: Iterable[str]) -> None:
+        new = [name for name in names if name not in known]
+        if not new and self.exists():
+            return
+        known += new
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        content = {"version": VERSION, "minitf": __version__, "command": self.command}
+        write_json(self.path, content | {"files": self.names, "runs": self.runs})
+
+    def _read(self) -> None:
+        try:
+            content = json.loads(self.path.read_text(encoding="utf-8"))
+            names, runs, command = content["files"], content["runs"], content["command"]
+            if content["version"] != VERSION or not isinstance(command, str):
+                raise ValueError(f"version {content['version']!r}")
+            if not all(_is_inside(name) for name in (*names, *runs)):
+                raise ValueError("a name leads out of the folder")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"{self.path}: is not a manifest that minitf wrote ({error}); delete the files of the run yourself, or"
+                " choose another folder"
+            ) from None
+        self.names, self.runs, self.command = list(names), list(runs), command
+
+
+def _is_inside(name: object) -> bool:
+    """Whether `name` is a relative path that stays in its folder."""
+    if not isinstance(name, str) or not name:
+        return False
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts and "\\" not in name and "\0" not in name
+
+
+def _remove_if_empty(folder: Path) -> None:
+    if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
+        folder.rmdir()

@@ -32,7 +32,7 @@ _MODULES = {
     "DivergedError": "errors",
     "Interrupted": "errors",
 }
-__all__ = ["__version__", *_MODULES]
+__all__ = ["__version__", *_MODULES]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 import minitf
 from minitf import finetune
-from minitf.datasets.augmentation import augmented, parse
+from minitf.datasets.augmentation import augment, parse
 from minitf.datasets.dataset import read_table
 from minitf.mathematics import KERNELS
 from minitf.tasks.classification.task import Classification
@@ -65,7 +65,7 @@ def test_a_run_is_the_loop_on_texts_drawn_anew(
     tokenizer, task = minitf.load_tokenizer(pretrained), Classification(("awful", "great"), math=KERNELS)
     table = read_table(train)
     fill = MaskedLanguageModel(minitf.load(pretrained, head="masked-lm"), tokenizer, 16)
-    drawn = {epoch: augmented(table, parse(what, 0.7), 5, epoch, fill) for epoch in (1, 2)}
+    drawn = {epoch: augment(table, parse(what, 0.7), 5, epoch, fill) for epoch in (1, 2)}
     assert drawn[1].texts != drawn[2].texts != table.texts
     loop.train(
         model,
@@ -118,7 +118,7 @@ def test_pairs(run, here: Path, pretrained: Path) -> None:
     [
         (("--augment", "replace=0.1"), "has no masked-LM head to find other words with; leave replace out"),
         (("--augment", "drop=0.1"), "'drop' is none of delete, swap, replace; give delete=0.1"),
-        (("--augment", "delete=2"), "a chance lies above 0 and is at most 1"),
+        (("--augment", "delete=2"), "a probability must be above 0 and at most 1"),
         (("--augment", "delete=0.1", "--augment-share", "2"), "--augment-share"),
     ],
 )

@@ -233,7 +233,7 @@ def test_long_texts(run, run_command, here: Path, tiny: Path, how: str, kind: st
     [
         (("--stride", 3), "--stride belongs to --long-text windows, not to truncate"),
         (("--stride", 3, "--long-text", "head-tail"), "--stride belongs to --long-text windows, not to head-tail"),
-        (("--stride", 10, "--long-text", "windows"), "--stride 10: a window has room for 10 word pieces"),
+        (("--stride", 10, "--long-text", "windows"), "--stride 10: a window has 10 word pieces"),
         (("--long-text", "windows", "--text", "text", "--pair", "other"), "--long-text windows is for single texts"),
         (
             ("--long-text", "head-tail", "--text", "text", "--pair", "other"),

@@ -228,7 +228,7 @@ def test_weights_and_windows(run, here, tiny):
         (("--metric", "matthews"), "--task tagging measures f1, accuracy, macro_f1, loss"),
         (("--stride", "62"), "windows of 62 tokens cannot share 62"),
         (("--max-length", "2"), "windows of 0 tokens"),
-        (("--task", "classification"), "a table is known by its ending"),
+        (("--task", "classification"), "unknown file ending"),
     ],
 )
 def test_refusals(run_command, here, tiny, flags, told):
@@ -249,7 +249,7 @@ def test_stride_without_windows(run_command, here, tiny):
         ("the\tO\nhotel\n\nfilm\tB-x\n", "train.conll:2: has 1 column"),
         ("the\tO\n", "one sentence is too little"),
         ("the\tO\n\nfilm\tO\n", "every word has the tag 'O'"),
-        ("the\tO\n\nfilm\tB-x\n", "too few to set some aside"),
+        ("the\tO\n\nfilm\tB-x\n", "too few to hold some out"),
     ],
 )
 def test_bad_files(run_command, here, tiny, content, told):

@@ -11,7 +11,7 @@ from minitf.errors import InputError
 from minitf.mathematics import Mathematics
 from minitf.text.batches import Batch
 from minitf.text.tokenizer import Tokenizer
-from minitf.text.windows import choose_length
+from minitf.text.windows import choose_max_length
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +59,7 @@ def encode(opened: OpenModel, text: str, pair: str | None, max_length: int | Non
         if value is not None and not value.strip():
             raise InputError(f"the {name} is empty; give at least one word")
     longest = opened.model.config.longest
-    length = choose_length(max_length, longest, longest)
+    length = choose_max_length(max_length, longest, longest)
     batch = opened.tokenizer([text], None if pair is None else [pair], max_length=length)
     return batch.to(next(opened.model.parameters()).device)
 

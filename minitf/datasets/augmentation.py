@@ -1,15 +1,15 @@
-"""Texts changed a little, so that the next epoch learns from others of the same label.
+"""Augmentation: change the texts a little in each epoch, so that the model sees other texts with the same labels.
 
-Each word, where words are what stands between blanks, is with a chance of its own
+Words are separated by white space. Each word is, with a probability of its own,
 
     deleted    (Wei & Zou 2019, EDA: random deletion)
-    swapped    with another word of the text, drawn at random (their random swap)
-    replaced   by a word that a masked language model holds likely in its place (after Kobayashi 2018); what stands
-               around it, a comma say, stays
+    swapped    with another word of the text, chosen at random (EDA: random swap)
+    replaced   by a word that a masked language model predicts in its position (after Kobayashi 2018); punctuation
+               around the word is kept
 
-The draws depend on seed, epoch and the text's place in the table, and on nothing else. What this is not: EDA's
-synonyms, which need a thesaurus of the language; and sure to keep the meaning: a model may hold "bad" likely in the
-place of "good".
+The random numbers depend only on the seed, the epoch and the index of the text. Not included: EDA's synonyms, which
+need a thesaurus of the language. Augmentation can change the meaning: a model may predict "bad" in the position of
+"good".
 """
 
 import dataclasses
@@ -20,15 +20,15 @@ from typing import Any
 
 from minitf.datasets.dataset import Dataset
 
-# The words of a text, and the places in it to be filled in -> for each place some words, each with its probability.
-# Of a word it is `core` that is hidden.
+# The words of each text and the indices of those to replace -> for each index some words, each with its probability.
+# Only the middle part of `split_punctuation` is replaced.
 Candidates = list[list[tuple[str, float]]]
 Fill = Callable[[Sequence[tuple[list[str], list[int]]]], list[Candidates]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-    """The chances of each word, and of each text to be changed at all: with 1 − `share` it stays as it is."""
+    """The probabilities per word. Each text is changed with the probability `share`."""
 
     delete: float = 0.0
     swap: float = 0.0
@@ -36,94 +36,95 @@ class Augmentation:
     share: float = 0.5
 
 
-NAMES = ("delete", "swap", "replace")
+OPERATIONS = ("delete", "swap", "replace")
 
 
 def parse(text: str, share: float = 0.5) -> Augmentation:
-    """`delete=0.1,swap=0.1`: any of the three, each once. Raises ValueError."""
-    chances: dict[str, float] = {}
+    """Parse `delete=0.1,swap=0.1`: any of the three operations, each at most once. Raises ValueError."""
+    rates: dict[str, float] = {}
     for part in text.split(","):
         name, _, value = (piece.strip() for piece in part.partition("="))
-        if name not in NAMES:
-            raise ValueError(f"{name!r} is none of {', '.join(NAMES)}")
-        if name in chances:
+        if name not in OPERATIONS:
+            raise ValueError(f"{name!r} is none of {', '.join(OPERATIONS)}")
+        if name in rates:
             raise ValueError(f"{name} is given twice")
         try:
-            chances[name] = float(value)
+            rates[name] = float(value)
         except ValueError:
-            raise ValueError(f"{name}={value}: give a chance, as in {name}=0.1") from None
-        if not 0.0 < chances[name] <= 1.0:
-            raise ValueError(f"{name}={value}: a chance lies above 0 and is at most 1")
-    return Augmentation(**chances, share=share)
+            raise ValueError(f"{name}={value}: give a probability, as in {name}=0.1") from None
+        if not 0.0 < rates[name] <= 1.0:
+            raise ValueError(f"{name}={value}: a probability must be above 0 and at most 1")
+    return Augmentation(**rates, share=share)
 
 
-def core(word: str) -> tuple[str, str, str]:
-    """What stands before a word, the word, and what stands behind it: `"good!"` -> `"`, `good`, `!"`."""
+def split_punctuation(word: str) -> tuple[str, str, str]:
+    """Return the punctuation before a word, the word, and the punctuation after it: `"good!"` -> `"`, `good`, `!"`."""
     found = re.fullmatch(r"([\W_]*)(.*?)([\W_]*)", word, re.DOTALL)
-    assert found is not None  # whatever the word
+    assert found is not None  # every string matches
     return found[1], found[2], found[3]
 
 
-def augmented(table: Dataset, how: Augmentation, seed: int, epoch: int, fill: Fill | None = None) -> Dataset:
-    """The table as `epoch` learns from it; labels, rows and order are as they were, and no text is empty.
+def augment(table: Dataset, augmentation: Augmentation, seed: int, epoch: int, fill: Fill | None = None) -> Dataset:
+    """Return the table for one epoch. Labels, rows and their order are unchanged; no text becomes empty.
 
-    Of a pair both texts are changed, each by itself. `fill` is needed for `replace`.
+    Both texts of a pair are changed, each on its own. `replace` needs `fill`.
     """
-    draws = [random.Random(f"augment/{seed}/{epoch}/{i}") for i in range(len(table.examples))]
-    chosen = [i for i, draw in enumerate(draws) if draw.random() < how.share]
-    sides = ("text",) if table.pair_column is None else ("text", "pair")
+    rngs = [random.Random(f"augment/{seed}/{epoch}/{i}") for i in range(len(table.examples))]
+    chosen = [i for i, rng in enumerate(rngs) if rng.random() < augmentation.share]
     changed: dict[int, dict[str, Any]] = {i: {} for i in chosen}
-    for side in sides:
-        words = [getattr(table.examples[i], side).split() for i in chosen]
-        if how.replace:
+    for side in ("text",) if table.pair_column is None else ("text", "pair"):
+        texts = [getattr(table.examples[i], side).split() for i in chosen]
+        if augmentation.replace:
             assert fill is not None
-            words = list(_replaced(words, how.replace, [draws[i] for i in chosen], fill))
-        for i, text in zip(chosen, words, strict=True):
-            kept = deleted(text, how.delete, draws[i]) if how.delete else text
-            changed[i][side] = " ".join(swapped(kept, how.swap, draws[i]) if how.swap else kept)
+            texts = list(_replace_words(texts, augmentation.replace, [rngs[i] for i in chosen], fill))
+        for i, words in zip(chosen, texts, strict=True):
+            if augmentation.delete:
+                words = delete_words(words, augmentation.delete, rngs[i])
+            if augmentation.swap:
+                words = swap_words(words, augmentation.swap, rngs[i])
+            changed[i][side] = " ".join(words)
     examples = [dataclasses.replace(e, **changed.get(i, {})) for i, e in enumerate(table.examples)]
     return dataclasses.replace(table, examples=tuple(examples))
 
 
-def deleted(words: list[str], chance: float, draw: random.Random) -> list[str]:
-    """Without those that the draw takes; if it takes all, one of them stays."""
-    kept = [word for word in words if draw.random() >= chance]
-    return kept or ([draw.choice(words)] if words else [])
+def delete_words(words: list[str], rate: float, rng: random.Random) -> list[str]:
+    """Delete each word with probability `rate`; if all would be deleted, keep one, chosen at random."""
+    kept = [word for word in words if rng.random() >= rate]
+    return kept or ([rng.choice(words)] if words else [])
 
 
-def swapped(words: list[str], chance: float, draw: random.Random) -> list[str]:
-    """Each that the draw takes in the place of another one, and that one in its."""
+def swap_words(words: list[str], rate: float, rng: random.Random) -> list[str]:
+    """Exchange each word, with probability `rate`, with another word of the text."""
     words = list(words)
     for i in range(len(words)):
-        if draw.random() < chance and len(words) > 1:
-            j = (i + 1 + draw.randrange(len(words) - 1)) % len(words)
+        if rng.random() < rate and len(words) > 1:
+            j = (i + 1 + rng.randrange(len(words) - 1)) % len(words)
             words[i], words[j] = words[j], words[i]
     return words
 
 
-def _replaced(
-    texts: Sequence[list[str]], chance: float, draws: Sequence[random.Random], fill: Fill
+def _replace_words(
+    texts: Sequence[list[str]], rate: float, rngs: Sequence[random.Random], fill: Fill
 ) -> Iterator[list[str]]:
-    """Each text with some of its words replaced; all that are hidden in a text are hidden at once."""
-    places = [
-        [i for i, word in enumerate(text) if draw.random() < chance and core(word)[1]]
-        for text, draw in zip(texts, draws, strict=True)
+    """Replace each word with probability `rate`. The words of one text are predicted together."""
+    indices = [
+        [i for i, word in enumerate(text) if rng.random() < rate and split_punctuation(word)[1]]
+        for text, rng in zip(texts, rngs, strict=True)
     ]
-    hidden = [(text, where) for text, where in zip(texts, places, strict=True) if where]
-    filled = iter(fill(hidden) if hidden else [])
-    for text, where, draw in zip(texts, places, draws, strict=True):
+    requests = [(text, chosen) for text, chosen in zip(texts, indices, strict=True) if chosen]
+    predictions = iter(fill(requests) if requests else [])
+    for text, chosen, rng in zip(texts, indices, rngs, strict=True):
         words = list(text)
-        if where:
-            for i, candidates in zip(where, next(filled), strict=True):
-                before, hidden_word, after = core(words[i])
-                others = [(w, p) for w, p in candidates if w.casefold() != hidden_word.casefold() and p > 0.0]
-                if others:
-                    (word,) = draw.choices([w for w, _ in others], [p for _, p in others])
-                    words[i] = f"{before}{word}{after}"
+        for i, candidates in zip(chosen, next(predictions) if chosen else [], strict=True):
+            before, old, after = split_punctuation(words[i])
+            others = [(w, p) for w, p in candidates if w.casefold() != old.casefold() and p > 0.0]
+            if others:
+                (new,) = rng.choices([w for w, _ in others], [p for _, p in others])
+                words[i] = f"{before}{new}{after}"
         yield words
 
 
-def examples_of(before: Dataset, after: Dataset, most: int = 3) -> list[tuple[str, str]]:
-    """The first texts that differ, as they were and as they are."""
+def changed_texts(before: Dataset, after: Dataset, most: int = 3) -> list[tuple[str, str]]:
+    """Return the first texts that differ, as (before, after)."""
     both = zip(before.examples, after.examples, strict=True)
     return [(a.text, b.text) for a, b in both if a.text.split() != b.text.split()][:most]

@@ -1,4 +1,4 @@
-"""Findings of the data check: errors that forbid training, warnings that do not, and how they name rows."""
+"""Findings of the data checks, and parts of their messages: which rows, and how often a label occurs."""
 
 import dataclasses
 from collections import Counter
@@ -6,53 +6,46 @@ from collections.abc import Sequence
 from typing import Literal
 
 from minitf.datasets.dataset import Dataset, Example
+from minitf.datasets.strings import first_few
 from minitf.errors import DataError
 
-FEW = 5  # rows of a class: with fewer, its score is chance
+FEW_ROWS = 5  # of a label: with fewer, its score is chance
+MANY_LABELS = 50  # a column with more is rarely a column of classes
+LISTED_LABELS = 8  # with a row of their own in the data check
 
-
-MANY = 50  # labels: a column with more is rarely a column of classes
+Rows = dict[str, str]  # name of a row of the data check -> its cell for one table
 
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """An error forbids training, a warning does not."""
+    """A problem in the data. With an error no training starts; a warning is only printed."""
 
     level: Literal["error", "warning"]
     message: str
 
 
 def refuse(findings: Sequence[Finding]) -> None:
-    """Raises DataError with the first error, if there is one."""
+    """Raise DataError with the first error, if there is one."""
     errors = [finding.message for finding in findings if finding.level == "error"]
     if errors:
         raise DataError(errors[0] + (f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""))
 
 
-def at(table: Dataset, rows: Sequence[Example]) -> str:
+def location(table: Dataset, rows: Sequence[Example]) -> str:
+    """Return where the first of the rows is, as `path:row`."""
     return f"{table.path}:{rows[0].row}"
 
 
-def in_all(rows: Sequence[Example]) -> str:
-    """What to add to a message about the first of several rows."""
-    return f" ({len(rows)} rows in all: {some([str(example.row) for example in rows])})" if len(rows) > 1 else ""
+def list_rows(rows: Sequence[Example]) -> str:
+    """Return the number of rows and the first of them, in brackets; "" for one row, which the message names."""
+    return f" ({len(rows)} rows in all: {first_few([str(example.row) for example in rows])})" if len(rows) > 1 else ""
 
 
-def some(words: Sequence[str], most: int = 8) -> str:
-    return ", ".join(words[:most]) + (", …" if len(words) > most else "")
-
-
-MOST = 8  # labels that get a row of their own in the table
-
-
-Rows = dict[str, str]  # name of a row of the data check -> its cell for one table
-
-
-def count_rows(mine: Counter[str], train: Counter[str]) -> Rows:
-    """A row for each label with its count in one table, the most frequent in the training table first."""
+def count_rows(counts: Counter[str], train: Counter[str]) -> Rows:
+    """Return a row for each label with its count in one table, the most frequent in the training table first."""
     names = [name for name, _ in train.most_common()]
-    shown = names if len(names) <= MOST else names[: MOST - 1]
-    rows = {f"  label {' '.join(name.split()):.28}": str(mine[name]) for name in shown}
-    if rest := names[len(shown) :]:
-        rows[f"  {len(rest)} labels more"] = str(sum(mine[name] for name in rest))
+    listed = names if len(names) <= LISTED_LABELS else names[: LISTED_LABELS - 1]
+    rows = {f"  label {' '.join(name.split()):.28}": str(counts[name]) for name in listed}
+    if others := names[len(listed) :]:
+        rows[f"  {len(others)} other labels"] = str(sum(counts[name] for name in others))
     return rows

@@ -40,12 +40,12 @@ def augmented_examples(
     fill = _masked_language_model(config, max_length, math, say) if how.replace else None
 
     def changed(epoch: int) -> Dataset:
-        return augmentation.augmented(train, how, seed, epoch, fill)
+        return augmentation.augment(train, how, seed, epoch, fill)
 
     first = changed(1)  # for the examples below, and for the first epoch
-    chances = ", ".join(f"{name} {getattr(how, name):g}" for name in augmentation.NAMES if getattr(how, name))
+    chances = ", ".join(f"{name} {getattr(how, name):g}" for name in augmentation.OPERATIONS if getattr(how, name))
     say(f"augmentation: in each epoch a training text is changed with probability {how.share:g}; per word: {chances}")
-    for before, after in augmentation.examples_of(train, first):
+    for before, after in augmentation.changed_texts(train, first):
         say(f"  {_short(before)}\n    → {_short(after)}")
 
     def examples(epoch: int) -> Examples:

@@ -10,7 +10,7 @@ from minitf.errors import InputError
 from minitf.fine_tuning.saved import ModelOptions, Say, open_model, spec_by_name
 from minitf.tasks import registry
 from minitf.tasks.spec import Columns, Table, TaskSettings, TaskSpec
-from minitf.text.windows import choose_length
+from minitf.text.windows import choose_max_length
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -95,7 +95,7 @@ def open_labelled(
     if task.head != model.head_name:
         raise InputError(f"{source}: `task` {spec.name} needs a {task.head} head, the model has {model.head_name}")
     given = options.max_length or metadata.get("max_length")
-    max_length = choose_length(given, spec.max_length, model.config.longest)
+    max_length = choose_max_length(given, spec.max_length, model.config.longest)
     return LabelledModel(model, tokenizer, metadata, spec, table, task, task.encode(table, tokenizer, max_length))
 
 

@@ -10,7 +10,7 @@ from minitf.errors import InputError
 from minitf.fine_tuning.saved import ModelOptions, Say, open_model, stored_head
 from minitf.tasks import registry
 from minitf.tasks.spec import Inputs, Loaded, TaskSettings, TaskSpec
-from minitf.text.windows import choose_length
+from minitf.text.windows import choose_max_length
 
 if TYPE_CHECKING:
     from minitf.checkpoints.report import LoadReport
@@ -99,7 +99,7 @@ def open_head(
 ) -> "tuple[Loaded, LoadReport]":
     """The model with the head called `head`, or none, and what was loaded."""
     model, report = open_model(source, head, options, say)
-    max_length = choose_length(options.max_length or metadata.get("max_length"), usual_length, model.config.longest)
+    max_length = choose_max_length(options.max_length or metadata.get("max_length"), usual_length, model.config.longest)
     tokenizer = report.checked_tokenizer()
     if report.warning:
         say(f"minitf: warning: {report.warning}")

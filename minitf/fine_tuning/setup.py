@@ -20,7 +20,7 @@ from minitf.tasks.base import Task
 from minitf.tasks.spec import TaskSettings, TaskSpec
 from minitf.text.batches import Examples
 from minitf.text.tokenizer import Tokenizer
-from minitf.text.windows import choose_length
+from minitf.text.windows import choose_max_length
 from minitf.training import state
 from minitf.training.loop import Plan
 from minitf.training.optimizer import Optimizer, Recipe
@@ -121,7 +121,7 @@ def prepare(
     if workers.rank:
         torch.manual_seed(recipe.seed + (workers.rank << 32))  # its own dropout; the first draws as one process would
     tokenizer, longest = loaded.checked_tokenizer(), model.config.longest
-    max_length = choose_length(config.data.max_length, spec.max_length, longest)
+    max_length = choose_max_length(config.data.max_length, spec.max_length, longest)
     if encoded is None:
         encoded = EncodedTables(
             {name: task.encode(table, tokenizer, max_length) for name, table in splits.items()},

@@ -1,1 +1,1 @@
-"""What is learned: each task turns labels into targets, logits and targets into a loss, and logits into answers."""
+"""Tasks: what a model learns to predict. Each folder holds one task; `registry` lists them."""

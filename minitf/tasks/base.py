@@ -1,4 +1,4 @@
-"""The protocol of a task: what the training loop, the evaluation and the prediction need of it."""
+"""The protocol of a task: what the training loop, the evaluation and the prediction need from it."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from minitf.text.tokenizer import Tokenizer
 class Mistake:
     """One example with a wrong prediction."""
 
-    row: int  # of its file
+    row: int  # in its file
     text: str
     pair: str | None
     true: str
@@ -23,28 +23,31 @@ class Mistake:
 
 
 def worst(mistakes: Sequence[Mistake], most: int) -> list[Mistake]:
-    """The `most` mistakes with the largest loss, the largest first."""
+    """Return at most `most` mistakes, the largest loss first."""
     return sorted(mistakes, key=lambda mistake: -mistake.loss)[:most]
 
 
 class Metrics(Protocol):
-    """The metrics of the predictions for a data set, as fields. `to_dict` has every name of the spec's `metrics`."""
+    """The metrics of the predictions for a data set, as fields. `to_dict` has every name in the spec's `metrics`."""
 
     @property
     def loss(self) -> float: ...
 
     @property
     def scores(self) -> Mapping[str, float]:
-        """The scores for the line of an epoch, the most important first; without the loss."""
+        """The scores that are printed after each epoch, the most important first; without the loss."""
 
     def table(self) -> str:
-        """More than fits on a line, for people: precision and recall of each class, say; may be empty."""
+        """Return details that do not fit on one line, such as precision and recall per class; may be empty."""
 
     def to_dict(self) -> dict[str, Any]: ...
 
 
 class Task(Protocol):
-    """Labels to targets, logits and targets to a loss, logits to metrics. A task reads `Examples` it has encoded."""
+    """Turns labels into targets, logits and targets into a loss, and logits into metrics.
+
+    The methods that take `Examples` take those that `encode` returned.
+    """
 
     name: ClassVar[str]  # of its spec
     head: ClassVar[str]  # that the model needs
@@ -52,44 +55,44 @@ class Task(Protocol):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The names of the logits, in order; () if they have none."""
+        """The names of the logits, in order; () if they have no names."""
 
     def encode(self, table: Any, tokenizer: Tokenizer, max_length: int) -> Examples:
-        """Turn the rows of a table into tokens and targets, at most `max_length` tokens each. Raises DataError."""
+        """Turn the rows of a table into tokens, at most `max_length` each, and targets. Raises DataError."""
 
     def logits(self, model: nn.Module, batch: Batch) -> Tensor:
-        """Run the model on `batch`; the result is what `loss` and `unpad` take."""
+        """Run the model on `batch` and return the logits that `loss` and `unpad` take."""
 
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """A scalar: a mean over `weight(targets)`."""
+        """Compute the loss, a scalar: a mean over `weight(targets)`."""
 
     def weight(self, targets: Tensor) -> float:
-        """The denominator of `loss`: the number of targets, or the sum of their class weights.
+        """Return the denominator of `loss`: the number of targets, or the sum of their class weights.
 
-        A batch can be computed in parts if each part's loss is multiplied by its share of the whole weight.
+        It allows computing a batch in parts: the loss of each part is multiplied by its share of the total weight.
         """
 
     def unpad(self, logits: Tensor, batch: Batch) -> Sequence[Tensor]:
-        """The logits of each example of the batch, without padding."""
+        """Return the logits of each example in the batch, without padding."""
 
     def measure(self, logits: Sequence[Tensor], examples: Examples) -> Metrics:
-        """The metrics over all of `examples`, from their unpadded logits in the same order."""
+        """Compute the metrics over all `examples` from their unpadded logits, in the same order."""
 
     def mistakes(self, logits: Sequence[Tensor], examples: Examples, table: Any) -> list[Mistake]:
-        """The examples with a wrong prediction, with their texts from the `table` they were encoded from."""
+        """Return the examples with a wrong prediction, with their texts from `table`, which `encode` was given."""
 
     def learned(self, metrics: Any, examples: Examples) -> bool:
-        """Whether the metrics beat the baseline: some runs fail to learn (Mosbach et al. 2021)."""
+        """Return whether the metrics beat the baseline; some runs fail to learn (Mosbach et al. 2021)."""
 
     def baseline(self, examples: Examples) -> str:
-        """What the simplest prediction that reads no text would score, in words."""
+        """Describe the score of the best prediction that ignores the text."""
 
 
 class Prediction(Protocol):
-    """The predictions for one request, made a part at a time, so that a file of any length fits in memory."""
+    """The predictions for one request. They are computed in parts, so that a file of any length fits in memory."""
 
     def records(self) -> Iterator[dict[str, Any]]:
-        """One dictionary per input, for Python."""
+        """Yield one dictionary per input, for Python."""
 
     def write(self, out: TextIO, *, as_table: bool) -> None:
-        """Write them for a person, or (`as_table`) for a program."""
+        """Write the predictions for a person, or for a program if `as_table`."""

@@ -1,4 +1,4 @@
-"""Sentence vectors: the mean of the last layer over the tokens of a text, scaled to length 1. No task, no head."""
+"""Sentence vectors: the mean of the last layer over the tokens of a text, with length 1. They need no head."""
 
 import json
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from minitf.tasks.whole_text.prediction import parts_with_progress
 
 
 def embed(loaded: Loaded, texts: TextSource, *, shown: bool = False) -> Iterator[tuple[str, list[float]]]:
-    """Each text with its vector `[D]`; a progress bar if `shown`."""
+    """Yield each text with its vector `[D]`; show a progress bar if `shown`."""
     device = next(loaded.model.parameters()).device
     for part, pairs in parts_with_progress(texts, loaded.batch_size, shown=shown):
         b = loaded.tokenizer(part, pairs, loaded.max_length).to(device)
@@ -23,6 +23,6 @@ def embed(loaded: Loaded, texts: TextSource, *, shown: bool = False) -> Iterator
 
 
 def write_vectors(loaded: Loaded, texts: TextSource, out: TextIO, *, as_table: bool) -> None:
-    """One JSON object a line: text and vector."""
+    """Write one JSON object per line: text and vector."""
     for text, vector in embed(loaded, texts, shown=as_table):
         out.write(json.dumps({"text": text, "vector": [round(x, 7) for x in vector]}, ensure_ascii=False) + "\n")

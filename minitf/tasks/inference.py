@@ -1,4 +1,4 @@
-"""The logits of a data set: each example once, without dropout, in batches of similar length."""
+"""The logits for a data set: each example once, without dropout, in batches of similar length."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ BATCH_SIZE = 64
 
 
 def predict_logits(model: nn.Module, task: Task, examples: Examples, batch_size: int = BATCH_SIZE) -> list[Tensor]:
-    """The unpadded logits of every example, in their order, on the CPU."""
+    """Return the unpadded logits of every example, in order, on the CPU."""
     batches = by_length(examples.lengths(), batch_size)
     return in_order(batches, logits_of_batches(model, task, examples, batches))
 
@@ -21,7 +21,7 @@ def predict_logits(model: nn.Module, task: Task, examples: Examples, batch_size:
 def logits_of_batches(
     model: nn.Module, task: Task, examples: Examples, batches: Sequence[Sequence[int]]
 ) -> list[list[Tensor]]:
-    """For each batch of indices, the unpadded logits of its examples; the model is in eval mode meanwhile."""
+    """Return the unpadded logits of the examples in each batch of indices, computed in eval mode."""
     device, training = next(model.parameters()).device, model.training
     model.eval()
     found = []
@@ -33,7 +33,7 @@ def logits_of_batches(
 
 
 def in_order(batches: Sequence[Sequence[int]], logits: Sequence[Sequence[Tensor]]) -> list[Tensor]:
-    """The logits of all batches, sorted by the index of their example."""
+    """Return the logits of all batches, sorted by the index of their example."""
     by_index: dict[int, Tensor] = {}
     for indices, rows in zip(batches, logits, strict=True):
         by_index.update(zip(indices, rows, strict=True))

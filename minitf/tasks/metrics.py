@@ -1,4 +1,4 @@
-"""What the metrics of several tasks share: precision, recall and F1 of a class, and which of two epochs is better."""
+"""Metrics that several tasks share: precision, recall and F1 of a class, and which of two epochs is better."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -12,14 +12,14 @@ class ClassScore:
     """One class against all others; a ratio with denominator 0 is 0."""
 
     label: str
-    precision: float  # of the examples predicted as this class, the share that are
-    recall: float  # of the examples of this class, the share predicted as it
-    f1: float  # the harmonic mean of the two
-    support: int  # examples of this class
+    precision: float  # share of the examples predicted as this class that belong to it
+    recall: float  # share of the examples of this class that are predicted as it
+    f1: float  # harmonic mean of precision and recall
+    support: int  # number of examples of this class
 
 
 def class_score(label: str, hits: int, predicted: int, true: int) -> ClassScore:
-    """From the counts of examples predicted as the class, of those that are, and of those that are both (`hits`)."""
+    """Compute the scores from the examples predicted as the class, those that belong to it, and both (`hits`)."""
     precision, recall = hits / predicted if predicted else 0.0, hits / true if true else 0.0
     return ClassScore(label, precision, recall, f1_score(hits, predicted, true), true)
 
@@ -30,7 +30,7 @@ def f1_score(hits: int, predicted: int, true: int) -> float:
 
 
 def class_table(classes: Sequence[ClassScore], name: str = "class", unit: str = "texts") -> str:
-    """Precision, recall, F1 and support of each class, as lines of text."""
+    """Return precision, recall, F1 and support of each class as lines of text."""
     width = max([5, *(len(score.label) for score in classes)])
     lines = [f"  {name:<{width}}  precision  recall      F1   {unit}"]
     for s in classes:
@@ -39,13 +39,12 @@ def class_table(classes: Sequence[ClassScore], name: str = "class", unit: str = 
 
 
 def is_better(
-    metric: str, new: Mapping[str, Any], old: Mapping[str, Any], lower_is_better: frozenset[str] = LOWER_IS_BETTER
+    metric: str, new: Mapping[str, Any], best: Mapping[str, Any], lower_is_better: frozenset[str] = LOWER_IS_BETTER
 ) -> bool:
-    """Whether `new` beats the best so far by `metric`; of two equal ones, the one with the lower loss is better.
+    """Return whether `new` beats the best epoch so far by `metric`; if both are equal, by the loss.
 
-    On a small or easy data set many epochs score the same, and the first of them is the least trained.
+    On a small or easy data set many epochs score the same, and the first of them is trained least.
     """
-    mine, other = new[metric], old[metric]
-    if mine == other:
-        return bool(new["loss"] < old["loss"])
-    return bool(mine < other) if metric in lower_is_better else bool(mine > other)
+    if new[metric] == best[metric]:
+        return bool(new["loss"] < best["loss"])
+    return bool(new[metric] < best[metric]) if metric in lower_is_better else bool(new[metric] > best[metric])

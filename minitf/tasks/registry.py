@@ -1,12 +1,13 @@
-"""The tasks by name, and which one a training file or a checkpoint is for. Torch-free.
+"""The tasks by name, and which of them a training file or a checkpoint is for. Imports no torch.
 
-A task from outside is added with one line: `register(MY_TASK)`.
+A task from outside minitf is added with one line: `register(MY_TASK)`.
 """
 
 from typing import TYPE_CHECKING
 
 from minitf.datasets.dataset import Dataset
-from minitf.datasets.tables import SEPARATOR, is_number
+from minitf.datasets.strings import is_number
+from minitf.datasets.tables import SEPARATOR
 from minitf.errors import InputError
 from minitf.tasks.classification.spec import CLASSIFICATION
 from minitf.tasks.multilabel.data import read_sets
@@ -20,11 +21,11 @@ if TYPE_CHECKING:
     from minitf.bert import BertConfig
 
 SPECS: dict[str, TaskSpec] = {}
-MOST_CLASSES = 20  # different whole numbers up to which a column holds classes, not numbers
+MOST_CLASSES = 20  # a column with more different whole numbers is for regression
 
 
 def register(spec: TaskSpec) -> None:
-    """Make a task known to every command."""
+    """Make a task available in every command."""
     SPECS[spec.name] = spec
 
 
@@ -33,12 +34,12 @@ for _spec in (CLASSIFICATION, MULTILABEL, REGRESSION, TAGGING, QUESTION_ANSWERIN
 
 
 def metrics() -> list[str]:
-    """The metrics of all tasks, sorted."""
+    """Return the metrics of all tasks, sorted."""
     return sorted({name for spec in SPECS.values() for name in spec.metrics})
 
 
 def recognize(path: str, columns: Columns) -> tuple[TaskSpec, str]:
-    """The task that a training file is for, and why. Raises DataError for a file that cannot be read."""
+    """Return the task that a training file is for, and why. Raises DataError for a file that cannot be read."""
     for spec in SPECS.values():
         if (why := spec.recognize(path, columns)) is not None:
             return spec, why
@@ -46,7 +47,7 @@ def recognize(path: str, columns: Columns) -> tuple[TaskSpec, str]:
 
 
 def by_labels(table: Dataset) -> tuple[TaskSpec, str]:
-    """The task that the labels of a table suggest, and why; the table is read by `multilabel.data.read_sets`."""
+    """Return the task that the labels of a table suggest, and why; `multilabel.data.read_sets` has read the table."""
     column = f"column {table.label_column!r}"
     several = next((e for e in table.examples if SEPARATOR in (e.label or "")), None)
     if several is not None:
@@ -62,7 +63,7 @@ def by_labels(table: Dataset) -> tuple[TaskSpec, str]:
 
 
 def of_checkpoint(source: str, head: str | None, config: "BertConfig") -> TaskSpec:
-    """The task of a model that was not saved by a run of minitf, by its head. Raises InputError for one without."""
+    """Return the task of a model that minitf did not train, by its head. Raises InputError for a model without one."""
     if head == CLASSIFICATION.head:
         if config.problem_type == "multi_label_classification":
             return MULTILABEL

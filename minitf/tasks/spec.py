@@ -1,6 +1,6 @@
-"""What a command knows of a task without loading torch: how its data is read, checked and split, and what it is called.
+"""What the commands know about a task without loading torch: how its data is read, checked and split, and its metrics.
 
-One `TaskSpec` per task, in `tasks/<task>/spec.py`; `registry` lists them.
+There is one `TaskSpec` per task, in `tasks/<task>/spec.py`; `registry` lists them.
 """
 
 import dataclasses
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from minitf.datasets.findings import Finding, Rows
-from minitf.text.windows import How, LongText
+from minitf.text.windows import LongText, Method
 
 if TYPE_CHECKING:
     from minitf.bert import Bert, BertConfig
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 Table = Any  # what `read` returns: it has `path`, `examples` (each with its `row`), `digest`
 Columns = Mapping[str, str | None]  # "text", "pair", "label" -> the name of the column, None to find it
 Texts = tuple[Sequence[str], Sequence[str] | None]  # texts, and the second texts of pairs
-LOWER_IS_BETTER = frozenset({"loss", "rmse"})
+LOWER_IS_BETTER = frozenset({"loss"})  # of the metrics, unless a task has more of them
 
 
 @dataclasses.dataclass(frozen=True)
 class TaskSettings:
-    """The settings of a run that a task reads. A saved model keeps the first two in its metadata."""
+    """The settings of a run that a task reads. The metadata of a saved model has the first two."""
 
     long_text: str = "truncate"
     stride: int | None = None
@@ -32,18 +32,18 @@ class TaskSettings:
     label_smoothing: float = 0.0
 
     def long_text_handling(self) -> LongText:
-        """How long texts are handled, for tasks that cut them."""
-        return LongText(cast(How, self.long_text), self.stride)
+        """Return how long texts are handled, for tasks that predict for whole texts."""
+        return LongText(cast(Method, self.long_text), self.stride)
 
     @classmethod
     def saved(cls, metadata: Mapping[str, Any]) -> "TaskSettings":
-        """Those of a saved model, from its `minitf.json`."""
+        """Return the settings of a saved model, from its `minitf.json`."""
         return cls(metadata.get("long_text", "truncate"), metadata.get("stride"))
 
 
 @dataclasses.dataclass(frozen=True)
 class Inputs:
-    """What a prediction is requested for: texts (each with its second text, if any), or a file and its columns."""
+    """The inputs of a prediction: texts (each with its second text, if any), or a file and its columns."""
 
     texts: Sequence[str] = ()
     pairs: Sequence[str] | None = None
@@ -65,32 +65,32 @@ class Loaded:
 
 @dataclasses.dataclass(frozen=True)
 class TaskSpec:
-    """One task. `metrics` are those of its `measure`, the default first; an epoch can be chosen by each of them."""
+    """One task. `metrics` are numbers that its `measure` returns, the default first; each can choose the best epoch."""
 
-    name: str  # of the setting `task`
-    head: str  # of the model
+    name: str  # the value of the setting `task`
+    head: str  # the head that the model needs
     metrics: tuple[str, ...]
     read: Callable[..., Table]  # source, text=…, pair=…, label=… (columns or None) -> the table; raises DataError
     check: Callable[..., list[Finding]]  # train, valid, test (the last two may be None) -> errors and warnings
-    split: Callable[..., tuple[Table, Table]]  # train, seed=… -> (what remains, what is held out)
+    split: Callable[..., tuple[Table, Table]]  # train, seed=… -> (kept, held out)
     describe: Callable[[Table], str]  # the counts of a training table, for one line
     create: "Callable[[Table, TaskSettings, Mathematics], Task]"  # the task of a new model
     restore: "Callable[[BertConfig, TaskSettings, Mathematics], Task]"  # the task of a saved model
     read_inputs: Callable[[Inputs, Mapping[str, Any]], Any]  # inputs and metadata -> a request; raises InputError
     predict: "Callable[[Loaded, Any], Prediction]"  # the predictions for such a request
     held_out: str = "10 %"  # what `split` holds out
-    rows: Callable[[Table, Table], Rows] = lambda table, train: {}  # of labels, for the data check
+    rows: Callable[[Table, Table], Rows] = lambda table, train: {}  # rows about the labels, for the data check
     texts: Callable[[Table], Texts] = lambda table: (table.texts, table.pairs)
     recognize: Callable[[str, Columns], str | None] = lambda path, columns: None  # why a file is for this task
     unused: tuple[str, ...] = ()  # settings without a meaning for this task
     truncates: bool = True  # whether a long text is cut, unless `long_text` says otherwise
-    max_length: int = 128  # where none is given
-    unit: str = "texts"  # what the examples of a table are
-    batch_unit: str = "texts"  # what a batch counts
-    lower_is_better: frozenset[str] = LOWER_IS_BETTER  # of the metrics
+    max_length: int = 128  # the default of the setting
+    unit: str = "texts"  # what the examples of a table are called
+    batch_unit: str = "texts"  # what `batch_size` counts
+    lower_is_better: frozenset[str] = LOWER_IS_BETTER  # which of the metrics
 
     def problem(self, settings: Mapping[str, Any]) -> str | None:
-        """What is wrong with these settings for this task; None if nothing is."""
+        """Return what is wrong with these settings for this task; None if nothing is."""
         for name in self.unused:
             if settings[name] not in (None, "none", "truncate", 0.0):
                 return f"`{name}` has no meaning for `task` {self.name}; leave it out"

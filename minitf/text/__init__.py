@@ -1,1 +1,1 @@
-"""Words to tensors: tables of examples, their checks, the tokenizer, and batches."""
+"""From text to tensors: tokenizers, WordPiece in plain Python, padded batches, and texts longer than a model reads."""

@@ -1,4 +1,4 @@
-"""Texts of similar length together, padded to the longest among them: padding to a fixed length is wasted work."""
+"""Batches of texts of similar length, padded to the longest of the batch: padding to a fixed length wastes time."""
 
 import dataclasses
 import random
@@ -7,29 +7,29 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-IGNORED = -100  # the target of a token that has none: PyTorch's number for it
+IGNORED = -100  # the target of a token without one; PyTorch's default `ignore_index`
 
 
 @dataclasses.dataclass(frozen=True)
 class Batch:
-    """What a model reads: three LongTensors `[B, S]`; mask 1 where a token is real, 0 where it is padding.
+    """The inputs of a model: three LongTensors `[B, S]`. The mask is 1 for real tokens and 0 for padding.
 
-    `owners [B]` says which text each row is a window of, texts counted from 0; None: each row is a text of its own.
+    `text_of_row [B]` is the index of the text of which each row is a window; None: each row is a text.
     """
 
     token_ids: Tensor
     segment_ids: Tensor
     mask: Tensor
-    owners: Tensor | None = None
+    text_of_row: Tensor | None = None
 
     def to(self, device: str | torch.device) -> "Batch":
-        owners = None if self.owners is None else self.owners.to(device)
-        return Batch(self.token_ids.to(device), self.segment_ids.to(device), self.mask.to(device), owners)
+        text_of_row = None if self.text_of_row is None else self.text_of_row.to(device)
+        return Batch(self.token_ids.to(device), self.segment_ids.to(device), self.mask.to(device), text_of_row)
 
 
 @dataclasses.dataclass(frozen=True)
 class Tokens:
-    """One text, or pair, framed `[CLS] … [SEP] … [SEP]`: ids and segments, unpadded."""
+    """One text or pair with its special tokens, `[CLS] … [SEP] … [SEP]`: ids and segments, without padding."""
 
     ids: list[int]
     segments: list[int]
@@ -40,47 +40,47 @@ class Tokens:
 
 @dataclasses.dataclass(frozen=True)
 class Examples:
-    """A data set as a model reads it: n texts and their targets.
+    """An encoded data set: n texts and their targets.
 
-    `targets` is a tensor whose first axis counts the texts, or n tensors `[S]` with a target for each token. With
-    `windows` text i is cut into the rows `windows[i]` of `tokens`; without, into one row.
+    `targets` is a tensor whose first dimension is n, or a list of n tensors `[S]` with a target for each token. With
+    `windows`, text i consists of the rows `windows[i]` of `tokens`; without, of row i.
     """
 
     tokens: list[Tokens]
     targets: Tensor | Sequence[Tensor]
-    pad_id: int = 0  # what fills up the shorter texts of a batch
+    pad_id: int = 0  # the token id of padding
     windows: Sequence[range] | None = None
 
     def __len__(self) -> int:
         return len(self.tokens) if self.windows is None else len(self.windows)
 
     def lengths(self) -> list[int]:
-        """The tokens of each text, those of all its windows together."""
+        """Return the number of tokens of each text, in all its windows."""
         if self.windows is None:
             return [len(t) for t in self.tokens]
         return [sum(len(self.tokens[row]) for row in rows) for rows in self.windows]
 
     def notes(self) -> list[str]:
-        """What of them could not be made into tokens or targets, in words."""
+        """Return messages about what could not be encoded."""
         return []
 
     def targets_of(self, indices: Sequence[int]) -> Tensor:
-        """Theirs as one tensor; targets by token are padded with IGNORED, `[B, S]`."""
+        """Return the targets of some examples as one tensor; those of tokens are padded with IGNORED, `[B, S]`."""
         if isinstance(self.targets, Tensor):
             return self.targets[torch.tensor(indices)]
         return nn.utils.rnn.pad_sequence([self.targets[i] for i in indices], True, IGNORED)
 
     def batch(self, indices: Sequence[int]) -> tuple[Batch, Tensor]:
-        """The examples at `indices`, padded, and their targets."""
+        """Return some examples as a padded batch, and their targets."""
         if self.windows is None:
             return pad([self.tokens[i] for i in indices], self.pad_id), self.targets_of(indices)
         rows = [self.tokens[row] for i in indices for row in self.windows[i]]
-        owners = torch.tensor([n for n, i in enumerate(indices) for _ in self.windows[i]])
-        return dataclasses.replace(pad(rows, self.pad_id), owners=owners), self.targets_of(indices)
+        text_of_row = torch.tensor([n for n, i in enumerate(indices) for _ in self.windows[i]])
+        return dataclasses.replace(pad(rows, self.pad_id), text_of_row=text_of_row), self.targets_of(indices)
 
 
 def pad(texts: Sequence[Tokens], pad_id: int = 0) -> Batch:
-    """One batch, as long as its longest text."""
+    """Return one batch, padded to its longest text."""
     B, S = len(texts), max((len(t) for t in texts), default=0)
     token_ids = torch.full((B, S), pad_id, dtype=torch.long)
     segment_ids = torch.zeros(B, S, dtype=torch.long)
@@ -94,24 +94,28 @@ def pad(texts: Sequence[Tokens], pad_id: int = 0) -> Batch:
 
 
 def shuffled(lengths: Sequence[int], batch_size: int, seed: int, epoch: int, pool: int = 64) -> list[list[int]]:
-    """The indices 0 … n − 1 in batches for one epoch: each once, its order fixed by `seed` and `epoch` alone.
+    """Return the indices 0 … n − 1 in batches for one epoch; the order depends only on `seed` and `epoch`.
 
-    All are shuffled and dealt into at least four pools of at most `pool` batches; each pool is sorted by length and
-    cut into batches; the batches are shuffled. So neighbours have like lengths, yet every epoch has other neighbours.
+    The indices are shuffled and divided into at least four pools of at most `pool` batches. Each pool is sorted by
+    length and cut into batches, and the batches are shuffled. So the texts of a batch have similar lengths, but are
+    others in each epoch.
     """
-    draw = random.Random(f"{seed}/{epoch}")
+    rng = random.Random(f"{seed}/{epoch}")
     order = list(range(len(lengths)))
-    draw.shuffle(order)
+    rng.shuffle(order)
     pool = min(pool, -(-len(order) // (4 * batch_size)))
     batches: list[list[int]] = []
     for start in range(0, len(order), max(1, pool * batch_size)):
-        dealt = sorted(order[start : start + pool * batch_size], key=lengths.__getitem__)
-        batches += [dealt[i : i + batch_size] for i in range(0, len(dealt), batch_size)]
-    draw.shuffle(batches)
+        by_length = sorted(order[start : start + pool * batch_size], key=lengths.__getitem__)
+        batches += _cut(by_length, batch_size)
+    rng.shuffle(batches)
     return batches
 
 
 def by_length(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
-    """The indices in batches for evaluation, longest first: if memory is short, that shows at once."""
-    order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
+    """Return the indices in batches for evaluation, longest first, so that a lack of memory shows at once."""
+    return _cut(sorted(range(len(lengths)), key=lambda i: -lengths[i]), batch_size)
+
+
+def _cut(order: list[int], batch_size: int) -> list[list[int]]:
     return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]

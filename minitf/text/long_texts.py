@@ -1,12 +1,12 @@
-"""What becomes of a text that is longer than a model reads: cut, head and tail kept, or read in overlapping windows.
+"""Texts that are longer than a model reads: truncated, reduced to head and tail, or read in overlapping windows.
 
-A framed text of n word pieces has room for r = max_length − 2 of them.
+A text is encoded as at most r = max_length − 2 word pieces between [CLS] and [SEP].
 
-    truncate    the first r
-    head-tail   the first ⌈r/4⌉ and the last r − ⌈r/4⌉; for BERT's 510 these are 128 and 382, the best of what Sun et
-                al. 2019 (§5.3.1) tried
-    windows     r at a time, each window beginning with the last `stride` pieces of the one before, the last as long as
-                what is left: window k holds the pieces from k (r − stride) on. A text that fits is one window.
+    truncate    keeps the first r word pieces
+    head-tail   keeps the first ⌈r/4⌉ and the last r − ⌈r/4⌉; for BERT's r = 510 these are 128 and 382, the best choice
+                in Sun et al. 2019 (§5.3.1)
+    windows     reads all of them, r at a time; each window starts with the last `stride` pieces of the one before, so
+                window k starts at piece k (r − stride). A text that fits is one window.
 """
 
 from collections.abc import Sequence
@@ -16,63 +16,60 @@ import torch
 from minitf.errors import InputError
 from minitf.text.batches import Batch, Examples, Tokens
 from minitf.text.tokenizer import Tokenizer
-from minitf.text.windows import FRAME, LongText
-from minitf.text.windows import windows as ranges
+from minitf.text.windows import SPECIAL_TOKENS, LongText, window_ranges
 
-UNCUT = 1 << 31  # tokens that no text has
+UNCUT = 1 << 31  # a `max_length` that cuts no text
 
 
 def encode(
     tokenizer: Tokenizer, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int, long_text: LongText
 ) -> tuple[list[Tokens], list[range] | None]:
-    """Rows of at most `max_length` tokens, and which of them are each text's; None where each text is one row.
+    """Return rows of at most `max_length` tokens, and the rows of each text (None: each text is one row).
 
-    Raises InputError if `max_length` leaves no room, and for pairs, which have no one end to be cut at.
+    Raises InputError if `max_length` is too small, and for pairs with another method than truncate.
     """
-    if long_text.how == "truncate":
+    if long_text.method == "truncate":
         return tokenizer.encode(texts, pairs, max_length), None
     if pairs is not None:
         raise InputError(
-            f"`long_text` {long_text.how} is for single texts; a pair is cut at its longer text: leave it out"
+            f"`long_text` {long_text.method} is for single texts; pairs can only be truncated: leave it out"
         )
-    tokenizer.encode([], None, max_length)  # says so if there is no room
-    room = max_length - FRAME
-    whole = tokenizer.encode(texts, None, UNCUT)
-    if long_text.how == "head-tail":
-        return [head_and_tail(text, room) for text in whole], None
-    stride = long_text.shared(room)
+    tokenizer.encode([], None, max_length)  # raises InputError if it is too small
+    size = max_length - SPECIAL_TOKENS
+    before, after = tokenizer.surrounding_tokens()
+    whole = [pieces.ids for pieces in tokenizer.pieces(texts)]
+    if long_text.method == "head-tail":
+        return [with_special_tokens(before, head_and_tail(pieces, size), after) for pieces in whole], None
+    stride = long_text.overlap(size)
     rows: list[Tokens] = []
-    owned: list[range] = []
-    for text in whole:
-        mine = windows(text, room, stride)
-        owned.append(range(len(rows), len(rows) + len(mine)))
-        rows += mine
-    return rows, owned
+    rows_of_texts: list[range] = []
+    for pieces in whole:
+        windows = window_ranges(len(pieces), size, stride)
+        rows_of_texts.append(range(len(rows), len(rows) + len(windows)))
+        rows += [with_special_tokens(before, pieces[window.start : window.stop], after) for window in windows]
+    return rows, rows_of_texts
 
 
 def batch(
     tokenizer: Tokenizer, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int, long_text: LongText
 ) -> Batch:
-    """One padded batch of `texts`; see `encode`."""
+    """Encode texts as one padded batch; see `encode`."""
     tokens, rows = encode(tokenizer, texts, pairs, max_length, long_text)
     return Examples(tokens, torch.zeros(len(texts)), tokenizer.pad_id, rows).batch(range(len(texts)))[0]
 
 
-def head_and_tail(text: Tokens, room: int) -> Tokens:
-    """The first quarter of `room` word pieces and, of the rest, the last; framed as before."""
-    pieces = text.ids[1:-1]
-    if len(pieces) <= room:
-        return text
-    head = -(-room // 4)
-    return _framed(text, [*pieces[:head], *pieces[len(pieces) - (room - head) :]])
+def head_and_tail(pieces: list[int], size: int) -> list[int]:
+    """Keep `size` word pieces: a quarter of them from the start of the text, the others from its end."""
+    if len(pieces) <= size:
+        return pieces
+    head = -(-size // 4)
+    return [*pieces[:head], *pieces[len(pieces) - (size - head) :]]
 
 
-def windows(text: Tokens, room: int, stride: int) -> list[Tokens]:
-    """All of the text, `room` word pieces at a time, each window framed by itself; `0 <= stride < room`."""
-    pieces = text.ids[1:-1]
-    return [_framed(text, pieces[part.start : part.stop]) for part in ranges(len(pieces), room, stride)]
+def with_special_tokens(before: Tokens, pieces: Sequence[int], after: Tokens, segment: int = 0) -> Tokens:
+    """Put the word pieces of one window between the special tokens of `Tokenizer.surrounding_tokens`.
 
-
-def _framed(text: Tokens, pieces: list[int]) -> Tokens:
-    ids = [text.ids[0], *pieces, text.ids[-1]]
-    return Tokens(ids, [text.segments[0]] * len(ids))
+    For a pair, `before` is the first text with its special tokens, and `segment` is the segment of the second.
+    """
+    segments = [*before.segments, *([segment] * len(pieces)), *after.segments]
+    return Tokens([*before.ids, *pieces, *after.ids], segments)

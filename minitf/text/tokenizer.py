@@ -1,10 +1,10 @@
-"""The tokenizer: clean, split and cut a text into pieces of words, frame it, number the pieces.
+"""The tokenizer: normalize a text, split it into word pieces, add the special tokens, and return ids.
 
-The work is done by the library `tokenizers`; here it is set up from the official files, and its answers are made into
-batches. BERT's is WordPiece, RoBERTa's byte-level BPE, XLM-RoBERTa's SentencePiece Unigram: what differs is in the
-file, and in what the special tokens are called. Ids are those of the reference's fast tokenizer, but where a folder
-says nowhere whether it is cased: then a vocabulary with capitals is, while the reference lower-cases. The algorithm
-of BERT's, to be read, is in `wordpiece`.
+The library `tokenizers` does the work; this module sets it up from the official files and makes batches of its output.
+BERT's tokenizer is WordPiece, RoBERTa's is byte-level BPE, XLM-RoBERTa's is SentencePiece Unigram; they differ in their
+files and in the names of the special tokens. The ids are those of the reference's fast tokenizer, with one exception:
+if no file says whether a vocabulary is cased, it is cased here if it has uppercase letters, while the reference always
+lowercases. `wordpiece` has the algorithm of BERT's tokenizer in plain Python.
 """
 
 import dataclasses
@@ -18,6 +18,7 @@ from typing import cast
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers import models
 
+from minitf.datasets.strings import is_unicode
 from minitf.errors import CheckpointError, InputError
 from minitf.text import tokenizer_files
 from minitf.text.batches import Batch, Tokens, pad
@@ -26,11 +27,11 @@ from minitf.text.tokenizer_files import LARGEST_VOCABULARY as LARGEST_VOCABULARY
 
 @dataclasses.dataclass(frozen=True)
 class SpecialTokens:
-    """What a family calls the tokens that stand for no word."""
+    """The names of the special tokens of a model family."""
 
     pad: str
     unknown: str
-    first: str  # of every text
+    first: str  # at the start of every input
     separator: str
     mask: str
 
@@ -41,7 +42,7 @@ ROBERTA = SpecialTokens("<pad>", "<unk>", "<s>", "</s>", "<mask>")
 
 @dataclasses.dataclass(frozen=True)
 class Pieces:
-    """A text's word pieces, unframed: their ids; of which word each is, or which characters of the text it covers."""
+    """The word pieces of a text without special tokens: ids, and of each the word or the characters."""
 
     ids: list[int]
     words: list[int]
@@ -52,7 +53,7 @@ class Pieces:
 
 
 class Tokenizer:
-    """Texts in, ids out. Make one with `from_folder` or `from_vocabulary`."""
+    """Turn texts into token ids. Create one with `from_folder` or `from_vocabulary`."""
 
     def __init__(self, fast: FastTokenizer, lower_case: bool, name: str | None = None):
         self._fast, self.lower_case = fast, lower_case
@@ -60,18 +61,18 @@ class Tokenizer:
         needed = (self.special.pad, self.special.unknown, self.special.first, self.special.separator)
         ids: dict[str, int] = {token: i for token in needed if (i := fast.token_to_id(token)) is not None}
         if missing := [token for token in needed if token not in ids]:
-            raise CheckpointError(f"the vocabulary has no {', '.join(missing)}, so it is not BERT's")
+            raise CheckpointError(f"the vocabulary has no {', '.join(missing)}, so it is not of BERT or RoBERTa")
         self.pad_id, self.unknown_id = ids[self.special.pad], ids[self.special.unknown]
         self.separator_id = ids[self.special.separator]
-        # What frames and pads: no words, and not what hides or replaces one.
+        # Neither the mask token nor [UNK], which stand for words.
         self.special_ids = frozenset((self.pad_id, self.separator_id, ids[self.special.first]))
-        self.segments = 1 if self.special is ROBERTA else 2  # that are told apart; a model may know fewer
+        self.segments = 1 if self.special is ROBERTA else 2  # number of segments; a model may have fewer
         self._lock = threading.Lock()  # the library's truncation is a setting of the object, not of the call
         self._name = name or ("BertTokenizer" if self.special is BERT else "PreTrainedTokenizerFast")
 
     @classmethod
     def from_folder(cls, folder: Path) -> "Tokenizer":
-        """From `tokenizer.json`, else `vocab.txt` with `tokenizer_config.json`. Raises CheckpointError."""
+        """Read `tokenizer.json`, or else `vocab.txt`, with `tokenizer_config.json`. Raises CheckpointError."""
         fast, settings = tokenizer_files.read_folder(folder)
         name = settings.get("tokenizer_class")
         try:
@@ -82,7 +83,7 @@ class Tokenizer:
 
     @classmethod
     def from_vocabulary(cls, content: bytes, where: str) -> "Tokenizer":
-        """BERT's, from the content of a `vocab.txt` found at `where`. Raises CheckpointError."""
+        """Read the contents of a `vocab.txt` of BERT; `where` names the file in errors. Raises CheckpointError."""
         fast = tokenizer_files.read_vocabulary(content, where)
         try:
             return cls(fast, bool(fast.normalizer.lowercase))
@@ -91,32 +92,32 @@ class Tokenizer:
 
     @property
     def vocabulary_size(self) -> int:
-        """How many words there are, added ones included."""
+        """The number of tokens, with added ones."""
         return int(self._fast.get_vocab_size())
 
     @property
     def highest_id(self) -> int:
-        """The largest number that a word can get."""
+        """The largest token id."""
         return max(self._fast.get_vocab().values())
 
     @property
     def sha256(self) -> str:
-        """The digest of the vocabulary as a `vocab.txt` holds it."""
+        """The digest of the vocabulary, written as a `vocab.txt`."""
         return hashlib.sha256(self._vocabulary().encode("utf-8", errors="replace")).hexdigest()
 
     def encode(self, texts: Sequence[str], pairs: Sequence[str] | None = None, max_length: int = 128) -> list[Tokens]:
-        """Each text (or pair) framed and cut to `max_length` tokens, the longer of a pair cut first.
+        """Encode each text (or pair) with its special tokens, truncated to `max_length` tokens; of a pair, the longer
+        text is truncated first.
 
-        Raises InputError if `max_length` has no room for the frame, or texts and pairs differ in number.
+        Raises InputError if `max_length` is too small, or if there are not as many pairs as texts.
         """
-        frame = self._fast.num_special_tokens_to_add(pairs is not None)
-        if max_length <= frame:
-            raise InputError(f"max_length {max_length} has no room for a text: the frame alone takes {frame} tokens")
+        special = self._fast.num_special_tokens_to_add(pairs is not None)
+        if max_length <= special:
+            raise InputError(f"`max_length` {max_length} is too small: the special tokens alone are {special} tokens")
         if pairs is not None and len(pairs) != len(texts):
             raise InputError(f"{len(texts)} texts, but {len(pairs)} second texts")
-        for n, text in enumerate([*texts, *(pairs or ())]):
-            if not _is_unicode(text):
-                raise InputError(f"text {n % len(texts) + 1} is no Unicode text: {text!r:.60}; give it in UTF-8")
+        self._checked(texts)
+        self._checked(pairs or ())
         inputs = list(texts) if pairs is None else list(zip(texts, pairs, strict=True))
         with self._lock:
             self._fast.enable_truncation(max_length, strategy="longest_first")
@@ -125,17 +126,17 @@ class Tokenizer:
         return [Tokens(e.ids, [min(s, last) for s in e.type_ids]) for e in encoded]
 
     def pieces(self, texts: Sequence[str]) -> list[Pieces]:
-        """Each text whole, and for each piece the characters of the text, from and to, that it stands for."""
+        """Cut each text, without truncation, into word pieces with their characters: (first, last + 1)."""
         with self._lock:
             self._fast.no_truncation()
             encoded = self._fast.encode_batch(self._checked(texts), add_special_tokens=False)
         return [Pieces(e.ids, [], e.offsets) for e in encoded]
 
     def pieces_of_words(self, texts: Sequence[Sequence[str]]) -> list[Pieces]:
-        """Each text, given as words, whole: for each piece the number of its word. A word may have none.
+        """Cut texts that are given as words, without truncation, into pieces with the index of their word.
 
-        Ids are the reference's with `is_split_into_words`; a byte-level BPE sees a space before each word, the first
-        too, as the reference asks of it then (`add_prefix_space`).
+        A word can have no piece. The ids are those of the reference with `is_split_into_words`; byte-level BPE sees a
+        space before each word, also before the first, as the reference requires here (`add_prefix_space`).
         """
         for words in texts:
             self._checked(words)
@@ -151,8 +152,8 @@ class Tokenizer:
                     self._fast.pre_tokenizer.add_prefix_space = False
         return [Pieces(e.ids, cast("list[int]", e.word_ids), []) for e in encoded]
 
-    def frame(self, pair: bool = False) -> tuple[Tokens, ...]:
-        """What stands before a text, behind it, and, of a pair, behind the second."""
+    def surrounding_tokens(self, pair: bool = False) -> tuple[Tokens, ...]:
+        """Return the special tokens before a text, after it and, for a pair, after the second text."""
         with self._lock:
             self._fast.no_truncation()
             e = self._fast.encode(*("a", "a") if pair else ("a",))
@@ -167,51 +168,51 @@ class Tokenizer:
         return tuple(parts)
 
     def _checked(self, texts: Sequence[str]) -> list[str]:
-        """`texts`. Raises InputError for one that is no Unicode text."""
+        """Return `texts`. Raises InputError for one that is not valid Unicode."""
         for n, text in enumerate(texts, 1):
-            if not _is_unicode(text):
-                raise InputError(f"text {n} is no Unicode text: {text!r:.60}; give it in UTF-8")
+            if not isinstance(text, str) or not is_unicode(text):
+                raise InputError(f"text {n} is not valid Unicode: {text!r:.60}; give it in UTF-8")
         return list(texts)
 
     def __call__(self, texts: Sequence[str], pairs: Sequence[str] | None = None, max_length: int = 128) -> Batch:
-        """One padded batch of `texts`; see `encode`."""
+        """Encode texts (or pairs) as one padded batch; see `encode`."""
         if isinstance(texts, str):
             raise InputError("give a list of texts, not one text")
         return pad(self.encode(texts, pairs, max_length), self.pad_id)
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
-        """The word pieces behind `ids`."""
+        """Return the tokens with these ids."""
         return [self._fast.id_to_token(int(i)) or self.special.unknown for i in ids]
 
     def words(self, ids: Sequence[int]) -> list[str]:
-        """Each id as a person reads it: without the sign for the space before a word that BPE and Unigram have."""
+        """Return each token as readable text, without the character that marks a space in BPE and Unigram."""
         texts = [self._fast.decode([int(i)], skip_special_tokens=False).strip() for i in ids]
-        # A piece of bytes that are no whole letter has no reading: the token itself is shown, as for a bare sign.
+        # A token of bytes that are not a whole character cannot be decoded, so it is returned unchanged.
         return [t if t and "\ufffd" not in t else token for t, token in zip(texts, self.tokens(ids), strict=True)]
 
     def word_numbers(self, text: str, pair: str | None = None, max_length: int = 128) -> list[int]:
-        """Which word each token of `encode` is a piece of: 0, 1, 2, … in order; a special token is one of its own.
+        """Return the index of the word of each token of `encode`: 0, 1, 2, …; each special token counts as a word.
 
-        A word is what the tokenizer's first step splits off: white space parts, and in BERT's each punctuation mark.
+        Words are separated by white space; in BERT's tokenizer, each punctuation character is a word too.
         """
-        self.encode([text], None if pair is None else [pair], max_length)  # its checks
+        self.encode([text], None if pair is None else [pair], max_length)  # for its checks
         with self._lock:
             self._fast.enable_truncation(max_length, strategy="longest_first")
             encoded = self._fast.encode(text, pair)
         numbers, before = [-1], None
-        for where in zip(encoded.sequence_ids, encoded.word_ids, strict=True):
-            numbers.append(numbers[-1] + (where != before or where[0] is None))
-            before = where
+        for word in zip(encoded.sequence_ids, encoded.word_ids, strict=True):
+            numbers.append(numbers[-1] + (word != before or word[0] is None))
+            before = word
         return numbers[1:]
 
     @property
     def mask_id(self) -> int | None:
-        """The number of the token that hides a word; None in a vocabulary without one."""
+        """The id of the mask token; None in a vocabulary without one."""
         number: int | None = self._fast.token_to_id(self.special.mask)
         return number
 
     def save(self, folder: Path, max_length: int) -> None:
-        """Write tokenizer.json, vocab.txt (BERT's) and tokenizer_config.json, as `transformers` reads them."""
+        """Write tokenizer.json, vocab.txt (only for BERT) and tokenizer_config.json, as `transformers` reads them."""
         with self._lock:
             self._fast.no_truncation()
         _write(folder / "tokenizer.json", self._fast.to_str(pretty=True))
@@ -228,15 +229,11 @@ class Tokenizer:
         _write(folder / "tokenizer_config.json", json.dumps(settings, indent=2) + "\n")
 
     def _vocabulary(self) -> str:
-        """The content of a `vocab.txt`."""
+        """Return the contents of a `vocab.txt`."""
         vocabulary = {i: token for token, i in self._fast.get_vocab(with_added_tokens=False).items()}
-        # A number without a word (a line that stood twice in the official file) keeps its line.
+        # An id without a token (of a line that is twice in the official file) keeps its line.
         lines = [vocabulary.get(i, f"[unused line {i}]") for i in range(max(vocabulary) + 1)]
         return "".join(f"{token}\n" for token in lines)
-
-
-def _is_unicode(text: object) -> bool:
-    return isinstance(text, str) and (text.isascii() or not any("\ud800" <= c <= "\udfff" for c in text))
 
 
 def _write(path: Path, content: str) -> None:

@@ -1,7 +1,7 @@
-"""The official files of a tokenizer, read into the library `tokenizers`: `tokenizer.json`, or BERT's `vocab.txt`.
+"""Read the official files of a tokenizer into the library `tokenizers`: `tokenizer.json`, or BERT's `vocab.txt`.
 
-The library believes a `tokenizer.json`, and what does not fit together in it shows only once a text is read: so each is
-tried on one before it is given out.
+The library does not check that the parts of a `tokenizer.json` are consistent, and fails only when it encodes a text.
+So each tokenizer encodes a test text before it is returned.
 """
 
 import json
@@ -15,14 +15,14 @@ from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 from minitf.errors import CheckpointError
 
 BERT_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-LARGEST_VOCABULARY = 8 << 20  # bytes of a vocab.txt; BERT's for 104 languages has one
-LARGEST_TOKENIZER = 64 << 20  # of a tokenizer.json; XLM-RoBERTa's has 9 million, indented 17
+LARGEST_VOCABULARY = 8 << 20  # bytes of a vocab.txt; that of BERT for 104 languages has 1 << 20
+LARGEST_TOKENIZER = 64 << 20  # bytes of a tokenizer.json; that of XLM-RoBERTa has 9 million, or 17 if indented
 LARGEST_SETTINGS = 2 << 20
-# Each takes some 350 bytes, however few its file spends on it. XLM-V has the most: 901,629; of BERTs LaBSE, 501,153.
+# A token takes about 350 bytes of memory. XLM-V has the most tokens, 901,629; of the BERTs, LaBSE, 501,153.
 MOST_WORDS = 1 << 20
 TRIAL = "The film, it was so good! café Ελλάς 中国 ꙮ 😀 x\u0301\u200b 123"
 
-# A switch of tokenizer_config.json -> the same of the library's BertNormalizer.
+# Setting in tokenizer_config.json -> the same setting of the library's BertNormalizer.
 NORMALIZER = {
     "do_lower_case": "lowercase",
     "strip_accents": "strip_accents",
@@ -31,32 +31,32 @@ NORMALIZER = {
 
 
 def read_folder(folder: Path) -> tuple[FastTokenizer, dict[str, Any]]:
-    """The library's tokenizer, and `tokenizer_config.json`. Raises CheckpointError."""
+    """Return the library's tokenizer and the contents of `tokenizer_config.json`. Raises CheckpointError."""
     settings = _settings(folder / "tokenizer_config.json")
     if (folder / "tokenizer.json").is_file():
         return _from_json(folder / "tokenizer.json", settings), settings
     if (folder / "vocab.txt").is_file():
         content = _read(folder / "vocab.txt", LARGEST_VOCABULARY)
         return read_vocabulary(content, str(folder / "vocab.txt"), settings), settings
-    raise CheckpointError(f"{folder}: no tokenizer.json and no vocab.txt; one of them is needed to read text")
+    raise CheckpointError(f"{folder}: no tokenizer.json and no vocab.txt; one of them is needed to encode text")
 
 
 def read_vocabulary(content: bytes, where: str, settings: Mapping[str, Any] | None = None) -> FastTokenizer:
-    """BERT's tokenizer from a `vocab.txt`, a word piece a line. `where` is what an error calls it."""
+    """Return BERT's tokenizer from a `vocab.txt`, one word piece per line; `where` names the file in errors."""
     settings = settings or {}
     if max(content.count(b"\n"), content.count(b"\r")) > MOST_WORDS:
-        raise CheckpointError(f"{where}: more than {MOST_WORDS} lines, too many for a vocabulary of BERT's")
+        raise CheckpointError(f"{where}: more than {MOST_WORDS} lines, too many for a BERT vocabulary")
     try:
-        # As Python reads a text file: each way to end a line is one.
+        # Lines end with \n, \r\n or \r, as when Python reads a text file.
         lines = content.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     except ValueError as error:
-        raise CheckpointError(f"{where}: cannot be read as UTF-8 text ({error}); fetch it again") from None
+        raise CheckpointError(f"{where}: is not UTF-8 text ({error}); fetch it again") from None
     if lines and not lines[-1]:
         lines.pop()
     vocabulary = {token.rstrip(): i for i, token in enumerate(lines)}
     if "[UNK]" not in vocabulary or "[CLS]" not in vocabulary or "[SEP]" not in vocabulary:
-        raise CheckpointError(f"{where}: has no [UNK], [CLS] or [SEP], so it is not BERT's vocabulary")
-    # Google's folders do not say whether they are cased; a vocabulary with capitals is.
+        raise CheckpointError(f"{where}: has no [UNK], [CLS] or [SEP], so it is not a BERT vocabulary")
+    # Google's folders do not say whether a vocabulary is cased; one with uppercase letters is.
     cased = any(token[:1].isascii() and token[:1].isupper() for token in vocabulary)
     fast = FastTokenizer(models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=100))
     fast.normalizer = normalizers.BertNormalizer(
@@ -81,12 +81,12 @@ def _settings(path: Path) -> dict[str, Any]:
     try:
         settings = json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: cannot be read as JSON ({error}); fetch it again") from None
+        raise CheckpointError(f"{path}: is not JSON ({error}); fetch it again") from None
     if not isinstance(settings, dict):
-        raise CheckpointError(f"{path}: must hold a JSON object")
+        raise CheckpointError(f"{path}: must be a JSON object")
     for name in NORMALIZER:
         value = settings.get(name, True)
-        # No answer to `strip_accents` is one: as `do_lower_case` says.
+        # `strip_accents` may be null: then it has the value of `do_lower_case`.
         if not isinstance(value, bool) and (value is not None or name != "strip_accents"):
             raise CheckpointError(f"{path}: {name} must be true or false, not {value!r:.60}")
     return settings
@@ -94,36 +94,36 @@ def _settings(path: Path) -> dict[str, Any]:
 
 def _from_json(path: Path, settings: Mapping[str, Any]) -> FastTokenizer:
     content = _read(path, LARGEST_TOKENIZER)
-    if content.count(b",") > 2 * MOST_WORDS:  # a word of a Unigram has two
-        raise CheckpointError(f"{path}: more than {MOST_WORDS} words, too many for a tokenizer")
+    if content.count(b",") > 2 * MOST_WORDS:  # a token of a Unigram model has two commas
+        raise CheckpointError(f"{path}: more than {MOST_WORDS} tokens, too many for a tokenizer")
     try:
         fast = FastTokenizer.from_buffer(content)
-        fast.no_padding()  # some official files ask for a fixed length; padding is `batches`' work
+        fast.no_padding()  # some official files request a fixed length; `batches` pads
         fast.no_truncation()
-        # Where the two files disagree, the reference follows tokenizer_config.json.
+        # If the two files differ, the reference uses tokenizer_config.json.
         for name, attribute in NORMALIZER.items():
             if name in settings and hasattr(fast.normalizer, attribute):
                 setattr(fast.normalizer, attribute, settings[name])
         fast.encode(TRIAL)
         fast.encode(TRIAL, TRIAL)
-        numbers = fast.get_vocab(with_added_tokens=False).values()
-    except BaseException as error:  # the library raises bare Exception; when its Rust panics, not even that
+        ids = fast.get_vocab(with_added_tokens=False).values()
+    except BaseException as error:  # the library raises Exception, and for a panic in Rust a BaseException
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         raise CheckpointError(f"{path}: not a tokenizer file ({error}); fetch it again") from None
-    # A `vocab.txt` has a line for every number, whether or not there is a word to it.
-    if not numbers or max(numbers) > 2 * len(numbers) + 65_536:
-        raise CheckpointError(f"{path}: no words, or numbers far beyond how many there are, so no tokenizer of BERT's")
+    # A `vocab.txt` needs a line for every id, also for those without a token.
+    if not ids or max(ids) > 2 * len(ids) + 65_536:
+        raise CheckpointError(f"{path}: no tokens, or ids far above the number of tokens; not a BERT tokenizer")
     return fast
 
 
 def _read(path: Path, most: int) -> bytes:
-    """A file of at most so many bytes."""
+    """Read a file of at most `most` bytes."""
     try:
         with path.open("rb") as file:
             content = file.read(most + 1)
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from None
     if len(content) > most:
-        raise CheckpointError(f"{path}: more than {most} bytes, which no official file of its kind has")
+        raise CheckpointError(f"{path}: more than {most} bytes, too many for an official file of its kind")
     return content

@@ -1,30 +1,29 @@
-"""Texts that are longer than a model reads, in windows that overlap. Only the standard library."""
+"""Overlapping windows of long texts, and how long texts are handled. Standard library only."""
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Literal
 
 from minitf.errors import InputError
 
-How = Literal["truncate", "head-tail", "windows"]
-HOW: tuple[How, ...] = get_args(How)
-FRAME = 2  # tokens of the frame: [CLS] and [SEP]
+Method = Literal["truncate", "head-tail", "windows"]
+SPECIAL_TOKENS = 2  # [CLS] before a text and [SEP] after it
 
 
 @dataclasses.dataclass(frozen=True)
 class LongText:
-    """How texts longer than the model reads are handled: see `long_texts`. `stride` tokens are shared by windows."""
+    """How texts longer than `max_length` are handled; see `long_texts`. Windows overlap by `stride` tokens."""
 
-    how: How = "truncate"
-    stride: int | None = None  # None: a third of the window
+    method: Method = "truncate"
+    stride: int | None = None  # None: a third of `max_length`
 
-    def shared(self, room: int) -> int:
-        """The stride for windows of `room` word pieces. Raises InputError if no room for new pieces remains."""
-        stride = min(default_stride(room + FRAME), room - 1) if self.stride is None else self.stride
-        if not 0 <= stride < room:
+    def overlap(self, size: int) -> int:
+        """Return the overlap of windows of `size` word pieces. Raises InputError if `stride` is too large."""
+        stride = min(default_stride(size + SPECIAL_TOKENS), size - 1) if self.stride is None else self.stride
+        if not 0 <= stride < size:
             raise InputError(
-                f"`stride` {stride}: a window has room for {room} word pieces, so two windows can share at most"
-                f" {room - 1}; lower it, or raise `max_length`"
+                f"`stride` {stride}: a window has {size} word pieces, so two windows can share at most {size - 1};"
+                " lower it, or raise `max_length`"
             )
         return stride
 
@@ -32,34 +31,37 @@ class LongText:
 TRUNCATE = LongText()
 
 
-def windows(n: int, room: int, shared: int) -> list[range]:
-    """0 … n − 1 in stretches of at most `room`, each beginning with the last `shared` of the one before.
+def window_ranges(n: int, size: int, overlap: int) -> list[range]:
+    """Divide the indices 0 … n − 1 into windows of at most `size`, each of which shares `overlap` with the next.
 
-    The last ends with n − 1; of nothing there is one empty window.
+    The last window ends with n − 1. If n is 0, there is one empty window.
     """
-    if not 0 <= shared < room:
-        raise InputError(f"windows of {room} tokens cannot share {shared}: lower `stride`, or raise `max_length`")
+    if not 0 <= overlap < size:
+        raise InputError(f"windows of {size} tokens cannot share {overlap}: lower `stride`, or raise `max_length`")
     starts = [0]
-    while starts[-1] + room < n:
-        starts.append(starts[-1] + room - shared)
-    return [range(start, min(n, start + room)) for start in starts]
+    while starts[-1] + size < n:
+        starts.append(starts[-1] + size - overlap)
+    return [range(start, min(n, start + size)) for start in starts]
 
 
 def default_stride(max_length: int) -> int:
-    """A third: of BERT's 384 tokens for question answering the usual 128."""
+    """Return a third of `max_length`: for the 384 tokens that are usual in question answering, the usual 128."""
     return max_length // 3
 
 
-def best_window(position: int, among: Sequence[range]) -> int:
-    """The window in which the position has most to both sides, as far as the nearer end; of two alike the first."""
+def best_window(position: int, windows: Sequence[range]) -> int:
+    """Return the window that has most context on both sides of `position`; of several, the first.
+
+    The context of a position is the distance to the nearer end of the window.
+    """
     return max(
-        (n for n, window in enumerate(among) if position in window),
-        key=lambda n: min(position - among[n].start, among[n].stop - 1 - position),
+        (n for n, window in enumerate(windows) if position in window),
+        key=lambda n: min(position - windows[n].start, windows[n].stop - 1 - position),
     )
 
 
-def choose_length(given: int | None, usual: int, longest: int) -> int:
-    """`given`, or `usual` if the model reads that much. Raises InputError for more than `longest` tokens."""
-    if given is not None and given > longest:
-        raise InputError(f"`max_length` {given}: this model has only {longest} positions")
-    return min(usual, longest) if given is None else given
+def choose_max_length(requested: int | None, default: int, positions: int) -> int:
+    """Return `requested`, or else `default`, at most `positions`. Raises InputError if more is requested."""
+    if requested is not None and requested > positions:
+        raise InputError(f"`max_length` {requested}: the model has only {positions} positions")
+    return min(default, positions) if requested is None else requested

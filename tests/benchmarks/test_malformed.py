@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from benchmarks import malformed
 from benchmarks.malformed_mutations import MUTATIONS, case
 from benchmarks.malformed_tables import FORMATS, read_csv
-from minitf.datasets import tables
+from minitf.datasets import dataset
 from minitf.errors import DataError
 from minitf.fine_tuning import setup
 from minitf.tasks import registry
@@ -56,7 +56,7 @@ def test_a_traceback_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     def planted(*arguments: object) -> None:
         raise KeyError("planted")
 
-    monkeypatch.setattr(tables, "find_columns", planted)
+    monkeypatch.setattr(dataset, "find_columns", planted)
     found = findings()
     assert len(found) > 10
     assert all("KeyError: 'planted'" in finding for finding in found)
@@ -72,7 +72,7 @@ def test_a_bad_refusal_is_found(monkeypatch: pytest.MonkeyPatch, message: str, e
     def planted(path: str, *arguments: object) -> None:
         raise DataError(message.format(path))
 
-    monkeypatch.setattr(tables, "find_columns", planted)
+    monkeypatch.setattr(dataset, "find_columns", planted)
     found = findings()
     assert (len(found) > 10) is bool(expected)
     assert all(expected in finding for finding in found)
@@ -121,7 +121,7 @@ def test_a_changed_file_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_slow_case_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(malformed, "SLOW", 0.05)
-    monkeypatch.setattr(tables, "find_columns", lambda *a: time.sleep(0.1))
+    monkeypatch.setattr(dataset, "find_columns", lambda *a: time.sleep(0.1))
     assert any(finding.startswith("took ") for finding in findings(10))
 
 

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minitf.datasets.augmentation import Augmentation, augmented, core, deleted, examples_of, parse, swapped
+from minitf.datasets.augmentation import (
+    Augmentation,
+    augment,
+    changed_texts,
+    delete_words,
+    parse,
+    split_punctuation,
+    swap_words,
+)
 from minitf.datasets.dataset import Dataset, Example
 
 PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=150)
@@ -25,7 +33,8 @@ def table(*texts: str, pairs: tuple[str, ...] | None = None) -> Dataset:
 def other_words(texts):
     """A stand-in for a model: two words for each place, and never one for the word `film`."""
     return [
-        [[] if core(words[i])[1] == "film" else [("x", 0.75), ("y", 0.25)] for i in places] for words, places in texts
+        [[] if split_punctuation(words[i])[1] == "film" else [("x", 0.75), ("y", 0.25)] for i in places]
+        for words, places in texts
     ]
 
 
@@ -35,15 +44,15 @@ def test_what_never_changes(rows, delete, swap, replace, share, epoch) -> None:
     """Labels, rows, order, digest; no text is empty, none is longer, each word is one of before or was asked for."""
     before = table(*[" ".join(a) for a, _ in rows], pairs=tuple(" ".join(b) for _, b in rows))
     how = Augmentation(delete, swap, replace, share)
-    after = augmented(before, how, 3, epoch, other_words)
-    assert augmented(before, how, 3, epoch, other_words) == after
+    after = augment(before, how, 3, epoch, other_words)
+    assert augment(before, how, 3, epoch, other_words) == after
     assert dataclasses.replace(after, examples=before.examples) == before
     for one, other in zip(before.examples, after.examples, strict=True):
         assert (other.label, other.row) == (one.label, one.row)
         for old, new in ((one.text, other.text), (one.pair, other.pair)):
             assert 1 <= len(new.split()) <= len(old.split())
             kinds = Counter(new.split()) - Counter(old.split())
-            assert all(core(word)[1] in ("x", "y") for word in kinds)
+            assert all(split_punctuation(word)[1] in ("x", "y") for word in kinds)
             if not replace:
                 assert not kinds
             if not delete:
@@ -56,29 +65,29 @@ def test_what_never_changes(rows, delete, swap, replace, share, epoch) -> None:
 def test_seed_and_epoch_say_which(how: Augmentation) -> None:
     """And neighbours have no say: a text is changed alike wherever the others went."""
     texts = [f"the {i} film was good , so very good" for i in range(40)]
-    drawn = {(s, e): augmented(table(*texts), how, s, e, other_words).texts for s in (0, 1) for e in (1, 2)}
+    drawn = {(s, e): augment(table(*texts), how, s, e, other_words).texts for s in (0, 1) for e in (1, 2)}
     assert len({tuple(t) for t in drawn.values()}) == 4
-    other = augmented(table(*["so"] * 20, *texts[20:]), how, 0, 1, other_words).texts
+    other = augment(table(*["so"] * 20, *texts[20:]), how, 0, 1, other_words).texts
     assert other[20:] == drawn[0, 1][20:]
 
 
 def test_how_many_words_are_deleted() -> None:
     """2,000 words at 0.2: 400 ± 5 standard deviations; the others in their order."""
     words = [str(i) for i in range(2000)]
-    kept = deleted(words, 0.2, random.Random(0))
+    kept = delete_words(words, 0.2, random.Random(0))
     assert abs(2000 - len(kept) - 400) < 5 * (2000 * 0.2 * 0.8) ** 0.5
     assert list(map(int, kept)) == sorted(map(int, kept))
 
 
 def test_of_a_text_something_stays() -> None:
-    assert {deleted(["a", "b"], 1.0, random.Random(seed))[0] for seed in range(20)} == {"a", "b"}
-    assert [len(deleted(["a", "b"], 1.0, random.Random(seed))) for seed in range(20)] == [1] * 20
+    assert {delete_words(["a", "b"], 1.0, random.Random(seed))[0] for seed in range(20)} == {"a", "b"}
+    assert [len(delete_words(["a", "b"], 1.0, random.Random(seed))) for seed in range(20)] == [1] * 20
 
 
 def test_how_many_words_are_swapped() -> None:
     """About as many exchanges as chance and words say, and with any other word, not the next alone."""
     words = [str(i) for i in range(4000)]
-    after = swapped(words, 0.1, random.Random(0))
+    after = swap_words(words, 0.1, random.Random(0))
     assert sorted(after) == sorted(words)
     moved = [(i, int(word)) for i, word in enumerate(after) if i != int(word)]
     assert 700 < len(moved) < 850  # 400 exchanges of two, some words moved twice
@@ -93,7 +102,7 @@ def test_a_swap_is_with_another_word(n: int) -> None:
     for seed in range(600):
         draw = random.Random(seed)
         draw.random = iter([0.0] + [1.0] * n).__next__  # the first word alone is taken
-        after = swapped(words, 0.5, draw)
+        after = swap_words(words, 0.5, draw)
         places[after.index("0")] += 1
     if n == 1:
         assert places == {0: 600}
@@ -104,7 +113,7 @@ def test_a_swap_is_with_another_word(n: int) -> None:
 
 def test_how_many_words_are_replaced_and_by_what() -> None:
     text = " ".join(["good"] * 3000 + ["film"] * 1000)
-    words = augmented(table(text), Augmentation(replace=0.2, share=1.0), 0, 1, other_words).texts[0].split()
+    words = augment(table(text), Augmentation(replace=0.2, share=1.0), 0, 1, other_words).texts[0].split()
     counts = Counter(words)
     assert abs(counts["x"] + counts["y"] - 600) < 5 * (3000 * 0.2 * 0.8) ** 0.5
     assert 0.7 < counts["x"] / (counts["x"] + counts["y"]) < 0.8
@@ -113,14 +122,19 @@ def test_how_many_words_are_replaced_and_by_what() -> None:
 
 def test_the_share_of_texts() -> None:
     texts = [f"a b c d {i}" for i in range(2000)]
-    after = augmented(table(*texts), Augmentation(swap=1.0, share=0.3), 0, 1).texts
+    after = augment(table(*texts), Augmentation(swap=1.0, share=0.3), 0, 1).texts
     changed = sum(old != new for old, new in zip(texts, after, strict=True))
     assert abs(changed - 600) < 5 * (2000 * 0.3 * 0.7) ** 0.5
 
 
 def test_what_stands_around_a_word_stays() -> None:
-    after = augmented(table('he "said": good! ...'), Augmentation(replace=1.0, share=1.0), 0, 1, other_words).texts
-    assert [core(word)[::2] for word in after[0].split()] == [("", ""), ('"', '":'), ("", "!"), ("...", "")]
+    after = augment(table('he "said": good! ...'), Augmentation(replace=1.0, share=1.0), 0, 1, other_words).texts
+    assert [split_punctuation(word)[::2] for word in after[0].split()] == [
+        ("", ""),
+        ('"', '":'),
+        ("", "!"),
+        ("...", ""),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -133,13 +147,13 @@ def test_what_stands_around_a_word_stays() -> None:
     ],
 )
 def test_core(word: str, parts: tuple[str, str, str]) -> None:
-    assert core(word) == parts
+    assert split_punctuation(word) == parts
 
 
 def test_examples_of_what_changed() -> None:
     before, after = table("a b", "c  d", "e f", "g h"), table("b a", "c d", "e f", "g")
-    assert examples_of(before, after) == [("a b", "b a"), ("g h", "g")]
-    assert len(examples_of(table(*"abcdef"), table(*"uvwxyz"))) == 3
+    assert changed_texts(before, after) == [("a b", "b a"), ("g h", "g")]
+    assert len(changed_texts(table(*"abcdef"), table(*"uvwxyz"))) == 3
 
 
 def test_parse() -> None:
@@ -153,8 +167,8 @@ def test_parse() -> None:
         ("", "'' is none of delete, swap, replace"),
         ("drop=0.1", "'drop' is none of"),
         ("delete=0.1,delete=0.2", "delete is given twice"),
-        ("delete", "give a chance"),
-        ("delete=x", "give a chance"),
+        ("delete", "give a probability"),
+        ("delete=x", "give a probability"),
         ("delete=0", "above 0"),
         ("delete=1.5", "at most 1"),
         ("delete=nan", "above 0"),

@@ -1,5 +1,6 @@
 """Tables read as they were written, every mistake told by row and column, and the split a fair partition."""
 
+import ast
 import csv
 import dataclasses
 import hashlib
@@ -15,7 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import minitf.datasets.dataset
-from minitf.datasets.dataset import Dataset, Example, read_table, split
+from minitf.datasets.dataset import Dataset, Example, read_table
+from minitf.datasets.held_out import divide
+from minitf.datasets.split import split
 from minitf.errors import DataError, InputError
 
 # Any characters but NUL, which a table may not hold; white space and every kind of line end are likely ones.
@@ -215,24 +218,24 @@ def test_labels_may_be_wanting_where_none_are_needed(tmp_path: Path) -> None:
 def test_columns_that_cannot_be_told(tmp_path: Path) -> None:
     path = write(tmp_path, "a.csv", "text,review,label,score\na,b,c,d\n")
     assert message(path) == (
-        ": 'label' and 'score' could each be the label: name it with --label;"
-        " the first line has 'text', 'review', 'label', 'score'"
+        ": 'label' and 'score' could each be the label: name it with `label`;"
+        " the columns are 'text', 'review', 'label', 'score'"
     )
-    assert ": 'text' and 'review' could each be the text: name it with --text;" in message(path, None, None, "label")
+    assert ": 'text' and 'review' could each be the text: name it with `text`;" in message(path, None, None, "label")
     both = write(tmp_path, "b.csv", "text,sentence1,sentence2,label\na,b,c,d\n")
     assert ": 'sentence1+sentence2' and 'text' could each be the text" in message(both)
     unknown = write(tmp_path, "c.csv", "words,tag\na,b\n")
-    assert ": no column is a known label: name it with --label; the first line has 'words', 'tag'" in message(unknown)
-    assert ": no column is a known text: name it with --text;" in message(unknown, None, None, "tag")
+    assert ": no column is a known label: name it with `label`; the columns are 'words', 'tag'" in message(unknown)
+    assert ": no column is a known text: name it with `text`;" in message(unknown, None, None, "tag")
     assert "must be different columns, not words, words" in message(unknown, "words", None, "words")
 
 
 def test_unknown_column(tmp_path: Path) -> None:
     path = write(tmp_path, "a.csv", "text,label\na,b\n")
-    assert message(path, "Txt") == ": no column 'Txt' (did you mean 'text'?); the first line has 'text', 'label'"
-    assert message(path, "body") == ": no column 'body'; the first line has 'text', 'label'"
+    assert message(path, "Txt") == ": no column 'Txt' (did you mean 'text'?); the columns are 'text', 'label'"
+    assert message(path, "body") == ": no column 'body'; the columns are 'text', 'label'"
     lines = write(tmp_path, "a.jsonl", '{"text": "a", "label": "b"}')
-    assert ": no column 'other'; the first line has 'text', 'label'" in message(lines, "text", "other")
+    assert ": no column 'other'; the columns are 'text', 'label'" in message(lines, "text", "other")
     wide = write(tmp_path, "w.csv", ",".join(f"c{i}" for i in range(500)) + "\n" + "," * 499 + "\n")
     assert len(message(wide)) < 400
 
@@ -251,7 +254,9 @@ def test_no_header(tmp_path: Path, name: str, content: str) -> None:
     path = write(tmp_path, name, content)
     first = content.split("\n")[0].replace("\t", " ").replace(",", " ")
     for columns in [(), ("text", None, "label")]:
-        assert message(path, *columns) == f": the first line must name the columns; it reads {first!r}: add one above"
+        assert (
+            message(path, *columns) == f": the first line must name the columns; it is {first!r}: add a header above it"
+        )
 
 
 def test_a_slip_in_a_name_is_not_taken_for_a_missing_header(tmp_path: Path) -> None:
@@ -275,16 +280,17 @@ def test_no_such_file(tmp_path: Path) -> None:
 
 
 def test_a_folder(tmp_path: Path) -> None:
-    assert message(tmp_path) == ": is a folder; name a file in it (it holds no .csv, .tsv, .jsonl, .ndjson, .json)"
+    assert message(tmp_path) == ": is a folder; give a file in it (it has no .csv, .tsv, .jsonl, .ndjson, .json)"
     write(tmp_path, "train.csv", "")
     write(tmp_path, "notes.txt", "")
-    assert message(tmp_path) == ": is a folder; name a file in it (train.csv)"
+    assert message(tmp_path) == ": is a folder; give a file in it (train.csv)"
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a.xlsx", "a", "a.csv.gz", ".csv"])
 def test_unknown_ending(tmp_path: Path, name: str) -> None:
-    expected = ": a table is known by its ending: rename it to one of .csv, .tsv, .jsonl, .ndjson, .json"
-    assert message(write(tmp_path, name, "text,label\na,b\n")) == expected
+    path = write(tmp_path, name, "text,label\na,b\n")
+    expected = f": unknown file ending {path.suffix!r}: rename it to one of .csv, .tsv, .jsonl, .ndjson, .json"
+    assert message(path) == expected
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
@@ -301,14 +307,14 @@ def test_empty_file(tmp_path: Path, name: str, content: str) -> None:
 
 @pytest.mark.parametrize("content", ["text,label", "text,label\n", "\ufefftext,label\r\n\r\n"])
 def test_header_only(tmp_path: Path, content: str) -> None:
-    assert message(write(tmp_path, "a.csv", content)) == ": holds a header and no row: add examples below it"
+    assert message(write(tmp_path, "a.csv", content)) == ": has a header and no rows: add examples below it"
 
 
 def test_two_columns_of_one_name(tmp_path: Path) -> None:
     path = write(tmp_path, "a.csv", "text,label, label\na,b,c\n")
     assert message(path) == ": two columns are called 'label': rename one"
     lines = write(tmp_path, "a.jsonl", '{"text": "a", "label": "b"}\n{"text": "a", "label": "b", "text": "c"}')
-    assert message(lines) == ":2: bad JSON: two values for 'text'; write one whole object a line"
+    assert message(lines) == ":2: invalid JSON: two values for 'text' in one object; write one object per line"
     unnamed = write(tmp_path, "b.csv", "text,label,,\na,b,,\n")
     assert rows(read_table(unnamed)) == [("a", None, "b")]
 
@@ -326,39 +332,44 @@ def test_fields_too_many_or_too_few(tmp_path: Path) -> None:
     ("content", "row"), [('text,label\na,b\n"c" d,e\n', 3), ('text,label\n"never closed,b\nc,d\ne,f\n', 2)]
 )
 def test_broken_quoting(tmp_path: Path, content: str, row: int) -> None:
-    assert message(write(tmp_path, "a.csv", content)).startswith(f":{row}: the quoting is broken (")
+    assert message(write(tmp_path, "a.csv", content)).startswith(f":{row}: invalid quoting (")
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl"])
 def test_not_utf8(tmp_path: Path, name: str) -> None:
     content = b"text,label\nfine,x\ncaf" + "é,x\n".encode("latin-1")
-    expected = ":3: byte 21 of the file: 0xe9 is not UTF-8; save the table as UTF-8 text"
+    expected = ":3: 0xe9 is not UTF-8 (byte 21 of the file); save the file as UTF-8 text"
     assert message(write(tmp_path, name, content)) == expected
-    assert ":1: byte 0 of the file: 0xff is not UTF-8" in message(write(tmp_path, name, "text".encode("utf-16")))
+    assert ":1: 0xff is not UTF-8 (byte 0 of the file)" in message(write(tmp_path, name, "text".encode("utf-16")))
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl"])
 def test_nul_bytes(tmp_path: Path, name: str) -> None:
-    expected = ":2: byte 12 of the file: a NUL byte, which no text holds; save the table as UTF-8 text"
+    expected = ":2: a NUL byte, which is not text (byte 12 of the file); save the file as UTF-8 text"
     assert message(write(tmp_path, name, b"text,label\na\0,x\n")) == expected
-    assert ":1: byte 1 of the file: a NUL byte" in message(write(tmp_path, name, "text".encode("utf-16-le")))
+    assert ":1: a NUL byte, which is not text (byte 1 of the file)" in message(
+        write(tmp_path, name, "text".encode("utf-16-le"))
+    )
 
 
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ('{"text": "a", label: 1}', "bad JSON: Expecting property name enclosed in double quotes at column 15; write"),
-        ("{", "bad JSON: "),
-        ("[" * 100_000, "bad JSON: "),
-        ('{"text": "a", "label": ' + "1" * 5000 + "}", "bad JSON: "),
-        ('["a", "b"]', 'write an object, {"text": "…", "label": "…"}, not [\'a\', \'b\']'),
-        ('{"text": "a"}', "no 'label', though the first row has it: give every object the same keys"),
-        ('{"label": "a"}', "no 'text', though the first row has it: give every object the same keys"),
-        ('{"text": "a", "label": ["x", "y"]}', "column 'label' holds ['x', 'y']: write a string or a number"),
-        ('{"text": {"a": 1}, "label": "x"}', "column 'text' holds {'a': 1}: write a string or a number"),
-        ('{"text": "a", "label": NaN}', "column 'label' holds nan: write a string or a number"),
-        ('{"text": "a", "label": 1e999}', "column 'label' holds inf: write a string or a number"),
-        ('{"text": "cut \\ud83d", "label": "x"}', "column 'text' holds half of a \\ud… pair, which is no character"),
+        (
+            '{"text": "a", label: 1}',
+            "invalid JSON: Expecting property name enclosed in double quotes at column 15; write one object",
+        ),
+        ("{", "invalid JSON: "),
+        ("[" * 100_000, "invalid JSON: "),
+        ('{"text": "a", "label": ' + "1" * 5000 + "}", "invalid JSON: "),
+        ('["a", "b"]', 'a row must be one object, {"text": "…", "label": "…"}, not [\'a\', \'b\']'),
+        ('{"text": "a"}', "no 'label', but the first row has it: give every object the same keys"),
+        ('{"label": "a"}', "no 'text', but the first row has it: give every object the same keys"),
+        ('{"text": "a", "label": ["x", "y"]}', "column 'label' has the value ['x', 'y']: write a string or a number"),
+        ('{"text": {"a": 1}, "label": "x"}', "column 'text' has the value {'a': 1}: write a string or a number"),
+        ('{"text": "a", "label": NaN}', "column 'label' has the value nan: write a string or a number"),
+        ('{"text": "a", "label": 1e999}', "column 'label' has the value inf: write a string or a number"),
+        ('{"text": "cut \\ud83d", "label": "x"}', "column 'text' has half of a \\ud… pair, which is not a character"),
         ('{"text": "a", "label": null}', "column 'label' is empty: write the label, or delete the row"),
     ],
 )
@@ -461,7 +472,7 @@ def test_split_keeps_contradictions_in_training_and_pairs_apart() -> None:
 
 @pytest.mark.parametrize("examples", [[("a", "x")], [("a", "x"), ("b", "y")], [("a", "x"), ("a", "x"), ("b", "y")]])
 def test_too_few_rows_to_split(examples: list[tuple[str, str]]) -> None:
-    with pytest.raises(DataError, match=rf"^t.csv: {len(examples)} rows are too few to set some aside .* --valid$"):
+    with pytest.raises(DataError, match=rf"^t.csv: {len(examples)} rows are too few to hold some out .* `valid`$"):
         split(dataset(*examples), 0.5)
 
 
@@ -471,10 +482,25 @@ def test_a_share_that_cannot_be(share: float) -> None:
         split(dataset(("a", "x"), ("b", "x")), share)
 
 
-def test_nothing_heavy_is_loaded() -> None:
-    code = (
-        "import minitf.datasets.checks, sys; print({'torch', 'numpy', 'tokenizers', 'transformers'} & set(sys.modules))"
+def test_divide() -> None:
+    whole = dataset(*((str(i), "x") for i in range(5)))
+    rest, held_out = divide(whole, {1, 4}, "")
+    assert (rest.texts, held_out.texts) == (["0", "2", "3"], ["1", "4"])
+
+
+def test_only_the_standard_library_is_loaded() -> None:
+    """Every module of minitf.datasets is imported in a new process."""
+    folder = Path(minitf.datasets.dataset.__file__).parent
+    modules = sorted(f"minitf.datasets.{path.stem}" for path in folder.glob("*.py") if path.stem != "__init__")
+    assert len(modules) >= 9
+    code = f"""
+import sys
+before = set(sys.modules)
+import {", ".join(modules)}
+loaded = {{name for name in set(sys.modules) - before if name.split(".")[0] not in sys.stdlib_module_names}}
+print(sorted(loaded))
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder.parents[1], capture_output=True, text=True, check=True
     )
-    root = Path(minitf.datasets.dataset.__file__).parents[2]
-    run = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "set()"
+    assert set(ast.literal_eval(run.stdout)) == {"minitf", "minitf.errors", "minitf.datasets", *modules}

@@ -15,7 +15,7 @@ from minitf.tasks.question_answering.squad import read_squad
 from minitf.tasks.question_answering.task import QuestionAnswering
 from minitf.tasks.tagging.conll import read_tagged
 from minitf.tasks.tagging.data import check_tagging, tag_names
-from minitf.tasks.tagging.tags import odd_places, scheme
+from minitf.tasks.tagging.tags import misplaced_tags, scheme
 from minitf.tasks.tagging.task import Tagging
 from minitf.text.tokenizer import Tokenizer
 
@@ -59,20 +59,22 @@ def test_wnut17():
         pairs = [row.split("\t") for row in rows if row.strip("\t")]
         assert [[w, t] for s in part.examples for w, t in zip(s.words, s.tags, strict=True)] == pairs
         assert scheme([s.tags for s in part.examples]) == "BIO"
-        assert not [s for s in part.examples if list(odd_places(s.tags, "BIO"))]
+        assert not [s for s in part.examples if list(misplaced_tags(s.tags, "BIO"))]
     assert len(tag_names(parts["train"])) == 13
     assert not [f for f in check_tagging(*parts.values()) if f.level == "error"]
 
 
 def test_wnut17_through_the_tokenizer(minilm):
-    """Every word of every sentence is judged once, but those that are nothing to the tokenizer."""
+    """Every word of every sentence is predicted once, except those without word pieces."""
     table, tokenizer = read_tagged(DATA / "wnut17" / "dev.conll"), Tokenizer.from_folder(minilm)
     for max_length in (16, 128):
         examples = Tagging(tag_names(table)).encode(table, tokenizer, max_length)
-        judged = {(j.sentence, word) for j in examples.judged for word in j.words}
+        predicted = {(w.sentence, word) for w in examples.word_windows for word in w.words}
         words = {(n, i) for n, s in enumerate(table.examples) for i in range(len(s.words))}
-        lost = {table.examples[n].words[i] for n, i in words - judged}
-        assert sum(len(j.words) for j in examples.judged) == len(judged) == len(words) - examples.lost
+        lost = {table.examples[n].words[i] for n, i in words - predicted}
+        assert (
+            sum(len(w.words) for w in examples.word_windows) == len(predicted) == len(words) - examples.without_pieces
+        )
         assert lost == {"\ufe0f"}
 
 
@@ -96,7 +98,7 @@ def test_squad_through_the_tokenizer(minilm):
     for max_length in (128, 384):
         task = QuestionAnswering()
         examples = task.encode(part, tokenizer, max_length)
-        assert examples.unseen == 0
+        assert examples.answer_divided == 0
         perfect = []
         for tokens, (start, end) in zip(examples.tokens, examples.targets.tolist(), strict=True):
             z = torch.zeros(len(tokens), 2)

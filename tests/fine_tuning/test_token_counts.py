@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minitf.checkpoints import load
-from minitf.datasets import near_duplicates
 from minitf.datasets.dataset import Dataset, Example
 from minitf.fine_tuning import check_table
 from minitf.fine_tuning.token_counts import CHUNK, TokenCounts, count, doubts, percentiles
@@ -142,7 +141,7 @@ def test_rows_of_many_classes() -> None:
     train = dataset(*[(f"{i}", f"c{i % 20:02}") for i in range(45)])
     rows = check_table.class_rows(train, train)
     assert len(rows) == 9
-    assert rows["  13 labels more"] == str(45 - sum(int(v) for k, v in rows.items() if k.startswith("  label")))
+    assert rows["  13 other labels"] == str(45 - sum(int(v) for k, v in rows.items() if k.startswith("  label")))
 
 
 def test_rows_of_sets_and_numbers() -> None:
@@ -157,29 +156,3 @@ def test_the_table_is_straight() -> None:
     lines = check_table.table(columns).splitlines()
     assert [len(line) for line in lines] == [len(lines[0])] * 3
     assert [line.split() for line in lines[1:]] == [["texts", "10", "2000000"], ["label", "very", "long", "3"]]
-
-
-# Alike ----------------------------------------------------------------------------------------------------------------
-
-
-def test_alike_in_one_table() -> None:
-    """The very same texts are for another check."""
-    table = dataset(("Good  film", "a"), ("good film ", "b"), ("Good  film", "a"), ("GOOD FILM", "a"), ("bad", "a"))
-    (message,) = near_duplicates.doubts([table])
-    assert message.startswith("t.csv:3: differs from row 2 in capitals or white space alone")
-    assert "(2 rows in all)" in message
-
-
-def test_alike_in_two_tables() -> None:
-    train, valid = dataset(("Good film", "a"), ("bad", "a")), dataset(("good film", "a"), ("bad", "a"), name="v.csv")
-    (message,) = near_duplicates.doubts([train, valid])
-    assert message.startswith("v.csv:2: differs from t.csv:2 in capitals or white space alone")
-    assert list(near_duplicates.doubts([train, dataset(("Good film", "a"), ("badly", "b"))])) == []
-
-
-def test_pairs_are_alike_in_both() -> None:
-    def pairs(*rows: tuple[str, str]) -> Dataset:
-        return Dataset("p.csv", tuple(Example(a, b, "x", i) for i, (a, b) in enumerate(rows, 2)), "a", "b", "l", "")
-
-    assert list(near_duplicates.doubts([pairs(("Good", "film"), ("good", "book"))])) == []
-    assert len(list(near_duplicates.doubts([pairs(("Good", "film"), ("good", "FILM"))]))) == 1

@@ -15,8 +15,8 @@ from tokenizers import Tokenizer as FastTokenizer
 
 from minitf.errors import CheckpointError, InputError
 from minitf.text import long_texts
-from minitf.text.long_texts import LongText
 from minitf.text.tokenizer import Tokenizer
+from minitf.text.windows import LongText
 from tests.support.tiny import VOCABULARY, write_vocabulary
 
 PROPERTY = settings(
@@ -184,10 +184,10 @@ def test_padding_is_the_familys_own(both):
 def test_the_frame_of_a_pair(both):
     """RoBERTa's is one token longer than BERT's."""
     ours, theirs, _ = both
-    frame = theirs.num_special_tokens_to_add(pair=True)
-    assert frame == (3 if ours.special.pad == "[PAD]" else 4)
-    with pytest.raises(InputError, match=f"the frame alone takes {frame} tokens"):
-        ours.encode(["a"], ["b"], max_length=frame)
+    special = theirs.num_special_tokens_to_add(pair=True)
+    assert special == (3 if ours.special.pad == "[PAD]" else 4)
+    with pytest.raises(InputError, match=f"the special tokens alone are {special} tokens"):
+        ours.encode(["a"], ["b"], max_length=special)
 
 
 def test_words_as_a_person_reads_them(both):
@@ -223,7 +223,7 @@ def test_calls_from_several_threads(both):
 
 @pytest.mark.parametrize("pairs", [False, True])
 def test_pieces_of_one_word(both, pairs):
-    """Two tokens are of one word where the reference says so, in one text; a token of the frame is of none."""
+    """Two tokens are of one word where the reference says so, in one text; a special token is of none."""
     ours, theirs, _ = both
     for text, pair in zip(NASTY, NASTY[::-1], strict=True):
         numbers = ours.word_numbers(text, pair if pairs else None, max_length=40)

@@ -35,7 +35,7 @@ def both(request, tmp_path_factory):
 
 
 def assert_same_words(ours, theirs, sentences):
-    before, behind = ours.frame()
+    before, behind = ours.surrounding_tokens()
     expected = theirs([list(words) for words in sentences], is_split_into_words=True)
     for n, pieces in enumerate(ours.pieces_of_words(sentences)):
         assert [*before.ids, *pieces.ids, *behind.ids] == expected["input_ids"][n]
@@ -90,7 +90,7 @@ def test_frame(both, pair):
     ours, _, whole = both
     texts = ["The quick fox", pair][: 1 + (pair is not None)]
     expected = whole(*texts)
-    frame, ids, segments = ours.frame(pair is not None), [], []
+    frame, ids, segments = ours.surrounding_tokens(pair is not None), [], []
     assert len(frame) == len(texts) + 1
     for n, pieces in enumerate(ours.pieces(texts)):
         ids += [*frame[n].ids, *pieces.ids]
@@ -107,13 +107,13 @@ def test_longer_than_any_model(both):
     assert len(ours.pieces(["fox " * 300])[0]) >= 300
     assert_same_words(ours, theirs, [["fox"] * 300])
     ours(["the fox"], max_length=8)
-    assert len(ours.frame(pair=True)) == 3
+    assert len(ours.surrounding_tokens(pair=True)) == 3
 
 
 @pytest.mark.parametrize("text", ["a\ud800", "\udfff"])
 def test_no_unicode(both, text):
     ours, _, _ = both
-    with pytest.raises(InputError, match="text 2 is no Unicode text"):
+    with pytest.raises(InputError, match="text 2 is not valid Unicode"):
         ours.pieces(["fox", text])
-    with pytest.raises(InputError, match="no Unicode text"):
+    with pytest.raises(InputError, match="not valid Unicode"):
         ours.pieces_of_words([["fox"], ["the", text]])

@@ -292,7 +292,7 @@ GOOGLES = ["[UNK]", "[CLS]", "[SEP]", "want", "##want", "##ed", "wa", "un", "run
 
 
 def cut(tmp_path, text, vocabulary, lower=True):
-    """The pieces and ids of a text, without the frame."""
+    """The pieces and ids of a text, without special tokens."""
     folder = write(tmp_path, {"do_lower_case": lower}, vocabulary)
     tokenizer = Tokenizer.from_folder(folder)
     ids = tokenizer.encode([text])[0].ids[1:-1]
@@ -457,8 +457,10 @@ def test_broken_files(tmp_path, name, content):
 def test_calls_that_cannot_be(pair_for):
     tokenizer, _ = pair_for(0, "vocab.txt")
     for max_length in (-1, 0, 2):
-        refused(InputError, lambda n=max_length: tokenizer(["a"], max_length=n), f"max_length {max_length}", "2 tokens")
-    refused(InputError, lambda: tokenizer(["a"], ["b"], max_length=3), "max_length 3", "3 tokens")
+        refused(
+            InputError, lambda n=max_length: tokenizer(["a"], max_length=n), f"`max_length` {max_length}", "2 tokens"
+        )
+    refused(InputError, lambda: tokenizer(["a"], ["b"], max_length=3), "`max_length` 3", "3 tokens")
     refused(InputError, lambda: tokenizer(["a", "b"], ["c"]), "2 texts", "1 second")
     refused(InputError, lambda: tokenizer("a text"), "list")
     assert tokenizer([]).token_ids.shape == (0, 0)

@@ -167,8 +167,8 @@ def test_every_code_point_alone(uncased):
 
 def test_accents_may_go_before_or_after_capitals():
     for c in ASSIGNED:
-        accents_first = wordpiece.lower(wordpiece.without_accents(c))
-        assert accents_first == wordpiece.without_accents(wordpiece.lower(c))
+        accents_first = wordpiece.lower(wordpiece.remove_accents(c))
+        assert accents_first == wordpiece.remove_accents(wordpiece.lower(c))
 
 
 # Random texts
@@ -259,7 +259,7 @@ def test_truncation_piece_by_piece(uncased, n, m):
         while len(first) + len(second) > room:
             equal = len(first) == len(second)
             (first if len(first) > len(second) or (equal and n <= m) else second).pop()
-        assert wordpiece.cut_longest_first(text, pair, room) == (first, second)
+        assert wordpiece.truncate_longest_first(text, pair, room) == (first, second)
         assert_same(uncased, [" ".join(text)], [" ".join(pair)], room + 3)
 
 
@@ -379,6 +379,6 @@ def test_calls_that_cannot_be(uncased, text, pair, max_length):
     library, ours = uncased
     with pytest.raises(InputError) as theirs:
         library.encode([text], None if pair is None else [pair], max_length)
-    with pytest.raises(InputError, match=r"max_length -?\d has no room|no Unicode text") as caught:
+    with pytest.raises(InputError, match=r"`max_length` -?\d is too small|not valid Unicode") as caught:
         ours.encode(text, pair, max_length)
     assert "max_length" not in str(caught.value) or str(caught.value) == str(theirs.value)

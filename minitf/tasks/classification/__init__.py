@@ -1,1 +1,1 @@
-"""."""
+"""One class per text."""

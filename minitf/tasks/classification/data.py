@@ -1,28 +1,35 @@
-"""Classes: how the labels of a table are checked and counted. Torch-free."""
+"""Classes: how the labels of a table are checked and counted. Imports no torch."""
 
 from collections import Counter
 from collections.abc import Iterator
 
 from minitf.datasets.dataset import Dataset
-from minitf.datasets.findings import FEW, MANY, Finding, Rows, at, count_rows, in_all, some
-from minitf.datasets.tables import did_you_mean, is_number
-from minitf.tasks.whole_text.checks import check_tables, given
+from minitf.datasets.findings import Finding, Rows, count_rows, list_rows, location
+from minitf.datasets.strings import did_you_mean, first_few, is_number
+from minitf.tasks.whole_text.checks import (
+    check_tables,
+    equal_but_for_case,
+    given,
+    label_column,
+    many_labels,
+    rare_labels,
+)
 
 MAJORITY = 0.8  # share of one class from which accuracy alone says little
 
 
 def label_names(train: Dataset) -> tuple[str, ...]:
-    """The classes, sorted: as numbers if all are numbers, else as text."""
+    """Return the classes, sorted: as numbers if all are numbers, else as text."""
     names = set(train.labels or ()) - {""}
     by_number = all(is_number(name) for name in names)
     return tuple(sorted(names, key=lambda name: (float(name) if by_number else 0.0, name)))
 
 
 def check_classification(train: Dataset, valid: Dataset | None = None, test: Dataset | None = None) -> list[Finding]:
-    """All findings in the tables, errors first."""
+    """Return all findings in the tables, errors first."""
     tables = given(train, valid, test)
     unseen = (message for table in tables[1:] for message in _unseen_labels(table, train))
-    return check_tables(tables, [*_one_class(train), *unseen], _odd_labels(train))
+    return check_tables(tables, [*_one_class(train), *unseen], _label_warnings(train))
 
 
 def _one_class(train: Dataset) -> Iterator[str]:
@@ -42,34 +49,27 @@ def _unseen_labels(table: Dataset, train: Dataset) -> Iterator[str]:
         label = rows[0].label or ""
         near = "" if is_number(label) else did_you_mean(label, names)
         yield (
-            f"{at(table, rows)}: no training row has the label {label!r}{near}, they have"
-            f" {some(names)}: correct it, or add training rows of that class{in_all(rows)}"
+            f"{location(table, rows)}: no training row has the label {label!r}{near}, they have"
+            f" {first_few(names)}: correct it, or add training rows of that class{list_rows(rows)}"
         )
 
 
-def _odd_labels(train: Dataset) -> Iterator[str]:
+def _label_warnings(train: Dataset) -> Iterator[str]:
     names, counts, n = label_names(train), Counter(train.labels), len(train.examples)
-    where = f"{train.path}, column {train.label_column!r}"
-    if len(names) > MANY or len(names) > n / 2:
-        other = "a number to predict and no class" if all(map(is_number, names)) else "the wrong column"
-        yield f"{where}: {len(names)} different labels in {n} rows: is this {other}?"
-    rare = [f"{name!r} ({counts[name]})" for name in names if counts[name] < FEW]
-    if rare:
-        yield f"{where}: labels with fewer than {FEW} rows are hardly learned: {some(rare)}: add rows, or merge them"
+    numbers = all(map(is_number, names))
+    yield from many_labels(train, names, "a number to predict and not a class" if numbers else "the wrong column")
+    yield from rare_labels(train, names, counts)
     for label, count in counts.most_common(1):
         if MAJORITY <= count / n < 1:
             yield (
-                f"{where}: {count / n:.1%} of the rows are {label!r}, so accuracy says little: judge by F1 per class,"
-                " and try `class_weights`"
+                f"{label_column(train)}: {count / n:.1%} of the rows are {label!r}, so accuracy says little: look at"
+                " the F1 of each class, and try `class_weights`"
             )
-    spellings = Counter(name.casefold() for name in names)
-    same = [repr(name) for name in names if spellings[name.casefold()] > 1]
-    if same:
-        yield f"{where}: labels that differ only in capitals: {some(same)}: write them alike if they mean the same"
+    yield from equal_but_for_case(train, names)
 
 
 def class_rows(table: Dataset, train: Dataset) -> Rows:
-    """How often each class of the training table is there, the most frequent first."""
+    """Return how many rows of the table have each class of the training table, the most frequent class first."""
     counts = Counter(table.labels)
     rows = count_rows(counts, Counter(train.labels))
     return rows | {

@@ -1,4 +1,4 @@
-"""Accuracy, F1 and Matthews' correlation of predicted classes. Plain counting, no tensors."""
+"""Accuracy, F1 and Matthews correlation coefficient of predicted classes. They are counts, not tensors."""
 
 import dataclasses
 import math
@@ -13,8 +13,8 @@ from minitf.tasks.metrics import ClassScore, class_score, class_table
 class ClassificationMetrics:
     loss: float
     accuracy: float
-    macro_f1: float  # the mean of the classes' F1: each class counts the same, however rare
-    matthews: float  # the correlation of what is said with what is true, 0 for a guess (Matthews 1975; Gorodkin 2004)
+    macro_f1: float  # mean F1 of the classes: each has the same weight, however rare it is
+    matthews: float  # correlation of predicted and true classes, 0 for a guess (Matthews 1975; Gorodkin 2004)
     classes: tuple[ClassScore, ...]
     confusion: tuple[tuple[int, ...], ...]  # [true][predicted]
 
@@ -32,9 +32,11 @@ class ClassificationMetrics:
 def classification_metrics(
     labels: Sequence[str], true: Sequence[int], predicted: Sequence[int], loss: float
 ) -> ClassificationMetrics:
-    """All of it from the numbers of the true and the predicted classes. Raises ValueError for no examples."""
+    """Compute the metrics from the indices of the true and predicted classes. Raises ValueError without examples."""
     if not true or len(true) != len(predicted):
-        raise ValueError(f"{len(true)} true classes, {len(predicted)} predicted: need as many, and at least one")
+        raise ValueError(
+            f"{len(true)} true classes, {len(predicted)} predicted: need the same number of both, at least one"
+        )
     C = len(labels)
     confusion = [[0] * C for _ in range(C)]
     for t, p in zip(true, predicted, strict=True):
@@ -54,7 +56,7 @@ def classification_metrics(
 
 
 def _matthews(confusion: Sequence[Sequence[int]]) -> float:
-    """(c s − Σ pₖ tₖ) / √((s² − Σ pₖ²)(s² − Σ tₖ²)), c right of s; 0 where one class alone is said or true."""
+    """(c s − Σ pₖ tₖ) / √((s² − Σ pₖ²)(s² − Σ tₖ²)), c of s correct; 0 if only one class is predicted or true."""
     C = len(confusion)
     t = [sum(confusion[k]) for k in range(C)]
     p = [sum(row[k] for row in confusion) for k in range(C)]

@@ -1,8 +1,9 @@
-"""One class per text: the spec of the task. Torch-free."""
+"""The spec of classification: one class per text. Imports no torch."""
 
 from typing import TYPE_CHECKING
 
-from minitf.datasets.dataset import Dataset, read_table, split
+from minitf.datasets.dataset import Dataset, read_table
+from minitf.datasets.split import split
 from minitf.tasks.classification.data import check_classification, class_rows, label_names
 from minitf.tasks.spec import TaskSettings, TaskSpec
 from minitf.tasks.whole_text.inputs import read_texts

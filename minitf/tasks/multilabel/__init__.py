@@ -1,1 +1,1 @@
-"""."""
+"""Several labels per text, or none."""

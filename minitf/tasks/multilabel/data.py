@@ -1,26 +1,37 @@
-"""Several labels per text: reading them from a cell (`funny|sad`, a list in JSON), checks, split. Torch-free."""
+"""Several labels per text: how they are read from a cell (`funny|sad`, a JSON list), checked and split. No torch."""
 
 import dataclasses
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from minitf.datasets import dataset as single
 from minitf.datasets import tables
-from minitf.datasets.dataset import Dataset
-from minitf.datasets.findings import FEW, MANY, Finding, Rows, at, count_rows, in_all, some
-from minitf.datasets.tables import SEPARATOR, did_you_mean
+from minitf.datasets.dataset import Dataset, Source, read_table
+from minitf.datasets.findings import Finding, Rows, count_rows, list_rows, location
+from minitf.datasets.held_out import divide
+from minitf.datasets.split import split
+from minitf.datasets.strings import did_you_mean, first_few
+from minitf.datasets.tables import SEPARATOR
 from minitf.errors import DataError
-from minitf.tasks.whole_text.checks import check_tables, given
+from minitf.tasks.whole_text.checks import (
+    check_tables,
+    equal_but_for_case,
+    given,
+    label_column,
+    many_labels,
+    rare_labels,
+)
 
 
 def several_labels(where: str, record: dict[str, Any], column: str, needed: bool = True) -> str:
-    """The labels of a cell in alphabetical order, each once, between bars; "" for none. Raises DataError."""
+    """Return the labels of a cell, sorted, without duplicates, joined by bars; "" for none. Raises DataError."""
     value = record.get(column)
     if isinstance(value, list):
         parts = [tables.cell(where, {column: part}, column) for part in value]
-        if barred := [part for part in parts if SEPARATOR in part]:
-            raise DataError(f"{where}: column {column!r}: the label {barred[0]!r} holds a {SEPARATOR}: rename it")
+        if with_separator := [part for part in parts if SEPARATOR in part]:
+            raise DataError(
+                f"{where}: column {column!r}: the label {with_separator[0]!r} contains {SEPARATOR}: rename it"
+            )
     else:
         text = tables.cell(where, record, column, needed)
         parts = text.split(SEPARATOR) if text.strip() else []
@@ -30,57 +41,51 @@ def several_labels(where: str, record: dict[str, Any], column: str, needed: bool
     return SEPARATOR.join(sorted(set(names)))
 
 
-def read_sets(source: str, text: str | None = None, pair: str | None = None, label: str | None = None) -> Dataset:
-    """A table whose label cells hold sets. Raises DataError."""
-    return single.read_table(source, text, pair, label, read_label=several_labels)
+def read_sets(source: Source, text: str | None = None, pair: str | None = None, label: str | None = None) -> Dataset:
+    """Read a table whose label cells hold sets of labels. Raises DataError."""
+    return read_table(source, text, pair, label, read_label=several_labels)
 
 
 def labels_in(cell: str | None) -> tuple[str, ...]:
-    """The labels that `several_labels` wrote."""
+    """Return the labels of a cell that `several_labels` has read."""
     return tuple(cell.split(SEPARATOR)) if cell else ()
 
 
 def set_names(train: Dataset) -> tuple[str, ...]:
-    """Every label that a row bears, sorted."""
+    """Return all labels of a table, sorted."""
     return tuple(sorted({name for example in train.examples for name in labels_in(example.label)}))
 
 
 def split_sets(dataset: Dataset, seed: int = 0) -> tuple[Dataset, Dataset]:
-    """`dataset.split`, where each row counts as one of its rarest label; every label keeps a row for training.
+    """Split as `dataset.split` does, by the rarest label of each row, so that every label keeps a training row.
 
-    Raises DataError if nothing can be set aside.
+    Returns (kept, held out). Raises DataError if nothing can be held out.
     """
     counts = Counter(name for example in dataset.examples for name in labels_in(example.label))
-    rarest = [
+    by_rarest = [
         dataclasses.replace(e, label=min(labels_in(e.label), key=lambda name: (counts[name], name), default=""))
         for e in dataset.examples
     ]
-    _, aside = single.split(dataclasses.replace(dataset, examples=tuple(rarest)), seed=seed)
-    rows = {example.row for example in aside.examples}
-    known = {name for e in dataset.examples if e.row not in rows for name in labels_in(e.label)}
-    # Rows of the same text stay together, so what goes back takes its copies with it.
-    back = {(e.text, e.pair) for e in dataset.examples if e.row in rows and not known >= set(labels_in(e.label))}
-    rows -= {e.row for e in dataset.examples if (e.text, e.pair) in back}
-    if not rows:
-        raise DataError(
-            f"{dataset.path}: {len(dataset.examples)} rows are too few to set some aside for validation while every"
-            " label keeps one for training: add rows, or give a file of its own with `valid`"
-        )
-    left, held_out = (tuple(e for e in dataset.examples if (e.row in rows) is held) for held in (False, True))
-    return dataclasses.replace(dataset, examples=left), dataclasses.replace(dataset, examples=held_out)
+    _, held_out = split(dataclasses.replace(dataset, examples=tuple(by_rarest)), seed=seed)
+    rows = {example.row for example in held_out.examples}
+    kept = {name for e in dataset.examples if e.row not in rows for name in labels_in(e.label)}
+    # A row with a label that training lacks goes back, with all rows of the same text: they stay together.
+    back = {(e.text, e.pair) for e in dataset.examples if e.row in rows and not kept >= set(labels_in(e.label))}
+    indices = {i for i, e in enumerate(dataset.examples) if e.row in rows and (e.text, e.pair) not in back}
+    return divide(dataset, indices, "every label keeps one for training: add rows")
 
 
 def set_rows(table: Dataset, train: Dataset) -> Rows:
-    """How often each label of the training table is borne."""
-    mine, all_of = (Counter(name for e in t.examples for name in labels_in(e.label)) for t in (table, train))
-    return count_rows(mine, all_of) | {"  without a label": str(sum(not e.label for e in table.examples))}
+    """Return how many rows of the table have each label of the training table."""
+    counts, in_train = (Counter(name for e in t.examples for name in labels_in(e.label)) for t in (table, train))
+    return count_rows(counts, in_train) | {"  without a label": str(sum(not e.label for e in table.examples))}
 
 
 def check_multilabel(train: Dataset, valid: Dataset | None = None, test: Dataset | None = None) -> list[Finding]:
-    """Every finding in tables of several labels a text, errors first."""
+    """Return all findings in the tables, errors first."""
     tables = given(train, valid, test)
     unseen = (message for table in tables[1:] for message in _unseen_labels(table, train))
-    return check_tables(tables, [*_one_set(train), *unseen], _odd_sets(train), label_required=False)
+    return check_tables(tables, [*_one_set(train), *unseen], _label_warnings(train), label_required=False)
 
 
 def _one_set(train: Dataset) -> Iterator[str]:
@@ -89,7 +94,7 @@ def _one_set(train: Dataset) -> Iterator[str]:
         (labels,) = sets
         what = f"the labels {', '.join(sorted(labels))}" if labels else "no label"
         yield (
-            f"{train.path}: every row has {what}, so there is nothing to tell apart: add other rows, or name the right"
+            f"{train.path}: every row has {what}, so there is nothing to learn: add other rows, or name the right"
             f" column with `label` if it is not {train.label_column!r}"
         )
 
@@ -100,23 +105,18 @@ def _unseen_labels(table: Dataset, train: Dataset) -> Iterator[str]:
     if rows and names:
         label = next(name for name in labels_in(rows[0].label) if name not in names)
         yield (
-            f"{at(table, rows)}: no training row has the label {label!r}{did_you_mean(label, names)}, they have"
-            f" {some(names)}: correct it, or add training rows that bear it{in_all(rows)}"
+            f"{location(table, rows)}: no training row has the label {label!r}{did_you_mean(label, names)}, they have"
+            f" {first_few(names)}: correct it, or add training rows with it{list_rows(rows)}"
         )
 
 
-def _odd_sets(train: Dataset) -> Iterator[str]:
-    names, n = set_names(train), len(train.examples)
+def _label_warnings(train: Dataset) -> Iterator[str]:
+    names, where = set_names(train), label_column(train)
     counts = Counter(name for example in train.examples for name in labels_in(example.label))
-    where = f"{train.path}, column {train.label_column!r}"
     if all(len(labels_in(example.label)) == 1 for example in train.examples):
         yield f"{where}: every row has one label; if every text always has one, set `task` to classification"
-    if len(names) > MANY or len(names) > n / 2:
-        yield f"{where}: {len(names)} different labels in {n} rows: is this the wrong column?"
-    if rare := [f"{name!r} ({counts[name]})" for name in names if counts[name] < FEW]:
-        yield f"{where}: labels with fewer than {FEW} rows are hardly learned: {some(rare)}: add rows, or merge them"
-    if everywhere := [repr(name) for name in names if counts[name] == n]:
-        yield f"{where}: every row bears {some(everywhere)}, so that is all that will be learned of it"
-    spellings = Counter(name.casefold() for name in names)
-    if same := [repr(name) for name in names if spellings[name.casefold()] > 1]:
-        yield f"{where}: labels that differ only in capitals: {some(same)}: write them alike if they mean the same"
+    yield from many_labels(train, names)
+    yield from rare_labels(train, names, counts)
+    if everywhere := [repr(name) for name in names if counts[name] == len(train.examples)]:
+        yield f"{where}: every row has {first_few(everywhere)}, so the model will always predict it"
+    yield from equal_but_for_case(train, names)

@@ -1,4 +1,4 @@
-"""How good several labels a text are. Plain counting, no tensors."""
+"""F1 and accuracy of predicted sets of labels. They are counts, not tensors."""
 
 import dataclasses
 from collections.abc import Sequence, Set
@@ -10,9 +10,9 @@ from minitf.tasks.metrics import ClassScore, class_score, class_table, f1_score
 @dataclasses.dataclass(frozen=True)
 class MultiLabelMetrics:
     loss: float
-    micro_f1: float  # of all labels of all texts in one count: a frequent label counts more
-    macro_f1: float  # the mean of the labels' F1: each counts the same, however rare
-    accuracy: float  # the share of texts whose labels are exactly those that they should be
+    micro_f1: float  # F1 of all labels of all texts together: a frequent label has a larger weight
+    macro_f1: float  # mean F1 of the labels: each has the same weight, however rare it is
+    accuracy: float  # share of texts with exactly the right labels
     classes: tuple[ClassScore, ...]
 
     @property
@@ -29,27 +29,32 @@ class MultiLabelMetrics:
 def multilabel_metrics(
     labels: Sequence[str], true: Sequence[Set[int]], predicted: Sequence[Set[int]], loss: float
 ) -> MultiLabelMetrics:
-    """All of it from the numbers of each text's labels. Raises ValueError for no examples."""
+    """Compute the metrics from the label indices of each text. Raises ValueError without examples."""
     if not true or len(true) != len(predicted):
-        raise ValueError(f"{len(true)} true sets, {len(predicted)} predicted: need as many, and at least one")
-    hits, given, borne = ([0] * len(labels) for _ in range(3))
+        raise ValueError(
+            f"{len(true)} true sets, {len(predicted)} predicted: need the same number of both, at least one"
+        )
+    hits, predictions, support = ([0] * len(labels) for _ in range(3))
     for t, p in zip(true, predicted, strict=True):
-        for counts, numbers in ((hits, t & p), (given, p), (borne, t)):
-            for c in numbers:
+        for counts, indices in ((hits, t & p), (predictions, p), (support, t)):
+            for c in indices:
                 counts[c] += 1
-    classes = tuple(class_score(label, hits[c], given[c], borne[c]) for c, label in enumerate(labels))
+    classes = tuple(class_score(label, hits[c], predictions[c], support[c]) for c, label in enumerate(labels))
     return MultiLabelMetrics(
         loss=loss,
-        micro_f1=f1_score(sum(hits), sum(given), sum(borne)),
+        micro_f1=f1_score(sum(hits), sum(predictions), sum(support)),
         macro_f1=sum(score.f1 for score in classes) / len(labels),
         accuracy=sum(t == p for t, p in zip(true, predicted, strict=True)) / len(true),
         classes=classes,
     )
 
 
-def best_constant(borne: Sequence[int], n: int) -> tuple[int, float]:
-    """How many of the most frequent labels to give to each of `n` texts alike for the best micro F1, and that F1."""
-    counts = sorted(borne, reverse=True)
+def best_constant(support: Sequence[int], n: int) -> tuple[int, float]:
+    """Return the best constant prediction for `n` texts: the k most frequent labels, as (k, its micro F1).
+
+    `support` has the number of texts with each label.
+    """
+    counts = sorted(support, reverse=True)
     options = [(f1_score(sum(counts[:k]), k * n, sum(counts)), -k) for k in range(1, len(counts) + 1)]
     f1, k = max(options)
     return -k, f1

@@ -1,4 +1,4 @@
-"""Several labels per text: the spec of the task. Torch-free."""
+"""The spec of multi-label classification: several labels per text, or none. Imports no torch."""
 
 from typing import TYPE_CHECKING
 
@@ -6,7 +6,7 @@ from minitf.datasets.dataset import Dataset
 from minitf.tasks.multilabel.data import check_multilabel, labels_in, read_sets, set_names, set_rows, split_sets
 from minitf.tasks.spec import TaskSettings, TaskSpec
 from minitf.tasks.whole_text.inputs import read_texts
-from minitf.tasks.whole_text.spec import OF_CLASSES, predict
+from minitf.tasks.whole_text.spec import CLASS_SETTINGS, predict
 
 if TYPE_CHECKING:
     from minitf.bert import BertConfig
@@ -46,5 +46,5 @@ MULTILABEL = TaskSpec(
     predict=predict,
     held_out="10 %, by the rarest label of each row",
     rows=set_rows,
-    unused=OF_CLASSES,
+    unused=CLASS_SETTINGS,
 )

@@ -1,7 +1,7 @@
-"""How good answers out of a text are: the exact match and the F1 of SQuAD's official script. No tensors.
+"""Exact match and F1 of predicted answers, as in SQuAD's official script. They are plain numbers, not tensors.
 
-Both are of words, in lower case, without punctuation and articles; of several right answers the one that fits best
-counts. Source: evaluate-v1.1.py of Rajpurkar et al. 2016, §6.1; here from 0 to 1, there in percent.
+Both compare words in lower case, without punctuation and articles. If a question has several right answers, the best
+match counts. Source: evaluate-v1.1.py of Rajpurkar et al. 2016, §6.1; here from 0 to 1, there in percent.
 """
 
 import dataclasses
@@ -34,28 +34,29 @@ class SpanMetrics:
 
 
 def normalized(text: str) -> str:
-    """What two answers are compared by."""
+    """Return the text in the form in which answers are compared."""
     return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
 
 
-def exact_match(said: str, true: Sequence[str]) -> float:
-    return float(normalized(said) in {normalized(answer) for answer in true})
+def exact_match(predicted: str, true: Sequence[str]) -> float:
+    """Return 1 if the prediction equals one of the `true` answers, else 0."""
+    return float(normalized(predicted) in {normalized(answer) for answer in true})
 
 
-def f1(said: str, true: Sequence[str]) -> float:
-    """Of the words in common, each as often as in both."""
-    return max(_f1(normalized(said).split(), normalized(answer).split()) for answer in true)
+def f1(predicted: str, true: Sequence[str]) -> float:
+    """Return the F1 of the words of the prediction, for the best match of the `true` answers."""
+    return max(_f1(normalized(predicted).split(), normalized(answer).split()) for answer in true)
 
 
-def _f1(said: list[str], true: list[str]) -> float:
-    common = (Counter(said) & Counter(true)).total()
-    return 2.0 * common / (len(said) + len(true)) if common else 0.0
+def _f1(predicted: list[str], true: list[str]) -> float:
+    common = (Counter(predicted) & Counter(true)).total()
+    return 2.0 * common / (len(predicted) + len(true)) if common else 0.0
 
 
-def span_metrics(said: Sequence[str], true: Sequence[Sequence[str]], loss: float) -> SpanMetrics:
-    """The mean over the questions. Raises ValueError for none, or for other numbers of answers than of questions."""
-    if not said or len(said) != len(true):
-        raise ValueError(f"{len(said)} answers to {len(true)} questions: need as many, and at least one")
-    pairs = list(zip(said, true, strict=True))
+def span_metrics(predicted: Sequence[str], true: Sequence[Sequence[str]], loss: float) -> SpanMetrics:
+    """Compute the means over the questions. Raises ValueError without questions, or without an answer for each."""
+    if not predicted or len(predicted) != len(true):
+        raise ValueError(f"{len(predicted)} answers to {len(true)} questions: need one for each, and at least one")
+    pairs = list(zip(predicted, true, strict=True))
     n = len(pairs)
     return SpanMetrics(loss, sum(f1(*pair) for pair in pairs) / n, sum(exact_match(*pair) for pair in pairs) / n, n)

@@ -1,4 +1,4 @@
-"""The answers to questions on a text, or to those of a file in SQuAD's JSON, a part at a time."""
+"""The predicted answers to questions about a text, or to those in a file in SQuAD's JSON, computed in parts."""
 
 import dataclasses
 import json
@@ -18,7 +18,7 @@ BATCHES = 32  # of questions per part
 
 @dataclasses.dataclass(frozen=True)
 class AnswerPrediction:
-    """The best span of the paragraph for each question."""
+    """The best answer to each question, a span of its paragraph."""
 
     loaded: Loaded
     questions: QuestionTable
@@ -34,7 +34,7 @@ class AnswerPrediction:
             }
 
     def write(self, out: TextIO, *, as_table: bool) -> None:
-        """A line per question; for a file, or `as_table`, the JSON that SQuAD's official script reads: {id: answer}."""
+        """Write a line per question; for a file, or `as_table`, the JSON of SQuAD's official script: {id: answer}."""
         as_json = as_table or bool(self.questions.path)
         with tqdm(total=len(self.questions.examples), unit="question", disable=None, leave=False) as bar:
             for n, (question, span) in enumerate(self._answered()):

@@ -1,4 +1,4 @@
-"""The best stretch of a paragraph, out of what a model says of each of its windows."""
+"""The best answer span of a paragraph, from the logits of its windows."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -10,17 +10,17 @@ LONGEST_ANSWER = 30  # pieces, as in Google's run_squad.py
 
 
 @dataclasses.dataclass(frozen=True)
-class Window:
-    """One row: the pieces `part` of the paragraph of question number `question`, from the token `begins` on."""
+class ParagraphWindow:
+    """A window of the paragraph of a question: its `pieces` are the tokens from `offset` on."""
 
     question: int
-    begins: int
-    part: range
+    offset: int
+    pieces: range
 
 
 @dataclasses.dataclass(frozen=True)
 class Span:
-    """An answer: the characters `start` … `end` − 1 of the paragraph, and how probable among all that could be."""
+    """An answer: the characters `start` … `end` − 1 of the paragraph, and its probability among all spans."""
 
     text: str
     p: float
@@ -28,29 +28,32 @@ class Span:
     end: int
 
 
-def best_span(windows: Sequence[tuple[Tensor, Window]], pieces: Sequence[tuple[int, int]], context: str) -> Span:
-    """The stretch of at most 30 pieces with the largest sum of its start's and its end's logit, in whichever window.
+def best_span(
+    windows: Sequence[tuple[Tensor, ParagraphWindow]], piece_spans: Sequence[tuple[int, int]], context: str
+) -> Span:
+    """Return the span of at most 30 pieces with the largest sum of the logits of its start and its end, in any window.
 
-    `windows` are one question's, with their logits `[S, 2]`; `pieces` are the characters of the paragraph's. All
-    stretches are compared, not only those of the twenty best starts and ends. The probability is a softmax over all
-    stretches of all windows; of one that two windows hold it is the sum. Of alike ones the first is the best.
+    `windows` are those of one question, with their logits `[S, 2]`; `piece_spans` are the characters of each piece of
+    the paragraph. All spans are compared, not only those of the twenty best starts and ends. The probability is a
+    softmax over all spans of all windows; it is summed if two windows contain the span. The first of equal spans wins.
     """
-    scored = [(window.part, stretches(z, window)) for z, window in windows if window.part]
+    scored = [(window.pieces, span_scores(z, window)) for z, window in windows if window.pieces]
     if not scored:
         return Span("", 1.0, 0, 0)
     best = [float(scores.max()) for _, scores in scored]
-    part, scores = scored[best.index(max(best))]
-    first, more = divmod(int(scores.argmax()), LONGEST_ANSWER)
-    place = part.start + first, part.start + first + more
+    pieces, scores = scored[best.index(max(best))]
+    row, length = divmod(int(scores.argmax()), LONGEST_ANSWER)
+    first = pieces.start + row
+    last = first + length
     total = torch.stack([scores.logsumexp(dim=(0, 1)) for _, scores in scored]).logsumexp(dim=0)
-    same = [scores[place[0] - part.start, more] for part, scores in scored if place[0] in part and place[1] in part]
+    same = [scores[first - part.start, length] for part, scores in scored if first in part and last in part]
     p = float((torch.stack(same) - total).exp().sum())
-    start, end = pieces[place[0]][0], pieces[place[1]][1]
+    start, end = piece_spans[first][0], piece_spans[last][1]
     return Span(context[start:end], p, start, end)
 
 
-def stretches(z: Tensor, window: Window) -> Tensor:
-    """Start's logit + end's logit of each stretch, by its first piece and how many follow; `[pieces, 30]`."""
-    start, end = z[window.begins : window.begins + len(window.part)].double().unbind(dim=-1)
+def span_scores(z: Tensor, window: ParagraphWindow) -> Tensor:
+    """Return start logit + end logit of each span, by its first piece and the number that follow; `[pieces, 30]`."""
+    start, end = z[window.offset : window.offset + len(window.pieces)].double().unbind(dim=-1)
     beyond = end.new_full((LONGEST_ANSWER - 1,), -torch.inf)
     return start.unsqueeze(1) + torch.cat([end, beyond]).unfold(0, LONGEST_ANSWER, 1)

@@ -1,4 +1,4 @@
-"""The answer to a question in a paragraph: the spec of the task. Torch-free."""
+"""The spec of question answering: the answer to a question, in a paragraph. Imports no torch."""
 
 from typing import TYPE_CHECKING
 

@@ -1,30 +1,30 @@
-"""Questions on paragraphs, in the JSON of SQuAD 1.1 (Rajpurkar et al. 2016): each answer is a stretch of its paragraph.
+"""Questions about paragraphs, in the JSON of SQuAD 1.1 (Rajpurkar et al. 2016): each answer is a span of its paragraph.
 
     {"data": [{"title": …, "paragraphs": [{"context": …, "qas": [{"id": …, "question": …,
         "answers": [{"text": …, "answer_start": …}]}]}]}]}
 
-Only the standard library. Where something is wrong is said as the place in that tree, since JSON has no rows.
+Errors name the path in that tree, because JSON has no rows. Only the standard library.
 """
 
 import dataclasses
 import hashlib
-import json
 import os
 import re
 from collections import Counter
 from pathlib import Path
 from typing import Any, ClassVar
 
-from minitf.datasets import tables
+from minitf.datasets.reading import decode, parse_json, read_bytes
+from minitf.datasets.strings import is_unicode, shorten
 from minitf.errors import DataError, InputError
 
 ENDING = ".json"
-_KINDS = {str: "a text", list: "a list", int: "a whole number"}
+_TYPES = {str: "a text", list: "a list", int: "a whole number"}
 
 
 @dataclasses.dataclass(frozen=True)
 class TrueAnswer:
-    """`text` stands in the context from its character `start` on."""
+    """A right answer: `text` begins at the character `start` of the context."""
 
     text: str
     start: int
@@ -32,12 +32,12 @@ class TrueAnswer:
 
 @dataclasses.dataclass(frozen=True)
 class Question:
-    """One question on one paragraph. `row` counts the questions of the file, from 1."""
+    """One question about one paragraph. `row` is its number in the file, from 1."""
 
     id: str
     text: str
     context: str
-    answers: tuple[TrueAnswer, ...]  # one is learned, the first; any of them is right
+    answers: tuple[TrueAnswer, ...]  # the first is the target; in the metrics all of them are right
     title: str
     row: int
 
@@ -67,93 +67,73 @@ class QuestionTable:
 
 
 def read_squad(path: str | os.PathLike[str], need_answers: bool = True, **columns: str | None) -> QuestionTable:
-    """All questions. Without `need_answers` those that the file may hold are not looked at. Raises DataError."""
+    """Read all questions; without `need_answers` the answers are ignored. Raises DataError."""
     name = os.fspath(path)
-    given = [flag for flag, column in columns.items() if column]
+    given = [setting for setting, column in columns.items() if column]
     if given:
-        raise InputError(f"`{given[0]}` names a column of a table; {name} has SQuAD's own keys")
+        raise InputError(f"`{given[0]}` names a column of a table; {name} has the keys of SQuAD")
     if Path(name).suffix.lower() != ENDING and Path(name).is_file():
         raise DataError(f"{name}: questions are read from SQuAD's JSON ({ENDING})")
-    data = tables.read_bytes(Path(name))
-    content = _parsed(name, data)
+    data = read_bytes(Path(name))
+    content = parse_json(name, decode(name, data))
     questions: list[Question] = []
     for a, article in enumerate(_field(name, content, "data", list)):
-        at = f"{name}: data[{a}]"
+        in_article = f"{name}: data[{a}]"
         title = article.get("title") if isinstance(article, dict) else None
-        for p, paragraph in enumerate(_field(at, article, "paragraphs", list)):
-            where = f"{at}.paragraphs[{p}]"
-            context = _text(where, paragraph, "context")
-            for q, record in enumerate(_field(where, paragraph, "qas", list)):
-                place = f"{where}.qas[{q}]"
-                text, number = _text(place, record, "question"), _id(place, record, len(questions) + 1)
-                answers = _answers(f"{place} (id {number[:40]!r})", record, context) if need_answers else ()
-                shown = title if isinstance(title, str) else ""
-                questions.append(Question(number, text, context, answers, shown, len(questions) + 1))
+        for p, paragraph in enumerate(_field(in_article, article, "paragraphs", list)):
+            in_paragraph = f"{in_article}.paragraphs[{p}]"
+            context = _text(in_paragraph, paragraph, "context")
+            for q, record in enumerate(_field(in_paragraph, paragraph, "qas", list)):
+                where, row = f"{in_paragraph}.qas[{q}]", len(questions) + 1
+                text, number = _text(where, record, "question"), _id(where, record, row)
+                answers = _answers(f"{where} (id {number[:40]!r})", record, context) if need_answers else ()
+                questions.append(Question(number, text, context, answers, title if isinstance(title, str) else "", row))
     if not questions:
-        raise DataError(f"{name}: holds no question")
+        raise DataError(f"{name}: has no questions")
     twice = [number for number, n in Counter(question.id for question in questions).items() if n > 1]
     if twice:
         raise DataError(
-            f"{name}: two questions have the id {twice[0][:60]!r}: answers are told by it, so give each its own"
+            f"{name}: two questions have the id {twice[0][:60]!r}: answers refer to it, so give each question its own"
         )
     return QuestionTable(name, tuple(questions), hashlib.sha256(data).hexdigest())
 
 
 def looks_like_squad(path: str | os.PathLike[str]) -> bool:
-    """Whether the file is one object with a list called "data", or is meant to be: JSON lines have none of it."""
+    """Return whether the file begins like an object with a list "data", unlike JSON lines."""
     if Path(path).suffix.lower() != ENDING or not Path(path).is_file():
         return False
     try:
         with open(path, "rb") as file:
             head = file.read(4096).decode("utf-8", errors="replace")
-    except OSError:  # what is wrong with it is for the reader to say
+    except OSError:  # read_squad reports it
         return False
     return re.match(r"\ufeff?\s*\{", head) is not None and re.search(r'"data"\s*:\s*\[', head) is not None
 
 
-def _parsed(name: str, data: bytes) -> Any:
-    try:
-        return json.loads(data.decode("utf-8-sig"), object_pairs_hook=_object)
-    except UnicodeDecodeError as error:
-        bad = f"byte {error.start} of the file: 0x{data[error.start]:02x} is not UTF-8"
-        raise DataError(f"{name}: {bad}; save it as UTF-8 text") from None
-    except json.JSONDecodeError as error:
-        raise DataError(f"{name}:{error.lineno}: bad JSON: {error.msg} at column {error.colno}") from None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{name}: bad JSON: {error}") from None
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    twice = [key for key, n in Counter(key for key, _ in pairs).items() if n > 1]
-    if twice:
-        raise ValueError(f"two values for {twice[0][:60]!r} in one object")
-    return dict(pairs)
-
-
-def _field(where: str, record: Any, key: str, kind: type) -> Any:
-    """What `record` has by this key. Raises DataError unless it is of the kind."""
+def _field(where: str, record: Any, key: str, expected: type) -> Any:
+    """Return the value of a key. Raises DataError unless it has the `expected` type."""
     if not isinstance(record, dict):
-        raise DataError(f"{where}: must be an object with {key!r}, not {_short(record)}")
+        raise DataError(f"{where}: must be an object with {key!r}, not {shorten(record)}")
     if key not in record:
         raise DataError(f"{where}: has no {key!r}; is it SQuAD's JSON?")
     value = record[key]
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise DataError(f"{where}: {key!r} must be {_KINDS[kind]}, not {_short(value)}")
+    if not isinstance(value, expected) or isinstance(value, bool):
+        raise DataError(f"{where}: {key!r} must be {_TYPES[expected]}, not {shorten(value)}")
     return value
 
 
 def _text(where: str, record: Any, key: str) -> str:
-    """A text that says something."""
+    """Return a text that is not empty. Raises DataError."""
     text: str = _field(where, record, key, str)
     if not text.strip():
         raise DataError(f"{where}: {key!r} is empty")
-    if any("\ud800" <= c <= "\udfff" for c in text):
-        raise DataError(f"{where}: {key!r} holds half a character (a lone surrogate): {text[:60]!r}")
+    if not is_unicode(text):
+        raise DataError(f"{where}: {key!r} contains half a character (a lone surrogate): {text[:60]!r}")
     return text
 
 
 def _id(where: str, record: dict[str, Any], row: int) -> str:
-    """The question's own; where it has none (null, or no such key), its number in the file."""
+    """Return the id of a question; without one (null, or no such key), its number in the file. Raises DataError."""
     value = record.get("id")
     if value is None:
         return str(row)
@@ -165,19 +145,13 @@ def _answers(where: str, record: Any, context: str) -> tuple[TrueAnswer, ...]:
         raise DataError(f"{where}: has no answer (SQuAD 2.0); each question must have one in its context: leave it out")
     answers = []
     for n, answer in enumerate(_field(where, record, "answers", list)):
-        at = f"{where}.answers[{n}]"
-        text, start = _text(at, answer, "text"), _field(at, answer, "answer_start", int)
+        in_answer = f"{where}.answers[{n}]"
+        text, start = _text(in_answer, answer, "text"), _field(in_answer, answer, "answer_start", int)
         if start < 0 or context[start : start + len(text)] != text:
             found = context.find(text)
-            hint = f"; it stands at {found}" if found >= 0 else ", nor anywhere in it"
-            raise DataError(f"{at}: {text[:60]!r} does not stand at character {start} of the context{hint}")
+            hint = f"; it is at {found}" if found >= 0 else ", nor anywhere in it"
+            raise DataError(f"{in_answer}: {text[:60]!r} is not at character {start} of the context{hint}")
         answers.append(TrueAnswer(text, start))
     if not answers:
-        raise DataError(f"{where}: has no answer; each question needs one to learn from or to be measured by")
+        raise DataError(f"{where}: has no answer; each question needs one for training and for evaluation")
     return tuple(answers)
-
-
-def _short(value: object) -> str:
-    """On one line and of bounded length, whatever it holds."""
-    shown = ascii(value) if not isinstance(value, list | dict) else {list: "a list", dict: "an object"}[type(value)]
-    return shown if len(shown) <= 60 else f"{shown[:59]}…"

@@ -1,1 +1,1 @@
-"""."""
+"""A number per text."""

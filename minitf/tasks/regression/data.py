@@ -1,25 +1,26 @@
-"""Numbers to predict: how they are read from a cell, checked and split. Torch-free."""
+"""Numbers to predict: how they are read from a cell, checked and described. Imports no torch."""
 
 import statistics
 from collections.abc import Iterator
 from typing import Any
 
 from minitf.datasets.dataset import Dataset, one_label
-from minitf.datasets.findings import Finding, Rows, at, in_all
-from minitf.datasets.tables import is_number
+from minitf.datasets.findings import Finding, Rows, list_rows, location
+from minitf.datasets.strings import is_number
 from minitf.errors import DataError
-from minitf.tasks.whole_text.checks import check_tables, given
+from minitf.tasks.whole_text.checks import check_tables, given, label_column
 
-FEW_NUMBERS = 3  # different ones: with fewer, they are rather names
-FAR = 10.0  # standard deviations from the mean: rather a slip than a number
-LARGE = 50.0  # a head starts at 0, and its answers grow by little at each step
+FEW_NUMBERS = 3  # with fewer different numbers, they are probably names of classes
+OUTLIER = 10.0  # standard deviations from the mean beyond which a number is probably a mistake
+LARGE = 50.0  # a new head predicts about 0, and its predictions change only a little in each step
+OUTSIDE_SHARE = 0.01  # of the rows of a table that may lie outside the range of the training numbers
 
 
 def check_regression(train: Dataset, valid: Dataset | None = None, test: Dataset | None = None) -> list[Finding]:
-    """Every finding in tables of numbers, errors first; that they are numbers, the reading has seen to."""
+    """Return all findings in the tables, errors first; `finite_number` has already checked the cells."""
     tables = given(train, valid, test)
-    findings = check_tables(tables, _one_number(train), _odd_numbers(train))
-    return findings + [Finding("warning", m) for table in tables[1:] for m in _beyond(table, train)]
+    findings = check_tables(tables, _one_number(train), _number_warnings(train))
+    return findings + [Finding("warning", m) for table in tables[1:] for m in _outside_range(table, train)]
 
 
 def _one_number(train: Dataset) -> Iterator[str]:
@@ -30,47 +31,47 @@ def _one_number(train: Dataset) -> Iterator[str]:
         )
 
 
-def _odd_numbers(train: Dataset) -> Iterator[str]:
-    numbers = numbers_in(train)
-    where = f"{train.path}, column {train.label_column!r}"
-    different = sorted(set(numbers))
-    if len(different) < FEW_NUMBERS:
-        yield f"{where}: only {len(different)} different numbers: if they name classes, set `task` to classification"
+def _number_warnings(train: Dataset) -> Iterator[str]:
+    numbers, where = numbers_in(train), label_column(train)
+    different = len(set(numbers))
+    if different < FEW_NUMBERS:
+        yield f"{where}: only {different} different numbers: if they name classes, set `task` to classification"
     largest = max(map(abs, numbers))
     if largest > LARGE:
+        divisor = 10 ** (len(str(int(largest))) - 1) if largest < 1e15 else largest
         yield (
-            f"{where}: numbers as large as {largest:g} take long to reach from the 0 that a new head says: divide the"
-            f" column by {10 ** (len(str(int(largest))) - 1) if largest < 1e15 else largest:g}, say"
+            f"{where}: numbers as large as {largest:g} are slow to learn, because a new head predicts about 0: divide"
+            f" the column, by {divisor:g} for example"
         )
     mean, deviation = mean_and_deviation(numbers)
-    rows = [e for e, number in zip(train.examples, numbers, strict=True) if abs(number - mean) > FAR * deviation > 0]
+    rows = [e for e, x in zip(train.examples, numbers, strict=True) if abs(x - mean) > OUTLIER * deviation > 0]
     if rows:
         yield (
-            f"{at(train, rows)}: {rows[0].label} lies more than {FAR:g} standard deviations from the mean {mean:g}, and"
-            f" will rule the squared error: correct it if it is a slip{in_all(rows)}"
+            f"{location(train, rows)}: {rows[0].label} is more than {OUTLIER:g} standard deviations from the mean"
+            f" {mean:g} and will dominate the squared error: correct it if it is a mistake{list_rows(rows)}"
         )
 
 
-def _beyond(table: Dataset, train: Dataset) -> Iterator[str]:
+def _outside_range(table: Dataset, train: Dataset) -> Iterator[str]:
     known = numbers_in(train)
     low, high = min(known, default=0.0), max(known, default=0.0)
     rows = [e for e, x in zip(table.examples, numbers_in(table), strict=True) if not low <= x <= high]
-    if rows and len(rows) > 0.01 * len(table.examples):
+    if rows and len(rows) > OUTSIDE_SHARE * len(table.examples):
         yield (
-            f"{at(table, rows)}: {rows[0].label} lies outside of what the training rows have, {low:g} to {high:g}:"
-            f" learned numbers seldom go beyond{in_all(rows)}"
+            f"{location(table, rows)}: {rows[0].label} is outside the range of the training rows, {low:g} to {high:g}:"
+            f" predictions rarely leave that range{list_rows(rows)}"
         )
 
 
 def mean_and_deviation(numbers: list[float]) -> tuple[float, float]:
-    """Of at least one number; the deviation divides by n."""
-    scale = max(map(abs, numbers)) or 1.0  # so that no sum and no square is beyond what a float can hold
+    """Return mean and standard deviation (divided by n) of at least one number."""
+    scale = max(map(abs, numbers)) or 1.0  # so that no sum or square overflows
     scaled = [number / scale for number in numbers]
     return scale * statistics.fmean(scaled), scale * statistics.pstdev(scaled)
 
 
 def range_of(numbers: list[float]) -> str:
-    """What the numbers are like, in words."""
+    """Describe the numbers: range, mean and standard deviation."""
     if not numbers:
         return "no numbers"
     mean, deviation = mean_and_deviation(numbers)
@@ -78,26 +79,26 @@ def range_of(numbers: list[float]) -> str:
 
 
 def finite_number(where: str, record: dict[str, Any], column: str, needed: bool = True) -> str:
-    """A cell that holds a finite number, as it is written. Raises DataError."""
+    """Return a cell with a finite number as it is written. Raises DataError."""
     label = one_label(where, record, column, needed)
     if not label and not needed:
         return label
     if not is_number(label):
-        comma = " with a point" if is_number(label.replace(",", ".", 1)) else ""
+        point = " with a decimal point" if is_number(label.replace(",", ".", 1)) else ""
         raise DataError(
-            f"{where}: column {column!r} holds {label!r:.60}, no finite number: write one{comma}, or name the right"
-            " column with `label`; classes are learned with `task` classification"
+            f"{where}: column {column!r} has {label!r:.60}, not a finite number: write one{point}, or name the right"
+            " column with `label`; for classes set `task` to classification"
         )
     return label
 
 
 def numbers_in(table: Dataset) -> list[float]:
-    """The numbers that `finite_number` read."""
+    """Return the numbers that `finite_number` has read."""
     return [float(example.label or "nan") for example in table.examples]
 
 
 def number_rows(table: Dataset, train: Dataset) -> Rows:
-    """Where the numbers lie."""
+    """Return range, mean and standard deviation of the numbers."""
     numbers = numbers_in(table)
     mean, deviation = mean_and_deviation(numbers)
     found = {"lowest": min(numbers), "highest": max(numbers), "mean": mean, "standard deviation": deviation}

@@ -1,4 +1,4 @@
-"""How near predicted numbers come to the true ones. Plain counting, no tensors."""
+"""Error and correlation of predicted numbers. They are plain numbers, not tensors."""
 
 import dataclasses
 import math
@@ -8,12 +8,12 @@ from typing import Any
 
 @dataclasses.dataclass(frozen=True)
 class RegressionMetrics:
-    loss: float  # the mean squared error
+    loss: float  # mean squared error
     rmse: float  # its root, in the unit of the numbers
-    pearson: float  # how near the two lie to a line, −1 … 1; 0 where one of them never changes
-    spearman: float  # the same of their ranks: whether they are in the same order
-    said: tuple[float, float]  # the lowest and the highest
-    true: tuple[float, float]
+    pearson: float  # linear correlation, −1 … 1; 0 if the true or the predicted numbers are all equal
+    spearman: float  # Pearson correlation of the ranks: whether the numbers are in the same order
+    said: tuple[float, float]  # lowest and highest predicted number; the name is a key of report.json
+    true: tuple[float, float]  # lowest and highest true number
 
     @property
     def scores(self) -> dict[str, float]:
@@ -28,9 +28,11 @@ class RegressionMetrics:
 
 
 def regression_metrics(true: Sequence[float], predicted: Sequence[float], loss: float) -> RegressionMetrics:
-    """All of it. Raises ValueError for no examples."""
+    """Compute the metrics. Raises ValueError without examples."""
     if not true or len(true) != len(predicted):
-        raise ValueError(f"{len(true)} true numbers, {len(predicted)} predicted: need as many, and at least one")
+        raise ValueError(
+            f"{len(true)} true numbers, {len(predicted)} predicted: need the same number of both, at least one"
+        )
     return RegressionMetrics(
         loss=loss,
         rmse=math.hypot(*(p - t for t, p in zip(true, predicted, strict=True))) / math.sqrt(len(true)),
@@ -49,20 +51,20 @@ def pearson(x: Sequence[float], y: Sequence[float]) -> float:
 
 
 def ranks(x: Sequence[float]) -> list[float]:
-    """The place of each in the order of size, from 1; those alike share the mean of their places."""
+    """Return the rank of each number, from 1 for the smallest; equal numbers have the mean of their ranks."""
     order = sorted(range(len(x)), key=x.__getitem__)
-    places = [0.0] * len(x)
+    found = [0.0] * len(x)
     start = 0
     for end in range(1, len(x) + 1):
         if end == len(x) or x[order[end]] != x[order[start]]:
             for i in order[start:end]:
-                places[i] = (start + 1 + end) / 2.0
+                found[i] = (start + 1 + end) / 2.0
             start = end
-    return places
+    return found
 
 
 def _centred(x: Sequence[float]) -> list[float]:
-    """The distances from the mean, in units of the largest, so that no square is too large or too small for a float."""
+    """Return the distances from the mean, divided by the largest: no square overflows or underflows."""
     if all(v == x[0] for v in x):
         return [0.0] * len(x)
     scale = max(map(abs, x))

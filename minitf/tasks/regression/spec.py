@@ -1,12 +1,13 @@
-"""A number per text: the spec of the task. Torch-free."""
+"""The spec of regression: a number per text. Imports no torch."""
 
 from typing import TYPE_CHECKING
 
-from minitf.datasets.dataset import Dataset, read_table, split
+from minitf.datasets.dataset import Dataset, Source, read_table
+from minitf.datasets.split import split
 from minitf.tasks.regression.data import check_regression, finite_number, number_rows, numbers_in, range_of
-from minitf.tasks.spec import TaskSettings, TaskSpec
+from minitf.tasks.spec import LOWER_IS_BETTER, TaskSettings, TaskSpec
 from minitf.tasks.whole_text.inputs import read_texts
-from minitf.tasks.whole_text.spec import OF_CLASSES, predict
+from minitf.tasks.whole_text.spec import CLASS_SETTINGS, predict
 
 if TYPE_CHECKING:
     from minitf.bert import BertConfig
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from minitf.tasks.base import Task
 
 
-def _read(source: str, text: str | None = None, pair: str | None = None, label: str | None = None) -> Dataset:
+def _read(source: Source, text: str | None = None, pair: str | None = None, label: str | None = None) -> Dataset:
     return read_table(source, text, pair, label, read_label=finite_number)
 
 
@@ -45,5 +46,6 @@ REGRESSION = TaskSpec(
     read_inputs=read_texts,
     predict=predict,
     rows=number_rows,
-    unused=OF_CLASSES,
+    unused=CLASS_SETTINGS,
+    lower_is_better=LOWER_IS_BETTER | {"rmse"},
 )

@@ -1,22 +1,21 @@
-"""Tagged sentences: checks, split, counts, and the inputs of a prediction. Torch-free."""
+"""Tagged sentences: checks, split, counts, and the inputs of a prediction. Imports no torch."""
 
 import dataclasses
 import itertools
-import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from minitf.datasets.findings import FEW, Finding
-from minitf.datasets.tables import did_you_mean
-from minitf.errors import DataError, InputError
+from minitf.datasets.findings import FEW_ROWS, LISTED_LABELS, Finding
+from minitf.datasets.held_out import count_to_hold_out, divide, shuffled_groups
+from minitf.datasets.strings import did_you_mean, first_few
+from minitf.errors import InputError
 from minitf.tasks.spec import Inputs
 from minitf.tasks.tagging import conll, tags
 from minitf.tasks.tagging.conll import ConllLayout, Sentence, TaggedTable
 from minitf.tasks.tagging.words import words_of
 
-MOST = 8  # types with a row of their own in the data check
-Places = Sequence[tuple[int, str]]  # (row, what stands there)
+Lines = Sequence[tuple[int, str]]  # (row, content)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,10 +29,10 @@ class TagRequest:
 
 
 def read_inputs(inputs: Inputs, metadata: Mapping[str, Any]) -> TagRequest:
-    """The sentences to tag; a file is read to its end once. Raises InputError."""
+    """Return the sentences to tag; a file is read once, to check it. Raises InputError."""
     for name, value in (("pair", inputs.pair or inputs.pairs), ("text", inputs.text)):
         if value is not None:
-            raise InputError(f"`{name}`: this model tags the words of one text at a time; leave it out")
+            raise InputError(f"`{name}`: this model tags the words of single texts; leave it out")
     if inputs.path is not None:
         layout = conll.read_layout(inputs.path)
         return TagRequest((), inputs.path, layout, sum(1 for _ in conll.sentences(inputs.path, layout)))
@@ -45,73 +44,73 @@ def read_inputs(inputs: Inputs, metadata: Mapping[str, Any]) -> TagRequest:
 
 
 def tag_names(train: TaggedTable) -> tuple[str, ...]:
-    """The tags, in the order in which a model numbers them."""
+    """Return the tags in the order of the logits."""
     return tags.in_order({tag for sentence in train.examples for tag in sentence.tags or ()})
 
 
 def check_tagging(
     train: TaggedTable, valid: TaggedTable | None = None, test: TaggedTable | None = None
 ) -> list[Finding]:
-    """Every finding in the tables, errors first."""
+    """Return all findings in the tables, errors first."""
     tables = [table for table in (train, valid, test) if table is not None]
     findings = [
-        *(Finding("error", message) for message in _too_little(train)),
+        *(Finding("error", message) for message in _too_few(train)),
         *(Finding("error", message) for table in tables[1:] for message in _unseen_tags(table, train)),
-        *(Finding("warning", message) for table in tables for message in _odd_tags(table, train)),
-        *(Finding("warning", message) for table in tables for message in _odd_comments(table, train)),
+        *(Finding("warning", message) for table in tables for message in _misplaced_tags(table, train)),
+        *(Finding("warning", message) for table in tables for message in _doubtful_comments(table, train)),
         *(Finding("warning", message) for message in _repetitions(train)),
-        *(Finding("warning", message) for message in _rare(train)),
+        *(Finding("warning", message) for message in _rare_types(train)),
     ]
     for earlier, later in itertools.combinations(tables, 2):
         findings += [Finding("warning", message) for message in _leakage(earlier, later)]
     return findings
 
 
-def _too_little(train: TaggedTable) -> Iterator[str]:
+def _too_few(train: TaggedTable) -> Iterator[str]:
     names = tag_names(train)
     if len(train.examples) < 2:
-        yield f"{train.path}: one sentence is too little to train on: add more, a blank line between two of them"
+        yield f"{train.path}: one sentence is too few to train on: add more, separated by blank lines"
     elif len(names) == 1:
-        yield f"{train.path}: every word has the tag {names[0]!r}, so there is nothing to tell apart"
+        yield f"{train.path}: every word has the tag {names[0]!r}, so there is nothing to learn: add other sentences"
 
 
 def _unseen_tags(table: TaggedTable, train: TaggedTable) -> Iterator[str]:
     names = tag_names(train)
-    places = [(row, tag) for row, _, tag in _words(table) if tag not in names]
-    if places:
-        row, tag = places[0]
+    unseen = [(row, tag) for row, tag in _tags(table) if tag not in names]
+    if unseen:
+        row, tag = unseen[0]
         yield (
             f"{table.path}:{row}: no word of the training sentences has the tag {tag!r}{did_you_mean(tag, names)}:"
-            f" correct it, or add training sentences with it{_in_all(places)}"
+            f" correct it, or add training sentences with it{_in_all(unseen)}"
         )
 
 
-def _odd_tags(table: TaggedTable, train: TaggedTable) -> Iterator[str]:
+def _misplaced_tags(table: TaggedTable, train: TaggedTable) -> Iterator[str]:
     rules = tags.scheme([sentence.tags or () for sentence in train.examples])
     if rules == "words":
         names = tag_names(train)
-        mixed = [name for name in names if name != tags.OUTSIDE and not tags.have_prefixes([name])]
+        plain = [name for name in names if name != tags.OUTSIDE and not tags.have_prefixes([name])]
         prefixed = [name for name in names if tags.have_prefixes([name])]
         if prefixed and table is train:
             yield (
-                f"{table.path}: some tags have a prefix ({prefixed[0]!r}), others none ({mixed[0]!r}): so each word is"
-                " counted by itself, and no entity of several words"
+                f"{table.path}: some tags have a prefix ({prefixed[0]!r}), others do not ({plain[0]!r}): each word is"
+                " counted by itself, not as a part of an entity"
             )
         return
-    places = [(s.rows[i], (s.tags or ())[i]) for s in table.examples for i in tags.odd_places(s.tags or (), rules)]
-    if places:
-        row, tag = places[0]
+    found = [(s.rows[i], (s.tags or ())[i]) for s in table.examples for i in tags.misplaced_tags(s.tags or (), rules)]
+    if found:
+        row, tag = found[0]
         yield (
-            f"{table.path}:{row}: the tag {tag!r} cannot stand here by the rules of {rules}, which the training file"
-            f" seems to follow: see to it that it is no slip{_in_all(places)}"
+            f"{table.path}:{row}: the tag {tag!r} is not allowed here by the scheme {rules}, which the training file"
+            f" seems to follow: correct it if it is a mistake{_in_all(found)}"
         )
 
 
-def _odd_comments(table: TaggedTable, train: TaggedTable) -> Iterator[str]:
+def _doubtful_comments(table: TaggedTable, train: TaggedTable) -> Iterator[str]:
     names = {*tag_names(train)}
-    places = [(row, line) for row, line in table.comments if line.split()[-1] in names]
-    if places:
-        yield f"{table.path}:{places[0][0]}: is left out as a comment; is it a word and its tag?{_in_all(places)}"
+    found = [(row, line) for row, line in table.comments if line.split()[-1] in names]
+    if found:
+        yield f"{table.path}:{found[0][0]}: is skipped as a comment; is it a word and its tag?{_in_all(found)}"
 
 
 def _repetitions(train: TaggedTable) -> Iterator[str]:
@@ -125,7 +124,8 @@ def _repetitions(train: TaggedTable) -> Iterator[str]:
             contradicting.append((sentence.row, sentence.text))
         tagged.setdefault(sentence.tags or (), sentence.row)
     if repeated:
-        yield f"{train.path}:{repeated[0][0]}: repeats an earlier sentence, which counts double{_in_all(repeated)}"
+        row = repeated[0][0]
+        yield f"{train.path}:{row}: repeats an earlier sentence, so it counts double: delete it{_in_all(repeated)}"
     if contradicting:
         row, text = contradicting[0]
         other = next(iter(first[next(s.words for s in train.examples if s.row == row)].values()))
@@ -135,81 +135,68 @@ def _repetitions(train: TaggedTable) -> Iterator[str]:
         )
 
 
-def _rare(train: TaggedTable) -> Iterator[str]:
+def _rare_types(train: TaggedTable) -> Iterator[str]:
     counts = type_counts(train)
-    rare = [f"{name!r} ({n})" for name, n in sorted(counts.items()) if n < FEW]
+    rare = [f"{name!r} ({n})" for name, n in sorted(counts.items()) if n < FEW_ROWS]
     if rare:
-        some = ", ".join(rare[:8]) + (", …" if len(rare) > 8 else "")
-        yield f"{train.path}: marked fewer than {FEW} times, so hardly learned: {some}"
+        yield (
+            f"{train.path}: types with fewer than {FEW_ROWS} entities are hard to learn: {first_few(rare)}: add"
+            " sentences"
+        )
 
 
 def _leakage(earlier: TaggedTable, later: TaggedTable) -> Iterator[str]:
     known = {sentence.words for sentence in earlier.examples}
-    places = [(sentence.row, sentence.text) for sentence in later.examples if sentence.words in known]
-    if places:
+    shared = [(sentence.row, sentence.text) for sentence in later.examples if sentence.words in known]
+    if shared:
         yield (
-            f"{later.path}:{places[0][0]}: the same sentence is in {earlier.path}, so the score here will flatter the"
-            f" model: delete it from one of them{_in_all(places)}"
+            f"{later.path}:{shared[0][0]}: the same sentence is in {earlier.path}, so the score here will be too high:"
+            f" delete it from one of them{_in_all(shared)}"
         )
 
 
 def split(table: TaggedTable, share: float = 0.1, seed: int = 0) -> tuple[TaggedTable, TaggedTable]:
-    """(what is left to train on, about `share` of the sentences), both in the order of the file.
+    """Hold out about `share` of the sentences; return (kept, held out), both in the order of the file.
 
-    Copies of a sentence stay together; of each tag one sentence at least stays in training. Raises DataError if
-    nothing can be set aside.
+    Equal sentences stay together, and every tag keeps a sentence for training. Raises DataError if nothing can be held
+    out.
     """
-    copies: dict[tuple[str, ...], list[int]] = {}
-    left: Counter[str] = Counter()  # how many sentences to train on have a tag
-    for i, sentence in enumerate(table.examples):
-        copies.setdefault(sentence.words, []).append(i)
-        left.update(set(sentence.tags or ()))
-    groups = list(copies.values())
-    random.Random(seed).shuffle(groups)
-    aside: set[int] = set()
-    for group in groups:
-        taken = Counter(tag for i in group for tag in set(table.examples[i].tags or ()))
-        if len(aside) + len(group) <= max(1, round(share * len(table.examples))) and all(
-            left[tag] > n for tag, n in taken.items()
-        ):
-            aside.update(group)
+    tags_of = [set(sentence.tags or ()) for sentence in table.examples]
+    left = Counter(tag for names in tags_of for tag in names)  # training sentences with a tag
+    most = count_to_hold_out(share, len(table.examples))
+    held_out: set[int] = set()
+    for group in shuffled_groups((sentence.words for sentence in table.examples), seed):
+        taken = Counter(tag for i in group for tag in tags_of[i])
+        if len(held_out) + len(group) <= most and all(left[tag] > n for tag, n in taken.items()):
+            held_out.update(group)
             left -= taken
-    if not aside:
-        raise DataError(
-            f"{table.path}: {len(table.examples)} sentences are too few to set some aside for validation while every"
-            " tag keeps one for training: add sentences, or give a file of its own with `valid`"
-        )
-    parts = [[s for i, s in enumerate(table.examples) if (i in aside) is held] for held in (False, True)]
-    kept, held_out = (dataclasses.replace(table, examples=tuple(part)) for part in parts)
-    return kept, held_out
+    return divide(table, held_out, "every tag keeps one for training: add sentences", "sentences")
 
 
 def type_counts(train: TaggedTable) -> Counter[str]:
-    """How many entities of each type there are; of tags without prefixes, how many words of each."""
+    """Count the entities of each type; for tags without prefixes, the words with each tag."""
     prefixed = tags.have_prefixes(tag_names(train))
     return Counter(e.type for s in train.examples for e in tags.entities(s.tags or (), prefixed))
 
 
 def rows(table: TaggedTable, train: TaggedTable) -> dict[str, str]:
-    """For the data check: words, and how often each type of the training file is there."""
-    mine, there = type_counts(table), type_counts(train)
-    names = [name for name, _ in there.most_common()]
-    shown = names if len(names) <= MOST else names[: MOST - 1]
+    """Return the number of words, and of entities of each type in the training file, for the data check."""
+    counts, in_train = type_counts(table), type_counts(train)
+    names = [name for name, _ in in_train.most_common()]
+    shown = names if len(names) <= LISTED_LABELS else names[: LISTED_LABELS - 1]
     found = {"  words": str(sum(len(sentence.words) for sentence in table.examples))}
-    found |= {f"  {' '.join(name.split()):.28}": str(mine[name]) for name in shown}
+    found |= {f"  {' '.join(name.split()):.28}": str(counts[name]) for name in shown}
     if rest := names[len(shown) :]:
-        found[f"  {len(rest)} types more"] = str(sum(mine[name] for name in rest))
+        found[f"  {len(rest)} types more"] = str(sum(counts[name] for name in rest))
     return found
 
 
-def _words(table: TaggedTable) -> Iterator[tuple[int, str, str]]:
+def _tags(table: TaggedTable) -> Iterator[tuple[int, str]]:
+    """Yield the row and the tag of every word."""
     for sentence in table.examples:
-        yield from zip(sentence.rows, sentence.words, sentence.tags or (), strict=False)
+        yield from zip(sentence.rows, sentence.tags or (), strict=False)
 
 
-def _in_all(places: Places) -> str:
-    """What to add to a message about the first of several places."""
-    rows = [str(row) for row, _ in places]
-    return (
-        f" ({len(rows)} in all, lines {', '.join(rows[:8])}{', …' if len(rows) > 8 else ''})" if len(rows) > 1 else ""
-    )
+def _in_all(lines: Lines) -> str:
+    """Return how many lines there are, for a message about the first of them."""
+    return f" ({len(lines)} in all, lines {first_few([str(row) for row, _ in lines])})" if len(lines) > 1 else ""

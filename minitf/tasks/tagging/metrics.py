@@ -1,7 +1,7 @@
-"""How well entities are found: precision, recall and F1, whole entities only. Plain counting, no tensors.
+"""Precision, recall and F1 of predicted entities. They are counts, not tensors.
 
-An entity is right if its first word, its last word and its type are. Source: the shared task's script conlleval (Tjong
-Kim Sang & De Meulder 2003); what marks an entity is in `text.tags`. The same numbers as seqeval's.
+An entity is right if its first word, its last word and its type are right. Source: the script conlleval of the shared
+task (Tjong Kim Sang & De Meulder 2003); `tags` tells which entities the tags mark. seqeval computes the same numbers.
 """
 
 import dataclasses
@@ -15,15 +15,15 @@ from minitf.tasks.tagging.tags import entities
 
 @dataclasses.dataclass(frozen=True)
 class EntityMetrics:
-    """`f1`, `precision` and `recall` count the entities of all types together (micro)."""
+    """`f1`, `precision` and `recall` are micro averages: they count the entities of all types together."""
 
     loss: float
     f1: float
     precision: float
     recall: float
-    accuracy: float  # the share of words with the right tag, O among them
-    macro_f1: float  # the mean of the types' F1
-    classes: tuple[ClassScore, ...]  # the types
+    accuracy: float  # share of words with the right tag, O included
+    macro_f1: float  # mean F1 of the types
+    classes: tuple[ClassScore, ...]  # one per type
     words: int
 
     @property
@@ -31,32 +31,32 @@ class EntityMetrics:
         return {"F1": self.f1, "precision": self.precision, "recall": self.recall, "accuracy": self.accuracy}
 
     def table(self) -> str:
-        return class_table(self.classes, "type", "there")
+        return class_table(self.classes, "type", "entities")
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 
 
 def entity_metrics(
-    true: Sequence[Sequence[str]], said: Sequence[Sequence[str]], loss: float, prefixed: bool = True
+    true: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], loss: float, prefixed: bool = True
 ) -> EntityMetrics:
-    """All of it from the tags of every sentence; without prefixes each marked word is an entity of its own.
+    """Compute the metrics from the tags of every sentence; without prefixes every word with a tag but O is an entity.
 
-    Raises ValueError for no words, or sentences of other lengths.
+    Raises ValueError without words, or if the numbers of words and tags differ.
     """
     words = sum(map(len, true))
-    if not words or [len(tags) for tags in true] != [len(tags) for tags in said]:
-        raise ValueError(f"{words} words in {len(true)} sentences, {sum(map(len, said))} tags in {len(said)}")
-    there: Counter[str] = Counter()
-    given: Counter[str] = Counter()
+    if not words or [len(tags) for tags in true] != [len(tags) for tags in predicted]:
+        raise ValueError(f"{words} words in {len(true)} sentences, {sum(map(len, predicted))} tags in {len(predicted)}")
+    support: Counter[str] = Counter()
+    predictions: Counter[str] = Counter()
     hits: Counter[str] = Counter()
-    for t, s in zip(true, said, strict=True):
-        at, claimed = set(entities(t, prefixed)), set(entities(s, prefixed))
-        there.update(entity.type for entity in at)
-        given.update(entity.type for entity in claimed)
-        hits.update(entity.type for entity in at & claimed)
-    types = tuple(class_score(kind, hits[kind], given[kind], there[kind]) for kind in sorted(there | given))
-    whole = class_score("", hits.total(), given.total(), there.total())
-    right = sum(a == b for t, s in zip(true, said, strict=True) for a, b in zip(t, s, strict=True))
+    for t, p in zip(true, predicted, strict=True):
+        true_entities, predicted_entities = set(entities(t, prefixed)), set(entities(p, prefixed))
+        support.update(entity.type for entity in true_entities)
+        predictions.update(entity.type for entity in predicted_entities)
+        hits.update(entity.type for entity in true_entities & predicted_entities)
+    types = tuple(class_score(k, hits[k], predictions[k], support[k]) for k in sorted(support | predictions))
+    micro = class_score("", hits.total(), predictions.total(), support.total())
+    right = sum(a == b for t, p in zip(true, predicted, strict=True) for a, b in zip(t, p, strict=True))
     macro = sum(score.f1 for score in types) / len(types) if types else 0.0
-    return EntityMetrics(loss, whole.f1, whole.precision, whole.recall, right / words, macro, types, words)
+    return EntityMetrics(loss, micro.f1, micro.precision, micro.recall, right / words, macro, types, words)

@@ -1,4 +1,4 @@
-"""The tags of texts, or of a CoNLL file of any length, a part at a time."""
+"""The predicted tags for texts, or for a CoNLL file of any length, computed in parts."""
 
 import dataclasses
 import itertools
@@ -20,26 +20,26 @@ BATCHES = 32  # per part, so that sentences of similar length share a batch
 
 @dataclasses.dataclass(frozen=True)
 class TagPrediction:
-    """The tag of each word of each sentence."""
+    """The predicted tag of each word in each sentence."""
 
     loaded: Loaded
     request: TagRequest
 
     def records(self) -> Iterator[dict[str, Any]]:
         for sentence, tagged in self._tagged():
-            found = tags.entities([tag for tag, _ in tagged], self._prefixed)
+            entities = tags.entities([tag for tag, _ in tagged], self._prefixed)
             yield {
                 "words": list(sentence.words),
                 "tags": [tag for tag, _ in tagged],
                 "probabilities": [p for _, p in tagged],
                 "entities": [
                     {"type": e.type, "start": e.start, "end": e.end, "text": " ".join(sentence.words[e.start : e.end])}
-                    for e in found
+                    for e in entities
                 ],
             }
 
     def write(self, out: TextIO, *, as_table: bool) -> None:
-        """Texts as lines for a person; a file, or `as_table`, as columns: its own, and the tag."""
+        """Write texts as lines for a person; a file, or with `as_table`, in columns: those of the file, and the tag."""
         with tqdm(total=self.request.count, unit="sentence", disable=None, leave=False) as bar:
             for lines in self._file_lines() if self.request.path is not None else self._text_lines(as_table=as_table):
                 out.writelines(f"{line}\n" for line in lines)
@@ -53,7 +53,7 @@ class TagPrediction:
                 yield list(_lines(sentence.words, tagged, self._prefixed))
 
     def _file_lines(self) -> Iterator[Sequence[str]]:
-        """The lines of the file up to the end of each sentence, each word with its tag; at last what follows."""
+        """Yield the lines of the file sentence by sentence, each word with its tag, then the lines after the last."""
         assert self.request.path is not None and self.request.layout is not None
         lines = conll.lines(self.request.path)
         separator = "\t" if self.request.layout.by_tab else " "
@@ -85,16 +85,16 @@ class TagPrediction:
 
 
 def _lines(words: Sequence[str], tagged: Tagged, prefixed: bool) -> Iterator[str]:
-    """The words with entities in brackets; then a line for each entity, with the lowest of its probabilities."""
+    """Yield the words with entities in brackets, then a line per entity with the lowest probability of its words."""
     if not prefixed:
         yield " ".join(f"{word}/{tag}" for word, (tag, _) in zip(words, tagged, strict=True))
         return
-    found = tags.entities([tag for tag, _ in tagged])
+    entities = tags.entities([tag for tag, _ in tagged])
     marked = list(words)
-    for entity in found:
+    for entity in entities:
         marked[entity.start] = f"[{marked[entity.start]}"
         marked[entity.end - 1] += f" | {entity.type}]"
     yield " ".join(marked)
-    for entity in found:
+    for entity in entities:
         p = min(p for _, p in tagged[entity.start : entity.end])
         yield f"  {p:.4f}  {entity.type}  {' '.join(words[entity.start : entity.end])}"

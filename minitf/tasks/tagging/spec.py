@@ -1,4 +1,4 @@
-"""A tag per word: the spec of the task. Torch-free."""
+"""The spec of tagging: a tag per word. Imports no torch."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def _recognize(path: str, columns: Columns) -> str | None:
     ending = Path(path).suffix.lower()
-    return f"{ending} files hold words and their tags" if ending in conll.ENDINGS else None
+    return f"{ending} files contain words and their tags" if ending in conll.ENDINGS else None
 
 
 def _describe(train: conll.TaggedTable) -> str:

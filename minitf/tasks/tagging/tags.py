@@ -1,17 +1,18 @@
-"""Tags of words: what the prefixes mean, which entities a row of tags marks, and where it breaks its own rules.
+"""Tags of words: what the prefixes mean, which entities the tags of a sentence mark, and which tags break the rules.
 
-A tag is O, or a prefix and a type: B- begins, I- goes on, E- ends, S- is an entity of one word; L- and U- are other
-names of E- and S-. Tags without prefixes (parts of speech) say of each word by itself what it is.
+A tag is O, or a prefix and a type. B- begins an entity, I- continues it, E- ends it, and S- is an entity of one word.
+L- and U- are other names for E- and S-. Tags without prefixes, such as parts of speech, label each word by itself.
 """
 
 import dataclasses
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 OUTSIDE = "O"
 _PREFIXED = re.compile(r"[BIESLU](-.*)?", re.DOTALL)
-_CANONICAL = {"L": "E", "U": "S"}
-_UNNAMED = "_"  # the type of a bare B or I
+_OTHER_NAMES = {"L": "E", "U": "S"}
+_UNNAMED = "_"  # the type of a B or I without one
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -24,24 +25,24 @@ class Entity:
 
 
 def have_prefixes(tags: Sequence[str]) -> bool:
-    """Whether all but O are of the form B-type; False also where there is no tag but O."""
+    """Return whether all tags but O have the form B-type; False if there is no tag but O."""
     marked = set(tags) - {OUTSIDE}
     return bool(marked) and all(_PREFIXED.fullmatch(tag) for tag in marked)
 
 
 def parts(tag: str) -> tuple[str, str]:
-    """(prefix, type) of a tag with a prefix; of O it is ("O", "")."""
+    """Return (prefix, type) of a tag with a prefix, and ("O", "") for O."""
     if tag == OUTSIDE:
         return OUTSIDE, ""
     prefix, _, kind = tag.partition("-")
-    return _CANONICAL.get(prefix, prefix), kind or _UNNAMED
+    return _OTHER_NAMES.get(prefix, prefix), kind or _UNNAMED
 
 
 def entities(tags: Sequence[str], prefixed: bool = True) -> list[Entity]:
-    """The entities that `tags` mark, in their order, however malformed; without prefixes each marked word is one.
+    """Return the entities that `tags` mark, in order; tags that break the rules are accepted.
 
-    As the script conlleval counts, and seqeval by default: an entity begins at B or S, after O, E or S, and wherever
-    the type is another than before; so an I after O begins one.
+    They are counted as by the script conlleval, and by seqeval's default: an entity begins at B or S, after O, E or S,
+    and where the type changes. So an I after O begins an entity. Without prefixes every word with a tag but O is one.
     """
     if not prefixed:
         return [Entity(i, i + 1, tag) for i, tag in enumerate(tags) if tag != OUTSIDE]
@@ -59,10 +60,10 @@ def entities(tags: Sequence[str], prefixed: bool = True) -> list[Entity]:
 
 
 def scheme(sentences: Sequence[Sequence[str]]) -> str:
-    """Which rules the tags seem meant to follow: "BIO" (IOB2), "IOB1", "IO", "BIOES", or "words" without prefixes.
+    """Detect the tagging scheme: "BIO" (IOB2), "IOB1", "IO", "BIOES", or "words" without prefixes.
 
-    In IOB1 an entity begins with I, and with B only where it touches another of its type. A file with B and I is of
-    the scheme that more of its entities obey.
+    In IOB1 an entity begins with I, and with B only directly after another entity of its type. Tags with B and I follow
+    the scheme that fits more of their entities.
     """
     tags = {tag for sentence in sentences for tag in sentence}
     if not have_prefixes(sorted(tags)):
@@ -72,23 +73,23 @@ def scheme(sentences: Sequence[Sequence[str]]) -> str:
         return "BIOES"
     if "B" not in prefixes:
         return "IO"
-    b = i = 0
+    starts: Counter[str] = Counter()  # prefixes of entities not directly after one of their type: here schemes differ
     for sentence in sentences:
-        before = ""
+        kind_before = ""
         for tag in sentence:
             prefix, kind = parts(tag)
-            if prefix != OUTSIDE and kind != before:  # it touches none of its type, so the two schemes differ
-                b, i = b + (prefix == "B"), i + (prefix == "I")
-            before = kind
-    return "BIO" if b >= i else "IOB1"
+            if prefix != OUTSIDE and kind != kind_before:
+                starts[prefix] += 1
+            kind_before = kind
+    return "BIO" if starts["B"] >= starts["I"] else "IOB1"
 
 
-def odd_places(tags: Sequence[str], rules: str) -> Iterator[int]:
-    """The words whose tag cannot stand where it does by the `rules` of a `scheme`."""
+def misplaced_tags(tags: Sequence[str], rules: str) -> Iterator[int]:
+    """Yield the words whose tag breaks the `rules` of a `scheme`."""
     before, kind_before = OUTSIDE, ""
     for i, tag in enumerate([*tags, OUTSIDE]):
         prefix, kind = parts(tag)
-        inside = before in ("B", "I") and kind == kind_before  # of an entity that may go on
+        inside = before in ("B", "I") and kind == kind_before  # an entity that may continue
         if (
             (rules == "BIO" and prefix == "I" and not inside)
             or (rules == "IOB1" and prefix == "B" and not inside)
@@ -101,7 +102,7 @@ def odd_places(tags: Sequence[str], rules: str) -> Iterator[int]:
 
 
 def in_order(tags: set[str]) -> tuple[str, ...]:
-    """Tags as a model numbers them: O first, then by type, as an entity has them."""
+    """Return the tags in the order of the logits: O first, then by type and by their order in an entity."""
     if not have_prefixes(sorted(tags)):
         return tuple(sorted(tags, key=lambda tag: (tag != OUTSIDE, tag)))
     return tuple(sorted(tags, key=lambda tag: (tag != OUTSIDE, tag.partition("-")[2], "BIELSU".find(tag[0]), tag)))

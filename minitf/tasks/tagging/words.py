@@ -1,7 +1,7 @@
-"""A text as words, for a tagger that learned from words: split at white space, punctuation at a word's ends apart.
+"""Split a text into words, for a model that was trained on words: at white space, and around punctuation.
 
-`@name`, `#topic`, `e-mail`, `3.5`, `U.S.` and `:-)` stay whole. Treebanks differ in more (`don't`), so a tagger does
-best on words split as those that it learned from: `predict --input` takes them.
+`@name`, `#topic`, `e-mail`, `3.5`, `U.S.` and `:-)` stay whole. Data sets differ in other splits (`don't`). A model
+predicts best for words that are split as in its training data; a CoNLL file has such words.
 """
 
 _OPENING = "([{<\"'“‘«„¿¡`"
@@ -9,7 +9,7 @@ _CLOSING = ")]}>\"'”’»“,;:!?…."
 
 
 def words_of(text: str) -> list[str]:
-    """Every character of `text` but white space, in order."""
+    """Split `text`; every character except white space is in one of the words, in order."""
     found: list[str] = []
     for chunk in text.split():
         if not any(c.isalnum() for c in chunk):

@@ -1,1 +1,1 @@
-"""What the tasks share that predict one thing for a whole text (or pair): a class, a set of labels, a number."""
+"""Shared by the tasks that predict one thing for a whole text, or pair of texts: a class, a set of labels, a number."""

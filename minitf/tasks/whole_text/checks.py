@@ -1,30 +1,65 @@
-"""The checks of a table of whole texts, before training and without torch: errors forbid it, warnings do not."""
+"""Checks of tables of whole texts, before training and without torch: an error forbids training, a warning does not."""
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from minitf.datasets import near_duplicates
-from minitf.datasets.checks import empty_cells, leakage, repetitions
+from minitf.datasets.checks import duplicates, empty_cells, leakage
 from minitf.datasets.dataset import Dataset
-from minitf.datasets.findings import Finding
+from minitf.datasets.findings import FEW_ROWS, MANY_LABELS, Finding
+from minitf.datasets.strings import first_few
 
 
 def check_tables(
     tables: Sequence[Dataset], errors: Iterable[str], warnings: Iterable[str], *, label_required: bool = True
 ) -> list[Finding]:
-    """All findings, errors first. `tables` are train and, if given, valid and test; `errors` and `warnings` are the
-    task's own about their labels."""
+    """Return all findings, errors first.
+
+    `tables` are train and, if given, valid and test; `errors` and `warnings` are what a task finds in its labels.
+    """
     train = tables[0]
     found = [message for table in tables for message in empty_cells(table, label_required)]
     if len(train.examples) < 2:
         found.append(f"{train.path}: too few examples to train on ({len(train.examples)}): add rows")
     found += errors
-    odd = [*repetitions(train), *near_duplicates.warnings(tables), *warnings]
+    odd = [*duplicates(train), *near_duplicates.warnings(tables), *warnings]
     for earlier, later in itertools.combinations(tables, 2):
         odd += leakage(earlier, later)
     return [Finding("error", message) for message in found] + [Finding("warning", message) for message in odd]
 
 
 def given(*tables: Dataset | None) -> list[Dataset]:
-    """Those of train, valid and test that exist."""
+    """Return those of train, valid and test that exist."""
     return [table for table in tables if table is not None]
+
+
+def label_column(table: Dataset) -> str:
+    """Return the file and the column, for a message about labels."""
+    return f"{table.path}, column {table.label_column!r}"
+
+
+def many_labels(train: Dataset, names: Sequence[str], instead: str = "the wrong column") -> Iterator[str]:
+    """Warn if there are too many labels for a column of labels."""
+    n = len(train.examples)
+    if len(names) > MANY_LABELS or len(names) > n / 2:
+        yield f"{label_column(train)}: {len(names)} different labels in {n} rows: is this {instead}?"
+
+
+def rare_labels(train: Dataset, names: Sequence[str], counts: Mapping[str, int]) -> Iterator[str]:
+    """Warn of labels with too few rows."""
+    if rare := [f"{name!r} ({counts[name]})" for name in names if counts[name] < FEW_ROWS]:
+        yield (
+            f"{label_column(train)}: labels with fewer than {FEW_ROWS} rows are hard to learn: {first_few(rare)}: add"
+            " rows, or merge labels"
+        )
+
+
+def equal_but_for_case(train: Dataset, names: Sequence[str]) -> Iterator[str]:
+    """Warn of labels that differ only in upper and lower case."""
+    spellings = Counter(name.casefold() for name in names)
+    if same := [repr(name) for name in names if spellings[name.casefold()] > 1]:
+        yield (
+            f"{label_column(train)}: labels that differ only in upper and lower case: {first_few(same)}: spell them"
+            " the same if they mean the same"
+        )

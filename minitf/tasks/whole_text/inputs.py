@@ -1,4 +1,4 @@
-"""The texts of a prediction: given one by one, or in a table of any length, a part at a time. Torch-free."""
+"""The texts of a prediction: given one by one, or in a table of any length, read in parts. Imports no torch."""
 
 import dataclasses
 import itertools
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from minitf.datasets import tables
+from minitf.datasets.columns import find_columns
 from minitf.errors import DataError, InputError
 from minitf.tasks.spec import Inputs
 
@@ -25,7 +26,7 @@ class GivenTexts:
         return len(self.texts)
 
     def parts(self, size: int) -> Iterator[Part]:
-        """`size` of them at a time."""
+        """Yield `size` texts at a time."""
         for i in range(0, len(self.texts), size):
             part = slice(i, i + size)
             yield list(self.texts[part]), None if self.pairs is None else list(self.pairs[part])
@@ -33,12 +34,12 @@ class GivenTexts:
 
 @dataclasses.dataclass(frozen=True)
 class TableOfTexts:
-    """A table that is read from its file each time, and never held in memory. Made by `read_texts`."""
+    """A table that is read from its file each time and never held in memory. `read_texts` makes one."""
 
     path: Path
     text: str
     pair: str | None
-    count: int  # of its rows
+    count: int  # its rows
 
     def parts(self, size: int) -> Iterator[Part]:
         rows = _rows(self.path, self.text, self.pair)
@@ -50,8 +51,10 @@ TextSource = GivenTexts | TableOfTexts
 
 
 def read_texts(inputs: Inputs, metadata: Mapping[str, Any], *, pair_required: bool = True) -> TextSource:
-    """The texts of a prediction, all checked. Raises InputError for an empty one, and for a missing second text of a
-    model that was trained on pairs (if `pair_required`)."""
+    """Return the texts of a prediction, all of them checked.
+
+    Raises InputError for an empty text and, if `pair_required`, for single texts if the model was trained on pairs.
+    """
     if inputs.path is not None:
         columns = {"text": inputs.text or metadata.get("text"), "pair": inputs.pair or metadata.get("pair")}
         return open_table(Path(inputs.path), **columns)
@@ -69,12 +72,12 @@ def read_texts(inputs: Inputs, metadata: Mapping[str, Any], *, pair_required: bo
 
 
 def open_table(path: Path, text: str | None = None, pair: str | None = None) -> TableOfTexts:
-    """The table at `path`, its columns found and every row checked once.
+    """Find the columns of the table at `path` and check every row.
 
-    Raises DataError for what cannot be read, and for an empty text, before anything is predicted.
+    Raises DataError for a table that cannot be read and for an empty text, before anything is predicted.
     """
     _, first = next(tables.stream(path))
-    text, pair, _ = tables.find_columns(str(path), list(first), text, pair, None, False)
+    text, pair, _ = find_columns(str(path), list(first), text, pair, None, False)
     return TableOfTexts(path, text, pair, sum(1 for _ in _rows(path, text, pair)))
 
 

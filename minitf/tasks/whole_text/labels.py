@@ -1,4 +1,4 @@
-"""What the logits of a classification head mean: one class, several labels, or a number, by the config of the model."""
+"""What the logits of a classification head mean: one class, several labels or a number, by the model's config."""
 
 import dataclasses
 from typing import Any, Protocol
@@ -11,24 +11,24 @@ from minitf.errors import InputError
 
 
 class Reading(Protocol):
-    """How the logits `z [C]` of one text are presented."""
+    """Presents the logits `z [C]` of one text."""
 
     def columns(self) -> list[str]:
-        """The header of `cells`."""
+        """Return the header of `cells`."""
 
     def cells(self, z: Tensor) -> list[str]:
-        """For a table; the prediction first."""
+        """Return the cells of a table row, the prediction first."""
 
     def line(self, z: Tensor) -> str:
-        """For a person."""
+        """Return a line for a person."""
 
     def record(self, z: Tensor) -> dict[str, Any]:
-        """For Python."""
+        """Return a dictionary for Python."""
 
 
 @dataclasses.dataclass(frozen=True)
 class OneClass:
-    """The class with the largest logit, and the softmax."""
+    """The class with the largest logit, and the softmax over all classes."""
 
     labels: tuple[str, ...]
 
@@ -41,7 +41,7 @@ class OneClass:
 
     def line(self, z: Tensor) -> str:
         p = z.double().softmax(dim=-1).tolist()
-        return f"{self._best(p)}  ({_each(self.labels, p)})"
+        return f"{self._best(p)}  ({with_probabilities(self.labels, p)})"
 
     def record(self, z: Tensor) -> dict[str, Any]:
         p = z.double().softmax(dim=-1).tolist()
@@ -53,7 +53,7 @@ class OneClass:
 
 @dataclasses.dataclass(frozen=True)
 class SeveralLabels:
-    """Each label with a probability (its own sigmoid) above ½; possibly none."""
+    """Every label whose probability (a sigmoid per label) is above ½; there may be none."""
 
     labels: tuple[str, ...]
 
@@ -64,7 +64,8 @@ class SeveralLabels:
         return [SEPARATOR.join(self._predicted(z)), *(f"{x:.6f}" for x in z.double().sigmoid().tolist())]
 
     def line(self, z: Tensor) -> str:
-        return f"{', '.join(self._predicted(z)) or 'no label'}  ({_each(self.labels, z.double().sigmoid().tolist())})"
+        p = z.double().sigmoid().tolist()
+        return f"{', '.join(self._predicted(z)) or 'no label'}  ({with_probabilities(self.labels, p)})"
 
     def record(self, z: Tensor) -> dict[str, Any]:
         p = z.double().sigmoid().tolist()
@@ -92,7 +93,7 @@ class Number:
 
 
 def reading(config: BertConfig) -> Reading:
-    """What the logits of this config mean; a single logit is always a number. Raises InputError."""
+    """Return how to read the logits of a model with this config; a single logit is a number. Raises InputError."""
     if config.problem_type == "multi_label_classification":
         return SeveralLabels(config.labels)
     if config.num_labels == 1:
@@ -104,5 +105,6 @@ def reading(config: BertConfig) -> Reading:
     return OneClass(config.labels)
 
 
-def _each(labels: tuple[str, ...], p: list[float]) -> str:
+def with_probabilities(labels: tuple[str, ...], p: list[float]) -> str:
+    """Return each label with its probability, for a person."""
     return ", ".join(f"{label} {x:.4f}" for label, x in zip(labels, p, strict=True))

@@ -1,4 +1,4 @@
-"""The predictions of a classification head for whole texts, a part of them at a time."""
+"""The predictions of a classification head for whole texts, computed in parts."""
 
 import csv
 import dataclasses
@@ -17,7 +17,7 @@ from minitf.text import long_texts
 
 
 def parts_with_progress(texts: TextSource, size: int, *, shown: bool) -> Iterator[Part]:
-    """The texts, `size` at a time, with a progress bar on a terminal if `shown`."""
+    """Yield the texts, `size` at a time, with a progress bar on a terminal if `shown`."""
     with tqdm(total=texts.count, unit="text", disable=None if shown else True, leave=False) as bar:
         for part in texts.parts(size):
             yield part
@@ -26,7 +26,7 @@ def parts_with_progress(texts: TextSource, size: int, *, shown: bool) -> Iterato
 
 @dataclasses.dataclass(frozen=True)
 class TextPrediction:
-    """The prediction for each text, with the probability of every label."""
+    """The prediction for each text, with the probability of every label; `reading` presents the logits."""
 
     loaded: Loaded
     texts: TextSource
@@ -34,7 +34,7 @@ class TextPrediction:
 
     @classmethod
     def of(cls, loaded: Loaded, texts: TextSource) -> "TextPrediction":
-        """What the logits mean is read from the model's config. Raises InputError."""
+        """Read from the model's config what its logits mean. Raises InputError."""
         return cls(loaded, texts, reading(loaded.model.config))
 
     def records(self) -> Iterator[dict[str, Any]]:
@@ -42,7 +42,7 @@ class TextPrediction:
             yield {"text": text} | ({} if pair is None else {"pair": pair}) | self.reading.record(z)
 
     def write(self, out: TextIO, *, as_table: bool) -> None:
-        """A line per text, or a CSV table."""
+        """Write a line per text, or a CSV table."""
         table = csv.writer(out, lineterminator="\n")
         if as_table:
             table.writerow(["text", *self.reading.columns()])

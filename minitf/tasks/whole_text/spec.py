@@ -1,4 +1,4 @@
-"""What the specs of the tasks for whole texts share. Torch-free."""
+"""Shared by the specs of the tasks for whole texts. Imports no torch."""
 
 from typing import TYPE_CHECKING
 
@@ -8,12 +8,11 @@ from minitf.tasks.whole_text.inputs import TextSource
 if TYPE_CHECKING:
     from minitf.tasks.base import Prediction
 
-# Settings that only tasks with classes have.
-OF_CLASSES = ("class_weights", "label_smoothing")
+CLASS_SETTINGS = ("class_weights", "label_smoothing")  # have a meaning only for tasks with classes
 
 
 def predict(loaded: Loaded, texts: TextSource) -> "Prediction":
-    """The predictions of a classification head; what its logits mean is in the model's config."""
+    """Return the predictions of a classification head; the model's config tells what its logits mean."""
     from minitf.tasks.whole_text.prediction import TextPrediction
 
     return TextPrediction.of(loaded, texts)

@@ -1,4 +1,4 @@
-"""Each finding on the smallest table that has it, alone and worded to be acted on; and none on a sound one."""
+"""Each finding, with its message, on the smallest table that has it; and no finding on a good table."""
 
 import pytest
 
@@ -17,7 +17,7 @@ def table(*examples: tuple[str, str | None] | tuple[str, str | None, str], path:
     return Dataset(path, rows, "text", "pair" if paired else None, "label", "0" * 64)
 
 
-def sound(path: str = "train.csv", n: int = 12, mark: str = "") -> Dataset:
+def good(path: str = "train.csv", n: int = 12, mark: str = "") -> Dataset:
     return table(*((f"{mark}text {i}", ("neg", "pos")[i % 2]) for i in range(n)), path=path)
 
 
@@ -34,10 +34,10 @@ def warnings(*tables: Dataset | None) -> list[str]:
     return [finding.message for finding in check_classification(*tables) if finding.level == "warning"]
 
 
-def test_nothing_to_find() -> None:
-    assert check_classification(sound()) == []
-    assert check_classification(sound(), sound("valid.csv", mark="v"), sound("test.csv", mark="t")) == []
-    assert check_classification(sound(), None, sound("test.csv", mark="t")) == []
+def test_a_good_table() -> None:
+    assert check_classification(good()) == []
+    assert check_classification(good(), good("valid.csv", mark="v"), good("test.csv", mark="t")) == []
+    assert check_classification(good(), None, good("test.csv", mark="t")) == []
     pairs = [("same", ("neg", "pos")[i % 2], f"other {i}") for i in range(12)]
     assert check_classification(table(*pairs)) == []
 
@@ -60,16 +60,16 @@ def test_label_names(labels: list[str], names: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("empty", ["", " ", "\n\t", "\u3000"])
 def test_empty_text(empty: str) -> None:
-    train = plus(sound(), (empty, "pos"))
+    train = plus(good(), (empty, "pos"))
     assert errors(train) == ["train.csv:14: column 'text' is empty: fill it in, or delete the row"]
-    three = plus(sound("test.csv", mark="t"), (empty, "pos"), ("fine", "neg"), (empty, "neg"), (empty, "pos"))
+    three = plus(good("test.csv", mark="t"), (empty, "pos"), ("fine", "neg"), (empty, "neg"), (empty, "pos"))
     assert errors(train, None, three)[1:] == [
         "test.csv:14: column 'text' is empty: fill it in, or delete the row (3 rows in all: 14, 16, 17)"
     ]
 
 
 def test_only_the_first_rows_are_listed() -> None:
-    train = plus(sound(n=50), *((" ", "pos") for _ in range(20)))
+    train = plus(good(n=50), *((" ", "pos") for _ in range(20)))
     assert errors(train)[0].endswith("(20 rows in all: 52, 53, 54, 55, 56, 57, 58, 59, …)")
 
 
@@ -78,80 +78,82 @@ def test_empty_pair_and_label() -> None:
     assert errors(table(*pairs, ("text", "pos", ""))) == [
         "train.csv:14: column 'pair' is empty: fill it in, or delete the row"
     ]
-    # read_table(need_label=False) leaves "" where a label is wanting: no class of its own
-    train = plus(sound(), ("text", ""))
+    # read_table(need_label=False) leaves "" where a label is missing; that is not a class
+    train = plus(good(), ("text", ""))
     assert errors(train) == ["train.csv:14: column 'label' is empty: fill it in, or delete the row"]
     assert label_names(train) == ("neg", "pos")
-    assert errors(sound(), plus(sound("valid.csv", mark="v"), ("text", ""))) == [
+    assert errors(good(), plus(good("valid.csv", mark="v"), ("text", ""))) == [
         "valid.csv:14: column 'label' is empty: fill it in, or delete the row"
     ]
 
 
 def test_no_labels() -> None:
     bare = Dataset("bare.csv", (Example("a", None, None, 2), Example("b", None, None, 3)), "text", None, None, "")
-    expected = "bare.csv: no column of it is the label: name one with --label"
-    assert errors(bare) == errors(sound(), bare) == [expected]
+    expected = "bare.csv: no column is known to be the label: name it with `label`"
+    assert errors(bare) == errors(good(), bare) == [expected]
 
 
 def test_one_class() -> None:
     assert check_classification(table(*((f"text {i}", "pos") for i in range(6)))) == [
         Finding(
             "error",
-            "train.csv: every row has the label 'pos', so there is nothing to tell apart: add rows of another class, or"
-            " name the right column with --label if it is not 'label'",
+            "train.csv: every row has the label 'pos', so there is nothing to learn: add rows of another class, or"
+            " name the right column with `label` if it is not 'label'",
         )
     ]
 
 
 @pytest.mark.parametrize("examples", [[], [("a", "pos")]])
 def test_too_few_examples(examples: list[tuple[str, str]]) -> None:
-    expected = f"train.csv: too few examples to train on ({len(examples)}): add rows, some of every class"
+    expected = f"train.csv: too few examples to train on ({len(examples)}): add rows"
     assert errors(table(*examples)) == [expected]
 
 
 def test_a_label_unseen_in_training() -> None:
-    valid = plus(sound("valid.csv", mark="v"), ("x", "Poss"), ("y", "neutral"), ("z", "pos"))
-    assert errors(sound(), valid) == [
+    valid = plus(good("valid.csv", mark="v"), ("x", "Poss"), ("y", "neutral"), ("z", "pos"))
+    assert errors(good(), valid) == [
         (
             "valid.csv:14: no training row has the label 'Poss' (did you mean 'pos'?), they have neg, pos: correct it,"
             " or add training rows of that class (2 rows in all: 14, 15)"
         )
     ]
     numbers = table(*((f"text {i}", ("0", "3.67")[i % 2]) for i in range(12)))
-    assert "did you mean" not in errors(numbers, table(("x", "3.867"), path="valid.csv"))[0]  # no slip of the pen
-    test = plus(sound("test.csv", mark="t"), ("x", "neutral"))
-    assert [message[:11] for message in errors(sound(), valid, test)] == ["valid.csv:1", "test.csv:14"]
-    assert errors(sound("a.csv"), sound("b.csv", mark="b")) == []
+    assert (
+        "did you mean" not in errors(numbers, table(("x", "3.867"), path="valid.csv"))[0]
+    )  # a number is not a misspelt one
+    test = plus(good("test.csv", mark="t"), ("x", "neutral"))
+    assert [message[:11] for message in errors(good(), valid, test)] == ["valid.csv:1", "test.csv:14"]
+    assert errors(good("a.csv"), good("b.csv", mark="b")) == []
 
 
 def test_repetitions() -> None:
-    train = plus(sound(), ("text 3", "pos"), ("new", "neg"), ("text 3", "pos"))
+    train = plus(good(), ("text 3", "pos"), ("new", "neg"), ("text 3", "pos"))
     assert check_classification(train) == [
         Finding(
             "warning",
-            "train.csv:14: repeats an earlier row, so it counts double: delete it (2 rows in all: 14, 16)",
+            "train.csv:14: repeats an earlier row, so it counts twice: delete it (2 rows in all: 14, 16)",
         )
     ]
 
 
 def test_contradictions() -> None:
-    train = plus(sound(), ("text 3", "neg"))
+    train = plus(good(), ("text 3", "neg"))
     assert check_classification(train) == [
-        Finding("warning", "train.csv:14: the same text is 'neg' here and 'pos' in row 5: decide on one")
+        Finding("warning", "train.csv:14: the same text is 'neg' here and 'pos' in row 5: keep one label")
     ]
-    both = plus(sound(), ("text 3", "neg"), ("text 3", "neg"), ("text 4", "pos"))
+    both = plus(good(), ("text 3", "neg"), ("text 3", "neg"), ("text 4", "pos"))
     assert [message.split(":")[1] for message in warnings(both)] == ["15", "14"]
     assert warnings(both)[1].endswith("(2 rows in all: 14, 16)")
 
 
 @pytest.mark.parametrize("place", ["valid", "test"])
 def test_leakage(place: str) -> None:
-    other = plus(sound(f"{place}.csv", mark="o"), ("text 3", "pos"), ("text 4", "pos"))
-    tables = (sound(), other, None) if place == "valid" else (sound(), None, other)
+    other = plus(good(f"{place}.csv", mark="o"), ("text 3", "pos"), ("text 4", "pos"))
+    tables = (good(), other, None) if place == "valid" else (good(), None, other)
     assert check_classification(*tables) == [
         Finding(
             "warning",
-            f"{place}.csv:14: the same text is in train.csv, so the score here will flatter the model: delete it from"
+            f"{place}.csv:14: the same text is in train.csv, which makes the score too high: delete it from"
             " one of them (2 rows in all: 14, 15)",
         )
     ]
@@ -164,55 +166,55 @@ def test_leakage_of_pairs_is_of_both_texts() -> None:
 
 
 def test_leakage_between_valid_and_test() -> None:
-    found = warnings(sound(), sound("valid.csv", mark="v"), sound("test.csv", mark="v"))
+    found = warnings(good(), good("valid.csv", mark="v"), good("test.csv", mark="v"))
     assert [message.split(",")[0] for message in found] == ["test.csv:2: the same text is in valid.csv"]
 
 
 def test_a_class_of_few_rows() -> None:
-    found = warnings(plus(sound(), *((f"new {i}", "odd") for i in range(4)), ("x", "lone")))
+    found = warnings(plus(good(), *((f"new {i}", "odd") for i in range(4)), ("x", "lone")))
     assert found == [
         (
-            "train.csv, column 'label': labels with fewer than 5 rows are hardly learned: 'lone' (1), 'odd' (4): add"
-            " rows, or merge them"
+            "train.csv, column 'label': labels with fewer than 5 rows are hard to learn: 'lone' (1), 'odd' (4):"
+            " add rows, or merge labels"
         )
     ]
-    assert warnings(plus(sound(), *((f"new {i}", "odd") for i in range(5)))) == []
+    assert warnings(plus(good(), *((f"new {i}", "odd") for i in range(5)))) == []
 
 
 def test_unequal_classes() -> None:
-    found = warnings(plus(sound(), *((f"new {i}", "pos") for i in range(18))))
+    found = warnings(plus(good(), *((f"new {i}", "pos") for i in range(18))))
     assert found == [
         (
-            "train.csv, column 'label': 80.0% of the rows are 'pos', so accuracy says little: judge by F1 per class,"
-            " and try --class-weights"
+            "train.csv, column 'label': 80.0% of the rows are 'pos', so accuracy says little: look at the F1 of each"
+            " class, and try `class_weights`"
         )
     ]
-    assert warnings(plus(sound(), *((f"new {i}", "pos") for i in range(17)))) == []
+    assert warnings(plus(good(), *((f"new {i}", "pos") for i in range(17)))) == []
 
 
 def test_suspiciously_many_labels() -> None:
     scores = table(*((f"text {i}", str(i / 8)) for i in range(12)))
     assert warnings(scores)[0] == (
-        "train.csv, column 'label': 12 different labels in 12 rows: is this a number to predict and no class?"
+        "train.csv, column 'label': 12 different labels in 12 rows: is this a number to predict and not a class?"
     )
     names = table(*((f"text {i}", f"name {i % 51}") for i in range(51 * 5)))
     assert warnings(names) == ["train.csv, column 'label': 51 different labels in 255 rows: is this the wrong column?"]
     assert warnings(table(*((f"text {i}", f"name {i % 50}") for i in range(250)))) == []
 
 
-def test_labels_that_differ_in_capitals() -> None:
-    found = warnings(plus(sound(), *((f"new {i}", "Pos") for i in range(5))))
+def test_labels_that_differ_in_case() -> None:
+    found = warnings(plus(good(), *((f"new {i}", "Pos") for i in range(5))))
     assert found == [
         (
-            "train.csv, column 'label': labels that differ only in capitals: 'Pos', 'pos': write them alike if they"
-            " mean the same"
+            "train.csv, column 'label': labels that differ only in upper and lower case: 'Pos', 'pos': spell them the"
+            " same if they mean the same"
         )
     ]
 
 
-def test_errors_come_first_and_all_are_told() -> None:
-    train = plus(sound(), ("text 3", "pos"), ("", "neg"))
-    valid = plus(sound("valid.csv", mark="v"), ("x", "neutral"))
+def test_all_findings_are_listed_errors_first() -> None:
+    train = plus(good(), ("text 3", "pos"), ("", "neg"))
+    valid = plus(good("valid.csv", mark="v"), ("x", "neutral"))
     findings = check_classification(train, valid)
     assert [finding.level for finding in findings] == ["error", "error", "warning"]
     assert all("\n" not in finding.message for finding in findings)

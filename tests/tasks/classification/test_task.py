@@ -1,22 +1,17 @@
-"""Labels to numbers and back, the loss and the counts against PyTorch and scikit-learn."""
+"""Encoding, logits, loss and metrics of classification against PyTorch, `transformers` and scikit-learn."""
 
-import math
-from collections.abc import Sequence
-
-import numpy as np
 import pytest
 import torch
 import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn
-from sklearn.utils.class_weight import compute_class_weight
 
 from minitf.checkpoints import load
 from minitf.datasets.dataset import Dataset, Example
 from minitf.errors import DataError
 from minitf.mathematics import EQUATIONS, KERNELS
-from minitf.tasks.classification.task import Classification, balanced_weights
+from minitf.tasks.classification.task import Classification
 from minitf.text.batches import Examples, Tokens
 
 PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=40)
@@ -30,7 +25,7 @@ def dataset(*rows: tuple[str, str | None, str]) -> Dataset:
 
 
 def test_encode(write_bert) -> None:
-    """A label's number is its place in `labels`, not in the file; tokens are the reference tokenizer's."""
+    """A label's index is its position in `labels`, not in the file; the tokens are the reference tokenizer's."""
     folder, _ = write_bert()
     reference = transformers.AutoTokenizer.from_pretrained(folder)
     texts = ["the film was great !", "bad", "hotel room , not so good"]
@@ -53,7 +48,7 @@ def test_encode_pairs_and_cut(write_bert) -> None:
     assert encoded.lengths() == [9, 5]
 
 
-def test_a_label_that_is_none(write_bert) -> None:
+def test_an_unknown_label(write_bert) -> None:
     folder, _ = write_bert()
     table = dataset(("good", None, "pos"), ("so so", None, "meh"), ("hm", None, "what"))
     with pytest.raises(DataError) as caught:
@@ -65,7 +60,7 @@ def test_a_label_that_is_none(write_bert) -> None:
 
 @pytest.mark.parametrize("mathematics", [EQUATIONS, KERNELS], ids=["equations", "kernels"])
 def test_logits_are_the_models(write_bert, mathematics) -> None:
-    """What the task computes for [CLS] alone is what the whole model and the reference say."""
+    """The task computes only [CLS] in the last layer; its logits equal those of the whole model and the reference."""
     folder, reference = write_bert(transformers.BertForSequenceClassification, num_labels=3, dtype=torch.float64)
     model = load.load(folder, head="classification", dtype=torch.float64, math=mathematics)
     batch = load.load_tokenizer(folder)(["the film was great !", "bad"], ["so", "not so very bad"])
@@ -113,30 +108,3 @@ def test_measure(n: int, seed: int) -> None:
 def test_the_mathematics_given_computes_the_loss() -> None:
     task = Classification(LABELS, math=EQUATIONS.overlay(cross_entropy=lambda logits, labels, w: logits.sum() * 0 + 7))
     assert task.loss(*drawn(4, 0)).item() == 7.0
-
-
-def every_class(C: int) -> st.SearchStrategy[list[int]]:
-    """Targets in which each class occurs."""
-    return st.lists(st.integers(0, C - 1), max_size=30).map(lambda more: [*range(C), *more])
-
-
-@PROPERTY
-@given(st.integers(2, 5).flatmap(lambda C: st.tuples(st.just(C), every_class(C))))
-def test_balanced_weights_as_scikit_learn(case: tuple[int, Sequence[int]]) -> None:
-    C, targets = case
-    ours = balanced_weights(targets, C).tolist()
-    theirs = compute_class_weight("balanced", classes=np.arange(C), y=np.array(targets))
-    assert ours == pytest.approx(list(theirs), rel=1e-12)
-    # What they are for: every class has the same share of the sum of the losses.
-    assert [w * targets.count(c) for c, w in enumerate(ours)] == pytest.approx([len(targets) / C] * C)
-
-
-def test_balanced_weights_weigh_rare_classes_up() -> None:
-    """Three texts of one class, one of the other: a mistake on the rare one costs as much as three on the common."""
-    assert balanced_weights([0, 0, 0, 1], 2).tolist() == pytest.approx([4 / 6, 4 / 2])
-    task = Classification(("common", "rare"), balanced_weights([0, 0, 0, 1], 2))
-    indifferent = torch.zeros(4, 2, dtype=torch.float64)
-    assert task.loss(indifferent, torch.tensor([0, 0, 0, 1])).item() == pytest.approx(math.log(2))
-    always_common = torch.tensor([[5.0, 0.0]], dtype=torch.float64).expand(4, 2)
-    plain = Classification(("common", "rare")).loss(always_common, torch.tensor([0, 0, 0, 1]))
-    assert task.loss(always_common, torch.tensor([0, 0, 0, 1])).item() > 1.9 * plain.item()

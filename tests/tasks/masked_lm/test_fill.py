@@ -1,10 +1,11 @@
-"""The words that a masked language model holds likely, as the reference says them."""
+"""The words that a masked language model predicts, against `transformers`."""
 
 import pytest
 import torch
 import transformers
 
 from minitf.checkpoints import load
+from minitf.tasks.masked_lm import fill
 from minitf.tasks.masked_lm.fill import MaskedLanguageModel
 
 
@@ -28,7 +29,7 @@ def likeliest(reference, folder, text: str, allowed: list[str]) -> list[list[tup
 
 
 def test_as_the_reference(both) -> None:
-    """Several places of a text are hidden at once; pieces that go on and punctuation are none of the words."""
+    """Several words of a text are masked at once; continuation pieces and punctuation are not predicted."""
     ours, reference, folder = both
     vocabulary = list(transformers.AutoTokenizer.from_pretrained(folder).get_vocab())
     allowed = [word for word in vocabulary if word.isalnum()]
@@ -42,18 +43,18 @@ def test_as_the_reference(both) -> None:
         ]
         for mine, theirs in zip(found, expected, strict=False):
             assert [p for _, p in mine] == pytest.approx([p for _, p in theirs], abs=1e-9)
-    assert ours(texts)[2][2] == []  # cut off, so nothing is said of it
+    assert ours(texts)[2][2] == []  # cut off, so nothing is predicted
 
 
-def test_whatever_is_asked_at_once(both, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_batch_size_does_not_matter(both, monkeypatch: pytest.MonkeyPatch) -> None:
     ours, _, _ = both
     texts = [(["the", "film", str(i)] + ["so"] * i, [1]) for i in range(7)]
     whole = ours(texts)
-    monkeypatch.setattr(fill_in, "SIZE", 2)
+    monkeypatch.setattr(fill, "BATCH_SIZE", 2)
     for a, b in zip(whole, ours(texts), strict=True):
         assert [word for word, _ in a[0]] == [word for word, _ in b[0]]
 
 
-def test_a_text_that_says_mask_itself(both) -> None:
-    """Which place is which could not be told: nothing is said of it."""
+def test_a_text_that_contains_mask(both) -> None:
+    """It is not clear which [MASK] stands for which word, so nothing is predicted."""
     assert both[0]([(["the", "[MASK]", "film"], [2])]) == [[[]]]

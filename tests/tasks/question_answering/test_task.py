@@ -1,4 +1,4 @@
-"""Windows, targets, loss, best answers: the reference's recipe and loss, and every stretch of a text tried by hand."""
+"""Windows, targets and loss against `transformers`; best answers against all spans of a text, and `transformers`."""
 
 import dataclasses
 
@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from minitf.checkpoints import load
 from minitf.errors import InputError
 from minitf.mathematics import EQUATIONS, KERNELS
-from minitf.tasks.question_answering.spans import LONGEST_ANSWER, Window, best_span
-from minitf.tasks.question_answering.squad import Answer, Question, QuestionTable
-from minitf.tasks.question_answering.task import QuestionAnswering, answer_place
+from minitf.tasks.question_answering.spans import LONGEST_ANSWER, ParagraphWindow, best_span
+from minitf.tasks.question_answering.squad import Question, QuestionTable, TrueAnswer
+from minitf.tasks.question_answering.task import QuestionAnswering, answer_pieces
 from minitf.text.tokenizer import Tokenizer
 from minitf.training import loop
 from minitf.training.compact_vocabulary import CompactVocabulary
@@ -40,15 +40,15 @@ WORDS = [
 
 
 def table(*rows):
-    """Of (question, context, answer text, its start), each answered or, with None, not."""
+    """Rows of (question, context, answers); an answer is its text and its start, or None."""
     made = []
     for n, (text, context, *answers) in enumerate(rows, 1):
-        made.append(Question(str(n), text, context, tuple(Answer(*a) for a in answers if a), "", n))
+        made.append(Question(str(n), text, context, tuple(TrueAnswer(*a) for a in answers if a), "", n))
     return QuestionTable("train.json", tuple(made), "0" * 64)
 
 
 def drawn(seed, words=60, questions=4):
-    """Each answer is some of the words, from the beginning of one to the end of another."""
+    """Each answer consists of one to five words of its paragraph."""
     draw = np.random.default_rng(seed)
     rows = []
     for _ in range(questions):
@@ -78,7 +78,7 @@ def theirs(folder):
 
 
 def features(tokenizer, data, max_length, stride):
-    """The features of the reference's run_qa.py, line by line, but that it looks at the first answer alone."""
+    """The features of run_qa.py in `transformers`, line by line; only the first answer is used."""
     encoded = tokenizer(
         [q.text for q in data.examples],
         [q.context for q in data.examples],
@@ -116,35 +116,35 @@ def test_windows_and_targets_are_the_references(ours, theirs, max_length, stride
     assert [t.ids for t in examples.tokens] == encoded["input_ids"]
     assert [t.segments for t in examples.tokens] == encoded["token_type_ids"]
     assert examples.targets.tolist() == targets
-    assert [w.question for w in examples.looked] == encoded["overflow_to_sample_mapping"]
+    assert [w.question for w in examples.paragraph_windows] == encoded["overflow_to_sample_mapping"]
     assert (len(examples) > len(data.examples)) == (max_length < 384)
-    for window, offsets in zip(examples.looked, encoded["offset_mapping"], strict=True):
-        part = [tuple(span) for span in offsets[window.begins : window.begins + len(window.part)]]
-        spans = examples.spans[window.question]
-        assert part == [tuple(spans[i]) for i in window.part]
+    for window, offsets in zip(examples.paragraph_windows, encoded["offset_mapping"], strict=True):
+        part = [tuple(span) for span in offsets[window.offset : window.offset + len(window.pieces)]]
+        spans = examples.piece_spans[window.question]
+        assert part == [tuple(spans[i]) for i in window.pieces]
 
 
 @PROPERTY
 @given(seed=st.integers(0, 10_000), max_length=st.integers(10, 70))
-def test_what_is_learned_is_the_answer(ours, seed, max_length):
-    """Wherever a window has the answer, its text between the targets is the answer; else both are [CLS]."""
+def test_the_targets_are_the_answer(ours, seed, max_length):
+    """In a window with the whole answer the text between the targets is the answer; else both are [CLS]."""
     data = drawn(seed, words=25, questions=2)
     examples = QuestionAnswering().encode(data, ours, max_length)
     assert max(examples.lengths()) <= max_length
     seen = set()
-    for window, (start, end) in zip(examples.looked, examples.targets.tolist(), strict=True):
-        question, spans = data.examples[window.question], examples.spans[window.question]
-        place = answer_place(question.answers[0], spans)
+    for window, (start, end) in zip(examples.paragraph_windows, examples.targets.tolist(), strict=True):
+        question, spans = data.examples[window.question], examples.piece_spans[window.question]
+        first_and_last = answer_pieces(question.answers[0], spans)
         if (start, end) == (0, 0):
-            assert not (place[0] in window.part and place[1] in window.part)
+            assert not (first_and_last[0] in window.pieces and first_and_last[1] in window.pieces)
             continue
         seen.add(window.question)
-        first, last = (window.part.start + i - window.begins for i in (start, end))
+        first, last = (window.pieces.start + i - window.offset for i in (start, end))
         text = question.context[spans[first][0] : spans[last][1]]
         assert text == question.answers[0].text.strip()
-    assert examples.unseen == len(data.examples) - len(seen)
-    covered = {(w.question, i) for w in examples.looked for i in w.part}
-    assert covered == {(n, i) for n, spans in enumerate(examples.spans) for i in range(len(spans))}
+    assert examples.answer_divided == len(data.examples) - len(seen)
+    covered = {(w.question, i) for w in examples.paragraph_windows for i in w.pieces}
+    assert covered == {(n, i) for n, spans in enumerate(examples.piece_spans) for i in range(len(spans))}
 
 
 @pytest.mark.parametrize(
@@ -154,12 +154,12 @@ def test_what_is_learned_is_the_answer(ours, seed, max_length):
         ("the runninglow film", "low", 11, "runninglow"),  # inside a piece: the whole piece
         ("so 🙂 very", "🙂", 3, "🙂"),
         ("so  very", " very", 3, "very"),
-        ("so \u200b very", "\u200b", 3, None),  # nothing to the tokenizer
+        ("so \u200b very", "\u200b", 3, None),  # no pieces
     ],
 )
-def test_the_place_of_an_answer(ours, context, answer, start, found):
+def test_the_pieces_of_an_answer(ours, context, answer, start, found):
     (pieces,) = ours.pieces([context])
-    place = answer_place(Answer(answer, start), pieces.spans)
+    place = answer_pieces(TrueAnswer(answer, start), pieces.spans)
     if found is None:
         assert place is None
     else:
@@ -169,7 +169,7 @@ def test_the_place_of_an_answer(ours, context, answer, start, found):
 @pytest.mark.parametrize("math", [EQUATIONS, KERNELS])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 def test_loss_is_the_references(write_bert, math, dtype):
-    """On one window after another, where it has no padding; a batch of them is their mean, whatever the padding."""
+    """On each window alone, without padding; the loss of a batch is their mean, whatever the padding."""
     folder, reference = write_bert(transformers.BertForQuestionAnswering, dtype=torch.float64)
     model = load.load(folder, head="qa", dtype=torch.float64)
     task, tokenizer = QuestionAnswering(math, 8), load.load_tokenizer(folder)
@@ -205,7 +205,7 @@ def test_a_batch_in_parts_is_one_batch(write_bert):
         torch.manual_seed(0)
         model = load.load(folder, head="qa", dtype=torch.float64)
         examples = QuestionAnswering().encode(drawn(5), load.load_tokenizer(folder), 40)
-        loss, _ = loop.take_step(
+        loss, _ = loop.update(
             model, QuestionAnswering(), examples, range(6), Optimizer(model, Recipe(lr=0.01), 1), size
         )
         after.append((loss, {name: p.detach().clone() for name, p in model.named_parameters()}))
@@ -219,12 +219,12 @@ def test_a_batch_in_parts_is_one_batch(write_bert):
 
 
 def oracle(windows, spans, context):
-    """Every stretch of every window, one after the other."""
+    """Compare every span of every window."""
     scores = {}
     for z, window in windows:
-        for i in window.part:
-            for j in range(i, min(window.part.stop, i + LONGEST_ANSWER)):
-                at = window.begins - window.part.start
+        for i in window.pieces:
+            for j in range(i, min(window.pieces.stop, i + LONGEST_ANSWER)):
+                at = window.offset - window.pieces.start
                 scores.setdefault((i, j), []).append(float(z[at + i, 0]) + float(z[at + j, 1]))
     best = max(scores, key=lambda place: max(scores[place]))
     total = sum(np.exp(s) for several in scores.values() for s in several)
@@ -234,25 +234,25 @@ def oracle(windows, spans, context):
 
 @PROPERTY
 @given(seed=st.integers(0, 10_000), max_length=st.integers(14, 60), words=st.integers(1, 40))
-def test_the_best_of_all_stretches(ours, seed, max_length, words):
-    """The frame and the question can score as high as they like: an answer lies in the paragraph."""
+def test_the_best_of_all_spans(ours, seed, max_length, words):
+    """The answer is in the paragraph, even if special tokens and question have larger logits."""
     data = drawn(seed, words=words, questions=2)
     task = QuestionAnswering()
     examples = task.encode(data, ours, max_length)
     generator = torch.Generator().manual_seed(seed)
     answers = [torch.randn(len(t), 2, generator=generator, dtype=torch.float64) * 3 for t in examples.tokens]
-    for z, window in zip(answers, examples.looked, strict=True):
-        z[: window.begins] += 50.0
+    for z, window in zip(answers, examples.paragraph_windows, strict=True):
+        z[: window.offset] += 50.0
         z[-1] += 50.0
     for n, span in enumerate(task.spans(answers, examples)):
-        mine = [(z, w) for z, w in zip(answers, examples.looked, strict=True) if w.question == n]
-        text, p = oracle(mine, examples.spans[n], data.examples[n].context)
+        mine = [(z, w) for z, w in zip(answers, examples.paragraph_windows, strict=True) if w.question == n]
+        text, p = oracle(mine, examples.piece_spans[n], data.examples[n].context)
         assert span.text == text == data.examples[n].context[span.start : span.end]
         assert span.p == pytest.approx(p, rel=1e-9)
 
 
 def test_the_best_is_the_references(ours, theirs):
-    """Its postprocessing, written down again; here its twenty best starts and ends hold the best answer."""
+    """Against the postprocessing of `transformers`; here the best answer is among its twenty best starts and ends."""
     data = drawn(11, words=70, questions=6)
     task = QuestionAnswering(stride=10)
     examples = task.encode(data, ours, 50)
@@ -275,19 +275,19 @@ def test_the_best_is_the_references(ours, theirs):
         assert spans[n].text == max(candidates)[1]
 
 
-def test_answers_have_an_end():
-    """No longer than thirty pieces, and not before they start."""
+def test_the_longest_answer():
+    """At most thirty pieces, and the end is not before the start."""
     pieces = [(i, i + 1) for i in range(40)]
     z = torch.zeros(42, 2)
     z[1 + 0, 0] = z[1 + 35, 1] = 9.0
     z[1 + 20, 0], z[1 + 10, 1] = 5.0, 5.0
-    found = best_span([(z, Window(0, 1, range(40)))], pieces, "x" * 40)
+    found = best_span([(z, ParagraphWindow(0, 1, range(40)))], pieces, "x" * 40)
     assert (found.start, found.end) == (0, 11)
-    assert best_span([(z, Window(0, 1, range(0)))], [], "\u200b").text == ""
+    assert best_span([(z, ParagraphWindow(0, 1, range(0)))], [], "\u200b").text == ""
 
 
 def test_measure(ours):
-    """Loss is of windows, the scores of questions; several right answers count as the script has it."""
+    """The loss is a mean over windows, the scores over questions; of several right answers the best match counts."""
     data = table(
         ("which ?", "the film was great", ("film", 4), ("the film", 0)),
         ("what ?", "very good food " * 12, ("very good", 0)),
@@ -298,7 +298,7 @@ def test_measure(ours):
     answers = [torch.zeros(len(t), 2, dtype=torch.float64) for t in examples.tokens]
     for i, (z, (start, end)) in enumerate(zip(answers, examples.targets.tolist(), strict=True)):
         z[start, 0] = z[end, 1] = 0.0 if i > 1 else 12.0
-    answers[0][examples.looked[0].begins, 0] = 30.0  # "the film"
+    answers[0][examples.paragraph_windows[0].offset, 0] = 30.0  # "the film"
     measured = task.measure(answers, examples)
     assert measured.questions == 2
     assert (measured.f1, measured.exact_match) == (1.0, 1.0)
@@ -319,16 +319,16 @@ def test_long_questions_are_cut(ours):
     data = table(("hotel " * 100, "the film " * 300, ("the film", 0)))
     examples = QuestionAnswering().encode(data, ours, 384)
     first = examples.tokens[0].ids
-    assert examples.looked[0].begins == 64 + 2
+    assert examples.paragraph_windows[0].offset == 64 + 2
     assert len(first) == 384
-    assert examples.notes() == ["1 questions are longer than 64 word pieces, or half the room: cut"]
+    assert examples.notes() == ["1 questions are cut: longer than 64 word pieces, or half the input"]
 
 
-def test_an_answer_that_no_window_holds(ours):
+def test_an_answer_that_is_not_whole_in_any_window(ours):
     data = table(("which ?", "the film was great " * 10, ("the film was great " * 9 + "the", 0)))
     examples = QuestionAnswering().encode(data, ours, 24)
     assert examples.targets.tolist() == [[0, 0]] * len(examples)
-    assert examples.notes() == ["1 questions have an answer that no window holds whole: learned as unanswered"]
+    assert examples.notes() == ["1 questions have an answer that is not whole in any window: trained as unanswered"]
 
 
 @pytest.mark.parametrize("max_length", [1, 3, 4])
@@ -337,17 +337,17 @@ def test_no_room(ours, max_length):
         QuestionAnswering().encode(drawn(0), ours, max_length)
 
 
-def test_strides_that_lead_nowhere(ours):
-    with pytest.raises(InputError, match="cannot share 11: give a smaller --stride"):
+def test_a_stride_that_leaves_nothing_new(ours):
+    with pytest.raises(InputError, match="cannot share 11: lower `stride`"):
         QuestionAnswering(stride=11).encode(drawn(0), ours, 24)
     assert QuestionAnswering(stride=10).encode(drawn(0), ours, 24)
 
 
-def test_renumbered_examples_stay_what_they_are(ours, write_bert):
+def test_renumbered_examples_keep_their_type(ours, write_bert):
     folder, _ = write_bert()
     model = load.load(folder, head="qa")
     examples = QuestionAnswering().encode(drawn(1), ours, 64)
     compact = CompactVocabulary(model.embeddings.word, [examples]).renumber(examples)
     assert type(compact) is type(examples)
-    assert compact.looked == examples.looked
+    assert compact.paragraph_windows == examples.paragraph_windows
     assert dataclasses.replace(compact, tokens=examples.tokens).lengths() == examples.lengths()

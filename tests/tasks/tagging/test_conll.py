@@ -1,4 +1,4 @@
-"""CoNLL columns: what is read, where each mistake is told, and that no word of any file is lost or moved."""
+"""CoNLL columns: what is read, the message for each error, and that no word of any file is lost or moved."""
 
 import hashlib
 import re
@@ -8,8 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from minitf.errors import DataError, InputError
-from minitf.tasks.tagging.conll import look_through, read_tagged, sentences
-from minitf.tasks.tagging.data import check_tagging, split, tag_names, type_counts
+from minitf.tasks.tagging.conll import read_layout, read_tagged, sentences
 
 PROPERTY = settings(
     deadline=None,
@@ -43,7 +42,7 @@ def read(path):
     ("content", "expected"),
     [
         ("a\tO\nb\tB-x\n\nc\tO\n", [[("a", "O"), ("b", "B-x")], [("c", "O")]]),
-        ("a\tO\n\t\nc\tO", [[("a", "O")], [("c", "O")]]),  # as WNUT-17 parts its sentences
+        ("a\tO\n\t\nc\tO", [[("a", "O")], [("c", "O")]]),  # as WNUT-17 separates its sentences
         ("a O\r\nb B-x\r\n \r\nc O\r\n\r\n\r\n", [[("a", "O"), ("b", "B-x")], [("c", "O")]]),
         ("a O\rb O\r\rc O", [[("a", "O"), ("b", "O")], [("c", "O")]]),
         ("-DOCSTART- -X- -X- O\n\nEU NNP B-NP B-ORG\nrejects VBZ B-VP O\n", [[("EU", "B-ORG"), ("rejects", "O")]]),
@@ -75,22 +74,28 @@ def test_rows_and_digest(written):
     assert table.comments == ((1, "# one two three"),)
 
 
-def test_words_alone(written):
+def test_words_without_tags(written):
     path = written("a\nb\n\n# c\nd\n")
-    layout = look_through(path)
+    layout = read_layout(path)
     assert [(s.words, s.tags) for s in sentences(path, layout)] == [(("a", "b"), None), (("d",), None)]
     with pytest.raises(DataError, match="has one column"):
         read_tagged(path)
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
-        (b"", "holds no word"),
-        (b"\n\n \n", "holds no word"),
-        (b"-DOCSTART- O\n", "holds no word"),
-        (b"a\tO\nb O\n\nc\tO\n", "train.conll:2: has 1 column, most lines have 2: write as many, parted by TABs"),
-        (b"a O\nb O\nc B x\n", "train.conll:3: has 3 columns, most lines have 2: write as many, parted by spaces"),
+        (b"", "has no words"),
+        (b"\n\n \n", "has no words"),
+        (b"-DOCSTART- O\n", "has no words"),
+        (
+            b"a\tO\nb O\n\nc\tO\n",
+            "train.conll:2: has 1 column, most lines have 2: write the same number, separated by TABs",
+        ),
+        (
+            b"a O\nb O\nc B x\n",
+            "train.conll:3: has 3 columns, most lines have 2: write the same number, separated by spaces",
+        ),
         (b"a\tO\nb\t\nc\tO\n", "train.conll:2: has no tag"),
         (b"a\tO\n\tO\nc\tO\n", "train.conll:2: has no word"),
         (b"a\tO\n\xff\tO\n", "train.conll:2: 0xff is not UTF-8"),
@@ -99,13 +104,13 @@ def test_words_alone(written):
         (b"1 a N O\n2 b N O\n\n1 c N O\n", "counts the words (CoNLL-U)"),
     ],
 )
-def test_what_cannot_be_read(written, content, told):
-    with pytest.raises(DataError, match=re.escape(told)) as caught:
+def test_what_cannot_be_read(written, content, message):
+    with pytest.raises(DataError, match=re.escape(message)) as caught:
         read_tagged(written(content))
     assert "\n" not in str(caught.value)
 
 
-def test_what_is_no_such_file(tmp_path, written):
+def test_files_that_cannot_be_read(tmp_path, written):
     written("a\tO\n")
     with pytest.raises(DataError, match=r"no such file \(did you mean 'train.conll'\?\)"):
         read_tagged(tmp_path / "trian.conll")
@@ -113,18 +118,20 @@ def test_what_is_no_such_file(tmp_path, written):
         read_tagged(tmp_path)
     with pytest.raises(DataError, match="read from CoNLL columns"):
         read_tagged(written("a,O\n", "train.csv"))
-    with pytest.raises(InputError, match="--label names a column"):
+    with pytest.raises(InputError, match="`label` names a column"):
         read_tagged(written("a\tO\n"), text=None, pair=None, label="ner")
 
 
 @PROPERTY
-@given(content=SENTENCES, parted=st.sampled_from(["\t", " ", "  ", " \t"]), end=st.sampled_from(["\n", "\r\n", "\r"]))
-def test_every_file_is_read_as_it_was_written(written, content, parted, end):
-    text = end.join(end.join(f"{word}{parted}{tag}" for word, tag in each) + end for each in content)
+@given(
+    content=SENTENCES, separator=st.sampled_from(["\t", " ", "  ", " \t"]), end=st.sampled_from(["\n", "\r\n", "\r"])
+)
+def test_every_file_is_read_as_written(written, content, separator, end):
+    text = end.join(end.join(f"{word}{separator}{tag}" for word, tag in each) + end for each in content)
     assert read(written(text)) == content
 
 
-def read_or_told(path):
+def read_or_message(path):
     try:
         return read_tagged(path), ""
     except DataError as error:
@@ -132,28 +139,28 @@ def read_or_told(path):
 
 
 def pieces(text):
-    """What of a file could be a word or a tag."""
+    """The parts of a file that could be a word or a tag."""
     return sorted(re.findall(r"[^ \t\r\n]+", text))
 
 
 @PROPERTY
 @given(
     content=SENTENCES,
-    spoil=st.lists(
+    damage=st.lists(
         st.tuples(st.integers(0, 200), st.sampled_from(["\t", " ", "\n", "#", "# ", "x", "", "\r", "-DOCSTART- "])),
         min_size=1,
         max_size=3,
     ),
 )
-def test_a_spoiled_file_is_refused_or_nothing_of_it_is_lost(written, content, spoil):
+def test_a_damaged_file_is_refused_or_nothing_of_it_is_lost(written, content, damage):
     text = "\n\n".join("\n".join(f"{word}\t{tag}" for word, tag in each) for each in content)
-    for at, what in spoil:
+    for at, what in damage:
         at %= len(text) + 1
         text = text[:at] + what + text[at + (not what) :]
     path = written(text)
-    table, told = read_or_told(path)
+    table, message = read_or_message(path)
     if table is None:
-        assert told.startswith(str(path))
+        assert message.startswith(str(path))
         return
     kept = [part for s in table.examples for cells in zip(s.words, s.tags, strict=True) for part in cells]
     more = " ".join(line for _, line in table.comments)
@@ -170,83 +177,10 @@ def test_a_spoiled_file_is_refused_or_nothing_of_it_is_lost(written, content, sp
 @given(content=st.binary(max_size=60) | st.text("ab \t\r\n#-O\0\ufeff", max_size=40).map(str.encode))
 def test_any_bytes(written, content):
     path = written(content)
-    table, told = read_or_told(path)
+    table, message = read_or_message(path)
     if table is None:
-        assert told.startswith(str(path))
+        assert message.startswith(str(path))
     else:
         assert all(
             len(s.words) == len(s.tags) == len(s.rows) > 0 and all(s.words) and all(s.tags) for s in table.examples
         )
-
-
-# Checks ---------------------------------------------------------------------------------------------------------------
-
-
-def table(written, content, name="train.conll"):
-    return read_tagged(written(content, name))
-
-
-GOOD = "a\tB-x\nb\tI-x\n\nc\tO\n\nd\tB-y\n\ne\tO\n"
-
-
-def test_nothing_to_say(written):
-    many = "\n\n".join(f"w{i}\tB-x\nv\tI-x\nu\tO" for i in range(9))
-    assert check_tagging(table(written, many)) == []
-
-
-@pytest.mark.parametrize(
-    ("train", "valid", "level", "told"),
-    [
-        ("a\tB-x\n", None, "error", "one sentence is too little"),
-        ("a\tO\n\nb\tO\n", None, "error", "every word has the tag 'O'"),
-        (GOOD, "f\tO\nh\tB-z\ni\tB-z\n", "error", "valid.conll:2: no word of the training sentences has the tag 'B-z'"),
-        (GOOD, "f\tO\nh\tB-z\ni\tB-z\n", "error", "(2 in all, lines 2, 3)"),
-        (
-            GOOD + "\nf\tO\ng\tI-x\n",
-            None,
-            "warning",
-            "train.conll:11: the tag 'I-x' cannot stand here by the rules of BIO",
-        ),
-        (GOOD, "f\tI-y\n", "error", "valid.conll:1: no word of the training sentences has the tag 'I-y'"),
-        (GOOD, "f\tI-x\n", "warning", "valid.conll:1: the tag 'I-x' cannot stand here"),
-        (GOOD + "\nc\tO\n", None, "warning", "train.conll:10: repeats an earlier sentence"),
-        (GOOD + "\nc\tB-x\n", None, "warning", "train.conll:10: the same sentence has other tags at line 4"),
-        (GOOD, "c\tO\n", "warning", "valid.conll:1: the same sentence is in"),
-        (GOOD, None, "warning", "marked fewer than 5 times, so hardly learned: 'x' (1), 'y' (1)"),
-        ("# x O\n" + GOOD, None, "warning", "train.conll:1: is left out as a comment; is it a word and its tag?"),
-        (GOOD + "\nf\tz\n", None, "warning", "some tags have a prefix ('B-x'), others none ('z')"),
-    ],
-)
-def test_findings(written, train, valid, level, told):
-    other = None if valid is None else table(written, valid, "valid.conll")
-    findings = check_tagging(table(written, train), other)
-    assert [f for f in findings if f.level == level and told in f.message], findings
-    assert all("\n" not in f.message for f in findings)
-
-
-def test_names_and_counts(written):
-    train = table(written, GOOD)
-    assert tag_names(train) == ("O", "B-x", "I-x", "B-y")
-    assert type_counts(train) == {"x": 1, "y": 1}
-
-
-@PROPERTY
-@given(
-    content=st.lists(st.lists(st.tuples(st.sampled_from("abc"), TAG), min_size=1, max_size=2), min_size=2, max_size=40)
-)
-def test_split(written, content):
-    whole = table(written, "\n\n".join("\n".join(f"{word}\t{tag}" for word, tag in each) for each in content))
-    try:
-        left, aside = split(whole, seed=3)
-    except DataError as error:
-        told = str(error)
-    else:
-        told = None
-    if told is not None:
-        assert "too few to set some aside" in told
-        return
-    assert sorted([*left.examples, *aside.examples], key=lambda s: s.row) == list(whole.examples)
-    assert not {s.words for s in left.examples} & {s.words for s in aside.examples}
-    assert 0 < len(aside.examples) <= max(1, round(len(whole.examples) / 10))
-    assert tag_names(left) == tag_names(whole)
-    assert split(whole, seed=3) == (left, aside)

@@ -1,4 +1,4 @@
-"""Words to targets and back: alignment as the reference's course teaches it, the loss against PyTorch's, windows."""
+"""Words to targets and back: alignment as in `transformers`, the loss against PyTorch's, windows."""
 
 import dataclasses
 import itertools
@@ -18,7 +18,7 @@ from minitf.mathematics import EQUATIONS, KERNELS
 from minitf.tasks.tagging.conll import Sentence, TaggedTable
 from minitf.tasks.tagging.task import Tagging
 from minitf.text.batches import IGNORED
-from minitf.text.windows import best_window, windows
+from minitf.text.windows import best_window, window_ranges
 from minitf.training import loop
 from minitf.training.compact_vocabulary import CompactVocabulary
 from minitf.training.optimizer import Optimizer, Recipe
@@ -45,7 +45,7 @@ def drawn(seed, sentences=5, words=9):
     )
 
 
-def test_only_a_words_first_piece_bears_its_tag(write_bert):
+def test_only_the_first_piece_of_a_word_has_its_tag(write_bert):
     """As the reference's token-classification example aligns labels."""
     folder, _ = write_bert()
     reference = transformers.AutoTokenizer.from_pretrained(folder)
@@ -59,7 +59,9 @@ def test_only_a_words_first_piece_bears_its_tag(write_bert):
             expected.append(IGNORED if word is None or word == before else LABELS.index(sentence.tags[word]))
             before = word
         assert encoded.targets[n].tolist() == expected
-    assert any(len(t) > len(s.words) + 2 for t, s in zip(encoded.tokens, data.examples, strict=True))  # some are cut up
+    assert any(
+        len(t) > len(s.words) + 2 for t, s in zip(encoded.tokens, data.examples, strict=True)
+    )  # some words have several pieces
 
 
 @pytest.mark.parametrize("math", [EQUATIONS, KERNELS])
@@ -80,7 +82,7 @@ def test_loss(math, smoothing, weights):
     assert task.weight(targets) == pytest.approx(float(held))
 
 
-def test_a_part_without_words_has_a_loss_of_nothing():
+def test_the_loss_of_a_batch_without_words_is_0():
     logits = torch.randn(2, 3, 4, requires_grad=True)
     targets = torch.full((2, 3), IGNORED)
     loss = Tagging(LABELS).loss(logits, targets)
@@ -90,7 +92,7 @@ def test_a_part_without_words_has_a_loss_of_nothing():
 
 
 def test_a_batch_in_parts_is_one_batch(write_bert):
-    """Sentences differ in their number of words, and the loss is a mean over words: each part counts by its own."""
+    """The loss is a mean over words, and sentences differ in length: each part counts by its number of words."""
     folder, _ = write_bert(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
     data = table(*(pairs[: 1 + n] for n, pairs in enumerate([[("the", "O"), ("hotel", "B-x"), ("!", "O")]] * 3)))
     after = []
@@ -99,7 +101,7 @@ def test_a_batch_in_parts_is_one_batch(write_bert):
         model = load.load(folder, head="tagging", labels=LABELS, dtype=torch.float64)
         examples = Tagging(LABELS).encode(data, load.load_tokenizer(folder), 64)
         optimizer = Optimizer(model, Recipe(lr=0.01), 1)
-        loss, _ = loop.take_step(model, Tagging(LABELS), examples, [0, 1, 2], optimizer, size)
+        loss, _ = loop.update(model, Tagging(LABELS), examples, [0, 1, 2], optimizer, size)
         after.append((loss, {name: p.detach().clone() for name, p in model.named_parameters()}))
     (whole, weights), (parts, others) = after
     assert whole == pytest.approx(parts, rel=1e-10)
@@ -108,7 +110,7 @@ def test_a_batch_in_parts_is_one_batch(write_bert):
 
 
 def test_every_word_is_measured(write_bert):
-    """Words without a piece too, as O; F1 is seqeval's of the tags that the reference's logits say."""
+    """Also those without pieces, as O; F1 is seqeval's for the tags with the largest logits."""
     folder, _ = write_bert()
     torch.manual_seed(1)
     model = load.load(folder, head="tagging", labels=LABELS, dtype=torch.float64)
@@ -118,7 +120,7 @@ def test_every_word_is_measured(write_bert):
         model.head.W.bias.copy_(torch.tensor([0.0, 4.0, 4.0, 5.0]))
     examples = task.encode(data, tokenizer, 64)
     measured = loop.evaluate(model, task, examples)
-    said, losses = [], []
+    predicted, losses = [], []
     for n, sentence in enumerate(data.examples):
         tags = ["O"] * len(sentence.words)
         with torch.no_grad():
@@ -128,18 +130,18 @@ def test_every_word_is_measured(write_bert):
             row = logits[reference.word_ids().index(word)]
             tags[word] = LABELS[int(row.argmax())]
             losses.append(float(F.cross_entropy(row, torch.tensor(LABELS.index(sentence.tags[word])))))
-        said.append(tags)
+        predicted.append(tags)
     vanished = sum(s.words.count("\u200b") for s in data.examples)
-    assert examples.lost == vanished > 0
+    assert examples.without_pieces == vanished > 0
     assert measured.words == 40 * 9
     true = [list(s.tags) for s in data.examples]
-    assert 0 < measured.f1 == pytest.approx(f1_score(true, said), abs=1e-12)
+    assert 0 < measured.f1 == pytest.approx(f1_score(true, predicted), abs=1e-12)
     assert measured.accuracy == np.mean(
-        [a == b for t, s in zip(true, said, strict=True) for a, b in zip(t, s, strict=True)]
+        [a == b for t, s in zip(true, predicted, strict=True) for a, b in zip(t, s, strict=True)]
     )
     assert measured.loss == pytest.approx(np.mean(losses), rel=1e-10)
     assert examples.notes() == [
-        f"{vanished} words are nothing to the tokenizer (zero-width characters): not learned, said to be O"
+        f"{vanished} words have no word pieces (zero-width characters): not trained, predicted as O"
     ]
 
 
@@ -149,12 +151,12 @@ def test_every_word_is_measured(write_bert):
 @PROPERTY
 @given(n=st.integers(0, 60), room=st.integers(1, 12), shared=st.integers(0, 11))
 def test_windows(n, room, shared):
-    """Every position is in one, neighbours share so many, and none is there for nothing."""
+    """Every position is in a window, neighbours share the stride, and every window has new positions."""
     if shared >= room:
-        with pytest.raises(InputError, match="--stride"):
-            windows(n, room, shared)
+        with pytest.raises(InputError, match="`stride`"):
+            window_ranges(n, room, shared)
         return
-    made = windows(n, room, shared)
+    made = window_ranges(n, room, shared)
     assert sorted({i for window in made for i in window}) == list(range(n))
     assert all(len(window) == room for window in made[:-1])
     assert [len(set(a) & set(b)) for a, b in itertools.pairwise(made)] == [shared] * (len(made) - 1)
@@ -168,25 +170,25 @@ def test_windows(n, room, shared):
 @PROPERTY
 @given(seed=st.integers(0, 10_000), max_length=st.integers(4, 20), words=st.integers(1, 30))
 def test_a_long_sentence_loses_no_word(vocabulary, seed, max_length, words):
-    """Each word is judged once, at its first piece, whatever the windows; all they hold is the whole's pieces."""
+    """Each word belongs to one window, at its first piece, and its piece is that of the whole sentence."""
     data = drawn(seed, 2, words)
     task = Tagging(LABELS, stride=seed % (max_length - 2))
     cut, whole = task.encode(data, vocabulary, max_length), Tagging(LABELS).encode(data, vocabulary, 500)
     assert max(cut.lengths(), default=0) <= max_length
-    judged = [(j.sentence, word) for j in cut.judged for word in j.words]
-    expected = [(j.sentence, word) for j in whole.judged for word in j.words]
-    assert sorted(judged) == sorted(expected)
-    for j, tokens, targets in zip(cut.judged, cut.tokens, cut.targets, strict=True):
-        one = next(w for w in range(len(whole)) if whole.judged[w].sentence == j.sentence)
-        for word, place in zip(j.words, j.places, strict=True):
-            there = whole.judged[one].places[whole.judged[one].words.index(word)]
-            assert tokens.ids[place] == whole.tokens[one].ids[there]
-            assert targets[place] == whole.targets[one][there]
-        assert int((targets != IGNORED).sum()) == len(j.places)
+    words_of = [(window.sentence, word) for window in cut.word_windows for word in window.words]
+    expected = [(window.sentence, word) for window in whole.word_windows for word in window.words]
+    assert sorted(words_of) == sorted(expected)
+    for window, tokens, targets in zip(cut.word_windows, cut.tokens, cut.targets, strict=True):
+        row = next(i for i in range(len(whole)) if whole.word_windows[i].sentence == window.sentence)
+        for word, position in zip(window.words, window.positions, strict=True):
+            in_whole = whole.word_windows[row].positions[whole.word_windows[row].words.index(word)]
+            assert tokens.ids[position] == whole.tokens[row].ids[in_whole]
+            assert targets[position] == whole.targets[row][in_whole]
+        assert int((targets != IGNORED).sum()) == len(window.positions)
     logits = [torch.eye(4)[t.clamp(min=0)] * 9.0 for t in cut.targets]
     measured = task.measure(logits, cut)
-    lost = [tag for s in data.examples for word, tag in zip(s.words, s.tags, strict=True) if word == "\u200b"]
-    assert measured.accuracy == pytest.approx(1 - sum(tag != "O" for tag in lost) / measured.words)
+    without_pieces = [tag for s in data.examples for word, tag in zip(s.words, s.tags, strict=True) if word == "\u200b"]
+    assert measured.accuracy == pytest.approx(1 - sum(tag != "O" for tag in without_pieces) / measured.words)
 
 
 @pytest.fixture(scope="module")
@@ -200,17 +202,17 @@ def vocabulary(tmp_path_factory):
     return Tokenizer.from_folder(folder)
 
 
-def test_windows_are_said(vocabulary):
+def test_windows_of_long_sentences(vocabulary):
     data = table([("the", "O")] * 30, [("hotel", "B-x")])
     examples = Tagging(LABELS).encode(data, vocabulary, 12)
-    assert [j.sentence for j in examples.judged] == [0] * (len(examples) - 1) + [1]
+    assert [window.sentence for window in examples.word_windows] == [0] * (len(examples) - 1) + [1]
     assert len(examples) > 3
     assert examples.notes() == []
     with pytest.raises(InputError, match="windows of 10 tokens cannot share 10"):
         Tagging(LABELS, stride=10).encode(data, vocabulary, 12)
 
 
-def test_renumbered_examples_stay_what_they_are(vocabulary, write_bert):
+def test_renumbered_examples_keep_their_type(vocabulary, write_bert):
     folder, _ = write_bert()
     model = load.load(folder, head="tagging", labels=LABELS)
     examples = Tagging(LABELS).encode(drawn(1), vocabulary, 64)
@@ -222,20 +224,20 @@ def test_renumbered_examples_stay_what_they_are(vocabulary, write_bert):
 def test_what_cannot_be_encoded(vocabulary):
     with pytest.raises(DataError, match=r"train\.conll:2: the tag 'B-z' is none of O, B-x"):
         Tagging(LABELS).encode(table([("the", "O"), ("hotel", "B-z")]), vocabulary, 64)
-    with pytest.raises(DataError, match="no word of it is anything to this tokenizer"):
+    with pytest.raises(DataError, match="the tokenizer has no word piece for any of its words"):
         Tagging(LABELS).encode(table([("\u200b", "O")]), vocabulary, 64)
 
 
 def test_words_without_tags(vocabulary):
-    """A file to be answered: every word gets a tag and a probability."""
+    """As for a prediction: every word gets a tag and a probability."""
     task = Tagging(LABELS)
     examples = task.encode(table([("the", ""), ("\u200b", ""), ("running", "")], tagged=False), vocabulary, 64)
     logits = torch.zeros(len(examples.tokens[0]), 4)
     logits[1, 1], logits[2, 3] = 3.0, 3.0
-    (said,) = task.tags([logits], examples)
+    (predicted,) = task.tags([logits], examples)
     p = float(torch.tensor([3.0, 0, 0, 0], dtype=torch.float64).softmax(0)[0])
-    assert [tag for tag, _ in said] == ["B-x", "O", "B-y"]
-    assert [sure for _, sure in said] == pytest.approx([p, 1.0, p])
+    assert [tag for tag, _ in predicted] == ["B-x", "O", "B-y"]
+    assert [probability for _, probability in predicted] == pytest.approx([p, 1.0, p])
     assert task.tags([], task.encode(table([("\u200b", "")], tagged=False), vocabulary, 64)) == [[("O", 1.0)]]
 
 

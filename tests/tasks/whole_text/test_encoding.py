@@ -1,4 +1,4 @@
-"""Windows in training: logits, gradients and whole runs against plain calls of the model, averaged by hand."""
+"""Windows in training: logits, gradients and a whole training against single calls of the model, averaged by hand."""
 
 import dataclasses
 
@@ -10,15 +10,17 @@ from minitf.checkpoints import load
 from minitf.datasets.dataset import Dataset, Example
 from minitf.mathematics import EQUATIONS
 from minitf.tasks.classification.task import Classification
+from minitf.tasks.inference import predict_logits
 from minitf.tasks.multilabel.task import MultiLabel
 from minitf.tasks.regression.task import Regression
+from minitf.tasks.whole_text import encoding
 from minitf.text.batches import Examples, shuffled
-from minitf.text.long_texts import LongText
-from minitf.training import loop
+from minitf.text.windows import LongText
 from minitf.training.optimizer import Optimizer, Recipe
+from tests.support.small_training import train
 
 WINDOWS = LongText("windows", 2)
-ROOM = 8  # tokens a window, frame included
+ROOM = 8  # tokens per window, special tokens included
 TASKS = {
     "classification": lambda: Classification(("bad", "good"), long_text=WINDOWS),
     "multilabel": lambda: MultiLabel(("film", "food", "mood"), long_text=WINDOWS),
@@ -56,9 +58,9 @@ def case(write_bert, name: str):
 
 
 def by_hand(reference, examples: Examples, i: int) -> torch.Tensor:
-    """The mean of the logits of one text's windows, each asked for by itself, without padding; `[C]`."""
-    said = [reference(input_ids=torch.tensor([examples.tokens[row].ids])).logits[0] for row in examples.windows[i]]
-    return sum(said) / len(said)
+    """The mean of the logits of one text's windows, each computed by itself, without padding; `[C]`."""
+    logits = [reference(input_ids=torch.tensor([examples.tokens[row].ids])).logits[0] for row in examples.windows[i]]
+    return sum(logits) / len(logits)
 
 
 def loss_by_hand(name: str, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -91,23 +93,23 @@ def test_logits_and_gradients_of_windows(write_bert, name: str) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 3, 1000])
-def test_answers_in_pieces(write_bert, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
-    """However many windows are answered at once, a text's answer is the mean of its own."""
+def test_logits_in_parts(write_bert, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """However many windows are in a forward pass, the logits of a text are the mean over its windows."""
     task, model, reference, examples = case(write_bert, "classification")
-    monkeypatch.setattr(texts, "ROWS", size)
-    answers = loop.answer(model, task, examples, batch_size=3)
+    monkeypatch.setattr(encoding, "ROWS", size)
+    logits = predict_logits(model, task, examples, batch_size=3)
     with torch.no_grad():
         expected = torch.stack([by_hand(reference, examples, i) for i in range(len(examples))])
-    assert torch.allclose(torch.stack(answers), expected, rtol=0, atol=1e-10)
+    assert torch.allclose(torch.stack(logits), expected, rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("name", TASKS)
 def test_training_on_windows_is_a_loop_by_hand(write_bert, name: str) -> None:
-    """Six steps of AdamW, two of them on a batch in parts, whose parts hold unequal numbers of windows."""
+    """Six steps of AdamW on batches in two parts, which have different numbers of windows."""
     task, model, reference, examples = case(write_bert, name)
     recipe = Recipe(lr=0.01, schedule="constant", warmup=0.0, weight_decay=0.0, clip=None)
     optimizer = Optimizer(model, recipe, 6, EQUATIONS)
-    loop.train(model, task, examples, examples, optimizer, epochs=3, batch_size=2, accumulate=2, seed=1, metric="loss")
+    train(model, task, examples, examples, optimizer, epochs=3, batch_size=2, accumulate=2, seed=1, metric="loss")
     theirs = torch.optim.AdamW(reference.parameters(), lr=0.01, weight_decay=0.0)
     for epoch in (1, 2, 3):
         for indices in shuffled(examples.lengths(), 4, 1, epoch):
@@ -123,9 +125,9 @@ def test_training_on_windows_is_a_loop_by_hand(write_bert, name: str) -> None:
 
 
 def test_windows_matter(write_bert) -> None:
-    """What is beyond the first window changes the answer; a mean that forgot it would not show."""
+    """The text beyond the first window changes the logits; otherwise the tests above would miss an error."""
     task, model, _, examples = case(write_bert, "classification")
     cut = dataclasses.replace(examples, windows=[range(mine.start, mine.start + 1) for mine in examples.windows])
-    whole, first = (torch.stack(loop.answer(model, task, e)) for e in (examples, cut))
+    whole, first = (torch.stack(predict_logits(model, task, e)) for e in (examples, cut))
     differ = (whole - first).abs().amax(dim=1) > 1e-6
     assert differ.tolist() == [len(mine) > 1 for mine in examples.windows]

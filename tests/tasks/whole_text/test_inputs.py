@@ -1,4 +1,4 @@
-"""A table read a row at a time is the table read whole, errors included; and its length takes no memory."""
+"""A table read row by row equals the table read at once, errors included, and its length takes no memory."""
 
 import tracemalloc
 from random import Random
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from minitf.datasets import tables
 from minitf.errors import DataError
-from minitf.tasks.whole_text.inputs import GivenTexts, look_through
+from minitf.tasks.whole_text.inputs import GivenTexts, open_table
 
 PROPERTY = settings(
     derandomize=True,
@@ -18,14 +18,11 @@ PROPERTY = settings(
     max_examples=300,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-SOUND = {
+VALID = {
     ".csv": b'text,label\r\n"one, ""two""\r\nthree",a\r\n\r\nfour,b\r\n',
     ".tsv": 'text\tlabel\none " two\ta\ncafé 中\tb\r\n'.encode(),
     ".jsonl": b'{"text": "one", "label": 1}\n\n{"text": null, "label": true}\n',
 }
-
-
-SPOILS = [b"", b'"', b"\n", b"\r", b",", b"\t", b"\0", b"\xff", b"{"]
 
 
 def outcome(read):
@@ -36,11 +33,11 @@ def outcome(read):
 
 
 @PROPERTY
-@given(st.sampled_from(sorted(SOUND)), st.integers(0, 2**32), st.booleans())
-def test_row_by_row_is_whole(tmp_path, ending, seed, marked):
-    """Of sound and of spoiled bytes alike."""
+@given(st.sampled_from(sorted(VALID)), st.integers(0, 2**32), st.booleans())
+def test_row_by_row_equals_at_once(tmp_path, ending, seed, marked):
+    """For valid and for damaged files."""
     draw = Random(seed)
-    content = bytearray((b"\xef\xbb\xbf" if marked else b"") + SOUND[ending] * draw.randint(1, 3))
+    content = bytearray((b"\xef\xbb\xbf" if marked else b"") + VALID[ending] * draw.randint(1, 3))
     for _ in range(draw.randint(0, 3)):
         at = draw.randrange(len(content) + 1)
         content[at : at + draw.randint(0, 2)] = draw.choice(
@@ -52,27 +49,27 @@ def test_row_by_row_is_whole(tmp_path, ending, seed, marked):
     assert outcome(lambda: list(tables.stream(path))) == whole
 
 
-@pytest.mark.parametrize(("name", "said"), [("none.csv", "no such file"), ("a.txt", "ending"), ("", "is a folder")])
-def test_what_is_no_table(tmp_path, name, said):
+@pytest.mark.parametrize(("name", "message"), [("none.csv", "no such file"), ("a.txt", "ending"), ("", "is a folder")])
+def test_files_that_are_not_tables(tmp_path, name, message):
     (tmp_path / "a.txt").write_text("x")
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         next(tables.stream(tmp_path / name))
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5])
 def test_parts(tmp_path, size):
     (tmp_path / "t.csv").write_text("text,pair\n" + "".join(f"a{i},b{i}\n" for i in range(5)))
-    table = look_through(tmp_path / "t.csv", "text", "pair")
+    table = open_table(tmp_path / "t.csv", "text", "pair")
     same = GivenTexts([f"a{i}" for i in range(5)], [f"b{i}" for i in range(5)])
     assert table.count == same.count == 5
-    assert list(table.parts(size)) == list(same.parts(size)) == list(table.parts(size))  # as often as one likes
+    assert list(table.parts(size)) == list(same.parts(size)) == list(table.parts(size))  # as often as needed
     assert max(len(texts) for texts, _ in table.parts(size)) == size
 
 
-def test_an_empty_text_at_the_end_is_told_at_the_beginning(tmp_path):
+def test_an_empty_last_text_is_reported_before_any_prediction(tmp_path):
     (tmp_path / "t.csv").write_text("text,more\n" + "a,b\n" * 100 + " ,c\n")
     with pytest.raises(DataError, match=r"t\.csv:102: column 'text' is empty"):
-        look_through(tmp_path / "t.csv")
+        open_table(tmp_path / "t.csv")
 
 
 @pytest.mark.parametrize("ending", [".csv", ".jsonl"])
@@ -83,7 +80,7 @@ def test_a_long_table_takes_no_more_memory_than_a_short_one(tmp_path, ending):
         path = tmp_path / f"{rows}{ending}"
         path.write_text(("text\n" if ending == ".csv" else "") + line * rows)
         tracemalloc.start()
-        table = look_through(path)
+        table = open_table(path)
         assert sum(len(texts) for texts, _ in table.parts(32)) == table.count == rows
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()

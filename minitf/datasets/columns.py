@@ -1,0 +1,68 @@
+"""Find the columns of the text, of its pair and of the label by their names."""
+
+from minitf.datasets.strings import did_you_mean, shorten
+from minitf.errors import DataError
+
+# Columns that are found without being named, in upper or lower case. The two columns of a pair are found together.
+PAIRS = (
+    *(("sentence1", "sentence2"), ("text1", "text2"), ("question1", "question2"), ("text_a", "text_b")),
+    *(("sentence_a", "sentence_b"), ("premise", "hypothesis")),
+    *(("question", "sentence"), ("question", "answer"), ("question", "passage"), ("question", "context")),
+)
+TEXTS = ("text", "sentence", "review", "content", "comment", *(first for first, _ in PAIRS))
+LABELS = ("label", "labels", "gold_label", "sentiment", "class", "category", "target", "score")
+
+
+def find_columns(
+    path: str, columns: list[str], text: str | None, pair: str | None, label: str | None, need_label: bool
+) -> tuple[str, str | None, str | None]:
+    """Return (text, pair, label): the columns that are named, and for the others the only one with a known name.
+
+    Raises DataError for a named column that does not exist, and if no column or several could be meant.
+    """
+    named = [column for column in (text, pair, label) if column is not None]
+    for column in named:
+        if column not in columns:
+            near = did_you_mean(column, columns)
+            problem = f"no column {column!r}{near}; {_list(columns)}"
+            raise DataError(f"{path}: {problem}") if near else column_error(path, columns, problem)
+    if len(set(named)) < len(named):
+        raise DataError(f"{path}: text, pair and label must be different columns, not {', '.join(named)}")
+    free = [column for column in columns if column not in named]
+    if label is None:
+        known = [column for column in free if column.lower() in LABELS]
+        if need_label and len(known) != 1:
+            raise column_error(path, columns, _unclear("label", known, columns))
+        label = known[0] if len(known) == 1 else None
+    if text is None:
+        text, pair = _find_text(path, columns, [column for column in free if column != label], pair)
+    return text, pair, label
+
+
+def _find_text(path: str, columns: list[str], free: list[str], pair: str | None) -> tuple[str, str | None]:
+    """The text among the `free` columns; its pair too, if it is not named and there are two columns of a pair."""
+    by_lower = {column.lower(): column for column in free}
+    pairs = [] if pair else [(by_lower[a], by_lower[b]) for a, b in PAIRS if a in by_lower and b in by_lower]
+    paired = {column for two in pairs for column in two}
+    single = [(column, pair) for column in free if column.lower() in TEXTS and column not in paired]
+    options = [*pairs, *single]
+    if len(options) != 1:
+        raise column_error(path, columns, _unclear("text", ["+".join(filter(None, o)) for o in options], columns))
+    return options[0]
+
+
+def column_error(path: str, columns: list[str], problem: str) -> DataError:
+    """Return the error `problem`; if the first line of the file is not a header, that is the error instead."""
+    is_data = any(len(column.split()) > 4 or column.lstrip("-").replace(".", "", 1).isdigit() for column in columns)
+    if is_data and path.lower().endswith((".csv", ".tsv")):
+        problem = f"the first line must name the columns; it is {shorten(' '.join(columns))}: add a header above it"
+    return DataError(f"{path}: {problem}")
+
+
+def _unclear(name: str, found: list[str], columns: list[str]) -> str:
+    problem = f"{' and '.join(map(repr, found))} could each be the {name}" if found else f"no column is a known {name}"
+    return f"{problem}: name it with `{name}`; {_list(columns)}"
+
+
+def _list(columns: list[str]) -> str:
+    return f"the columns are {', '.join(map(shorten, columns[:20]))}{' …' if len(columns) > 20 else ''}"

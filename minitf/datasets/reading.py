@@ -1,0 +1,95 @@
+"""Open data files, check that they are UTF-8 text, and parse JSON. Errors are DataErrors with the file and the line."""
+
+import io
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, TextIO
+
+from minitf.datasets.strings import did_you_mean
+from minitf.errors import DataError
+
+
+@contextmanager
+def open_file(path: Path, endings: Sequence[str] = ()) -> Iterator[io.BufferedReader]:
+    """Open an existing file; if `endings` are given, its name must end in one of them. Raises DataError."""
+    try:
+        if path.is_dir():
+            names = ", ".join(_names(path, endings)[:6]) or f"it has no {', '.join(endings) or 'file'}"
+            raise DataError(f"{path}: is a folder; give a file in it ({names})")
+        if endings and path.exists() and path.suffix.lower() not in endings:
+            raise DataError(f"{path}: unknown file ending {path.suffix!r}: rename it to one of {', '.join(endings)}")
+        with path.open("rb") as file:
+            yield file
+    except FileNotFoundError:
+        near = did_you_mean(path.name, _names(path.parent, endings))
+        raise DataError(f"{path}: no such file{near}; check the path (the working folder is {Path.cwd()})") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def _names(folder: Path, endings: Sequence[str]) -> list[str]:
+    """The names of the files in a folder, or of those with one of the endings."""
+    return sorted(p.name for p in folder.glob("*") if (p.suffix.lower() in endings if endings else p.is_file()))
+
+
+def read_bytes(path: Path, endings: Sequence[str] = ()) -> bytes:
+    """Return the contents of a file; see `open_file`."""
+    with open_file(path, endings) as file:
+        return file.read()
+
+
+@contextmanager
+def open_text(path: Path, endings: Sequence[str] = ()) -> Iterator[TextIO]:
+    """Open a file that is UTF-8 text as a whole, without a byte order mark. Raises DataError.
+
+    Lines end with \\n, \\r\\n or \\r, and keep their end.
+    """
+    with open_file(path, endings) as file:
+        _check_utf8(str(path), file)
+        file.seek(0)
+        yield io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+
+
+def decode(path: str, data: bytes) -> str:
+    """Decode the contents of a file, without a byte order mark. Raises DataError."""
+    _check_utf8(path, io.BytesIO(data))
+    return data.decode("utf-8-sig")
+
+
+def _check_utf8(path: str, file: BinaryIO) -> None:
+    offset, row = 0, 1
+    for line in file:
+        try:
+            line.decode("utf-8")
+            bad, problem = line.find(b"\0"), "a NUL byte, which is not text"
+        except UnicodeDecodeError as error:
+            bad, problem = error.start, f"0x{line[error.start]:02x} is not UTF-8"
+        if bad >= 0:
+            row += len((line[:bad] + b"|").splitlines()) - 1
+            raise DataError(f"{path}:{row}: {problem} (byte {offset + bad} of the file); save the file as UTF-8 text")
+        offset, row = offset + len(line), row + len(line.splitlines())
+
+
+def parse_json(path: str, text: str, row: int | None = None, hint: str = "") -> Any:
+    """Parse a JSON value; no object may have a key twice. `row` is its line in the file; None: it is the whole file.
+
+    Raises DataError; `hint` is added to the message.
+    """
+    where = path if row is None else f"{path}:{row}"
+    try:
+        return json.loads(text, object_pairs_hook=_object)
+    except json.JSONDecodeError as error:
+        where = f"{path}:{error.lineno}" if row is None else where
+        raise DataError(f"{where}: invalid JSON: {error.msg} at column {error.colno}{hint}") from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{where}: invalid JSON: {error}{hint}") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    repeated = [key for key, n in Counter(key for key, _ in pairs).items() if n > 1]
+    if repeated:
+        raise ValueError(f"two values for {repeated[0][:60]!r} in one object")
+    return dict(pairs)

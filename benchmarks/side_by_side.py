@@ -58,7 +58,7 @@ class Reference:
         """The loss of `transformers`; for the mean over windows, which it does not have, PyTorch's."""
         if self.task.name == "qa":
             return self.model(**inputs(batch), start_positions=targets[:, 0], end_positions=targets[:, 1]).loss
-        if batch.owners is not None:
+        if batch.text_of_row is not None:
             return nn.functional.cross_entropy(mean_of_windows(self.model(**inputs(batch)).logits, batch), targets)
         labels = targets.float() if self.task.name == "regression" else targets
         return self.model(**inputs(batch), labels=labels).loss

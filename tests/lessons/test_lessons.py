@@ -126,15 +126,15 @@ def test_its_form(path):
     assert any("assert" in cell.source for cell in tagged(path, "closing")), "a closing assertion"
 
 
-TABLE = "epoch 1  loss 0.70\nepoch 2  loss 0.50\nsaid films\nsaid books\naccuracy 0.60"
+TABLE = "epoch 1  loss 0.70\nepoch 2  loss 0.50\npredicted films\npredicted books\naccuracy 0.60"
 
 
 @pytest.mark.parametrize(
     ("fresh", "differs"),
     [
         (TABLE.replace("0.50", "0.52"), False),
-        (TABLE.replace("said films", "said music"), False),
-        (TABLE.replace("said films", "said music").replace("said books", "said hotels"), True),
+        (TABLE.replace("predicted films", "predicted music"), False),
+        (TABLE.replace("predicted films", "predicted music").replace("predicted books", "predicted hotels"), True),
         (TABLE.replace("0.50", "5.0").replace("0.70", "7.0"), True),
         (TABLE.split("\n", 2)[2], True),
     ],
@@ -160,7 +160,7 @@ def exercises() -> list[Any]:
     return found
 
 
-def judged(path: Path, code: str, check: Any) -> Any:
+def verdict_on(path: Path, code: str, check: Any) -> Any:
     """The verdict on `code` instead of the blank."""
     (setup,) = tagged(path, "setup")
     namespace: dict[str, Any] = {"__name__": "lesson"}
@@ -179,12 +179,12 @@ def wrong_answers(path: Path, check: Any) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("path", "blank", "check", "solution"), exercises())
 class TestExercise:
     def test_the_blank_fails_with_a_message(self, path, blank, check, solution):
-        verdict = judged(path, blank.source, check)
+        verdict = verdict_on(path, blank.source, check)
         assert not verdict.passed
         assert "..." in blank.source and "the blank" in str(verdict)
 
     def test_the_solution_passes(self, path, blank, check, solution):
-        verdict = judged(path, solution, check)
+        verdict = verdict_on(path, solution, check)
         assert verdict.passed, str(verdict)
 
     def test_typical_wrong_answers_get_different_messages(self, path, blank, check, solution):
@@ -192,7 +192,7 @@ class TestExercise:
         assert len(answers) >= 2
         messages = []
         for code, expected in answers:
-            verdict = judged(path, code, check)
+            verdict = verdict_on(path, code, check)
             assert not verdict.passed, code
             assert expected in str(verdict), f"{code}\n{verdict}"
             messages.append(expected)

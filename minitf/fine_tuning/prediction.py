@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from minitf.checkpoints.metadata import read_metadata
 from minitf.errors import InputError
-from minitf.fine_tuning.saved import ModelOptions, Say, open_model, stored_head
+from minitf.fine_tuning.saved import ModelOptions, Say, open_model, spec_by_name, stored_head
 from minitf.tasks import registry
 from minitf.tasks.spec import Inputs, Loaded, TaskSettings, TaskSpec
 from minitf.text.windows import choose_max_length
@@ -57,11 +57,10 @@ def predictor(model: str | Path, batch_size: int = BATCH_SIZE, **options: Any) -
 
 def choose_spec(source: str, metadata: Mapping[str, Any], options: ModelOptions, say: Say) -> TaskSpec:
     """The task of a model: from its metadata, else by the head that its files hold."""
-    spec = registry.SPECS.get(metadata.get("task") or "")
-    if spec is None:
-        head = stored_head(source, options, say)
-        spec = next((spec for spec in registry.SPECS.values() if spec.head == head), None)
-    return spec or registry.SPECS["classification"]
+    if name := metadata.get("task"):
+        return spec_by_name(name)
+    head = stored_head(source, options, say)
+    return next((spec for spec in registry.SPECS.values() if spec.head == head), registry.SPECS["classification"])
 
 
 def open_predictor(

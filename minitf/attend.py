@@ -1,8 +1,6 @@
 """Show the attention of a model on a text, as an interactive page or a figure.
 
-An .html file is a page with all views that needs no network. An .svg, .png or .pdf file is one figure, by --view: all
-heads (grid), one head (head, lines), attention rollout to [CLS] (rollout), what each head attends to (summary, with
---input over a table), which words a prediction depends on (explain), what each layer would predict (lens).
+The work is in `minitf.attention_maps`. The flags are in `minitf.cli.attend`.
 """
 
 from collections.abc import Sequence
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
 
 @flags_in_errors
 def main(argv: Sequence[str] | None = None) -> int:
-    arguments = attend.parse(__doc__ or "", argv)
+    arguments = attend.parse(argv)
     from minitf.attention_maps import figures, views
     from minitf.attention_maps.model import open_model
     from minitf.bert.device import choose_device

@@ -1,14 +1,13 @@
 """Evaluate a fine-tuned model on a labelled table.
 
-DIR is a run's best/, or any model with a trained head. Prints the scores, the baseline, the scores of each class and
-the worst mistakes; --output writes a report as .html or .json.
+The work is in `minitf.fine_tuning.evaluation`. The flags are in `minitf.cli.evaluate`.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from minitf.cli import evaluate as cli
-from minitf.cli.console import flags_in_errors, run, say, say_error
+from minitf.cli.console import flags_in_errors, run, say_error
 from minitf.cli.shared import labelled, model_options
 from minitf.errors import InputError
 from minitf.fine_tuning.evaluation import evaluate
@@ -20,15 +19,15 @@ ENDINGS = (".html", ".json")
 
 @flags_in_errors
 def main(argv: Sequence[str] | None = None) -> int:
-    arguments = cli.parser(__doc__ or "").parse_args(argv)
+    arguments = cli.parser().parse_args(argv)
     output = arguments.output and Path(arguments.output)
     if output and output.suffix.lower() not in ENDINGS:
         raise InputError(f"--output {output}: the ending must be .html or .json")
     result = evaluate(arguments.model, labelled(arguments), model_options(arguments), say_error, arguments.batch_size)
-    say(result_lines(result, arguments.mistakes))
+    print(result_lines(result, arguments.mistakes))  # has no settings, but the user's texts
     if output:
         write_report(output, result, arguments.model, command_line("evaluate", argv))
-        say(f"\nwritten: {output}")
+        print(f"\nwritten: {output}")
     return 0
 
 

@@ -1,8 +1,6 @@
 """Fine-tune a pre-trained BERT on a table of labelled texts.
 
-Without arguments: the default model on the built-in corpus, about a minute on two CPU cores. Ctrl-C saves; --resume
-with the same --output continues to the same weights, bit for bit. With several processes:
-torchrun --nproc-per-node N -m minitf.finetune …
+The work is in `minitf.fine_tuning.run`. The flags are in `minitf.cli.finetune`.
 """
 
 import shlex
@@ -15,12 +13,13 @@ from minitf.cli.console import flags_in_errors, run, say
 from minitf.errors import Interrupted
 from minitf.fine_tuning.folder import is_saved
 from minitf.fine_tuning.provenance import command_line, interpreter
-from minitf.fine_tuning.run import fine_tune, processes
+from minitf.fine_tuning.run import fine_tune
+from minitf.training.processes import processes
 
 
 @flags_in_errors
 def main(argv: Sequence[str] | None = None) -> int:
-    given = cli.given(__doc__ or "", argv)
+    given = cli.given(argv)
     try:
         result = fine_tune(say=say, command=command_line("finetune", argv), **given)
     except Interrupted as interrupt:
@@ -28,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"\n{interrupted(interrupt.folder)}", file=sys.stderr)
         return 130
     if result is not None and not result.runs:
-        say(f"use it:  {result.prediction_command}")
+        print(f"use it:  {result.prediction_command}")  # has the user's text
     return 0
 
 

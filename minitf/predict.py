@@ -1,7 +1,6 @@
 """Predict with a fine-tuned model: labels for texts, or for a file.
 
---fill predicts the words behind [MASK] with a pre-trained model. --embed gives sentence vectors, from any BERT: the
-mean of the last layer over the tokens, of length 1.
+The work is in `minitf.fine_tuning.prediction`. The flags are in `minitf.cli.predict`.
 """
 
 import argparse
@@ -22,7 +21,7 @@ from minitf.tasks.whole_text.inputs import read_texts
 
 @flags_in_errors
 def main(argv: Sequence[str] | None = None) -> int:
-    arguments = cli.parser(__doc__ or "").parse_intermixed_args(argv)
+    arguments = cli.parser().parse_intermixed_args(argv)
     cli.check(arguments)
     source, options, size = arguments.model, model_options(arguments), arguments.batch_size
     metadata = read_metadata(Path(source))

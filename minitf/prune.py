@@ -1,8 +1,6 @@
 """Remove what a fine-tuned model does not need, and see what it costs.
 
---heads removes the N attention heads that change the loss on FILE least (Michel et al. 2019), --weights the smallest
-SHARE of the encoder's weights (Han et al. 2015). Prints the scores before and after. What is removed is set to 0: the
-model is not smaller or faster, but shows what its task needs, and opens like any other. --sweep does it for many N.
+The work is in `minitf.fine_tuning.pruning`. The flags are in `minitf.cli.prune`.
 """
 
 from collections.abc import Sequence
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
 
 @flags_in_errors
 def main(argv: Sequence[str] | None = None) -> int:
-    arguments = cli.parser(__doc__ or "").parse_args(argv)
+    arguments = cli.parser().parse_args(argv)
     cli.check(arguments)
     from minitf.fine_tuning.pruning import open_prunable
 
@@ -71,7 +69,7 @@ def sweep(prunable: "Prunable", what: str, picture: Path | None) -> None:
         rows.append((share, scores))
         if len(rows) == 1:
             say(f"{what} removed  " + "  ".join(f"{name:>10}" for name in scores))
-        say(f"{share:>12.0%}  " + "  ".join(f"{value:10.4f}" for value in scores.values()))
+        say(f"{share:>{len(what) + 8}.0%}  " + "  ".join(f"{value:10.4f}" for value in scores.values()), flush=True)
     if picture:
         draw_sweep(rows, what, picture)
         say(f"drawn: {picture}")

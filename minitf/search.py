@@ -1,10 +1,9 @@
 """Search hyperparameters, or draw a learning curve.
 
---method tpe proposes values from the results so far (Bergstra et al. 2011), random draws them, grid tries all. A run
-that is behind the median of the others at the same epoch is stopped. The study is an SQLite file that --resume
-continues; DIR/best/ holds the best model. --learning-curve shows what more training data would bring.
+The work is in `minitf.tuning`. The flags are in `minitf.cli.search`.
 """
 
+import functools
 import shlex
 import sys
 from collections.abc import Sequence
@@ -21,14 +20,14 @@ from minitf.tuning import space
 
 @flags_in_errors
 def main(argv: Sequence[str] | None = None) -> int:
-    own, rest, given = cli.parse(__doc__ or "", argv)
+    own, rest, given = cli.parse(argv)
     config = FineTuneConfig.of(**given)
     parts = space.parse_space(own.space or [f"{name}={values}" for name, values in space.usual(own.method).items()])
-    cli.check(own, given, config, list(parts))
     if not own.learning_curve:
         space.check_space(parts)
         if own.method == "grid":
             space.grid(parts)
+    cli.check(own, given, config, list(parts))
     folder = Path(own.output)
     decisions = decide(config, say)
     config = config.replace(task=decisions.spec.name, metric=decisions.metric)  # decided once
@@ -37,7 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if own.learning_curve:
             from minitf.tuning.learning_curve import learning_curve, shares
 
-            learning_curve(shares(own.learning_curve), config, decisions, splits, folder, say)
+            say_now = functools.partial(say, flush=True)
+            learning_curve(shares(own.learning_curve), config, decisions, splits, folder, say_now)
             return 0
         from minitf.tuning.study import SearchConfig, Study
 
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"\ninterrupted; resume with:  {resume_command(argv)}", file=sys.stderr)
             return 130
         say(f"\n{study.result_lines()}")
-        best = study.settings(study.complete()[0].params)
+        best = study.typed(study.complete()[0].params)
     words = cli.finetune_words([*rest, f"--task={decisions.spec.name}", f"--metric={decisions.metric}"], best)
     command = [interpreter(), "-m", "minitf.finetune", *words, "--seeds", "5"]
     say("the best of many runs was also lucky: measure its settings again, with several seeds:")

@@ -1,4 +1,4 @@
-"""Is minitf right? Compare it with `transformers` on the same sentences, tensor by tensor in the order of computation.
+"""Compare minitf with `transformers` on the same sentences, tensor by tensor in the order of computation.
 
 The work is in `minitf.proof`. The flags are in `minitf.cli.validate`.
 """

@@ -20,6 +20,7 @@ import transformers
 from minitf.checkpoints import sources
 from minitf.cli import console
 from minitf.files import write_bytes
+from tests.support.command_flags import settings_in_backticks
 from tests.support.family import reference_class, reference_config
 from tests.support.tiny import VOCABULARY, redraw, write_vocabulary
 
@@ -111,13 +112,18 @@ def write_member(tmp_path: Path) -> Callable[..., tuple[Path, Any]]:
 
 @pytest.fixture
 def run_command(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """Runs a command's `main` as the shell would: (status, what it says, its complaints)."""
+    """A function that runs a command's `main` as a shell does: returns (status, standard output, standard error).
+
+    No command may print a setting in backticks, as the code below the command line names it.
+    """
 
     def call(main: Callable[..., int], *argv: object) -> tuple[int, str, str]:
         capsys.readouterr()
         with pytest.raises(SystemExit) as left:
             console.run(lambda _: main([str(a) for a in argv]))
-        return left.value.code, *capsys.readouterr()
+        out, err = capsys.readouterr()
+        assert settings_in_backticks(out + err) == []
+        return left.value.code, out, err
 
     return call
 

@@ -1,7 +1,7 @@
-"""Bad input to `finetune` and `predict`: status 2, one line on standard error that names the culprit, nothing written.
+"""Bad input to `finetune` and `predict`: status 2, one line on standard error that names the cause, nothing written.
 
-What a table can have wrong is tested one by one in `text/`, what a checkpoint can in `checkpoints/`; here, that all of
-it reaches the one who typed the command in this form. Three true processes are in `test_console.py`.
+Errors in tables are tested one by one in `datasets/` and `tasks/`, errors in checkpoints in `checkpoints/`; here, that
+each of them is printed in this form. Commands in processes of their own are in `cli/test_console.py`.
 """
 
 import builtins
@@ -21,7 +21,6 @@ from safetensors import SafetensorError
 
 from minitf import finetune, predict
 from minitf.checkpoints import catalogue
-from minitf.cli import console
 
 TINY = {"num_hidden_layers": 1, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 24}
 NO_SPACE = os.strerror(errno.ENOSPC)
@@ -29,7 +28,7 @@ NO_SPACE = os.strerror(errno.ENOSPC)
 
 @pytest.fixture(autouse=True)
 def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty place for weights, so that no name is found."""
+    """An empty folder for weights, so that no name is found."""
     monkeypatch.setenv("MINITF_WEIGHTS", str(tmp_path / "weights"))
     return tmp_path / "weights"
 
@@ -45,16 +44,8 @@ def classifier(write_bert) -> Path:
 
 
 @pytest.fixture
-def command(capsys: pytest.CaptureFixture[str]):
-    """Runs a command as the shell would: (status, what it says, its complaints)."""
-
-    def call(main, *argv: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as left:
-            console.run(lambda _: main([str(a) for a in argv]))
-        return left.value.code, *capsys.readouterr()
-
-    return call
+def command(run_command):
+    return run_command
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -63,7 +54,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def refusal(command, here: Path):
-    """The line with which a command is refused; not a byte in the working folder has changed then."""
+    """A function that returns the one line of a command that fails; nothing in the working folder may change."""
 
     def call(main, *argv: object) -> str:
         before = contents(here)
@@ -78,7 +69,7 @@ def refusal(command, here: Path):
 
 
 def rows(n: int = 24, mark: str = "") -> list[tuple[str, str]]:
-    """Texts of two classes in turn, no two alike."""
+    """Texts of two alternating classes, all different."""
     return [(f"{mark}the {('film', 'food')[i % 2]} was {'so ' * (i // 2)}good", "ab"[i % 2]) for i in range(n)]
 
 
@@ -95,11 +86,11 @@ def train(here: Path) -> Path:
 
 @pytest.fixture
 def good(train: Path, tiny: Path) -> list[str]:
-    """Flags with which a run would go well."""
+    """Flags of a run that succeeds."""
     return ["--train", str(train), "--model", str(tiny), "--max-length", "32", "--epochs", "1", "--device", "cpu"]
 
 
-def test_the_flags_that_are_to_be_spoiled_are_good(command, here: Path, good: list[str]) -> None:
+def test_the_flags_of_a_run_that_succeeds(command, here: Path, good: list[str]) -> None:
     assert command(finetune.main, *good, "--output", here / "out")[0] == 0
 
 
@@ -123,22 +114,22 @@ BAD_TABLES = {
 @pytest.mark.parametrize("table", ["train", "valid", "test"])
 @pytest.mark.parametrize("kind", BAD_TABLES)
 def test_a_bad_table(refusal, here: Path, tiny: Path, train: Path, table: str, kind: str) -> None:
-    """Whichever of the three it is; it is told before the model is even looked for."""
-    content, told = BAD_TABLES[kind]
+    """In each of the three files; the error is reported before the model is searched for."""
+    content, expected = BAD_TABLES[kind]
     (here / "t.csv").write_bytes(content)
     files = {"train": train, "valid": write_table(here / "v.csv", rows(8, "so ")), table: here / "t.csv"}
     argv = [x for name, path in files.items() for x in (f"--{name}", path)]
     line = refusal(finetune.main, *argv, "--model", "no-such-model")
-    for part in told:
+    for part in expected:
         assert part in line
 
 
 @pytest.mark.parametrize("kind", [kind for kind in BAD_TABLES if kind != "an empty label"])
 def test_a_bad_table_to_predict(refusal, here: Path, classifier: Path, kind: str) -> None:
-    content, told = BAD_TABLES[kind]
+    content, expected = BAD_TABLES[kind]
     (here / "t.csv").write_bytes(content)
     line = refusal(predict.main, classifier, "--input", "t.csv", "--output", "out.csv")
-    for part in told:
+    for part in expected:
         assert part in line
 
 
@@ -232,7 +223,7 @@ def test_damaged_weights(refusal, good: list[str], classifier: Path, tiny: Path,
 
 
 def test_weights_that_do_not_fit(refusal, good: list[str], tiny: Path, classifier: Path) -> None:
-    """A config.json of another model: one line all the same, with the first tensors that are wrong."""
+    """The config.json of another model: one line with the first wrong tensors."""
     for folder in (tiny, classifier):
         config = json.loads((folder / "config.json").read_text())
         (folder / "config.json").write_text(json.dumps(config | {"intermediate_size": 40, "num_hidden_layers": 2}))
@@ -262,7 +253,7 @@ def test_a_folder_that_lacks_a_file(refusal, good: list[str], classifier: Path, 
 
 
 def test_a_vocabulary_of_another_model(refusal, good: list[str], classifier: Path, tiny: Path) -> None:
-    """More words than the model has vectors: named before a text happens to hold one of them."""
+    """More tokens than the model has vectors: an error, also if no text has one of them."""
     for folder in (tiny, classifier):
         with (folder / "vocab.txt").open("a") as file:
             file.write("zebra\nzest\n")
@@ -271,7 +262,7 @@ def test_a_vocabulary_of_another_model(refusal, good: list[str], classifier: Pat
 
 
 def test_a_wrong_digest(refusal, good: list[str], tiny: Path, weights: Path) -> None:
-    """A file under the default model's name that is another: refused, with both digests, and what to delete."""
+    """Another file with the name of the default model's: an error with both digests and what to delete."""
     folder = weights / "all-MiniLM-L6-v2"
     shutil.copytree(tiny, folder)
     found = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
@@ -289,7 +280,7 @@ def test_a_wrong_digest(refusal, good: list[str], tiny: Path, weights: Path) -> 
 
 @pytest.mark.parametrize("name", ["bert-base-uncaset", "nobody/nothing"])
 def test_an_unknown_model_offline(refusal, good: list[str], weights: Path, name: str) -> None:
-    """One line that says what was tried and what to do."""
+    """One line with what was tried and what to do."""
     for line in (
         refusal(finetune.main, *good, "--model", name, "--offline"),
         refusal(predict.main, name, "good", "--offline"),
@@ -341,7 +332,7 @@ def test_a_value_that_cannot_be(refusal, good: list[str], flag: str, value: str)
 def test_a_metric_of_another_task(refusal, good: list[str]) -> None:
     line = refusal(finetune.main, *good, "--metric", "f1")
     assert "--metric f1" in line
-    assert "classification measures accuracy, macro_f1, matthews, loss" in line
+    assert "classification has the metrics accuracy, macro_f1, matthews, loss" in line
 
 
 @pytest.mark.parametrize("main", [finetune.main, predict.main])
@@ -364,7 +355,7 @@ def test_decoupled_decay_without_adamw(refusal, good: list[str], optimizer: str)
 
 @pytest.mark.parametrize("optimizer", ["gd", "momentum", "rmsprop"])
 def test_bias_correction_without_adam(refusal, good: list[str], optimizer: str) -> None:
-    """It would be overlooked in silence."""
+    """It would be ignored silently."""
     line = refusal(finetune.main, *good, "--optimizer", optimizer, "--no-bias-correction")
     assert "--no-bias-correction" in line
 
@@ -398,7 +389,7 @@ def test_no_gpu(refusal, good: list[str], classifier: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(
-    ("choice", "content", "told"),
+    ("choice", "content", "expected"),
     [
         ("kernel", None, "give equations, kernels, or a Python file"),
         ("absent.py", None, "no such file"),
@@ -407,8 +398,8 @@ def test_no_gpu(refusal, good: list[str], classifier: Path, monkeypatch: pytest.
         ("own.py", "import nothing_of_that_name\n", "nothing_of_that_name"),
     ],
 )
-def test_a_mathematics_that_is_none(
-    refusal, here: Path, good: list[str], classifier: Path, choice: str, content: str | None, told: str
+def test_a_file_that_is_no_mathematics(
+    refusal, here: Path, good: list[str], classifier: Path, choice: str, content: str | None, expected: str
 ) -> None:
     if content is not None:
         (here / choice).write_text(content)
@@ -417,11 +408,11 @@ def test_a_mathematics_that_is_none(
         refusal(predict.main, classifier, "good", "--math", choice),
     ):
         assert f"--math {choice}" in line
-        assert told in line
+        assert expected in line
 
 
 def test_a_rate_at_which_the_loss_is_lost(command, here: Path, good: list[str]) -> None:
-    """The one thing that only training can tell. What was kept before is no half model."""
+    """Only training can find this. A model that was saved before is complete."""
     status, _, err = command(finetune.main, *good, "--lr", "1e30", "--warmup", "0", "--epochs", "3", "--output", "out")
     assert status == 2
     (line,) = err.splitlines()
@@ -434,13 +425,13 @@ def test_a_rate_at_which_the_loss_is_lost(command, here: Path, good: list[str]) 
 
 
 def test_output_holds_something_else(refusal, here: Path, good: list[str]) -> None:
-    """Not even --overwrite touches what is no earlier run."""
+    """--overwrite does not touch a folder that is not an earlier run."""
     (here / "thesis").mkdir()
     (here / "thesis" / "chapter.tex").write_text("years of work")
     for flags in ([], ["--overwrite"]):
         line = refusal(finetune.main, *good, "--output", "thesis", *flags)
         assert "--output thesis" in line
-        assert "give another folder" in line
+        assert "exists and is not a minitf run; choose another folder" in line
 
 
 def test_output_holds_an_earlier_run(command, refusal, here: Path, good: list[str]) -> None:
@@ -462,7 +453,7 @@ def test_output_is_a_file(refusal, here: Path, good: list[str], output: str, fla
     ["--model absent --offline", "--max-length 65", "--math absent.py", "--train absent.csv"],
 )
 def test_an_earlier_run_survives_bad_input(command, refusal, here: Path, good: list[str], spoilt: str) -> None:
-    """--overwrite deletes nothing until everything else is known to be in order."""
+    """--overwrite deletes nothing before everything else is checked."""
     assert command(finetune.main, *good, "--output", "out")[0] == 0
     refusal(finetune.main, *good, "--output", "out", "--overwrite", *spoilt.split())
 
@@ -471,7 +462,7 @@ def test_an_earlier_run_survives_bad_input(command, refusal, here: Path, good: l
 def test_no_permission_for_the_folder(
     refusal, here: Path, good: list[str], monkeypatch: pytest.MonkeyPatch, flags: list[str]
 ) -> None:
-    """Tests may run as root, to whom all is permitted; so the system's answer is put in its mouth."""
+    """Tests may run as root, who may write everywhere, so the error of the system is simulated."""
     make = Path.mkdir
 
     def forbidden(path: Path, *arguments, **more) -> None:
@@ -486,7 +477,7 @@ def test_no_permission_for_the_folder(
 
 
 def full_disk(monkeypatch: pytest.MonkeyPatch, *names: str, code: int = errno.ENOSPC) -> None:
-    """No byte goes into a file of these names: as the system says it, which does not say which file it is."""
+    """Writing to a file of these names fails as on a full disk: the error does not name the file."""
 
     def opened(file, mode="r", *arguments, **more):
         stream = true_open(file, mode, *arguments, **more)
@@ -513,7 +504,7 @@ def test_no_space_for_best(command, here: Path, good: list[str], monkeypatch: py
 
 
 def test_no_space_for_the_weights(command, here: Path, good: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """As safetensors says it, once it has written a part. An earlier epoch's best/ stays whole."""
+    """The error of safetensors, after it has written a part. The best/ of an earlier epoch stays complete."""
     saves = []
 
     def full(tensors, path, **more):
@@ -540,7 +531,7 @@ def test_no_space_for_the_weights(command, here: Path, good: list[str], monkeypa
 def test_no_space_for_the_record(
     command, here: Path, good: list[str], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """The line names the file. Where best/ was complete by then, it stays."""
+    """The line names the file. A complete best/ stays."""
     full_disk(monkeypatch, name)
     status, _, err = command(finetune.main, *good, "--output", "out")
     assert status == 2
@@ -550,11 +541,11 @@ def test_no_space_for_the_record(
     if name == "metrics.jsonl":
         assert contents(here / "out").get(name, b"") == b""
     else:
-        assert contents(here / "out").get(name) is None  # rather none than half of one
+        assert contents(here / "out").get(name) is None  # no file rather than half of one
         assert command(predict.main, "out/best", "good")[0] == 0
 
 
-def test_no_space_for_the_answers(command, here: Path, classifier: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_space_for_the_predictions(command, here: Path, classifier: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     full_disk(monkeypatch, "out.csv")
     status, _, err = command(predict.main, classifier, "good", "--output", "out.csv")
     assert status == 2
@@ -565,10 +556,10 @@ def test_no_space_for_the_answers(command, here: Path, classifier: Path, monkeyp
 
 
 @pytest.mark.parametrize("there", [False, True])
-def test_answers_are_written_whole_or_not_at_all(
+def test_predictions_are_written_completely_or_not_at_all(
     command, here: Path, classifier: Path, monkeypatch: pytest.MonkeyPatch, there: bool
 ) -> None:
-    """Ctrl-C in the midst leaves no table that looks like all of it, and an earlier one as it was."""
+    """Ctrl-C leaves no incomplete table, and an earlier one unchanged."""
     if there:
         (here / "out.csv").write_text("of yesterday")
     before, calls = contents(here), []
@@ -586,7 +577,9 @@ def test_answers_are_written_whole_or_not_at_all(
     assert contents(here) == before
 
 
-def test_no_permission_for_the_answers(refusal, here: Path, classifier: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_permission_for_the_predictions(
+    refusal, here: Path, classifier: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def opened(file, mode="r", *arguments, **more):
         if "w" in mode and str(here) in str(Path(file).absolute()):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
@@ -601,14 +594,14 @@ def test_no_permission_for_the_answers(refusal, here: Path, classifier: Path, mo
 
 
 def test_overwrite_deletes_only_what_a_run_writes(command, here: Path, good: list[str]) -> None:
-    """Someone's table in the folder of an earlier run is not the run's to delete."""
+    """A user's table in the folder of an earlier run is not deleted."""
     assert command(finetune.main, *good, "--output", "out")[0] == 0
     (here / "out" / "mine.csv").write_text("text,label\n")
     assert command(finetune.main, *good, "--output", "out", "--overwrite")[0] == 0
     assert (here / "out" / "mine.csv").read_text() == "text,label\n"
 
 
-def test_the_model_lies_where_the_run_would(command, refusal, here: Path, good: list[str]) -> None:
+def test_the_model_is_in_the_output_folder(command, refusal, here: Path, good: list[str]) -> None:
     assert command(finetune.main, *good, "--output", "out")[0] == 0
     line = refusal(finetune.main, *good, "--model", "out/best", "--output", "out", "--overwrite")
     assert "--model out/best" in line
@@ -623,13 +616,13 @@ def test_an_output_below_a_file(refusal, here: Path, good: list[str], flags: lis
 @pytest.mark.parametrize(
     "noted", ['{"max_length": "x"}', '{"max_length": -5}', '{"max_length": 1.5}', '{"text": 5}', '["x"]', '{"pair": 1}']
 )
-def test_a_damaged_note_beside_the_model(refusal, classifier: Path, noted: str) -> None:
+def test_damaged_metadata_beside_the_model(refusal, classifier: Path, noted: str) -> None:
     (classifier / "minitf.json").write_text(noted)
     assert "minitf.json" in refusal(predict.main, classifier, "good")
 
 
 def test_a_folder_of_the_default_models_name(refusal, here: Path, good: list[str], tiny: Path) -> None:
-    """A name of the catalogue is a promise, also where a folder happens to be called so."""
+    """A name of the catalogue means the catalogued model, also if a folder has this name."""
     shutil.copytree(tiny, here / "all-MiniLM-L6-v2")
     line = refusal(finetune.main, *good[:2])
     assert "./all-MiniLM-L6-v2" in line

@@ -1,4 +1,4 @@
-"""`python -m minitf.check`: a file judged, its status, its pictures, and files that cannot be judged."""
+"""`python -m minitf.check`: a file that is checked, its status, its pictures, and files that cannot be checked."""
 
 import re
 import subprocess
@@ -62,7 +62,7 @@ def test_all_that_a_file_has_is_judged(judged):
 def test_a_failure_is_status_1_with_a_picture(judged, here):
     status, out = judged(WRONG, "--pictures", "seen")
     assert status == 1
-    assert "this is what you get when the heads' answers are laid out head by head: a transpose is missing" in out
+    assert "this is what you get when the outputs are ordered by head, not by token: a transpose is missing" in out
     assert "picture: seen/merge_heads.png" in out.replace("\\", "/")
     assert [path.name for path in (here / "seen").iterdir()] == ["merge_heads.png"]
     assert "\nsoftmax" not in out  # it is imported, not written
@@ -143,12 +143,12 @@ def test_a_file_without_end(judged, monkeypatch):
     from minitf.exercises.judge import learner_file
 
     monkeypatch.setattr(learner_file, "SECONDS", 0.3)
-    with pytest.raises(InputError, match="does not end"):
+    with pytest.raises(InputError, match="does not finish"):
         judged("while True:\n    pass\n")
 
 
 def test_what_cannot_be_stopped_ends_the_process(here):
-    """A call that waits in C hears nothing: the command ends all the same, with a message."""
+    """A call that waits in C code cannot be interrupted: the command ends with a message."""
     (here / "my_math.py").write_text("import time\ndef relu(x):\n    time.sleep(10000)\n", encoding="utf-8")
     start = time.monotonic()
     done = subprocess.run(
@@ -170,7 +170,7 @@ def test_what_lets_no_other_thread_run_ends_the_process(here):
 
 
 def test_the_readme_shows_what_it_prints(judged):
-    """For the attention that forgets √d_k."""
+    """For an attention that omits √d_k."""
     text = (Path(check.__file__).parent.parent / "README.md").read_text(encoding="utf-8")
     block = re.search(r"^```text\n(scaled_dot_product_attention: not yet\n.*?)^```$", text, re.MULTILINE | re.DOTALL)
     forgetful = (

@@ -31,7 +31,7 @@ def google(write_member, tmp_path):
 
 
 def assert_opens(folder: Path, cls, reference) -> None:
-    """In the class that the config names, every tensor bit for bit."""
+    """Check that it opens in the class that the config names, every tensor bit for bit."""
     config = transformers.AutoConfig.from_pretrained(folder)
     assert config.architectures == [cls.__name__]
     opened, info = cls.from_pretrained(folder, output_loading_info=True)
@@ -46,12 +46,12 @@ def assert_opens(folder: Path, cls, reference) -> None:
 def test_googles_layout(google, run_command, tmp_path, head, form):
     folder, reference = google(head)
     source = folder if form == "folder" else google_layout.zipped(folder, tmp_path / "google.zip")
-    status, said, complaints = run_command(convert.main, source, tmp_path / "out")
-    assert (status, complaints) == (0, "")
+    status, out, err = run_command(convert.main, source, tmp_path / "out")
+    assert (status, err) == (0, "")
     cls = reference_class("bert", head)
     assert_opens(tmp_path / "out", cls, reference)
-    assert f"transformers.{cls.__name__}.from_pretrained({str(tmp_path / 'out')!r}) opens it" in said
-    assert "tensors loaded" in said
+    assert f"transformers.{cls.__name__}.from_pretrained({str(tmp_path / 'out')!r}) opens it" in out
+    assert "tensors loaded" in out
     ours = load(tmp_path / "out", head)
     assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), load(folder, head).parameters(), strict=True))
     theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / "out")
@@ -62,19 +62,19 @@ def test_googles_layout(google, run_command, tmp_path, head, form):
 
 @pytest.mark.parametrize(("model_type", "head"), MEMBERS)
 def test_every_member_with_its_own_head(write_member, run_command, tmp_path, model_type, head):
-    """From the layout of `transformers` to the same: nothing is lost on the way through."""
+    """From the layout of `transformers` to the same layout: nothing is lost."""
     labels = {"num_labels": 3} if head in ("classification", "tagging") else {}
     folder, reference = write_member(model_type, head, **labels)
-    status, _, complaints = run_command(convert.main, folder, tmp_path / "out")
-    assert (status, complaints) == (0, "")
+    status, _, err = run_command(convert.main, folder, tmp_path / "out")
+    assert (status, err) == (0, "")
     assert_opens(tmp_path / "out", reference_class(model_type, head), reference)
 
 
 def test_without_a_vocabulary(google, run_command, tmp_path):
     folder, reference = google(vocabulary=False)
-    status, said, _ = run_command(convert.main, folder, tmp_path / "out")
+    status, out, _ = run_command(convert.main, folder, tmp_path / "out")
     assert status == 0
-    assert "no tokenizer files beside the weights, so none are written: to read text, add a vocab.txt" in said
+    assert "no tokenizer files beside the weights, so none are written: to read text, add a vocab.txt" in out
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["config.json", "model.safetensors"]
     assert_opens(tmp_path / "out", transformers.BertForPreTraining, reference)
 
@@ -97,22 +97,22 @@ def test_a_damaged_file_and_no_verify(google, run_command, tmp_path):
     content = bytearray(shard.read_bytes())
     content[-5] ^= 1
     shard.write_bytes(content)
-    status, said, complaint = run_command(convert.main, folder, tmp_path / "out")
-    assert (status, said) == (2, "")
-    assert "has the wrong checksum; fetch it again" in complaint and complaint.count("\n") == 1
+    status, out, err = run_command(convert.main, folder, tmp_path / "out")
+    assert (status, out) == (2, "")
+    assert "has the wrong checksum; fetch it again" in err and err.count("\n") == 1
     assert not (tmp_path / "out").exists()
     assert run_command(convert.main, folder, tmp_path / "out", "--no-verify")[0] == 0
 
 
 @pytest.mark.parametrize(
-    ("there", "said"),
+    ("there", "expected"),
     [
         ({"config.json": "{}"}, "already holds a checkpoint; choose another folder, or use --overwrite"),
         ({"thesis.tex": "years"}, "has thesis.tex, which is not part of a checkpoint; choose another folder"),
         (None, "is a file; choose a folder"),
     ],
 )
-def test_a_folder_that_is_taken(google, run_command, tmp_path, there, said):
+def test_a_folder_that_is_taken(google, run_command, tmp_path, there, expected):
     folder, _ = google()
     out = tmp_path / "out"
     if there is None:
@@ -121,9 +121,9 @@ def test_a_folder_that_is_taken(google, run_command, tmp_path, there, said):
         out.mkdir()
         for name, content in there.items():
             (out / name).write_text(content)
-    status, _, complaint = run_command(convert.main, folder, out)
+    status, _, err = run_command(convert.main, folder, out)
     assert status == 2
-    assert complaint == f"minitf: {out}: {said}\n"
+    assert err == f"minitf: {out}: {expected}\n"
     if there is None:
         assert out.read_text() == "a file"
     else:
@@ -139,22 +139,20 @@ def test_overwrite_replaces_what_a_conversion_wrote_and_nothing_else(google, run
     assert run_command(convert.main, folder, out, "--overwrite")[0] == 0
     assert_opens(out, transformers.BertForPreTraining, reference)
     (out / "notes.txt").write_text("mine")
-    status, _, complaint = run_command(convert.main, folder, out, "--overwrite")
-    assert status == 2 and "has notes.txt" in complaint
+    status, _, err = run_command(convert.main, folder, out, "--overwrite")
+    assert status == 2 and "has notes.txt" in err
     assert (out / "notes.txt").read_text() == "mine"
 
 
 def test_onto_itself(write_member, run_command):
     folder, _ = write_member("bert", None)
     before = (folder / "model.safetensors").read_bytes()
-    status, _, complaint = run_command(convert.main, folder, folder, "--overwrite")
-    assert status == 2 and "is the checkpoint itself; choose another folder" in complaint
+    status, _, err = run_command(convert.main, folder, folder, "--overwrite")
+    assert status == 2 and "is the checkpoint itself; choose another folder" in err
     assert (folder / "model.safetensors").read_bytes() == before
 
 
 def test_a_checkpoint_that_is_not_there(run_command, tmp_path):
-    status, _, complaint = run_command(
-        convert.main, tmp_path / "none" / "bert_model.ckpt", tmp_path / "out", "--offline"
-    )
-    assert status == 2 and "bert_model.ckpt' is not a folder that exists" in complaint
+    status, _, err = run_command(convert.main, tmp_path / "none" / "bert_model.ckpt", tmp_path / "out", "--offline")
+    assert status == 2 and "bert_model.ckpt' is not a folder that exists" in err
     assert not (tmp_path / "out").exists()

@@ -1,4 +1,4 @@
-"""`python -m minitf.evaluate`: the reference's answers, counted by scikit-learn; reports; refusals."""
+"""`python -m minitf.evaluate`: the reference's predictions, scored by scikit-learn; reports; errors."""
 
 import csv
 import functools
@@ -23,7 +23,7 @@ def command(run_command):
 
 @pytest.fixture
 def model(write_bert):
-    """As `transformers` writes it, without anything of minitf's beside it, and answering variously."""
+    """Written by `transformers`, without metadata of minitf; not all of its predictions are the same."""
     names = {"id2label": dict(enumerate(LABELS)), "label2id": {label: i for i, label in enumerate(LABELS)}}
     folder, reference = write_bert(transformers.BertForSequenceClassification, **TINY, **names)
     texts = [text for text, _ in rows()]
@@ -54,19 +54,19 @@ def test_the_scores_are_the_references(command, model, table, tmp_path):
     status, out, err = command(folder, "--data", table, "--output", tmp_path / "report.json", "--mistakes", 3)
     assert (status, err) == (0, "")
     true = [LABELS.index(label) for _, label in rows()]
-    said = logits.argmax(dim=-1).tolist()
+    predicted = logits.argmax(dim=-1).tolist()
     report = json.loads((tmp_path / "report.json").read_text())
-    assert report["test"]["accuracy"] == pytest.approx(sklearn.accuracy_score(true, said))
-    assert report["test"]["matthews"] == pytest.approx(sklearn.matthews_corrcoef(true, said))
-    assert report["test"]["confusion"] == sklearn.confusion_matrix(true, said).tolist()
+    assert report["test"]["accuracy"] == pytest.approx(sklearn.accuracy_score(true, predicted))
+    assert report["test"]["matthews"] == pytest.approx(sklearn.matthews_corrcoef(true, predicted))
+    assert report["test"]["confusion"] == sklearn.confusion_matrix(true, predicted).tolist()
     losses = torch.nn.functional.cross_entropy(logits.double(), torch.tensor(true), reduction="none").tolist()
-    wrong = sorted((i for i in range(40) if true[i] != said[i]), key=lambda i: -losses[i])
+    wrong = sorted((i for i in range(40) if true[i] != predicted[i]), key=lambda i: -losses[i])
     assert report["mistaken"] == len(wrong) > 5
     assert [m["row"] for m in report["mistakes"]] == [i + 2 for i in wrong]  # the header is row 1
     assert [m["loss"] for m in report["mistakes"]] == pytest.approx([losses[i] for i in wrong], rel=1e-4)
     for m, i in zip(report["mistakes"], wrong, strict=True):
         assert (m["text"], m["true"]) == rows()[i]
-        assert m["said"].startswith(f"{LABELS[said[i]]} (")
+        assert m["predicted"].startswith(f"{LABELS[predicted[i]]} (")
     shown = out.split("mistakes\n")[1].splitlines()
     assert [line.split(":")[0].strip() for line in shown[:3]] == [f"row {i + 2}" for i in wrong[:3]]
     assert f"always guessing one class: {max(map(true.count, range(3))) / 40:.4f}" in out
@@ -85,18 +85,25 @@ def test_without_a_table_for_the_terminal(command, model, table):
 
 
 @pytest.mark.parametrize(
-    ("flags", "said"),
+    ("flags", "expected"),
     [
         (["--output", "report.txt"], "the ending must be .html or .json"),
-        (["--max-length", "65"], "has learned only 64 positions"),
+        (["--max-length", "65"], "this model has only 64 positions"),
         (["--task", "tagging"], "held out.csv"),
         (["--text", "none"], "none"),
     ],
 )
-def test_refusals(command, model, table, flags, said):
+def test_refusals(command, model, table, flags, expected):
     status, _, err = command(model[0], "--data", table, *flags)
     assert status == 2 and len(err.splitlines()) == 1
-    assert said in err
+    assert expected in err
+
+
+def test_texts_in_backticks_are_printed_as_they_are(model, tmp_path, capsys):
+    """They are not settings of the command."""
+    (tmp_path / "ticks.csv").write_text("text,label\nthe `text` film,good\nthe `text` film was,bad\n")
+    assert evaluate.main([str(model[0]), "--data", str(tmp_path / "ticks.csv")]) == 0
+    assert ": the `text` film" in capsys.readouterr().out
 
 
 def test_a_label_that_the_model_does_not_know(command, model, tmp_path):
@@ -106,7 +113,7 @@ def test_a_label_that_the_model_does_not_know(command, model, tmp_path):
     assert "new.csv, row 3: the label 'new' is none of bad, good" in err
 
 
-def test_a_model_that_answers_nothing(command, write_bert, table):
+def test_a_model_without_a_head(command, write_bert, table):
     status, _, err = command(write_bert(**TINY)[0], "--data", table)
     assert status == 2
     assert "fine-tune it first" in err

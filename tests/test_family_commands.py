@@ -1,4 +1,4 @@
-"""Every member of the family through the commands: fine-tuned on a table, asked, and opened by `transformers`."""
+"""Every member of the family through the commands: fine-tuning, predictions, and the saved model in `transformers`."""
 
 import csv
 import json
@@ -19,7 +19,7 @@ ROBERTAS = ("roberta", "xlm-roberta")
 
 
 def write_tokenizer(folder, model_type: str) -> None:
-    """The words of the tests, in the family's frame and under the family's numbers."""
+    """Write a tokenizer for the words of the tests, with the special tokens and ids of the family."""
     if model_type not in ROBERTAS:
         write_vocabulary(folder)
         return
@@ -40,7 +40,7 @@ def write_tokenizer(folder, model_type: str) -> None:
 
 @pytest.fixture
 def table(tmp_path):
-    """Short texts of many lengths, so that most rows of a batch are padded; one word tells the class."""
+    """Short texts of many lengths, so that most rows of a batch are padded; one word determines the class."""
     draw = random.Random(0)
     rows = []
     for i in range(64):
@@ -58,12 +58,12 @@ def table(tmp_path):
 def test_fine_tuned_and_opened(write_member, run_command, table, tmp_path, model_type):
     folder, _ = write_member(model_type, None)
     write_tokenizer(folder, model_type)
-    out = tmp_path / "run"
-    argv = ["--train", table, "--model", folder, "--output", out, "--epochs", "3", "--lr", "3e-3", "--batch-size", "8"]
-    status, said, complaints = run_command(finetune.main, *argv, "--max-length", "32")
-    assert (status, complaints) == (0, "")
-    assert f"{model_type}: 3 layers" in said
-    best = out / "best"
+    run = tmp_path / "run"
+    argv = ["--train", table, "--model", folder, "--output", run, "--epochs", "3", "--lr", "3e-3", "--batch-size", "8"]
+    status, out, err = run_command(finetune.main, *argv, "--max-length", "32")
+    assert (status, err) == (0, "")
+    assert f"{model_type}: 3 layers" in out
+    best = run / "best"
     model = reference_class(model_type, "classification").from_pretrained(best)
     tokenizer = transformers.AutoTokenizer.from_pretrained(best)
     assert transformers.AutoModelForSequenceClassification.from_pretrained(best).config.model_type == model_type
@@ -88,67 +88,70 @@ def test_fine_tuned_and_opened(write_member, run_command, table, tmp_path, model
 
 
 @pytest.mark.parametrize("model_type", PREFIXES)
-def test_too_long_a_text_is_refused_by_the_number_of_positions(write_member, run_command, table, tmp_path, model_type):
+def test_max_length_beyond_the_positions_is_refused(write_member, run_command, table, tmp_path, model_type):
     folder, _ = write_member(model_type, None)
     write_tokenizer(folder, model_type)
     longest = 62 if model_type in ROBERTAS else 64
     argv = ["--train", table, "--model", folder, "--output", tmp_path / "run", "--max-length", longest + 1]
-    status, _, complaint = run_command(finetune.main, *argv)
+    status, _, err = run_command(finetune.main, *argv)
     assert status == 2
-    assert complaint == f"minitf: --max-length {longest + 1}: this model has learned only {longest} positions\n"
+    assert err == f"minitf: --max-length {longest + 1}: this model has only {longest} positions\n"
 
 
 @pytest.mark.parametrize("model_type", ["roberta", "xlm-roberta"])
 def test_fill_with_either_name_of_the_mask(write_member, run_command, model_type):
     folder, _ = write_member(model_type, "masked-lm")
     write_tokenizer(folder, model_type)
-    said = [run_command(predict.main, folder, "--fill", f"the film was {mask}") for mask in ("[MASK]", "<mask>")]
-    assert said[0][0] == said[1][0] == 0
-    assert said[0][1].split("\n")[1:] == said[1][1].split("\n")[1:]
+    printed = [run_command(predict.main, folder, "--fill", f"the film was {mask}") for mask in ("[MASK]", "<mask>")]
+    assert printed[0][0] == printed[1][0] == 0
+    assert printed[0][1].split("\n")[1:] == printed[1][1].split("\n")[1:]
 
 
 @pytest.mark.parametrize("model_type", PREFIXES)
 def test_sentence_vectors(write_member, run_command, model_type):
     folder, _ = write_member(model_type, None)
     write_tokenizer(folder, model_type)
-    status, said, _ = run_command(predict.main, folder, "--embed", "the film was good", "so")
-    assert status == 0 and said.count('"vector"') == 2
+    status, out, _ = run_command(predict.main, folder, "--embed", "the film was good", "so")
+    assert status == 0 and out.count('"vector"') == 2
 
 
 def test_from_googles_zip(write_member, run_command, table, tmp_path):
-    """Fine-tuned from what Google published as it is; the result is in the layout of `transformers`."""
+    """Fine-tuning from Google's own files; the result has the layout of `transformers`."""
     _, model = write_member("bert", "pretraining")
     folder = google_layout.write(tmp_path / "google", model)
     write_vocabulary(folder)
     path = google_layout.zipped(folder, tmp_path / "uncased_L-3_H-32_A-4.zip")
     argv = ["--train", table, "--model", path, "--max-length", "32", "--epochs", "1", "--output", tmp_path / "run"]
-    status, said, complaints = run_command(finetune.main, *argv)
-    assert (status, complaints) == (0, "")
-    assert "from zip given" in said
+    status, out, err = run_command(finetune.main, *argv)
+    assert (status, err) == (0, "")
+    assert "from zip given" in out
     opened = transformers.AutoModelForSequenceClassification.from_pretrained(tmp_path / "run" / "best")
     assert type(opened).__name__ == "BertForSequenceClassification"
     assert run_command(predict.main, tmp_path / "run" / "best", "good film")[0] == 0
 
 
-def test_a_vocabulary_that_pads_otherwise(write_member, run_command, table, tmp_path):
-    """RoBERTa counts its positions from the padding: a tokenizer with another would move every token."""
+def test_a_tokenizer_with_another_padding_id_is_refused(write_member, run_command, table, tmp_path):
+    """RoBERTa counts positions from its padding id: with another id every token would have a wrong position."""
     folder, _ = write_member("roberta", None)
     write_vocabulary(folder)
-    status, _, complaint = run_command(finetune.main, "--train", table, "--model", folder, "--output", tmp_path / "run")
+    status, _, err = run_command(finetune.main, "--train", table, "--model", folder, "--output", tmp_path / "run")
     assert status == 2
-    assert "the vocabulary pads with 0, but this model counts its positions from pad_token_id 1" in complaint
+    assert (
+        "the tokenizer pads with id 0, but config.json has pad_token_id 1, from which this model counts positions"
+        in err
+    )
     assert not (tmp_path / "run").exists()
 
 
 def test_a_model_with_one_segment_takes_pairs(write_member, run_command):
-    """BERT's tokenizer tells two apart; the reference ends in an IndexError."""
+    """BERT's tokenizer makes two segments, and the model has one; the reference raises an IndexError."""
     folder, _ = write_member("bert", "classification", num_labels=2, type_vocab_size=1)
     write_vocabulary(folder)
     assert run_command(predict.main, folder, "good film", "--pair", "bad room")[0] == 0
 
 
-def test_a_small_model_is_given_what_it_can_have(write_member, run_command, table, tmp_path):
-    """Without --max-length a text is cut to 128 tokens, or to all that the model has positions for."""
+def test_a_model_with_few_positions(write_member, run_command, table, tmp_path):
+    """Without --max-length a text is cut to 128 tokens, or to the number of positions of the model."""
     folder, _ = write_member("bert", None)
     write_vocabulary(folder)
     argv = ["--train", table, "--model", folder, "--output", tmp_path / "run", "--epochs", "1"]
@@ -157,7 +160,7 @@ def test_a_small_model_is_given_what_it_can_have(write_member, run_command, tabl
 
 
 @pytest.mark.parametrize("problem", ["regression", "multi_label_classification"])
-def test_a_conversion_keeps_what_the_logits_mean(write_member, run_command, tmp_path, problem):
+def test_a_conversion_keeps_the_problem_type(write_member, run_command, tmp_path, problem):
     folder, _ = write_member("bert", "classification", num_labels=3, problem_type=problem)
     write_vocabulary(folder)
     assert run_command(convert.main, folder, tmp_path / "out")[0] == 0
@@ -167,12 +170,12 @@ def test_a_conversion_keeps_what_the_logits_mean(write_member, run_command, tmp_
 def test_several_numbers_for_a_text_are_refused(write_member, run_command):
     folder, _ = write_member("bert", "classification", num_labels=3, problem_type="regression")
     write_vocabulary(folder)
-    status, said, complaint = run_command(predict.main, folder, "good film")
-    assert (status, said) == (2, "")
-    assert f"{folder}: says 3 numbers of each text" in complaint
+    status, out, err = run_command(predict.main, folder, "good film")
+    assert (status, out) == (2, "")
+    assert "the model predicts 3 numbers per text, and predict gives only one" in err
 
 
-def test_fine_tuned_from_a_regression_it_names_a_class(write_member, run_command, table, tmp_path):
+def test_a_classifier_fine_tuned_from_a_regression(write_member, run_command, table, tmp_path):
     folder, _ = write_member("bert", "classification", num_labels=1, problem_type="regression")
     write_vocabulary(folder)
     argv = ["--train", table, "--model", folder, "--output", tmp_path / "run", "--epochs", "1"]
@@ -180,34 +183,34 @@ def test_fine_tuned_from_a_regression_it_names_a_class(write_member, run_command
     assert run_command(predict.main, tmp_path / "run" / "best", "good film")[0] == 0
 
 
-def test_rows_without_a_word_are_said(write_member, run_command):
+def test_embedding_rows_without_a_token_are_reported(write_member, run_command):
     folder, _ = write_member("bert", "masked-lm", vocab_size=70)
     write_vocabulary(folder)
-    status, _, complaint = run_command(predict.main, folder, "--fill", "the [MASK]")
+    status, _, err = run_command(predict.main, folder, "--fill", "the [MASK]")
     assert status == 0
-    assert complaint.startswith("minitf: warning: the vocabulary has 65 words, the weights 70 rows")
+    assert err.startswith("minitf: warning: the vocabulary has 65 tokens, the word embedding 70 rows")
 
 
-def test_what_chooses_is_no_classifier(write_member, run_command):
+def test_a_multiple_choice_head_is_not_a_classifier(write_member, run_command):
     folder, _ = write_member("bert", "multiple-choice", num_labels=5)
     write_vocabulary(folder)
-    complaint = run_command(predict.main, folder, "good film")[2]
-    assert "holds no trained classifier; its head is multiple-choice, or ask for --embed" in complaint
+    err = run_command(predict.main, folder, "good film")[2]
+    assert "has no trained classifier; its head is multiple-choice, or use --embed" in err
 
 
 @pytest.mark.parametrize(("head", "argv"), [("tagging", ("good film",)), ("qa", ("good ?", "--pair", "good film"))])
 @pytest.mark.parametrize("model_type", ["bert", "distilbert"])
-def test_taggers_and_what_finds_answers(write_member, run_command, model_type, head, argv):
-    """Without a word of finetune's beside them: each is asked as what it holds."""
+def test_tagging_and_question_answering(write_member, run_command, model_type, head, argv):
+    """Without a minitf.json the head in the files determines the task."""
     folder, _ = write_member(model_type, head)
     write_vocabulary(folder)
-    status, said, complaint = run_command(predict.main, folder, *argv)
-    assert (status, complaint) == (0, "")
-    assert "good" in said
+    status, out, err = run_command(predict.main, folder, *argv)
+    assert (status, err) == (0, "")
+    assert "good" in out
 
 
-def test_a_distilbert_whose_positions_were_drawn_as_sines(write_member, run_command):
-    """That says how the table began; it is in the file, and read from there."""
+def test_a_distilbert_with_sinusoidal_positions(write_member, run_command):
+    """The setting tells how the table was initialized; its values are read from the file."""
     folder, _ = write_member("distilbert", "masked-lm", sinusoidal_pos_embds=True)
     write_vocabulary(folder)
     assert run_command(predict.main, folder, "--fill", "the [MASK]")[0] == 0

@@ -1,7 +1,7 @@
-"""`python -m minitf.finetune` from end to end, on a tiny model and small tables; `transformers` opens what it leaves.
+"""`python -m minitf.finetune` from end to end, on a tiny model and small tables; `transformers` opens the saved model.
 
-What each flag does is read off the first step's loss: the checkpoint brings a trained classifier, so the reference can
-say what that loss must be. Bad input is in `test_bad_input.py`.
+The effect of each flag is read from the loss of the first step: the checkpoint has a trained classifier, so the
+reference can compute that loss. Bad input is in `test_bad_input.py`.
 """
 
 import csv
@@ -22,13 +22,13 @@ from sklearn.utils.class_weight import compute_class_weight
 
 import minitf
 from minitf import finetune, predict
-from minitf.checkpoints import save
-from minitf.cli import console
 from minitf.datasets.dataset import read_table
+from minitf.fine_tuning import train as train_module
 from minitf.mathematics import mathematics
 from minitf.tasks.classification.task import Classification
 from minitf.training import loop
 from minitf.training.optimizer import Optimizer, Recipe
+from tests.support.small_training import train as train_loop
 
 TINY = {"num_hidden_layers": 1, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 24}
 WORDS = {"pos": ("great", "good", "loved", "not bad"), "neg": ("awful", "bad", "hated", "not good")}
@@ -39,12 +39,12 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 @pytest.fixture
 def true_picture() -> None:
-    """Asked for by the test that looks at the picture."""
+    """Requested by the test that looks at the picture."""
 
 
 @pytest.fixture(autouse=True)
 def quick_picture(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drawing takes ten times as long as all else in a run this small; everywhere else a stand-in will do."""
+    """Drawing takes ten times as long as the rest of such a small run, so other tests write a stand-in."""
     if "true_picture" not in request.fixturenames:
         monkeypatch.setattr(
             "minitf.fine_tuning.figures.draw_curves", lambda steps, history, path: path.write_bytes(PNG)
@@ -64,21 +64,13 @@ def classifier(write_bert) -> tuple[Path, torch.nn.Module]:
 
 
 @pytest.fixture
-def command(capsys: pytest.CaptureFixture[str]):
-    """Runs a command as the shell would: (status, what it says, its complaints)."""
-
-    def call(main, *argv: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as left:
-            console.run(lambda _: main([str(a) for a in argv]))
-        return left.value.code, *capsys.readouterr()
-
-    return call
+def command(run_command):
+    return run_command
 
 
 @pytest.fixture
 def run(command, here: Path):
-    """A run of fine-tuning that must end well; gives what it says. One short epoch, unless flags say otherwise."""
+    """A function that runs fine-tuning without an error and returns its output; by default one short epoch."""
 
     def call(*flags: object) -> str:
         usual = {"--epochs": 1, "--batch-size": 16, "--max-length": 32, "--lr": 1e-3, "--device": "cpu"}
@@ -91,7 +83,7 @@ def run(command, here: Path):
 
 
 def rows(n: int = 40, mark: str = "") -> list[tuple[str, str]]:
-    """Texts of both classes in turn, no two alike."""
+    """Texts of two alternating classes, all different."""
     things = ("film", "book", "hotel", "room", "food")
     made = []
     for i in range(n):
@@ -118,7 +110,7 @@ def valid(here: Path) -> Path:
 
 
 def journal(folder: Path) -> tuple[list[dict], list[dict]]:
-    """(steps, epochs) of a run, from strict JSON: no NaN, which JSON does not have."""
+    """Return the steps and epochs of a run, from strict JSON, which has no NaN."""
 
     def refuse(constant: str):
         raise AssertionError(f"{constant} is no JSON")
@@ -158,16 +150,16 @@ def test_what_a_run_leaves(run, here: Path, tiny: Path, train: Path, valid: Path
     assert [s["step"] for s in steps] == list(range(1, 10))  # 40 texts, 16 a batch, 3 epochs
     assert [e["epoch"] for e in epochs] == [1, 2, 3]
 
-    told = report(here / "out")
-    assert told["arguments"]["seed"] == 7
-    assert told["arguments"]["train"] == str(train)
-    assert {name: part["rows"] for name, part in told["data"].items()} == {"train": 40, "valid": 10, "test": 12}
-    assert told["versions"]["minitf"] == minitf.__version__
-    assert [e["valid"]["accuracy"] for e in told["epochs"]] == [e["valid"]["accuracy"] for e in epochs]
-    assert told["seconds"] > 0
+    written = report(here / "out")
+    assert written["arguments"]["seed"] == 7
+    assert written["arguments"]["train"] == str(train)
+    assert {name: part["rows"] for name, part in written["data"].items()} == {"train": 40, "valid": 10, "test": 12}
+    assert written["versions"]["minitf"] == minitf.__version__
+    assert [e["valid"]["accuracy"] for e in written["epochs"]] == [e["valid"]["accuracy"] for e in epochs]
+    assert written["seconds"] > 0
 
     # The result is of the test table, by the epoch that the validation table chose; said as it is in the report.
-    measured, kept = told["test"], told["best_epoch"]
+    measured, kept = written["test"], written["best_epoch"]
     assert kept == max(e["epoch"] for e in epochs if e["best"])
     (result,) = (line for line in out.splitlines() if line.startswith("test accuracy"))
     assert f"{measured['accuracy']:.4f}, macro F1 {measured['macro_f1']:.4f}" in result
@@ -182,17 +174,17 @@ MEASURE = Classification.measure
 
 
 def script(monkeypatch: pytest.MonkeyPatch, *scores: dict[str, float]) -> None:
-    """The first evaluations come out as written here; those after them as they are."""
-    told = iter(scores)
+    """Replace the scores of the first evaluations; the later ones are computed."""
+    values = iter(scores)
     monkeypatch.setattr(
-        Classification, "measure", lambda *given: dataclasses.replace(MEASURE(*given), **next(told, {}))
+        Classification, "measure", lambda *given: dataclasses.replace(MEASURE(*given), **next(values, {}))
     )
 
 
-def test_the_result_is_that_of_best(
+def test_the_result_is_that_of_the_best_epoch(
     run, here: Path, tiny: Path, train: Path, valid: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of four epochs the second is kept: to the bit what a run of two ends with; and it is what is measured."""
+    """Of four epochs the second is saved, bit for bit as a run of two epochs, and it is evaluated."""
     usual = ("--train", train, "--valid", valid, "--model", tiny, "--schedule", "constant", "--warmup", 0)
     for name, scores in (("two", [0.5, 0.9]), ("four", [0.5, 0.9, 0.3, 0.9]), ("last", [0.5, 0.6, 0.7, 0.9])):
         script(monkeypatch, *({"accuracy": score, "loss": 1.0 + n} for n, score in enumerate(scores)))
@@ -212,15 +204,15 @@ def test_the_result_is_that_of_best(
 
 
 def test_best_opens_in_transformers(run, here: Path, tiny: Path, train: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Weights to the bit those that were trained, the same ids, logits within 1e-5, the names of the labels."""
+    """Bit for bit the trained weights, the same token ids, logits within 1e-5, the names of the labels."""
     trained: dict[str, torch.Tensor] = {}
-    write = save.save
+    write = train_module.save
 
     def watched(model, *rest):
         trained.update({name: p.clone() for name, p in model.state_dict().items()})
         write(model, *rest)
 
-    monkeypatch.setattr(save, "save", watched)
+    monkeypatch.setattr(train_module, "save", watched)
     run("--train", train, "--model", tiny, "--output", here / "out", "--epochs", 2)
     best = here / "out/best"
 
@@ -249,14 +241,14 @@ def test_best_opens_in_transformers(run, here: Path, tiny: Path, train: Path, mo
 
 
 def printed_command(out: str) -> list[str]:
-    """The command that the last line of a run tells, as a shell reads it."""
+    """Return the words of the command in the last line of a run, as a shell reads them."""
     last = out.rstrip("\n").splitlines()[-1]
     assert last.startswith("use it:  python -m minitf.predict ")
     return shlex.split(last.removeprefix("use it:  python -m minitf.predict "))
 
 
-def test_the_last_lines_say_how_to_use_it(run, command, here: Path, tiny: Path, train: Path) -> None:
-    """Result, time, where it lies, the command; and that command works as it stands."""
+def test_the_last_lines_of_a_run(run, command, here: Path, tiny: Path, train: Path) -> None:
+    """The result, the time, the folder, a command; and that command works."""
     out = run("--train", train, "--model", tiny)
     last = out.rstrip("\n").splitlines()[-6:]
     assert last[0].startswith("valid accuracy 0.")
@@ -287,7 +279,7 @@ def test_the_command_works_for_pairs(run, command, here: Path, tiny: Path) -> No
     ],
 )
 def test_the_command_is_quoted_for_a_shell(run, command, here: Path, tiny: Path, valid: Path, text: str) -> None:
-    """A shell hands over the folder, blank and all, and the text's beginning as it is, with nothing run or replaced."""
+    """A shell passes the folder with its blank and the beginning of the text unchanged, and runs nothing in it."""
     table = write_table(here / "train.csv", [(text, "pos"), *rows()])
     out = run("--train", table, "--valid", valid, "--model", tiny, "--output", "a run")
     _, line = out.rstrip("\n").rsplit("use it:  ", 1)
@@ -304,8 +296,8 @@ def test_the_command_is_quoted_for_a_shell(run, command, here: Path, tiny: Path,
 # Where it writes ------------------------------------------------------------------------------------------------------
 
 
-def test_every_run_has_a_fresh_folder(run, here: Path, tiny: Path, train: Path) -> None:
-    """runs/NAME-N by the table's name; N is the first that is free."""
+def test_every_run_has_a_new_folder(run, here: Path, tiny: Path, train: Path) -> None:
+    """runs/NAME-N with the name of the table; N is the first free number."""
     assert "runs/train-1/best" in run("--train", train, "--model", tiny)
     assert "runs/train-2/best" in run("--train", train, "--model", tiny)
     before = {name: (here / "runs/train-1" / name).read_bytes() for name in files(here / "runs/train-1")}
@@ -342,7 +334,7 @@ def test_an_empty_folder_may_be_given(run, here: Path, tiny: Path, train: Path) 
 
 @pytest.mark.parametrize("output", [None, "new", "earlier"])
 def test_a_dry_run_writes_nothing(run, here: Path, tiny: Path, train: Path, output: str | None) -> None:
-    """It loads and checks everything and says what would be done; an earlier run to be overwritten stays as it is."""
+    """It loads and checks everything and prints what training would do; an earlier run stays unchanged."""
     flags = ["--train", train, "--model", tiny]
     run(*flags, "--output", "earlier")
     before = {name: (here / name).read_bytes() for name in files(here)}
@@ -350,13 +342,13 @@ def test_a_dry_run_writes_nothing(run, here: Path, tiny: Path, train: Path, outp
     out = run(*flags, "--dry-run")
     assert {name: (here / name).read_bytes() for name in files(here)} == before
     assert {path.name for path in here.iterdir()} == {"train.csv", "earlier"}
-    for said in ("adamw, 3 steps of 16 texts", "learning rate 0.001, linear, seed 0", "decay 0.01", "dry run"):
-        assert said in out  # 36 texts are left to train on
+    for printed in ("adamw, 3 steps of 16 texts", "learning rate 0.001, linear, seed 0", "decay 0.01", "dry run"):
+        assert printed in out  # 36 texts are left to train on
     assert "epoch 1" not in out
 
 
 def test_the_model_may_be_an_earlier_run(run, here: Path, tiny: Path, train: Path) -> None:
-    """Fine-tuning goes on from best/, classifier and all."""
+    """Fine-tuning starts from best/ with its classifier."""
     run("--train", train, "--model", tiny)
     first = load_file(here / "runs/train-1/best/model.safetensors")
     out = run("--train", train, "--model", "runs/train-1/best", "--lr", 1e-12)
@@ -368,20 +360,20 @@ def test_the_model_may_be_an_earlier_run(run, here: Path, tiny: Path, train: Pat
 # Tables ---------------------------------------------------------------------------------------------------------------
 
 
-def test_without_valid_a_stratified_tenth_is_set_aside(run, here: Path, tiny: Path) -> None:
-    """Of 60 neg and 20 pos 6 and 2; the run says so; the seed chooses which."""
+def test_without_valid_a_stratified_tenth_is_held_out(run, here: Path, tiny: Path) -> None:
+    """Of 60 and 20 rows 6 and 2; the run prints it; the seed chooses the rows."""
     table = write_table(here / "train.csv", [(f"{text} {i}", "pos" if i % 4 else "neg") for i, (text, _) in
                                              enumerate(rows(80))])  # fmt: skip
     out = run("--train", table, "--model", tiny, "--output", "one", "--seed", 5)
-    assert "no --valid: 8 rows of --train, a tenth of each class, drawn by seed 5, validate" in out
-    told = report(here / "one")
-    assert {name: part["rows"] for name, part in told["data"].items()} == {"train": 72, "valid": 8}
-    assert {c["label"]: c["support"] for c in told["valid"]["classes"]} == {"neg": 2, "pos": 6}
+    assert "no --valid given: holding out 8 of 80 training texts (10 % of each class, seed 5)" in out
+    written = report(here / "one")
+    assert {name: part["rows"] for name, part in written["data"].items()} == {"train": 72, "valid": 8}
+    assert {c["label"]: c["support"] for c in written["valid"]["classes"]} == {"neg": 2, "pos": 6}
 
 
 @pytest.mark.parametrize("columns", [{}, {"text": "What they wrote", "label": "verdict"}])
 def test_kinds_of_table(run, here: Path, tiny: Path, columns: dict[str, str]) -> None:
-    """The same rows in three formats, columns recognised or named, give the same weights."""
+    """The same rows in three formats, with columns found or named, give the same weights."""
     header = (columns.get("text", "text"), columns.get("label", "label"))
     for name in ("t.csv", "t.tsv"):
         write_table(here / name, rows(), header)
@@ -417,15 +409,15 @@ def test_labels_keep_their_names(run, command, here: Path, tiny: Path, labels: t
     assert out.startswith(labels)
 
 
-def test_doubts_are_told_and_do_not_stop_a_run(run, here: Path, tiny: Path) -> None:
-    """A line each: a row that is repeated, a label with few rows, a text in both tables."""
+def test_warnings_are_printed_and_do_not_stop_a_run(run, here: Path, tiny: Path) -> None:
+    """One line each for a repeated row, a label with few rows, a text in both tables."""
     table = write_table(here / "t.csv", [*rows(), rows()[0], ("so so", "meh"), ("hm", "meh")])
     valid = write_table(here / "v.csv", rows()[:4])
     out = run("--train", table, "--valid", valid, "--model", tiny)
-    told = [line for line in out.splitlines() if line.startswith("warning: ")]
-    for doubt in ("t.csv:42: repeats an earlier row", "'meh' (2)", "v.csv:2: the same text is in"):
-        assert any(doubt in line for line in told)
-    assert len(told) == 3
+    printed = [line for line in out.splitlines() if line.startswith("warning: ")]
+    for warning in ("t.csv:42: repeats an earlier row", "'meh' (2)", "v.csv:2: the same text is in"):
+        assert any(warning in line for line in printed)
+    assert len(printed) == 3
 
 
 def test_texts_that_are_cut_are_counted(run, here: Path, tiny: Path, train: Path, valid: Path) -> None:
@@ -434,7 +426,8 @@ def test_texts_that_are_cut_are_counted(run, here: Path, tiny: Path, train: Path
     assert 2 < long < 40
     out = run("--train", train, "--valid", valid, "--model", tiny, "--max-length", 12)
     assert (
-        f"{long} of 40 texts are longer than --max-length 12 and are cut: raise it, up to 64, or try --long-text" in out
+        f"{long} of 40 texts are longer than --max-length 12 and are cut: raise it, up to 64, or set --long-text to"
+        " head-tail or windows" in out
     )
     assert json.loads((here / "runs/train-1/best/minitf.json").read_text())["max_length"] == 12
     assert report(here / "runs/train-1")["checked"]["train"]["longer"] == long
@@ -449,7 +442,7 @@ def status_free(out: str) -> None:
 
 
 def reference_loss(folder, model, texts, labels, pairs=None, weight=None, max_length=32) -> float:
-    """The loss that `transformers` says, without dropout."""
+    """Return the loss that `transformers` computes, without dropout."""
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     batch = tokenizer(
         texts, pairs, padding=True, truncation="longest_first", max_length=max_length, return_tensors="pt"
@@ -533,12 +526,13 @@ def test_the_first_loss_is_the_references(run, here: Path, classifier, flags: li
     (here / "own.py").write_text(OWN_MATH)
     usual = ("--train", path, "--valid", path, "--model", folder, "--batch-size", 64, "--dropout", 0, "--output", "out")
     status_free(run(*usual, *flags))
-    told = journal(here / "out")[0][0]["loss"]
-    assert told == pytest.approx(expected(folder, reference, ([r[0] for r in table], [r[1] for r in table])), rel=1e-5)
+    loss = journal(here / "out")[0][0]["loss"]
+    texts, labels = [r[0] for r in table], [r[1] for r in table]
+    assert loss == pytest.approx(expected(folder, reference, (texts, labels)), rel=1e-5)
 
 
 def test_another_activation_is_saved_with_the_model(run, here: Path, tiny: Path, train: Path) -> None:
-    """`transformers` has to compute with the one that was trained with."""
+    """`transformers` must use the function that the model was trained with."""
     run("--train", train, "--model", tiny, "--hidden-act", "gelu_tanh", "--output", "out")
     config = transformers.AutoConfig.from_pretrained(here / "out/best")
     assert config.hidden_act == "gelu_new"
@@ -558,7 +552,7 @@ def test_from_scratch_takes_the_shape_alone(run, here: Path, classifier, train: 
 
 @pytest.mark.parametrize(("rate", "repeats"), [(0.0, True), (0.5, False)])
 def test_dropout(run, here: Path, classifier, train: Path, valid: Path, rate: float, repeats: bool) -> None:
-    """At 0 nothing is drawn: two seeds agree on the loss of a batch that holds everything."""
+    """With rate 0 nothing is random: two seeds give the same loss of a batch of all texts."""
     usual = ("--train", train, "--valid", valid, "--model", classifier[0], "--batch-size", 64, "--dropout", rate)
     losses = []
     for seed in (1, 2):
@@ -573,7 +567,7 @@ def test_dropout(run, here: Path, classifier, train: Path, valid: Path, rate: fl
 
 @pytest.mark.parametrize("clip", [0.01, 0])
 def test_clip(run, here: Path, classifier, train: Path, clip: float) -> None:
-    """One step of plain gradient descent is as long as rate × gradient, the gradient cut to C; 0 cuts nothing."""
+    """One step of gradient descent has the norm rate × gradient norm, at most C; 0 disables clipping."""
     usual = ("--train", train, "--valid", train, "--model", classifier[0], "--batch-size", 64, "--output", "out")
     run(*usual, "--optimizer", "gd", "--lr", 0.5, "--schedule", "constant", "--warmup", 0, "--clip", clip)
     before, after = (load_file(folder / "model.safetensors") for folder in (classifier[0], here / "out/best"))
@@ -597,7 +591,7 @@ def test_clip(run, here: Path, classifier, train: Path, clip: float) -> None:
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_a_run_is_the_loop(run, here: Path, tiny: Path, train: Path, valid: Path, flags: list[str], recipe) -> None:
-    """By the parts' own hands, with the whole vocabulary, come the same weights, also of words that no text has."""
+    """The loop, called directly with the whole vocabulary, gives the same weights, also of unseen tokens."""
     (here / "own.py").write_text(DIZZY_MATH)
     usual = ("--train", train, "--valid", valid, "--model", tiny, "--output", "out", "--batch-size", 4, "--lr", 0.004)
     run(*usual, *flags, "--seed", 5)
@@ -609,7 +603,7 @@ def test_a_run_is_the_loop(run, here: Path, tiny: Path, train: Path, valid: Path
     task, tokenizer = Classification(labels, math=chosen), minitf.load_tokenizer(tiny)
     examples, others = (task.encode(read_table(path), tokenizer, 32) for path in (train, valid))
     optimizer = Optimizer(model, Recipe(**{"lr": 0.004, "weight_decay": 0.0} | recipe), 10, chosen)
-    loop.train(model, task, examples, others, optimizer, epochs=1, batch_size=4, seed=5)
+    train_loop(model, task, examples, others, optimizer, epochs=1, batch_size=4, seed=5)
 
     unseen = set(range(len(before))) - {i for e in (examples, others) for t in e.tokens for i in t.ids}
     assert len(unseen) > 10
@@ -630,7 +624,7 @@ def test_every_optimizer(run, here: Path, tiny: Path, train: Path, optimizer: st
 
 
 def test_no_bias_correction(run, here: Path, tiny: Path, train: Path) -> None:
-    """Google's Adam takes longer first steps, so other weights come out."""
+    """Adam without bias correction takes larger first steps, so the weights differ."""
     for name, flags in (("with", []), ("without", ["--no-bias-correction"])):
         run("--train", train, "--model", tiny, *flags, "--output", name)
     ours = [load_file(here / name / "best/model.safetensors") for name in ("with", "without")]
@@ -648,15 +642,15 @@ def test_no_bias_correction(run, here: Path, tiny: Path, train: Path) -> None:
     ],
 )
 def test_every_schedule(run, here: Path, tiny: Path, train: Path, schedule: str, rates: list[float]) -> None:
-    """Six steps, two of them warm-up: the rates that are written down, as shares of --lr."""
+    """Six steps, two of them warm-up: the logged rates, as shares of --lr."""
     usual = ("--train", train, "--model", tiny, "--epochs", 2, "--warmup", 0.33, "--lr", 0.002, "--output", "out")
     run(*usual, "--schedule", schedule)
-    told = [step["lr"] for step in journal(here / "out")[0]]
-    assert told == pytest.approx([0.002 * rate for rate in rates], abs=1e-12)
+    printed = [step["lr"] for step in journal(here / "out")[0]]
+    assert printed == pytest.approx([0.002 * rate for rate in rates], abs=1e-12)
 
 
 def test_early_stopping(run, here: Path, tiny: Path, train: Path) -> None:
-    """Nothing is learned at this rate, so no epoch beats the first: two more are waited for."""
+    """Nothing is learned at this rate, so no epoch is better than the first: two more are trained."""
     usual = ("--train", train, "--model", tiny, "--epochs", 9, "--lr", 1e-12, "--output", "out")
     out = run(*usual, "--early-stopping", 2)
     assert [epoch["epoch"] for epoch in journal(here / "out")[1]] == [1, 2, 3]
@@ -668,7 +662,7 @@ def test_early_stopping(run, here: Path, tiny: Path, train: Path) -> None:
 def test_metric_chooses(
     run, here: Path, tiny: Path, train: Path, monkeypatch: pytest.MonkeyPatch, metric: str, chosen: int
 ) -> None:
-    """Of three epochs, each the best by one of them, as a stand-in for the counting says."""
+    """Each of three epochs is the best by another metric; the scores are replaced."""
     scores = [(0.9, 0.1, 0.8), (0.8, 0.9, 0.7), (0.8, 0.8, 0.1)]
     script(monkeypatch, *(dict(zip(("accuracy", "macro_f1", "loss"), score, strict=True)) for score in scores))
     out = run("--train", train, "--model", tiny, "--epochs", 3, "--metric", metric, "--output", "out")
@@ -676,8 +670,8 @@ def test_metric_chooses(
     assert f"epoch {chosen}, chosen by {metric}" in out
 
 
-def test_a_seed_repeats_to_the_bit(run, here: Path, tiny: Path, train: Path) -> None:
-    """The split, the classifier's first weights, the order and dropout all come from the seed."""
+def test_a_seed_repeats_bit_for_bit(run, here: Path, tiny: Path, train: Path) -> None:
+    """The seed determines the split, the initial classifier, the order and dropout."""
     for name, seed in (("first", 3), ("again", 3), ("other", 4)):
         run("--train", train, "--model", tiny, "--epochs", 2, "--seed", seed, "--output", name)
     first, again, other = (
@@ -689,7 +683,7 @@ def test_a_seed_repeats_to_the_bit(run, here: Path, tiny: Path, train: Path) -> 
 
 
 def test_the_two_mathematics_agree(run, here: Path, tiny: Path, train: Path) -> None:
-    """A whole run without dropout: the same losses, within what float32 rounds away."""
+    """A whole run without dropout: the same losses within float32 rounding."""
     for math_name in ("equations", "kernels"):
         flags = ("--math", math_name, "--dropout", 0, "--epochs", 2, "--output", math_name)
         run("--train", train, "--model", tiny, *flags)
@@ -704,16 +698,16 @@ def test_the_two_mathematics_agree(run, here: Path, tiny: Path, train: Path) -> 
 def test_interrupted(
     command, here: Path, tiny: Path, train: Path, monkeypatch: pytest.MonkeyPatch, epochs: int
 ) -> None:
-    """Ctrl-C in the midst of an epoch: status 130; the record is there, and the best epoch so far can be used."""
-    answer, calls = loop.answer, []
+    """Ctrl-C during an epoch: status 130; the journal is complete, and the best epoch so far can be used."""
+    evaluate, calls = loop.evaluate, []
 
     def interrupted(*arguments, **more):
         calls.append(1)
         if len(calls) > epochs:
             raise KeyboardInterrupt
-        return answer(*arguments, **more)
+        return evaluate(*arguments, **more)
 
-    monkeypatch.setattr(loop, "answer", interrupted)
+    monkeypatch.setattr(loop, "evaluate", interrupted)
     flags = ("--train", train, "--model", tiny, "--epochs", 3, "--max-length", 32, "--output", "out")
     status, _, err = command(finetune.main, *flags)
     assert status == 130
@@ -725,5 +719,5 @@ def test_interrupted(
         assert command(predict.main, "out/best", "good")[0] == 0
     else:
         assert files(here / "out") == {"metrics.jsonl", "last/state.safetensors"}
-        monkeypatch.setattr(loop, "answer", answer)
-        assert command(finetune.main, *flags)[0] == 0  # nothing was kept, so nothing stands in the way of a retry
+        monkeypatch.setattr(loop, "evaluate", evaluate)
+        assert command(finetune.main, *flags)[0] == 0  # nothing was saved, so the run can start again

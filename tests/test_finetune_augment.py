@@ -1,4 +1,4 @@
-"""--augment through the command: the weights are those of a loop by hand, the log shows examples, seeds repeat."""
+"""--augment through the command: the weights are those of the loop alone, examples are printed, seeds repeat."""
 
 import csv
 from pathlib import Path
@@ -17,6 +17,7 @@ from minitf.tasks.classification.task import Classification
 from minitf.tasks.masked_lm.fill import MaskedLanguageModel
 from minitf.training import loop
 from minitf.training.optimizer import Optimizer, Recipe
+from tests.support.small_training import train as train_loop
 
 TINY = {"num_hidden_layers": 1, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 24}
 
@@ -50,15 +51,15 @@ def write_table(path: Path, n: int = 32, mark: str = "") -> Path:
 
 
 @pytest.mark.parametrize("what", ["delete=0.2,swap=0.3", "replace=0.4"])
-def test_a_run_is_the_loop_on_texts_drawn_anew(
+def test_a_run_is_the_loop_on_augmented_texts(
     run, here: Path, pretrained: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    """Each epoch's own; the validation texts stay as they are."""
+    """Each epoch has its own texts; the validation texts are not changed."""
     monkeypatch.setattr(loop, "is_better", lambda *scores: True)  # so that the last epoch is the one that is kept
     train, valid = write_table(here / "t.csv"), write_table(here / "v.csv", 8, mark="again , ")
     flags = ("--train", train, "--valid", valid, "--model", pretrained, "--seed", 5, "--output", "out")
     out = run(*flags, "--augment", what, "--augment-share", 0.7)
-    assert "augmentation: each epoch changes a training text with a chance of 0.7" in out
+    assert "augmentation: in each epoch a training text is changed with probability 0.7" in out
 
     torch.manual_seed(5)
     model = minitf.load(pretrained, head="classification", labels=("awful", "great"), math=KERNELS)
@@ -67,7 +68,7 @@ def test_a_run_is_the_loop_on_texts_drawn_anew(
     fill = MaskedLanguageModel(minitf.load(pretrained, head="masked-lm"), tokenizer, 16)
     drawn = {epoch: augment(table, parse(what, 0.7), 5, epoch, fill) for epoch in (1, 2)}
     assert drawn[1].texts != drawn[2].texts != table.texts
-    loop.train(
+    train_loop(
         model,
         task,
         task.encode(table, tokenizer, 16),
@@ -76,19 +77,19 @@ def test_a_run_is_the_loop_on_texts_drawn_anew(
         epochs=2,
         batch_size=8,
         seed=5,
-        drawn=lambda epoch: task.encode(drawn[epoch], tokenizer, 16),
+        augmented=lambda epoch: task.encode(drawn[epoch], tokenizer, 16),
     )
     found = minitf.load(here / "out/best", head="classification").state_dict()
     for name, p in model.state_dict().items():
         assert torch.allclose(found[name], p, rtol=0, atol=2e-6), name
 
 
-def test_examples_are_told(run, here: Path, pretrained: Path) -> None:
-    """Three of the first epoch, before and after."""
+def test_examples_are_printed(run, here: Path, pretrained: Path) -> None:
+    """Three texts of the first epoch, before and after."""
     flags = ("--train", write_table(here / "t.csv"), "--model", pretrained, "--dry-run")
     lines = run(*flags, "--augment", "swap=0.5", "--augment-share", 1).splitlines()
     (start,) = (i for i, line in enumerate(lines) if line.startswith("augmentation: "))
-    assert lines[start].endswith("each word of it: swap 0.5")
+    assert lines[start].endswith("per word: swap 0.5")
     for before, after in (lines[start + n : start + n + 2] for n in (1, 3, 5)):
         assert after.startswith("    → ")
         assert sorted(before.split()) == sorted(after.split()[1:])
@@ -114,25 +115,25 @@ def test_pairs(run, here: Path, pretrained: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "said"),
+    ("flags", "expected"),
     [
-        (("--augment", "replace=0.1"), "has no masked-LM head to find other words with; leave replace out"),
+        (("--augment", "replace=0.1"), "has no masked-LM head to predict other words; leave replace out"),
         (("--augment", "drop=0.1"), "'drop' is none of delete, swap, replace; give delete=0.1"),
         (("--augment", "delete=2"), "a probability must be above 0 and at most 1"),
         (("--augment", "delete=0.1", "--augment-share", "2"), "--augment-share"),
     ],
 )
-def test_what_is_refused(run_command, write_bert, here: Path, flags: tuple[str, ...], said: str) -> None:
+def test_what_is_refused(run_command, write_bert, here: Path, flags: tuple[str, ...], expected: str) -> None:
     table = write_table(here / "t.csv")
     status, _, err = run_command(finetune.main, "--train", table, "--model", write_bert(**TINY)[0], *flags)
     assert status == 2
-    assert said in err
+    assert expected in err
     assert len(err.splitlines()) == 1
     assert list(here.iterdir()) == [table]
 
 
 def test_parts_of_texts_are_not_augmented(run_command, write_bert, here: Path) -> None:
-    """A tag is a word's, and an answer a place's."""
+    """Tags belong to words and answers to positions, so these texts must not change."""
     sentence = "film B-THING\nwas O\ngood O\n\n"
     (here / "t.conll").write_text(
         sentence + "".join(f"so O\n{'very O' * 1}\nfood B-THING\n{i} O\n\n" for i in range(30))
@@ -140,4 +141,4 @@ def test_parts_of_texts_are_not_augmented(run_command, write_bert, here: Path) -
     argv = ("--train", "t.conll", "--model", write_bert(**TINY)[0], "--augment", "delete=0.1", "--device", "cpu")
     status, _, err = run_command(finetune.main, *argv)
     assert status == 2
-    assert err.startswith("minitf: --augment changes whole texts, and --task tagging judges parts of them")
+    assert err.startswith("minitf: --augment changes whole texts, and --task tagging needs their parts unchanged")

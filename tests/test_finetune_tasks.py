@@ -1,4 +1,4 @@
-"""Several labels a text, numbers and long texts through the commands; `transformers` opens what they leave."""
+"""Several labels per text, numbers and long texts through the commands; `transformers` opens the saved models."""
 
 import csv
 import json
@@ -24,7 +24,7 @@ def tiny(write_bert) -> Path:
 
 @pytest.fixture
 def run(run_command, here: Path):
-    """A run that must end well; gives what it says."""
+    """A function that runs fine-tuning without an error and returns its output."""
 
     def call(*flags: object) -> str:
         usual = {"--epochs": 1, "--max-length": 12, "--lr": 1e-2, "--device": "cpu", "--output": "out"}
@@ -61,7 +61,7 @@ def report(folder: Path) -> dict:
 def reference(
     folder: Path, texts: list[str], max_length: int = 12
 ) -> tuple[torch.Tensor, transformers.PretrainedConfig]:
-    """What `transformers` says of what a run left."""
+    """Return the logits of the saved model in `transformers`, and its config."""
     model = transformers.AutoModelForSequenceClassification.from_pretrained(folder).eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     batch = tokenizer(texts, padding=True, truncation=True, max_length=max_length, return_tensors="pt")
@@ -78,12 +78,14 @@ def answers(path: Path) -> list[dict[str, str]]:
 
 
 def test_several_labels(run, run_command, here: Path, tiny: Path) -> None:
-    """The task is told from the data; it learns, and what is saved says the same in `transformers` and in predict."""
+    """The data determine the task; the model learns; its predictions are the same in `transformers` and predict."""
     table = write_table(here / "t.csv", sets(120))
     out = run("--train", table, "--model", tiny, "--epochs", 12, "--max-length", 40)
     assert "chosen by micro_f1" in out
-    assert "--task auto: multilabel, for column 'label' has several labels in a cell (row 4: 'film|food')" in out
-    assert "rows of --train, a tenth, each row counted for its rarest label" in out
+    assert "--task auto: multilabel, because column 'label' has several labels in a cell (row 4: 'film|food')" in out
+    assert (
+        "no --valid given: holding out 12 of 120 training texts (10 %, by the rarest label of each row, seed 0)" in out
+    )
     assert "always guessing the most frequent 2 labels: micro F1" in out
     assert {line.split()[0] for line in out.splitlines()[-4:-2]} == {"film", "food"}
     measured = report(here / "out")["valid"]
@@ -97,8 +99,8 @@ def test_several_labels(run, run_command, here: Path, tiny: Path) -> None:
     for row, z in zip(answers(here / "answers.csv"), logits, strict=True):
         assert [float(row["p_film"]), float(row["p_food"])] == pytest.approx(z.sigmoid().tolist(), abs=1e-5)
         assert row["label"] == "|".join(name for name, v in zip(("film", "food"), z.tolist(), strict=True) if v > 0)
-    _, said, _ = run_command(predict.main, "out/best", *texts[:4])
-    assert [line.split("  ")[0] for line in said.splitlines()] == ["film", "food", "film, food", "no label"]
+    _, out, _ = run_command(predict.main, "out/best", *texts[:4])
+    assert [line.split("  ")[0] for line in out.splitlines()] == ["film", "food", "film, food", "no label"]
 
 
 def test_several_labels_from_lists(run, here: Path, tiny: Path) -> None:
@@ -127,7 +129,7 @@ def test_numbers(run, run_command, here: Path, tiny: Path) -> None:
     table = write_table(here / "t.csv", numbers(80), ("text", "score"))
     out = run("--train", table, "--model", tiny, "--epochs", 30, "--max-length", 40)
     assert "chosen by pearson" in out
-    assert "--task auto: regression, for column 'score' holds 8 different numbers, not all of them whole" in out
+    assert "--task auto: regression, because column 'score' has 8 different numbers, not all of them whole" in out
     assert "in training: score 0 to 3.5, mean 1." in out
     assert "always the mean: rmse " in out
     measured = report(here / "out")["valid"]
@@ -141,12 +143,12 @@ def test_numbers(run, run_command, here: Path, tiny: Path) -> None:
     rows = answers(here / "answers.csv")
     assert list(rows[0]) == ["text", "label"]
     assert [float(row["label"]) for row in rows] == pytest.approx(logits[:, 0].tolist(), rel=1e-4)
-    _, said, _ = run_command(predict.main, "out/best", "good")
-    assert said == f"{float(reference(here / 'out/best', ['good'])[0]):.4f}  good\n"
+    _, out, _ = run_command(predict.main, "out/best", "good")
+    assert out == f"{float(reference(here / 'out/best', ['good'])[0]):.4f}  good\n"
 
 
-def test_training_goes_on_from_a_regression(run, here: Path, tiny: Path) -> None:
-    """Its one row of the head is kept."""
+def test_fine_tuning_from_a_regression(run, here: Path, tiny: Path) -> None:
+    """The one row of its head is loaded."""
     table = write_table(here / "t.csv", numbers(), ("text", "score"))
     run("--train", table, "--model", tiny, "--metric", "loss")
     assert "randomly initialized" not in run(
@@ -154,16 +156,16 @@ def test_training_goes_on_from_a_regression(run, here: Path, tiny: Path) -> None
     )
 
 
-def test_a_lone_score_is_told(write_member, run_command) -> None:
-    """A cross-encoder's config need not say that it is a number."""
+def test_a_single_logit_is_a_number(write_member, run_command) -> None:
+    """The config of a cross-encoder may lack the problem type."""
     from tests.support.tiny import write_vocabulary
 
     folder, model = write_member("bert", "classification", num_labels=1)
     write_vocabulary(folder)
-    status, said, err = run_command(predict.main, folder, "good film")
+    status, out, err = run_command(predict.main, folder, "good film")
     batch = transformers.AutoTokenizer.from_pretrained(folder)(["good film"], return_tensors="pt")
     with torch.no_grad():
-        assert said == f"{float(model(**batch).logits):.4f}  good film\n"
+        assert out == f"{float(model(**batch).logits):.4f}  good film\n"
     assert (status, err) == (0, "")
 
 
@@ -177,7 +179,7 @@ def test_what_is_for_classes(run_command, here: Path, tiny: Path, task: str, fla
 
 
 @pytest.mark.parametrize(
-    ("task", "label", "said"),
+    ("task", "label", "expected"),
     [
         ("regression", "many", "t.csv:42: column 'label' has 'many', not a finite number"),
         ("regression", "", "t.csv:42: column 'label' is empty"),
@@ -185,16 +187,16 @@ def test_what_is_for_classes(run_command, here: Path, tiny: Path, task: str, fla
         ("auto", "a||b", "t.csv:42: column 'label': one of its 3 labels is empty"),
     ],
 )
-def test_a_label_that_cannot_be(run_command, here: Path, tiny: Path, task: str, label: str, said: str) -> None:
+def test_a_label_that_cannot_be(run_command, here: Path, tiny: Path, task: str, label: str, expected: str) -> None:
     table = write_table(here / "t.csv", [*(sets() if task != "regression" else numbers()), ("so", label)])
     status, _, err = run_command(finetune.main, "--train", table, "--model", tiny, "--task", task)
     assert status == 2
-    assert said in err
+    assert expected in err
     assert list(here.iterdir()) == [table]
 
 
-def test_classes_may_be_asked_for(run, here: Path, tiny: Path) -> None:
-    """What looks like numbers or sets is still classes to one who says so."""
+def test_task_classification_overrides_auto(run, here: Path, tiny: Path) -> None:
+    """With --task classification also numbers and label sets are classes."""
     table = write_table(here / "t.csv", numbers(80))
     out = run("--train", table, "--model", tiny, "--task", "classification")
     assert "--task auto" not in out
@@ -207,7 +209,7 @@ def test_classes_may_be_asked_for(run, here: Path, tiny: Path) -> None:
 @pytest.mark.parametrize("how", ["windows", "head-tail"])
 @pytest.mark.parametrize("kind", ["classes", "sets", "numbers"])
 def test_long_texts(run, run_command, here: Path, tiny: Path, how: str, kind: str) -> None:
-    """What predict says of a long text is what `transformers` says of its parts, as it was trained."""
+    """Predictions for a long text are those of `transformers` for its parts, handled as in training."""
     rows = {"classes": [(t, "ab"["film" in s]) for t, s in sets()], "sets": sets(), "numbers": numbers()}[kind]
     table = write_table(here / "t.csv", rows)
     stride = ("--stride", 3) if how == "windows" else ()
@@ -224,15 +226,15 @@ def test_long_texts(run, run_command, here: Path, tiny: Path, how: str, kind: st
         z = torch.stack([model(torch.tensor([[2, *part, 3]])).logits[0] for part in parts]).mean(dim=0)
     p = {"classes": z.softmax(-1), "sets": z.sigmoid(), "numbers": z}[kind].tolist()
     row = answers(here / "a.csv")[0]
-    told = [float(row["label"])] if kind == "numbers" else [float(v) for k, v in row.items() if k.startswith("p_")]
-    assert told == pytest.approx(p, abs=1e-4)
+    printed = [float(row["label"])] if kind == "numbers" else [float(v) for k, v in row.items() if k.startswith("p_")]
+    assert printed == pytest.approx(p, abs=1e-4)
 
 
 @pytest.mark.parametrize(
-    ("flags", "said"),
+    ("flags", "expected"),
     [
-        (("--stride", 3), "--stride belongs to --long-text windows, not to truncate"),
-        (("--stride", 3, "--long-text", "head-tail"), "--stride belongs to --long-text windows, not to head-tail"),
+        (("--stride", 3), "--stride needs --long-text windows, not truncate"),
+        (("--stride", 3, "--long-text", "head-tail"), "--stride needs --long-text windows, not head-tail"),
         (("--stride", 10, "--long-text", "windows"), "--stride 10: a window has 10 word pieces"),
         (("--long-text", "windows", "--text", "text", "--pair", "other"), "--long-text windows is for single texts"),
         (
@@ -241,12 +243,12 @@ def test_long_texts(run, run_command, here: Path, tiny: Path, how: str, kind: st
         ),
     ],
 )
-def test_long_texts_refused(run_command, here: Path, tiny: Path, flags: tuple, said: str) -> None:
+def test_long_texts_refused(run_command, here: Path, tiny: Path, flags: tuple, expected: str) -> None:
     table = write_table(here / "t.csv", [(t, "so", s) for t, s in numbers()], ("text", "other", "label"))
     argv = ("--train", table, "--text", "text", "--label", "label", "--model", tiny, "--max-length", 12, *flags)
     status, _, err = run_command(finetune.main, *argv)
     assert status == 2
-    assert said in err
+    assert expected in err
     assert list(here.iterdir()) == [table]
 
 

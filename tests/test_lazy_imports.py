@@ -1,6 +1,6 @@
-"""What is loaded when: seen in `sys.modules` of a fresh Python, so that imports of imports count too.
+"""The packages that a command loads, read from `sys.modules` of a new process, so that indirect imports count too.
 
-Which import statement may stand where is for test_architecture.
+Which module may import which is checked in test_contracts.
 """
 
 import json
@@ -23,14 +23,14 @@ MODULES = sorted(module.name for module in pkgutil.walk_packages(minitf.__path__
 
 
 def loaded_by(program):
-    """The heavy packages that a fresh Python holds after `program`."""
+    """Return the heavy packages that a new Python process has loaded after `program`, and its output."""
     program += f"\nimport json, sys\nprint(json.dumps(sorted({HEAVY!r} & set(sys.modules))), file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr
     return set(json.loads(done.stderr.splitlines()[-1])), done.stdout
 
 
-def test_the_count_would_see_an_import():
+def test_a_loaded_package_is_found():
     assert "tokenizers" in loaded_by("import tokenizers")[0]
     assert "torch" in loaded_by("import minitf; minitf.load")[0]
 
@@ -58,7 +58,7 @@ except SystemExit as left:
 
 
 @pytest.mark.parametrize("flag", ["--nonsense", "--seed=x"])
-def test_a_wrong_flag_is_refused_as_fast(flag):
+def test_a_wrong_flag_loads_nothing_heavy(flag):
     program = f"""
 import minitf.finetune
 try:
@@ -71,15 +71,15 @@ else:
     assert loaded_by(program)[0] == set()
 
 
-def test_every_module_can_be_imported_without_the_reference_and_without_a_canvas():
-    assert {"minitf.finetune", "minitf.checkpoints.load", "minitf.training.journal"} <= set(MODULES)
+def test_every_module_can_be_imported_without_transformers_and_matplotlib():
+    assert {"minitf.finetune", "minitf.checkpoints.load", "minitf.fine_tuning.journal"} <= set(MODULES)
     heavy, _ = loaded_by("import importlib\n" + "\n".join(f"importlib.import_module({name!r})" for name in MODULES))
     assert "torch" in heavy
     assert not heavy & {"transformers", "matplotlib"}
 
 
 def test_the_main_path_runs_without_the_reference(write_bert):
-    """Load, answer, save and predict; only drawing curves needs a canvas, and only proving needs the reference."""
+    """Load, compute, save and predict; only drawing needs matplotlib, and only the proof needs the reference."""
     folder, _ = write_bert()
     program = f"""
 import sys
@@ -100,7 +100,7 @@ predict.main([{str(folder.parent / "best")!r}, "good"])
     assert not heavy & {"transformers", "matplotlib"}
 
 
-def test_the_face_of_the_package():
+def test_the_names_of_the_package():
     from minitf.checkpoints import load as module
 
     assert minitf.load is module.load

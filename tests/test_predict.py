@@ -29,13 +29,13 @@ TEXTS = [
 
 @pytest.fixture
 def command(run_command):
-    """Runs the command as the shell would: (status, what it says, its complaints)."""
+    """A function that runs the command as a shell does: returns (status, standard output, standard error)."""
     return functools.partial(run_command, predict.main)
 
 
 @pytest.fixture
 def answer(command):
-    """What a call says that must end well and without complaint."""
+    """A function that returns the output of a call without an error or warning."""
 
     def call(*argv: object) -> str:
         status, out, err = command(*argv)
@@ -47,7 +47,7 @@ def answer(command):
 
 @pytest.fixture
 def refusal(command):
-    """The one line of a call that must be refused, with nothing said beside it."""
+    """A function that returns the one line of a call that fails, which prints nothing else."""
 
     def call(*argv: object) -> str:
         status, out, err = command(*argv)
@@ -61,7 +61,7 @@ def refusal(command):
 
 @pytest.fixture
 def classifier(write_bert) -> tuple[Path, torch.nn.Module]:
-    """As `transformers` writes it, without anything of minitf's beside it."""
+    """Written by `transformers`, without metadata of minitf."""
     names = {"id2label": dict(enumerate(LABELS)), "label2id": {label: i for i, label in enumerate(LABELS)}}
     folder, model = write_bert(transformers.BertForSequenceClassification, **TINY, **names)
     batch = transformers.AutoTokenizer.from_pretrained(folder)(TEXTS, padding=True, return_tensors="pt")
@@ -72,7 +72,7 @@ def classifier(write_bert) -> tuple[Path, torch.nn.Module]:
 
 
 def note(folder: Path, **noted: object) -> None:
-    """What `finetune` writes beside a model."""
+    """Write the metadata that `finetune` writes beside a model."""
     usual = {"task": "classification", "text": "text", "pair": None, "label": "label", "max_length": 64}
     (folder / "minitf.json").write_text(json.dumps(usual | noted), encoding="utf-8")
 
@@ -84,7 +84,7 @@ def write_table(path: Path, rows: list[tuple[str, ...]], header: tuple[str, ...]
 
 
 def read_answers(path: Path) -> tuple[list[str], list[str], torch.Tensor]:
-    """(texts, labels, probabilities) of a CSV that --output wrote."""
+    """Return the texts, labels and probabilities of a CSV that --output wrote."""
     with path.open(encoding="utf-8", newline="") as file:
         header, *rows = csv.reader(file)
     assert header == ["text", "label", *(f"p_{label}" for label in LABELS)]
@@ -96,7 +96,7 @@ def read_answers(path: Path) -> tuple[list[str], list[str], torch.Tensor]:
 
 
 def reference_probabilities(folder: Path, texts: list[str], pairs: list[str] | None = None, max_length: int = 64):
-    """What `transformers`' own pipeline says, in the order of LABELS."""
+    """Return the probabilities of the pipeline of `transformers`, in the order of LABELS."""
     pipe = transformers.pipeline("text-classification", model=str(folder), device="cpu")
     inputs = texts if pairs is None else [{"text": t, "text_pair": p} for t, p in zip(texts, pairs, strict=True)]
     answers = pipe(inputs, top_k=None, truncation=True, max_length=max_length)
@@ -107,7 +107,7 @@ def reference_probabilities(folder: Path, texts: list[str], pairs: list[str] | N
 
 
 @pytest.mark.parametrize("math", ["kernels", "equations"])
-def test_answers_as_the_pipeline_of_transformers(answer, classifier, tmp_path: Path, math: str) -> None:
+def test_predictions_are_those_of_the_pipeline_of_transformers(answer, classifier, tmp_path: Path, math: str) -> None:
     folder, _ = classifier
     answer(folder, *TEXTS, "--output", tmp_path / "out.csv", "--math", math)
     texts, labels, ours = read_answers(tmp_path / "out.csv")
@@ -120,7 +120,7 @@ def test_answers_as_the_pipeline_of_transformers(answer, classifier, tmp_path: P
 
 
 def test_on_the_terminal(answer, classifier) -> None:
-    """A line each: the label, every label's probability, the text."""
+    """One line per text: the label, the probability of every label, the text."""
     folder, _ = classifier
     texts = ["the film was great !", "awful", "café 🙂"]
     theirs = reference_probabilities(folder, texts)
@@ -133,13 +133,13 @@ def test_on_the_terminal(answer, classifier) -> None:
 
 
 def test_a_text_of_two_lines_stays_on_one(answer, classifier) -> None:
-    """On the terminal a line is an answer."""
+    """On the terminal a prediction is one line."""
     assert len(answer(classifier[0], "two\nlines", "one").splitlines()) == 2
 
 
 @pytest.mark.parametrize("size", [1, 3, 100])
 def test_the_batch_size_changes_nothing(answer, classifier, tmp_path: Path, size: int) -> None:
-    """Padding is not seen, and the order stays that of the texts."""
+    """Padding has no effect, and the order is that of the texts."""
     answer(classifier[0], *TEXTS, "--output", tmp_path / "out.csv", "--batch-size", size)
     texts, _, ours = read_answers(tmp_path / "out.csv")
     assert texts == TEXTS
@@ -147,7 +147,7 @@ def test_the_batch_size_changes_nothing(answer, classifier, tmp_path: Path, size
 
 
 def test_pairs(answer, classifier, tmp_path: Path) -> None:
-    """One --pair beside each text; in a table a column."""
+    """One --pair for all texts; in a table a column."""
     folder, _ = classifier
     firsts, seconds = ["the film was great !", "bad", "so"], ["not so", "we loved it , not", "the room , the food"]
     theirs = reference_probabilities(folder, firsts, seconds)
@@ -164,15 +164,15 @@ def test_pairs(answer, classifier, tmp_path: Path) -> None:
 
 def test_flags_may_stand_anywhere(answer, classifier) -> None:
     folder = str(classifier[0])
-    told = answer(folder, "great", "bad", "--batch-size", 1)
-    assert answer("--batch-size", 1, folder, "great", "bad") == told
-    assert answer(folder, "--batch-size", 1, "great", "bad") == told
-    assert answer(folder, "great", "--batch-size", 1, "bad") == told
+    printed = answer(folder, "great", "bad", "--batch-size", 1)
+    assert answer("--batch-size", 1, folder, "great", "bad") == printed
+    assert answer(folder, "--batch-size", 1, "great", "bad") == printed
+    assert answer(folder, "great", "--batch-size", 1, "bad") == printed
     assert answer(folder, "--", "-great").rstrip().endswith("-great")
 
 
 def test_length_as_in_training(answer, classifier, tmp_path: Path) -> None:
-    """A long text is cut as it was then; --max-length has the last word."""
+    """A long text is cut as in training; --max-length replaces that length."""
     folder, _ = classifier
     long = ["the film was great " + "bad " * 40]
     note(folder, max_length=9)
@@ -188,7 +188,7 @@ def test_length_as_in_training(answer, classifier, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl"])
 def test_a_table_in_a_table_out(answer, classifier, tmp_path: Path, ending: str) -> None:
-    """Every character of a text comes back as it was; other columns do not matter, and none must be the label."""
+    """Every character of a text is preserved; other columns are ignored, and no label is needed."""
     table = tmp_path / f"in.{ending}"
     if ending == "csv":
         write_table(table, [(str(i), text) for i, text in enumerate(TEXTS)], ("id", "text"))
@@ -214,7 +214,7 @@ def test_what_was_written_can_be_read_again(answer, classifier, tmp_path: Path) 
 
 
 def test_columns_as_in_training(answer, refusal, classifier, tmp_path: Path) -> None:
-    """The column that was the text then is the text now, without being named; a table without it is refused."""
+    """The text column of training is used without being named; a table without it is an error."""
     folder, _ = classifier
     note(folder, text="remark")
     table = write_table(tmp_path / "in.csv", [("bad", "great")], ("text", "remark"))
@@ -224,7 +224,7 @@ def test_columns_as_in_training(answer, refusal, classifier, tmp_path: Path) -> 
     assert "'remark'" in refusal(folder, "--input", other)
 
 
-def test_without_output_a_table_is_answered_on_the_terminal(answer, classifier, tmp_path: Path) -> None:
+def test_without_output_predictions_for_a_table_are_printed(answer, classifier, tmp_path: Path) -> None:
     table = write_table(tmp_path / "in.csv", [("great",), ("bad",)])
     assert [line.rsplit("  ", 1)[1] for line in answer(classifier[0], "--input", table).splitlines()] == [
         "great",
@@ -236,7 +236,7 @@ def test_without_output_a_table_is_answered_on_the_terminal(answer, classifier, 
 
 
 def pooled_by_hand(folder: Path, text: str) -> torch.Tensor:
-    """The mean of the reference's last hidden states of one text, alone, so that nothing is padded; of length 1."""
+    """Return the mean of the reference's last hidden states of one text, without padding; of length 1."""
     model = transformers.BertModel.from_pretrained(folder, attn_implementation="eager").eval()
     batch = transformers.AutoTokenizer.from_pretrained(folder)(
         text, truncation=True, max_length=64, return_tensors="pt"
@@ -250,7 +250,7 @@ def pooled_by_hand(folder: Path, text: str) -> torch.Tensor:
 
 @pytest.mark.parametrize("with_head", [False, True])
 def test_sentence_vectors(answer, write_bert, tmp_path: Path, with_head: bool) -> None:
-    """From any BERT, fine-tuned or not: a JSON line each, in order, of length 1."""
+    """From any BERT, fine-tuned or not: one JSON line per text, in order; vectors of length 1."""
     cls = transformers.BertForSequenceClassification if with_head else transformers.BertModel
     folder, _ = write_bert(cls, **TINY)
     out = answer(folder, *TEXTS, "--embed", "--batch-size", 3)
@@ -280,7 +280,7 @@ def test_sentence_vectors_of_a_model_for_pairs_need_none(answer, classifier) -> 
 
 
 def test_a_model_without_classifier(refusal, write_bert) -> None:
-    """Its answers would be chance: it says what to do."""
+    """Its predictions would be random: the error says what to do."""
     folder, _ = write_bert(**TINY)
     line = refusal(folder, "great")
     assert str(folder) in line
@@ -305,7 +305,7 @@ def test_an_empty_second_text(refusal, classifier, pair: str) -> None:
 
 
 def test_an_empty_text_in_a_table(refusal, classifier, tmp_path: Path) -> None:
-    """Told by its row, as finetune tells it; nothing is written."""
+    """The error names the row, as in finetune; nothing is written."""
     table = write_table(tmp_path / "in.csv", [("great", "1"), (" ", "2"), ("bad", "3")], ("text", "id"))
     line = refusal(classifier[0], "--input", table, "--output", tmp_path / "out.csv")
     assert f"{table}:3" in line
@@ -321,23 +321,23 @@ def test_a_model_for_pairs_needs_the_second_text(refusal, classifier) -> None:
 
 
 def test_columns_are_for_tables(refusal, classifier) -> None:
-    """--text beside texts would be overlooked in silence."""
+    """--text beside texts would be ignored silently."""
     assert "--text" in refusal(classifier[0], "great", "--text", "remark")
 
 
 def test_a_text_that_is_no_unicode(refusal, classifier) -> None:
-    """What the shell hands over of bytes that are not UTF-8."""
+    """Bytes on the command line that are not UTF-8."""
     assert "text 1" in refusal(classifier[0], "caf\udce9")
 
 
-def test_what_was_noted_cannot_be_read(refusal, classifier) -> None:
+def test_metadata_that_cannot_be_read(refusal, classifier) -> None:
     (classifier[0] / "minitf.json").write_text("{")
     line = refusal(classifier[0], "great")
     assert "minitf.json" in line
 
 
 @pytest.mark.parametrize("length", [0, 2, 65, 1000])
-def test_a_length_that_cannot_be(refusal, classifier, length: int) -> None:
+def test_an_impossible_length(refusal, classifier, length: int) -> None:
     line = refusal(classifier[0], "great", "--max-length", length)
     assert "max-length" in line or "max_length" in line
     assert str(length) in line
@@ -349,7 +349,7 @@ def test_output_into_a_folder_that_is_not_there(refusal, classifier, tmp_path: P
 
 
 def test_output_onto_the_table_that_is_read(refusal, classifier, tmp_path: Path) -> None:
-    """It would be lost."""
+    """The table would be lost."""
     table = write_table(tmp_path / "in.csv", [("great",), ("bad",)])
     before = table.read_bytes()
     assert str(table) in refusal(classifier[0], "--input", table, "--output", table)

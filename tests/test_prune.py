@@ -1,4 +1,4 @@
-"""`python -m minitf.prune`: the scores before and after are those of the models, and what is saved opens anywhere."""
+"""`python -m minitf.prune`: the scores before and after are those of the models; `transformers` opens the result."""
 
 import functools
 import re
@@ -41,17 +41,17 @@ def accuracy(run_command, folder, table) -> str:
 def test_before_and_after(command, run_command, model, table, tmp_path, what):
     status, out, err = command(model, "--data", table, *what, "--output", tmp_path / "pruned")
     assert (status, err) == (0, "")
-    said = re.search(r"accuracy +(\d\.\d+) → (\d\.\d+)", out)
-    assert said
-    assert said[1] == accuracy(run_command, model, table)
-    assert said[2] == accuracy(run_command, tmp_path / "pruned", table)
+    printed = re.search(r"accuracy +(\d\.\d+) → (\d\.\d+)", out)
+    assert printed
+    assert printed[1] == accuracy(run_command, model, table)
+    assert printed[2] == accuracy(run_command, tmp_path / "pruned", table)
     theirs = transformers.AutoModelForSequenceClassification.from_pretrained(tmp_path / "pruned")
     zero = sum(int((p == 0).sum()) for p in theirs.parameters())
     assert f"{zero:,} of {sum(p.numel() for p in theirs.parameters()):,} are 0 now" in out
     assert (tmp_path / "pruned" / "minitf.json").is_file()
 
 
-def test_the_heads_taken_are_told(command, model, table, tmp_path):
+def test_the_removed_heads_are_printed(command, model, table, tmp_path):
     out = command(model, "--data", table, "--heads", 2, "--output", tmp_path / "pruned")[1]
     named = re.search(r"\(layer\.head\): (.*)", out)
     assert named
@@ -75,7 +75,7 @@ def test_a_sweep(command, model, table, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("flags", "said"),
+    ("flags", "expected"),
     [
         (["--heads", "7"], "--heads 7: at most 6"),
         (["--heads", "1", "--weights", "0.1"], "not allowed with"),
@@ -84,21 +84,21 @@ def test_a_sweep(command, model, table, tmp_path):
         (["--sweep", "heads", "--output", "sweep.txt"], "must be .png or .svg"),
     ],
 )
-def test_refusals(command, model, table, flags, said):
+def test_refusals(command, model, table, flags, expected):
     status, _, err = command(model, "--data", table, *flags)
     assert status == 2 and len(err.splitlines()) == 1
-    assert said in err
+    assert expected in err
 
 
-def test_a_folder_that_is_there_is_not_overwritten(command, model, table):
+def test_an_existing_folder_is_not_overwritten(command, model, table):
     status, _, err = command(model, "--data", table, "--heads", 1, "--output", model)
-    assert status == 2 and "is there already" in err
+    assert status == 2 and "exists already" in err
 
 
-def test_importance_does_not_hang_on_the_batches(command, model, table):
+def test_importance_does_not_depend_on_the_batches(command, model, table):
     """The mean over the examples is the same however they are batched."""
-    said = [
+    printed = [
         command(model, "--data", table, "--heads", 4, "--batch-size", size)[1].splitlines()[0] for size in (1, 7, 64)
     ]
-    assert len(set(said)) == 1
+    assert len(set(printed)) == 1
     assert torch.is_grad_enabled()

@@ -1,4 +1,4 @@
-"""Question answering from end to end: `finetune` on SQuAD's JSON, what it leaves, and `predict`, on a tiny model."""
+"""Question answering from end to end: `finetune` on SQuAD's JSON, the saved model, and `predict`, on a tiny model."""
 
 import json
 import re
@@ -25,7 +25,7 @@ def tiny(write_bert):
 
 
 def write(path, n=24, answered=True, ids="q"):
-    """Paragraphs in which one thing is a bad one; it is asked for."""
+    """Paragraphs in which one thing is bad; the question asks for it."""
     paragraphs = []
     for i in range(n):
         thing, other = THINGS[i % 4], THINGS[(i + 1 + i // 4) % 4]
@@ -52,12 +52,12 @@ def run(run_command, here):
     return call
 
 
-MADE = []  # the one run that many tests look at: its folder, and what it said
+MADE = []  # the one run that many tests look at: its folder and its output
 
 
 @pytest.fixture
 def trained(run, here, tiny):
-    """A run in `here`/out, of the tables beside it."""
+    """A run in `here`/out, on the tables beside it."""
     train, test = write(here / "train.json"), write(here / "test.json", 8, ids="t")
     if not MADE:
         MADE.append(
@@ -74,27 +74,27 @@ def trained(run, here, tiny):
 
 def test_a_whole_run(trained):
     folder, out = trained
-    assert "--task auto: qa, for the file is in SQuAD's JSON" in out
-    assert "no --valid: 2 questions of --train, a tenth of them, whole paragraphs" in out
+    assert "--task auto: qa, because the file is in SQuAD's JSON" in out
+    assert "no --valid given: holding out 2 of 24 training questions (10 %, whole paragraphs, seed 0)" in out
     assert "train 22, test 8, valid 2 questions; in training: 22 paragraphs of 1 articles" in out
     assert "steps of 8 windows" in out
     (result,) = (line for line in out.splitlines() if line.startswith("test F1 "))
     assert re.search(r"exact match \d\.\d+ .*chosen by f1 on .*; answering with the whole paragraph: F1 0\.", result)
-    told = json.loads((folder / "report.json").read_text())
-    assert told["test"]["f1"] > 0.6
-    assert told["learned"] is True
-    assert told["test"]["questions"] == 8
+    written = json.loads((folder / "report.json").read_text())
+    assert written["test"]["f1"] > 0.6
+    assert written["learned"] is True
+    assert written["test"]["questions"] == 8
     noted = json.loads((folder / "best/minitf.json").read_text())
     assert (noted["task"], noted["max_length"], noted["stride"]) == ("qa", 64, None)
 
 
 def test_evaluate_and_prune(trained, run_command, here):
-    """They read the same file and measure what the run did, to the digit."""
+    """They read the same file and compute the same scores as the run."""
     folder, _ = trained
     status, _, err = run_command(evaluate.main, folder / "best", "--data", "test.json", "--output", "e.json")
     assert (status, err) == (0, "")
-    told = json.loads((folder / "report.json").read_text())
-    assert json.loads((here / "e.json").read_text())["scores"] == told["scores"]
+    written = json.loads((folder / "report.json").read_text())
+    assert json.loads((here / "e.json").read_text())["scores"] == written["scores"]
     flags = ("--data", "test.json", "--heads", 1, "--output", "pruned")
     status, out, err = run_command(prune.main, folder / "best", *flags)
     assert (status, err) == (0, ""), out
@@ -128,17 +128,17 @@ def test_predict_one_question(trained, run_command):
 
 
 def test_predict_a_file(trained, run_command, here):
-    """{id: answer}, as the official script reads it; what the run measured is what it scores. So many at a time."""
+    """{id: answer}, as the official script reads it, with the scores of the run; for several batch sizes."""
     folder, _ = trained
     bare = write(here / "bare.json", 8, answered=False, ids="t")
     status, out, err = run_command(predict.main, folder / "best", "--input", bare, "--output", "a.json")
     assert (status, out, err) == (0, "", "")
-    said = json.loads((here / "a.json").read_text())
-    assert list(said) == [f"t{i}" for i in range(8)]
+    written = json.loads((here / "a.json").read_text())
+    assert list(written) == [f"t{i}" for i in range(8)]
     paragraphs = json.loads((here / "test.json").read_text())["data"][0]["paragraphs"]
     right = [[a["text"] for a in p["qas"][0]["answers"]] for p in paragraphs]
     measured = json.loads((folder / "report.json").read_text())["test"]
-    scored = span_metrics(list(said.values()), right, 0.0)
+    scored = span_metrics(list(written.values()), right, 0.0)
     assert (scored.f1, scored.exact_match) == (measured["f1"], measured["exact_match"])
     many = write(here / "many.json", 40, ids="m")
     outs = [run_command(predict.main, folder / "best", "--input", many, "--batch-size", size)[1] for size in (1, 64)]
@@ -146,7 +146,7 @@ def test_predict_a_file(trained, run_command, here):
     assert len(json.loads(outs[0])) == 40
 
 
-def test_a_model_that_transformers_made(write_bert, run_command, here):
+def test_a_model_written_by_transformers(write_bert, run_command, here):
     folder, _ = write_bert(transformers.BertForQuestionAnswering, **TINY)
     status, out, err = run_command(predict.main, folder, "what ?", "--pair", "the film", "--output", "o.json")
     assert (status, out, err) == (0, "", "")
@@ -154,7 +154,7 @@ def test_a_model_that_transformers_made(write_bert, run_command, here):
 
 
 def test_windows(run, here, tiny):
-    """A paragraph of many windows is learned and answered whole."""
+    """A paragraph of many windows is learned and predicted as a whole."""
     train = write(here / "train.json")
     content = json.loads(train.read_text())
     paragraph = content["data"][0]["paragraphs"][0]
@@ -180,26 +180,26 @@ def test_windows(run, here, tiny):
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "expected"),
     [
-        (("--label", "x"), "--label means nothing to --task qa"),
-        (("--class-weights", "balanced"), "--class-weights means nothing to --task qa"),
-        (("--label-smoothing", "0.1"), "--label-smoothing means nothing to --task qa"),
-        (("--long-text", "windows"), "--long-text means nothing to --task qa"),
-        (("--metric", "accuracy"), "--task qa measures f1, exact_match, loss"),
+        (("--label", "x"), "--label has no meaning for --task qa"),
+        (("--class-weights", "balanced"), "--class-weights has no meaning for --task qa"),
+        (("--label-smoothing", "0.1"), "--label-smoothing has no meaning for --task qa"),
+        (("--long-text", "windows"), "--long-text has no meaning for --task qa"),
+        (("--metric", "accuracy"), "--task qa has the metrics f1, exact_match, loss"),
         (("--stride", "50"), "cannot share 50"),
         (("--max-length", "4"), "no room for a question and a text"),
         (("--task", "tagging"), "read from CoNLL columns"),
     ],
 )
-def test_refusals(run_command, here, tiny, flags, told):
+def test_refusals(run_command, here, tiny, flags, expected):
     train = write(here / "train.json")
     status, _, err = run_command(finetune.main, "--train", train, "--model", tiny, "--device", "cpu", *flags)
     assert (status, err.count("\n")) == (2, 1)
-    assert told in err
+    assert expected in err
 
 
-def test_a_file_that_is_none(run_command, here, tiny):
+def test_bad_files(run_command, here, tiny):
     (here / "t.csv").write_text("text,label\na,b\n")
     status, _, err = run_command(finetune.main, "--train", "t.csv", "--task", "qa", "--model", tiny)
     assert (status, "read from SQuAD's JSON" in err) == (2, True)
@@ -209,7 +209,7 @@ def test_a_file_that_is_none(run_command, here, tiny):
 
 
 @pytest.mark.parametrize(
-    ("argv", "told"),
+    ("argv", "expected"),
     [
         (("what ?",), "give the text with --pair"),
         (("what ?", "--pair", " "), "--pair is empty"),
@@ -218,7 +218,7 @@ def test_a_file_that_is_none(run_command, here, tiny):
         (("--input", "test.json", "--pair", "context"), "--pair names a column"),
     ],
 )
-def test_what_it_is_not_asked(trained, run_command, argv, told):
+def test_errors_of_predict(trained, run_command, argv, expected):
     status, _, err = run_command(predict.main, trained[0] / "best", *argv)
     assert (status, err.count("\n")) == (2, 1)
-    assert told in err
+    assert expected in err

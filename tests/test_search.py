@@ -1,4 +1,4 @@
-"""`python -m minitf.search`: the runs are finetune's, the study is Optuna's, and what is kept is the best."""
+"""`python -m minitf.search`: the runs are those of finetune, the study is Optuna's, and the best model is kept."""
 
 import dataclasses
 import functools
@@ -9,11 +9,8 @@ import optuna
 import pytest
 
 from minitf import finetune, search
-from minitf.errors import InputError
 from minitf.tasks.classification.task import Classification
 from minitf.training import loop
-from minitf.tuning import space
-from minitf.tuning.space import Choice, Range
 
 TINY = {"num_hidden_layers": 1, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 24}
 
@@ -44,8 +41,12 @@ def test_a_grid_is_every_point_trained_as_finetune_trains_it(command, run_comman
         ("1e-4", "all"), ("1e-4", "embeddings"), ("3e-3", "all"), ("3e-3", "embeddings"),
     ]  # fmt: skip
     best = max(runs, key=lambda r: r["value"])
-    assert f"{best['value']:.4f}  --lr={best['settings']['lr']}" in out
-    # The same by hand.
+    assert f"{best['value']:.4f}  --lr {best['settings']['lr']}" in out
+    assert f"--lr={best['settings']['lr']} --freeze={best['settings']['freeze']} --seeds 5\n" in out
+    for run in runs:
+        written = json.loads((tmp_path / "study" / f"run-{run['run']}" / "report.json").read_text())
+        assert written["command"] == f"lr={run['settings']['lr']}, freeze={run['settings']['freeze']}"
+    # finetune with these values gives the same model.
     words = [f"--{name}={value}" for name, value in best["settings"].items()]
     assert run_command(finetune.main, *fixed[:-1], tmp_path / "again", *words)[0] == 0
     again = json.loads((tmp_path / "again" / "report.json").read_text())
@@ -57,8 +58,8 @@ def test_a_grid_is_every_point_trained_as_finetune_trains_it(command, run_comman
     assert not list((tmp_path / "study").glob("run-*/*/*.safetensors"))
 
 
-def test_tpe_is_optunas(command, fixed, tmp_path):
-    """With the same seed its sampler proposes the same values."""
+def test_tpe_is_that_of_optuna(command, fixed, tmp_path):
+    """With the same seed Optuna's sampler proposes the same values."""
     given = ("--trials", 3, "--space", "lr=1e-5..1e-3:log", "--space", "dropout=0..0.3", "--no-pruning")
     assert command(*fixed, *given)[0] == 0
     alone = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=0, n_startup_trials=5))
@@ -75,8 +76,8 @@ def test_tpe_is_optunas(command, fixed, tmp_path):
     assert [t.value for t in study.trials] == [run["value"] for run in found(tmp_path)["runs"]]
 
 
-def test_it_goes_on_where_it_was_cut_off(command, fixed, tmp_path, monkeypatch):
-    """A run that was under way is tried again with its own values; no run is lost or counted twice."""
+def test_an_interrupted_search_is_resumed(command, fixed, tmp_path, monkeypatch):
+    """An interrupted run is trained again with its own values; no run is lost or counted twice."""
     given = (*fixed, "--method", "random", "--trials", 4, "--space", "lr=1e-5..1e-3:log", "--no-pruning")
     evaluate, calls = loop.evaluate, []
 
@@ -89,7 +90,7 @@ def test_it_goes_on_where_it_was_cut_off(command, fixed, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "evaluate", cut_off)
     status, _, err = command(*given)
     assert status == 130
-    assert "go on with:" in err and "--resume" in err
+    assert "resume with:" in err and "--resume" in err
     storage = sqlite3.connect(tmp_path / "study" / "study.db")
     (running,) = storage.execute(
         "select param_value from trial_params join trials using (trial_id) where state = 'RUNNING'"
@@ -105,8 +106,8 @@ def test_it_goes_on_where_it_was_cut_off(command, fixed, tmp_path, monkeypatch):
     assert status == 0 and "run 5" not in out
 
 
-def test_bad_runs_are_given_up(command, fixed, tmp_path, monkeypatch):
-    """One whose score at an epoch is below the median of those before it; the others come to their end."""
+def test_bad_runs_are_stopped(command, fixed, tmp_path, monkeypatch):
+    """A run whose score at an epoch is below the median of the earlier runs is stopped; the others finish."""
     scores, measure = iter([0.9] * 8), Classification.measure
 
     def scripted(self, answers, examples):
@@ -115,12 +116,12 @@ def test_bad_runs_are_given_up(command, fixed, tmp_path, monkeypatch):
     monkeypatch.setattr(Classification, "measure", scripted)
     status, out, _ = command(*fixed, "--trials", 6, "--space", "lr=1e-5..1e-3:log")
     assert status == 0
-    assert "given up: behind the others" in out
+    assert "stopped: behind the other runs" in out
     states = [run["state"] for run in found(tmp_path)["runs"]]
     assert states[0] == "complete" and states[4:] == ["pruned", "pruned"]
 
 
-def test_a_run_that_diverges_ends_no_search(command, fixed, tmp_path):
+def test_a_run_that_diverges_does_not_end_the_search(command, fixed, tmp_path):
     status, out, _ = command(*fixed, "--method", "grid", "--space", "lr=1e-4,1e30", "--optimizer", "gd")
     assert status == 0
     assert "diverged: " in out
@@ -130,7 +131,7 @@ def test_a_run_that_diverges_ends_no_search(command, fixed, tmp_path):
 
 
 def test_a_learning_curve(command, fixed, tmp_path):
-    """Each share holds the smaller ones; mean and deviation over the seeds."""
+    """Each share contains the smaller ones; mean and standard deviation over the seeds."""
     status, out, _ = command(*fixed, "--learning-curve", "1,0.25,0.5", "--seeds", 2)
     assert status == 0
     shares = json.loads((tmp_path / "study" / "learning-curve.json").read_text())["shares"]
@@ -147,7 +148,7 @@ def test_a_learning_curve(command, fixed, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("flags", "said"),
+    ("flags", "expected"),
     [
         (["--space", "lr"], "write NAME=LOW..HIGH"),
         (["--space", "lr=1e-3..1e-5"], "LOW must be less than HIGH"),
@@ -156,43 +157,45 @@ def test_a_learning_curve(command, fixed, tmp_path):
         (["--space", "lr=a..b"], "must be numbers"),
         (["--space", "lr=1,1"], "must not be empty or repeat"),
         (["--space", "lr=1,2", "--space", "lr=3,4"], "is given twice"),
-        (["--space", "size=1,2"], "no flag of finetune"),
-        (["--space", "resume=1,2"], "no flag of finetune"),
-        (["--space", "train=a,b"], "no flag of finetune"),
+        (["--space", "size=1,2"], "cannot be searched; choose from: --accumulate, --augment, "),
+        (["--space", "resume=1,2"], "cannot be searched; choose from: --accumulate, --augment, "),
+        (["--space", "train=a,b"], "cannot be searched; choose from: --accumulate, --augment, "),
         (["--space", "lr=-1..1"], "must be a number above 0"),
         (["--space", "freeze=some,all"], "must be embeddings"),
-        (["--space", "lr=1e-5,1e-4", "--lr", "1e-4"], "is given as --lr too"),
+        (["--space", "lr=1e-5,1e-4", "--lr", "1e-4"], "--lr is given too; leave one out"),
         (["--method", "grid", "--space", "lr=1e-5..1e-4"], "is a range without steps"),
         (["--seeds", "2"], "--seeds"),
         (["--learning-curve", "0.5,2"], "each share must be a number"),
         (["--learning-curve", "0.5", "--trials", "2"], "leave --space and --trials out"),
-        (["--resume"], "is not there"),
+        (["--resume"], "study.db does not exist"),
         (["--dry-run"], "--dry-run"),
         (["--nothing"], "--nothing"),
     ],
 )
-def test_refusals(command, fixed, flags, said):
+def test_refusals(command, fixed, flags, expected):
     status, _, err = command(*fixed, *flags)
     assert status == 2 and len(err.splitlines()) == 1
-    assert said in err
+    assert expected in err
 
 
-def test_another_space_is_another_study(command, fixed):
+def test_a_study_is_resumed_with_the_same_settings_only(command, fixed):
     assert command(*fixed, "--trials", 1, "--space", "lr=1e-5..1e-3:log")[0] == 0
     status, _, err = command(*fixed, "--trials", 2, "--space", "lr=1e-5..1e-2:log", "--resume")
-    assert status == 2 and "begun with other space" in err
+    assert status == 2 and "was started with other values of --lr" in err
+    status, _, err = command(*fixed, "--trials", 2, "--space", "lr=1e-5..1e-3:log", "--resume", "--batch-size", 4)
+    assert status == 2 and "was started with other values of --batch-size" in err
 
 
-def test_what_a_space_says():
-    said = ["lr=1e-5..1e-3:log", "epochs=2..4", "--batch-size=16, 32", "dropout=0..0.5"]
-    assert space.parse_space(said) == {
-        "lr": Range(1e-5, 1e-3, False, True),
-        "epochs": Range(2, 4, True, False),
-        "batch-size": Choice(("16", "32")),
-        "dropout": Range(0, 0.5, False, False),
-    }
-    some = space.parse_space(said[1:3])
-    assert space.grid(some) == {"epochs": ["2", "3", "4"], "batch-size": ["16", "32"]}
-    assert space.points(some) == 6
-    with pytest.raises(InputError, match="lr is a range without steps"):
-        space.grid(space.parse_space(said))
+def test_a_study_of_an_earlier_version_is_refused(command, fixed, tmp_path):
+    assert command(*fixed, "--trials", 1, "--space", "lr=1e-5..1e-3:log")[0] == 0
+    optuna.load_study(study_name="minitf", storage=f"sqlite:///{tmp_path / 'study' / 'study.db'}").set_user_attr(
+        "flags", ["--epochs", "2"]
+    )
+    status, _, err = command(*fixed, "--trials", 2, "--space", "lr=1e-5..1e-3:log", "--resume")
+    assert status == 2 and len(err.splitlines()) == 1
+    assert "was started by an earlier version of minitf; start a new one" in err
+
+
+def test_settings_have_the_names_of_flags_in_search_json(command, fixed, tmp_path):
+    assert command(*fixed, "--method", "grid", "--space", "batch-size=8", "--space", "weight_decay=0.1")[0] == 0
+    assert found(tmp_path)["runs"][0]["settings"] == {"batch-size": "8", "weight-decay": "0.1"}

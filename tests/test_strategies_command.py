@@ -1,4 +1,4 @@
-"""The flags of strategies, precision and seeds through `finetune.main`, and what does not go together."""
+"""The flags of strategies, precision and seeds through `finetune.main`, and flags that contradict each other."""
 
 import json
 import os
@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import load_file
 
 from minitf import finetune
+from minitf.fine_tuning.journal import Journal
 from minitf.tasks.classification.task import Classification
 from minitf.training import loop
-from minitf.training.journal import Journal
 from tests.support.small_training import TINY
 
 L = 3
@@ -44,7 +44,7 @@ def flags(folder: Path, here: Path) -> list[str]:
 
 @pytest.fixture
 def run(run_command, flags: list[str]):
-    """A run that must end well; what it says."""
+    """A function that runs fine-tuning without an error and returns its output."""
 
     def call(*more: object) -> str:
         status, out, err = run_command(finetune.main, *flags, *more)
@@ -55,7 +55,7 @@ def run(run_command, flags: list[str]):
 
 
 def part(name: str) -> str:
-    """Of which part of the model a tensor of the saved file is."""
+    """Return the part of the model to which a tensor of the saved file belongs."""
     words = name.removeprefix("bert.").split(".")
     return f"layer {int(words[2]) + 1}" if words[0] == "encoder" else words[0]
 
@@ -64,7 +64,7 @@ PARTS = ["embeddings", "layer 1", "layer 2", "layer 3", "pooler", "classifier"]
 
 
 def moved(folder: Path, best: Path) -> set[str]:
-    """The parts of which the saved model has other weights than the checkpoint; all its tensors must be there."""
+    """Return the parts whose weights differ from the checkpoint's; the saved model must have all tensors."""
     before, after = load_file(folder / "model.safetensors"), load_file(best / "model.safetensors")
     before = {name if name.startswith("bert.") else f"bert.{name}": tensor for name, tensor in before.items()}
     assert set(after) == {*before, "classifier.weight", "classifier.bias"}
@@ -75,21 +75,23 @@ def moved(folder: Path, best: Path) -> set[str]:
 
 @pytest.mark.parametrize(("what", "frozen"), [("embeddings", 1), ("0", 1), ("1", 2), ("3", 4), ("all", 5)])
 def test_freeze(run, here: Path, folder: Path, what: str, frozen: int) -> None:
-    """The parts that are frozen are saved as they were; the table and the check of the first step say as much."""
+    """Frozen parts are saved unchanged; the parameter table and the check of the first update agree."""
     out = run("--freeze", what, "--output", "out")
     assert moved(folder, here / "out/best") == set(PARTS[frozen:])
     n = sum((5, 16, 16, 16, 2)[:frozen])  # tensors of each part
-    assert f"{57 - n} tensors moved, {n} stayed, as planned" in out
+    assert f"{57 - n} tensors changed, {n} did not, as planned" in out
     assert out.count(" frozen\n") == 1 + (frozen > 1) + (frozen > 4)  # layers that are alike share a line
 
 
 def test_gradual_unfreezing(run, here: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which tensors have moved after each of five epochs: layer by layer from the top."""
+    """The tensors that have changed after each of five epochs: layer by layer from the top."""
     snapshots: list[set[str]] = []
-    write = Journal.epoch
+    write = Journal.write
 
-    def watched(journal, epoch) -> None:
-        write(journal, epoch)
+    def watched(journal, event) -> None:
+        write(journal, event)
+        if isinstance(event, loop.Step):
+            return
         models[0].eval()
         now = {name: p.detach().clone() for name, p in models[0].named_parameters() if "word" not in name}
         changed = {name for name, p in now.items() if not torch.equal(p, start.get(name, p))}
@@ -105,7 +107,7 @@ def test_gradual_unfreezing(run, here: Path, folder: Path, monkeypatch: pytest.M
         start.update({name: p.detach().clone() for name, p in model.named_parameters() if "word" not in name})
         return train(model, *given, **more)
 
-    monkeypatch.setattr(Journal, "epoch", watched)
+    monkeypatch.setattr(Journal, "write", watched)
     monkeypatch.setattr(loop, "train", watching)
     out = run("--unfreeze", "gradual", "--epochs", 5, "--output", "out")
     ours = ["embeddings", "layer 1", "layer 2", "layer 3", "pooler", "head"]
@@ -125,8 +127,8 @@ def test_rates_by_layer(run, here: Path) -> None:
     assert rates["layer 3"] == rates["pooler"] == rates["head"] == "0.001"
 
 
-def test_a_new_top(run, here: Path, folder: Path) -> None:
-    """At a rate of nothing the lower layers are the checkpoint's, and the top ones are drawn by the seed."""
+def test_reinit_top(run, here: Path, folder: Path) -> None:
+    """At a rate near 0 the lower layers are the checkpoint's; the seed initializes the top ones."""
     found = []
     for seed in (1, 1, 2):
         out = f"out-{len(found)}"
@@ -148,8 +150,8 @@ def test_a_new_top(run, here: Path, folder: Path) -> None:
         ("--freeze 3 --lr 5e-5", False),
     ],
 )
-def test_a_head_alone_wants_a_larger_rate(run, given: str, warned: bool) -> None:
-    warning = "warning: --freeze all trains the head alone, which at --lr 5e-05 hardly moves; try 1e-2\n"
+def test_a_head_alone_needs_a_larger_rate(run, given: str, warned: bool) -> None:
+    warning = "warning: --freeze all trains the head alone, which learns slowly at --lr 5e-05; try 1e-2\n"
     assert (warning in run("--dry-run", *given.split())) == warned
 
 
@@ -164,21 +166,24 @@ def test_bf16(run, here: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "expected"),
     [
         ("--freeze 99", "--freeze 99: this model has 3 layers; give fewer, or all"),
         ("--freeze 4", "--freeze 4: this model has 3 layers"),
         ("--freeze some", "must be embeddings, a number of layers, or all, not 'some'"),
         ("--freeze -1", "--freeze"),
         ("--freeze 1001", "must be embeddings, a number of layers, or all, not '1001'"),
-        ("--freeze all --unfreeze gradual", "--freeze all leaves nothing for --unfreeze to unfreeze"),
-        ("--freeze 3 --unfreeze gradual", "--freeze leaves nothing for --unfreeze to unfreeze"),
+        ("--freeze all --unfreeze gradual", "--freeze all leaves nothing for --unfreeze"),
+        ("--freeze 3 --unfreeze gradual", "--freeze leaves nothing for --unfreeze"),
         ("--unfreeze sudden", "--unfreeze"),
-        ("--from-scratch --freeze 1", "--from-scratch draws every weight, and --freeze would keep some as drawn"),
-        ("--from-scratch --unfreeze gradual", "--from-scratch draws every weight"),
+        (
+            "--from-scratch --freeze 1",
+            "--from-scratch initializes every weight at random, and --freeze would keep them so",
+        ),
+        ("--from-scratch --unfreeze gradual", "--from-scratch initializes every weight"),
         ("--reinit-top 4", "--reinit-top 4: this model has 3 layers; give fewer"),
-        ("--reinit-top 1 --freeze 3", "--reinit-top 1 draws layers that --freeze would keep as drawn"),
-        ("--reinit-top 1 --freeze all", "--reinit-top 1 draws layers that --freeze would keep as drawn"),
+        ("--reinit-top 1 --freeze 3", "--reinit-top 1 re-initializes layers that --freeze would not train"),
+        ("--reinit-top 1 --freeze all", "--reinit-top 1 re-initializes layers that --freeze would not train"),
         ("--layer-lr-decay 0", "must be a number above 0 and at most 1, not 0"),
         ("--layer-lr-decay 1.1", "must be a number above 0 and at most 1"),
         ("--label-smoothing 1", "must be a number of at least 0 and at most 0.99"),
@@ -188,12 +193,12 @@ def test_bf16(run, here: Path) -> None:
         ("--precision fp8", "--precision"),
         ("--seeds 2 --dry-run", "--dry-run trains nothing, so it needs no --seeds"),
         ("--seeds 0", "must be a whole number of at least 1"),
-        ("--optimizer gd --weight-decay 0.1", "--weight-decay belongs to adamw"),
-        ("--optimizer gd --no-bias-correction", "--no-bias-correction belongs to adam and adamw"),
+        ("--optimizer gd --weight-decay 0.1", "--weight-decay is for adamw only"),
+        ("--optimizer gd --no-bias-correction", "--no-bias-correction is for adam and adamw"),
     ],
 )
-def test_what_is_refused(run_command, run, flags: list[str], here: Path, given: str, said: str) -> None:
-    """Status 2 and one line, before anything is touched: an earlier run stays, --overwrite or not."""
+def test_what_is_refused(run_command, run, flags: list[str], here: Path, given: str, expected: str) -> None:
+    """Status 2 and one line; an earlier run stays unchanged, also with --overwrite."""
     (here / "out/best").mkdir(parents=True)
     (here / "out/metrics.jsonl").write_text("{}\n")
     for more in ([], ["--seeds", "2"] if "--seeds" not in given else []):
@@ -203,7 +208,7 @@ def test_what_is_refused(run_command, run, flags: list[str], here: Path, given: 
         assert status == 2
         (line,) = err.splitlines()
         assert line.startswith("minitf: ")
-        assert said in line
+        assert expected in line
         assert {path.name for path in (here / "out").iterdir()} == {"best", "metrics.jsonl"}
 
 
@@ -211,31 +216,31 @@ def test_several_processes_need_one_folder(run_command, flags, monkeypatch: pyte
     monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("WORLD_SIZE", "2")
     status, _, err = run_command(finetune.main, *flags)
-    assert (status, err) == (2, "minitf: several processes need one --output DIR\n")
+    assert (status, err) == (2, "minitf: several processes need one --output\n")
 
 
-def test_a_world_that_torchrun_did_not_make(run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Some batch systems set WORLD_SIZE for purposes of their own."""
+def test_world_size_without_torchrun(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some batch systems set WORLD_SIZE for their own purposes."""
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.delenv("RANK", raising=False)
     run("--output", "out")
 
 
 def test_out_of_memory(run_command, flags: list[str], here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One line that names a smaller setting, of the same steps."""
-    step, count = loop.take_step, iter(range(100))
+    """One line that proposes a smaller batch size with the same steps."""
+    step, count = loop.update, iter(range(100))
 
     def full(*given):
         if next(count) == 2:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB.\nGPU 0 has …")
         return step(*given)
 
-    monkeypatch.setattr(loop, "take_step", full)
+    monkeypatch.setattr(loop, "update", full)
     status, _, err = run_command(finetune.main, *flags, "--accumulate", "3", "--output", "out")
     assert status == 2
     (line,) = err.splitlines()
     assert line.startswith("minitf: out of GPU memory with --batch-size 8")
-    assert "try --batch-size 4 --accumulate 6 (the same steps)" in line
+    assert "try --batch-size 4 with --accumulate 6 (the same steps)" in line
 
 
 # Seeds ----------------------------------------------------------------------------------------------------------------
@@ -246,37 +251,37 @@ def report(folder: Path) -> dict:
 
 
 def test_seeds(run, here: Path) -> None:
-    """Each is the run of that seed, to the bit, but for the validation rows, which are those of the first."""
+    """Each run is that of its seed, bit for bit, except for the validation rows, which are those of the first."""
     out = run("--seeds", 3, "--seed", 4, "--output", "out")
     assert {path.name for path in (here / "out").iterdir()} == {"seed-4", "seed-5", "seed-6", "report.json"}
-    assert "no --valid: 4 rows of --train, a tenth of each class, drawn by seed 4, validate" in out
-    assert out.count("drawn by seed") == 1
-    told = report(here / "out")
+    assert "no --valid given: holding out 4 of 40 training texts (10 % of each class, seed 4)" in out
+    assert out.count("holding out") == 1
+    written = report(here / "out")
     own = {name: report(here / "out" / name) for name in ("seed-4", "seed-5", "seed-6")}
-    assert told["values"] == {name: found["valid"]["loss"] for name, found in own.items()}
-    assert told["mean"] == pytest.approx(sum(told["values"].values()) / 3)
+    assert written["values"] == {name: found["valid"]["loss"] for name, found in own.items()}
+    assert written["mean"] == pytest.approx(sum(written["values"].values()) / 3)
     assert [found["arguments"]["seed"] for found in own.values()] == [4, 5, 6]
-    assert told["failed"] == [name for name, found in own.items() if not found["learned"]]
+    assert written["failed"] == [name for name, found in own.items() if not found["learned"]]
     assert len({(here / "out" / name / "best/model.safetensors").read_bytes() for name in own}) == 3
     for name in own:
         (line,) = (line for line in out.splitlines() if line.startswith(f"{name}: "))
-        assert line == f"{name}: valid loss {told['values'][name]:.4f}"
+        assert line == f"{name}: valid loss {written['values'][name]:.4f}"
     run("--seed", 4, "--output", "alone")
     alone, among = (here / name / "best/model.safetensors" for name in ("alone", "out/seed-4"))
     assert alone.read_bytes() == among.read_bytes()
 
 
 def test_runs_that_fail_to_learn(run, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Told apart by the guess that reads no text."""
-    told = iter([True, False, True])
-    monkeypatch.setattr(Classification, "learned", lambda *given: next(told))
+    """Runs that are no better than the baseline."""
+    values = iter([True, False, True])
+    monkeypatch.setattr(Classification, "learned", lambda *given: next(values))
     out = run("--seeds", 3, "--output", "out")
-    assert "failed to learn (no better than a guess): seed-1: try a lower --lr" in out
+    assert "failed to learn (no better than the baseline): seed-1: try a lower --lr" in out
     assert report(here / "out")["failed"] == ["seed-1"]
 
 
 def test_the_tables_are_encoded_once_for_all_seeds(run, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the texts are as tokens does not hang on the seed."""
+    """The token ids do not depend on the seed."""
     encode, encoded = Classification.encode, []
     monkeypatch.setattr(
         Classification, "encode", lambda self, table, *more: (encoded.append(1), encode(self, table, *more))[1]
@@ -288,24 +293,24 @@ def test_the_tables_are_encoded_once_for_all_seeds(run, here: Path, monkeypatch:
 def diverging(monkeypatch: pytest.MonkeyPatch, *seeds: int) -> None:
     train = loop.train
 
-    def spoilt(model, *given, **more):
-        if more["seed"] in seeds:
+    def spoilt(model, task, data, optimizer, plan, *more):
+        if plan.seed in seeds:
             with torch.no_grad():
                 model.head.W.weight[0] = float("nan")
-        return train(model, *given, **more)
+        return train(model, task, data, optimizer, plan, *more)
 
     monkeypatch.setattr(loop, "train", spoilt)
 
 
 def test_one_seed_diverges(run, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The others go on, and it is told; all of them are an error."""
+    """The others continue, and the run is reported as diverged."""
     diverging(monkeypatch, 1)
     out = run("--seeds", 3, "--output", "out")
-    assert "diverged: the loss is nan at step 1; first in the weight head.W.weight holds NaN" in out
-    told = report(here / "out")
-    assert list(told["values"]) == ["seed-0", "seed-2"]
-    assert told["diverged"]["seed-1"].startswith("the loss is nan at step 1")
-    assert "seed-1 diverged, and is counted nowhere" in out
+    assert "diverged: the loss is nan at step 1 (the weight head.W.weight has NaN since an earlier step)" in out
+    written = report(here / "out")
+    assert list(written["values"]) == ["seed-0", "seed-2"]
+    assert written["diverged"]["seed-1"].startswith("the loss is nan at step 1")
+    assert "seed-1 diverged and is not counted" in out
 
 
 def test_all_seeds_diverge(run_command, flags: list[str], here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -318,9 +323,9 @@ def test_all_seeds_diverge(run_command, flags: list[str], here: Path, monkeypatc
 
 @pytest.mark.parametrize("at", [3, 13, 20, 29])
 def test_seeds_are_resumed(run_command, run, flags, here: Path, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
-    """Ctrl-C in the first, second or third run: what is done stays, what was begun goes on, to the same bits."""
+    """Ctrl-C in the first, second or third run: finished runs stay, the others continue bit for bit."""
     run("--seeds", 3, "--output", "whole")
-    step, count = loop.take_step, iter(range(1, 10**6))
+    step, count = loop.update, iter(range(1, 10**6))
 
     def taken(*given):
         if next(count) == at:
@@ -328,7 +333,7 @@ def test_seeds_are_resumed(run_command, run, flags, here: Path, monkeypatch: pyt
         return step(*given)
 
     with monkeypatch.context() as patched:
-        patched.setattr(loop, "take_step", taken)
+        patched.setattr(loop, "update", taken)
         status, _, err = run_command(finetune.main, *flags, "--seeds", "3", "--output", "out")
     assert status == 130
     assert "--resume --output out" in err
@@ -342,13 +347,13 @@ def test_seeds_are_resumed(run_command, run, flags, here: Path, monkeypatch: pyt
         assert whole.read_bytes() == part.read_bytes()
     assert all(path.stat().st_mtime_ns == before for path, before in done.items())
     assert report(here / "out") == report(here / "whole")
-    # One of them by itself is not to be resumed: its folder knows nothing of the others.
+    # One of them cannot be resumed alone: its folder has no information on the others.
     status, _, err = run_command(finetune.main, "--resume", "--output", "out/seed-1")
     assert status == 2
     assert "out/seed-1 is one of 3 seeds; give --output out" in err
 
 
-def test_an_earlier_run_is_deleted_only_when_all_is_in_order(run_command, run, flags, here: Path) -> None:
+def test_an_earlier_run_is_deleted_only_after_all_checks(run_command, run, flags, here: Path) -> None:
     run("--seeds", 2, "--output", "out")
     before = {path: path.read_bytes() for path in (here / "out").rglob("*") if path.is_file()}
     for spoilt in (["--model", "absent", "--offline"], ["--freeze", "9"]):

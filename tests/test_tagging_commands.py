@@ -1,4 +1,4 @@
-"""Taggers from end to end: `finetune` on CoNLL columns, what it leaves, and `predict` with it, on a tiny model."""
+"""Tagging from end to end: `finetune` on CoNLL columns, the saved model, and `predict`, on a tiny model."""
 
 import json
 import re
@@ -24,7 +24,7 @@ def tiny(write_bert):
 
 
 def write(path, n=40, mark=(), parted="\t"):
-    """Sentences with one entity each, and a tag wherever a word is."""
+    """Sentences with one entity each, and a tag for every word."""
     lines = []
     for i in range(n):
         words, tags = list(ENTITIES.items())[i % 4]
@@ -49,12 +49,12 @@ def run(run_command, here):
     return call
 
 
-MADE = []  # the one run that many tests look at: its folder, and what it said
+MADE = []  # the one run that many tests look at: its folder and its output
 
 
 @pytest.fixture
 def trained(run, here, tiny):
-    """A run in `here`/out, of the tables beside it."""
+    """A run in `here`/out, on the tables beside it."""
     train, test = write(here / "train.conll"), write(here / "test.bio", 8, mark=("so", "very"), parted=" ")
     if not MADE:
         MADE.append(
@@ -71,27 +71,27 @@ def trained(run, here, tiny):
 
 def test_a_whole_run(trained):
     folder, out = trained
-    assert "no --valid: 4 sentences of --train, a tenth of them" in out
+    assert "no --valid given: holding out 4 of 40 training sentences (10 %, seed 0)" in out
     assert "train 36, test 8, valid 4 sentences; in training: " in out, out
     assert re.search(r" words, place \d+, work \d+\n", out)
     assert "steps of 8 sentences" in out
     (result,) = (line for line in out.splitlines() if line.startswith("test F1 "))
     assert "chosen by f1 on the validation set; always O: accuracy 0." in result
-    told = json.loads((folder / "report.json").read_text())
-    assert told["test"]["f1"] > 0.5
-    assert {score["label"]: score["support"] for score in told["test"]["classes"]} == {"place": 4, "work": 4}
+    written = json.loads((folder / "report.json").read_text())
+    assert written["test"]["f1"] > 0.5
+    assert {score["label"]: score["support"] for score in written["test"]["classes"]} == {"place": 4, "work": 4}
     noted = json.loads((folder / "best/minitf.json").read_text())
     assert (noted["task"], noted["max_length"], noted["stride"]) == ("tagging", 64, None)
     assert out.splitlines()[-1].startswith("use it:")
 
 
 def test_evaluate_and_prune(trained, run_command, here):
-    """They read the same file and measure what the run did, to the digit."""
+    """They read the same file and compute the same scores as the run."""
     folder, _ = trained
     status, _, err = run_command(evaluate.main, folder / "best", "--data", "test.bio", "--output", "e.json")
     assert (status, err) == (0, "")
-    told = json.loads((folder / "report.json").read_text())
-    assert json.loads((here / "e.json").read_text())["scores"] == told["scores"]
+    written = json.loads((folder / "report.json").read_text())
+    assert json.loads((here / "e.json").read_text())["scores"] == written["scores"]
     flags = ("--data", "test.bio", "--heads", 1, "--output", "pruned")
     status, out, err = run_command(prune.main, folder / "best", *flags)
     assert (status, err) == (0, ""), out
@@ -128,7 +128,7 @@ def test_predict_texts(trained, run_command):
 
 
 def test_predict_a_file_line_for_line(trained, run_command, here):
-    """Whatever stood in a line stays, the tag comes last; lines that are no word are as they were."""
+    """Every line is preserved, with the tag appended; lines without a word are unchanged."""
     folder, _ = trained
     (here / "in.conll").write_text(
         "# one of two\nthe DT O\n\u200b X O\nhotel NN O  \n\n\n-DOCSTART- x\nthe DT x\nhotel NN x\n\n# the very end"
@@ -141,8 +141,8 @@ def test_predict_a_file_line_for_line(trained, run_command, here):
     ]
 
 
-def test_predict_is_what_was_measured(trained, run_command, here):
-    """The tags that the file gets score as the report says, by seqeval; in stretches as in one go."""
+def test_predictions_have_the_scores_of_the_report(trained, run_command, here):
+    """The predicted tags have the scores of the report, by seqeval; also in several parts."""
     from seqeval.metrics import f1_score
 
     folder, _ = trained
@@ -152,17 +152,17 @@ def test_predict_is_what_was_measured(trained, run_command, here):
             predict.main, folder / "best", "--input", "big.conll", "--output", f"{size}.conll", "--batch-size", size
         )
     assert (here / "1.conll").read_text() == (here / "32.conll").read_text()
-    true, said = [[]], [[]]
+    true, predicted = [[]], [[]]
     for line in (here / "32.conll").read_text().splitlines():
         if line:
             _, tag, answer = line.split("\t")
             true[-1].append(tag)
-            said[-1].append(answer)
+            predicted[-1].append(answer)
         else:
             true.append([])
-            said.append([])
+            predicted.append([])
     measured = json.loads((folder / "report.json").read_text())["test"]
-    assert 0.5 < f1_score(true, said) == pytest.approx(measured["f1"])
+    assert 0.5 < f1_score(true, predicted) == pytest.approx(measured["f1"])
     assert sum(map(len, true)) == sum(1 for line in (here / "big.conll").read_text().splitlines() if line)
 
 
@@ -173,8 +173,8 @@ def test_predict_texts_as_columns(trained, run_command, here):
     assert (here / "o.txt").read_text() == "the\tO\nhotel\tB-place\n\nthe\tO\nhotel\tB-place\nwas\tO\n\n"
 
 
-def test_a_tagger_that_transformers_made(write_bert, run_command, here):
-    """No minitf.json: its config says what it is. Tags without prefixes are told word by word."""
+def test_a_model_written_by_transformers(write_bert, run_command, here):
+    """Without minitf.json the config determines the task. Tags without prefixes are printed word by word."""
     names = {"id2label": {0: "DET", 1: "NOUN"}, "label2id": {"DET": 0, "NOUN": 1}}
     folder, reference = write_bert(transformers.BertForTokenClassification, **TINY, **names)
     status, out, err = run_command(predict.main, folder, "the hotel")
@@ -195,7 +195,7 @@ def test_tags_of_words_not_of_entities(run, here, tiny):
 
 
 def test_weights_and_windows(run, here, tiny):
-    """A sentence of more pieces than --max-length is learned and measured whole."""
+    """A sentence with more word pieces than --max-length is learned and evaluated as a whole."""
     train = write(here / "train.txt")
     long = "the\tO\nfilm\tB-work\n" * 30
     (here / "long.txt").write_text(long)
@@ -214,37 +214,37 @@ def test_weights_and_windows(run, here, tiny):
             "macro_f1",
         ),
     )
-    told = json.loads((here / "out/report.json").read_text())
-    assert told["valid"]["words"] == 60
-    assert told["valid"]["f1"] > 0.5
+    written = json.loads((here / "out/report.json").read_text())
+    assert written["valid"]["words"] == 60
+    assert written["valid"]["f1"] > 0.5
     assert "chosen by macro_f1" in out
     assert json.loads((here / "out/best/minitf.json").read_text())["stride"] == 3
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "expected"),
     [
-        (("--text", "word"), "--text means nothing to --task tagging"),
-        (("--metric", "matthews"), "--task tagging measures f1, accuracy, macro_f1, loss"),
+        (("--text", "word"), "--text has no meaning for --task tagging"),
+        (("--metric", "matthews"), "--task tagging has the metrics f1, accuracy, macro_f1, loss"),
         (("--stride", "62"), "windows of 62 tokens cannot share 62"),
         (("--max-length", "2"), "windows of 0 tokens"),
         (("--task", "classification"), "unknown file ending"),
     ],
 )
-def test_refusals(run_command, here, tiny, flags, told):
+def test_refusals(run_command, here, tiny, flags, expected):
     train = write(here / "train.conll")
     status, _, err = run_command(finetune.main, "--train", train, "--model", tiny, "--device", "cpu", *flags)
     assert (status, err.count("\n")) == (2, 1)
-    assert told in err
+    assert expected in err
 
 
 def test_stride_without_windows(run_command, here, tiny):
     status, _, err = run_command(finetune.main, "--model", tiny, "--stride", "3")
-    assert (status, "--stride belongs to --long-text windows" in err) == (2, True)
+    assert (status, "--stride needs --long-text windows" in err) == (2, True)
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "expected"),
     [
         ("the\tO\nhotel\n\nfilm\tB-x\n", "train.conll:2: has 1 column"),
         ("the\tO\n", "one sentence is too few"),
@@ -252,24 +252,24 @@ def test_stride_without_windows(run_command, here, tiny):
         ("the\tO\n\nfilm\tB-x\n", "too few to hold some out"),
     ],
 )
-def test_bad_files(run_command, here, tiny, content, told):
+def test_bad_files(run_command, here, tiny, content, expected):
     (here / "train.conll").write_text(content)
     status, _, err = run_command(finetune.main, "--train", "train.conll", "--model", tiny)
     assert (status, err.count("\n")) == (2, 1)
-    assert told in err
+    assert expected in err
 
 
 @pytest.mark.parametrize(
-    ("argv", "told"),
+    ("argv", "expected"),
     [
-        (("text", "--pair", "x"), "--pair: a tagger reads words"),
+        (("text", "--pair", "x"), "--pair: this model tags the words of one text at a time"),
         ((" ",), "text 1 is empty"),
         (("--input", "nothing.conll"), "no such file"),
         (("--input", "table.csv"), "read from CoNLL columns"),
     ],
 )
-def test_what_a_tagger_is_not_asked(trained, run_command, here, argv, told):
+def test_errors_of_predict(trained, run_command, here, argv, expected):
     (here / "table.csv").write_text("text\nhello\n")
     status, _, err = run_command(predict.main, trained[0] / "best", *argv)
     assert (status, err.count("\n")) == (2, 1)
-    assert told in err
+    assert expected in err

@@ -11,6 +11,12 @@ from minitf.errors import InputError
 VIEWS = ("grid", "head", "lines", "rollout", "summary", "explain", "lens")
 ENDINGS = (".html", ".svg", ".png", ".pdf")
 ATTRIBUTION_LIMIT = 128  # tokens up to which a page has the attribution by default
+DESCRIPTION = """\
+Show the attention of a model on a text, as an interactive page or a figure.
+
+An .html file is a page with all views that needs no network. An .svg, .png or .pdf file is one figure, by --view: all
+heads (grid), one head (head, lines), attention rollout to [CLS] (rollout), what each head attends to (summary, with
+--input over a table), which words a prediction depends on (explain), what each layer would predict (lens)."""
 EXAMPLES = (
     'runs/reviews-1/best "The soup was cold." --output maps.html',
     'all-MiniLM-L6-v2 "The bank of the river." --output head.svg --view head --layer 2 --head 5',
@@ -18,17 +24,18 @@ EXAMPLES = (
 )
 
 
-def parse(description: str, argv: Sequence[str] | None) -> argparse.Namespace:
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the flags. Raises InputError for flags that do not go together, before anything heavy is loaded."""
-    arguments = parser(description).parse_intermixed_args(argv)
+    arguments = parser().parse_intermixed_args(argv)
     check(arguments)
     return arguments
 
 
-def parser(description: str) -> argparse.ArgumentParser:
+def parser() -> Parser:
     p = Parser(
         prog="python -m minitf.attend",
-        description=description,
+        usage='DIR|MODEL ["text" ["second text"]] --output FILE [flags]',
+        description=DESCRIPTION,
         examples=EXAMPLES,
         parents=[model_flags(max_length="maximum number of tokens of a text (default: all positions of the model)")],
     )
@@ -36,7 +43,11 @@ def parser(description: str) -> argparse.ArgumentParser:
     p.add_argument("model", metavar="DIR|MODEL", help="a run's best/, or any model that finetune takes")
     p.add_argument("text", nargs="?", help="the text that the model reads")
     p.add_argument("pair", nargs="?", help="the second text of a pair")
-    p.add_argument("--output", required=True, metavar="FILE", help="the file to write: .html, .svg, .png or .pdf")
+
+    out = p.add_argument_group("output")
+    out.add_argument(
+        "--output", required=True, metavar="FILE", help="file to write: .html, .svg, .png or .pdf (required)"
+    )
 
     figure = p.add_argument_group("figure (.svg, .png, .pdf)")
     figure.add_argument("--view", choices=VIEWS, help="what the figure shows (default: grid); a page has its own views")
@@ -45,13 +56,19 @@ def parser(description: str) -> argparse.ArgumentParser:
     figure.add_argument("--dark", action="store_true", help="dark background; a page follows the system's setting")
 
     table = p.add_argument_group("table of texts (--view summary)")
-    table.add_argument("--input", metavar="FILE", help="average over a table of texts: CSV, TSV or JSON lines")
-    table.add_argument("--text", dest="text_column", metavar="COL", help="column of the text")
-    table.add_argument("--pair", dest="pair_column", metavar="COL", help="column of the second text")
+    table.add_argument(
+        "--input", metavar="FILE", help="average over a table of texts, CSV, TSV or JSON lines (default: none)"
+    )
+    table.add_argument(
+        "--text", dest="text_column", metavar="COL", help="column of the text (default: found by its name)"
+    )
+    table.add_argument("--pair", dest="pair_column", metavar="COL", help="column of the second text (default: none)")
 
     page = p.add_argument_group("page (.html)")
     page.add_argument("--query-key", action="store_true", help="add the products of queries and keys")
-    page.add_argument("--compare", metavar="DIR|MODEL", help="add another model with the same vocabulary and shape")
+    page.add_argument(
+        "--compare", metavar="DIR|MODEL", help="add another model with the same vocabulary and shape (default: none)"
+    )
     page.add_argument(
         "--attribution",
         choices=["auto", "always", "never"],

@@ -15,11 +15,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from minitf.errors import InputError
-from minitf.fine_tuning.settings import Number
+from minitf.fine_tuning.settings import Number, Values
 
 Main = Callable[[Sequence[str] | None], int]
 
-_SETTING = re.compile(r"`([a-z][a-z0-9_]*)`")
+SETTING = re.compile(r"`([a-z][a-z0-9_]*)`")  # in a message
+_known_flags: set[str] = set()  # of the parsers that were used
 
 
 def run(main: Main) -> None:
@@ -31,7 +32,7 @@ def run(main: Main) -> None:
         status = main(None)
         sys.stdout.flush()
     except InputError as error:
-        status = complain(with_flags(str(error)))
+        status = complain(str(error))
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         status = 130
@@ -52,17 +53,23 @@ def complain(message: str) -> int:
     return 2
 
 
+def flag(name: str) -> str:
+    """Return the flag of a setting: `max_length` -> `--max-length`."""
+    return "--" + name.replace("_", "-")
+
+
 def with_flags(message: str) -> str:
     """Replace settings in backticks by flags: `max_length` becomes --max-length.
 
-    The code below the command line names a setting as Python does and knows nothing of flags.
+    The code below the command line names a setting as Python does and knows nothing of flags. Words in backticks that
+    are not flags of the command are left as they are: they may be part of the user's data.
     """
-    return _SETTING.sub(lambda found: "--" + found[1].replace("_", "-"), message)
+    return SETTING.sub(lambda found: name if (name := flag(found[1])) in _known_flags else found[0], message)
 
 
-def say(line: str) -> None:
+def say(line: str, *, flush: bool = False) -> None:
     """Print a line of a run, with settings as flags."""
-    print(with_flags(line))
+    print(with_flags(line), flush=flush)
 
 
 def say_error(line: str) -> None:
@@ -88,9 +95,13 @@ def number(
     least: float = -math.inf, most: float = math.inf, *, above: bool = False, whole: bool = False
 ) -> Callable[[str], float]:
     """Make an argparse type: a finite number from `least` (excluded if `above`) to `most`, an integer if `whole`."""
-    values = Number(least, most, above, whole)
+    return argument_type(Number(least, most, above, whole))
 
-    def parse(text: str) -> float:
+
+def argument_type(values: Values) -> Callable[[str], Any]:
+    """Make an argparse type of the values that a setting can have."""
+
+    def parse(text: str) -> Any:
         try:
             return values.parse(text)
         except ValueError as error:
@@ -100,14 +111,20 @@ def number(
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse with one-line errors and help that ends with examples."""
+    """argparse with one-line errors, a one-line usage, and help that ends with examples."""
 
-    def __init__(self, *, prog: str, examples: Sequence[str] = (), **settings: Any):
-        """Each of `examples` is what follows `prog` on a command line."""
+    def __init__(self, *, prog: str, usage: str = "[flags]", examples: Sequence[str] = (), **settings: Any):
+        """`usage` and each of `examples` are what follows `prog` on a command line."""
         settings.setdefault("formatter_class", argparse.RawTextHelpFormatter)
         if examples:
             settings["epilog"] = "\n".join(["examples:", *(f"  {prog} {example}".rstrip() for example in examples)])
-        super().__init__(prog=prog, **settings)
+        super().__init__(prog=prog, usage=f"{prog} {usage}", **settings)
+        self.examples = examples
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse does. The flags become known, so that messages can name them."""
+        _known_flags.update(self._option_string_actions)
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> None:  # type: ignore[override]
         sys.exit(complain(f"{message} (see {self.prog} --help)"))

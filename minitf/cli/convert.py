@@ -20,7 +20,11 @@ EXAMPLES = (
 def parser() -> Parser:
     """Make the parser of the command."""
     p = Parser(
-        prog="python -m minitf.convert", description=DESCRIPTION, examples=EXAMPLES, parents=[checkpoint_flags()]
+        prog="python -m minitf.convert",
+        usage="CHECKPOINT DIR [flags]",
+        description=DESCRIPTION,
+        examples=EXAMPLES,
+        parents=[checkpoint_flags()],
     )
     p.add_argument("checkpoint", metavar="CHECKPOINT", help="a folder, a TensorFlow prefix, a zip or a name")
     p.add_argument("folder", metavar="DIR", help="where to write the converted checkpoint")

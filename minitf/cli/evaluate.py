@@ -1,10 +1,13 @@
 """The flags of `evaluate`."""
 
-import argparse
-
 from minitf.cli.console import Parser, number
 from minitf.cli.shared import labelled_flags
 
+DESCRIPTION = """\
+Evaluate a fine-tuned model on a labelled table.
+
+DIR is a run's best/, or any model with a trained head. Prints the scores, the baseline, the scores of each class and
+the worst mistakes; --output writes a report as .html or .json."""
 EXAMPLES = (
     "runs/stars/best --data held_out.csv",
     "runs/stars/best --data held_out.csv --output report.html --mistakes 20",
@@ -12,9 +15,21 @@ EXAMPLES = (
 )
 
 
-def parser(description: str) -> argparse.ArgumentParser:
-    p = Parser(prog="python -m minitf.evaluate", description=description, examples=EXAMPLES, parents=[labelled_flags()])
+def parser() -> Parser:
+    p = Parser(
+        prog="python -m minitf.evaluate",
+        usage="DIR --data FILE [flags]",
+        description=DESCRIPTION,
+        examples=EXAMPLES,
+        parents=[labelled_flags()],
+    )
     out = p.add_argument_group("output")
-    out.add_argument("--mistakes", type=number(0, whole=True), default=10, metavar="N", help="to print (default: 10)")
+    out.add_argument(
+        "--mistakes",
+        type=number(0, whole=True),
+        default=10,
+        metavar="N",
+        help="print the N mistakes with the largest loss (default: %(default)s)",
+    )
     out.add_argument("--output", metavar="FILE", help="a report, .html or .json (default: none)")
     return p

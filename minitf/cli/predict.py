@@ -4,9 +4,14 @@ import argparse
 from pathlib import Path
 
 from minitf.cli.console import Parser, number
-from minitf.cli.shared import model_flags
+from minitf.cli.shared import BATCH_SIZE_HELP, model_flags
 from minitf.errors import InputError
 
+DESCRIPTION = """\
+Predict with a fine-tuned model: labels for texts, or for a file.
+
+--fill predicts the words behind [MASK] with a pre-trained model. --embed gives sentence vectors, from any BERT: the
+mean of the last layer over the tokens, of length 1."""
 EXAMPLES = (
     'runs/reviews-1/best "I loved it." "The soup was cold."',
     "runs/stars/best --input new.csv --output answers.csv",
@@ -14,28 +19,43 @@ EXAMPLES = (
 )
 
 
-def parser(description: str) -> argparse.ArgumentParser:
-    p = Parser(prog="python -m minitf.predict", description=description, examples=EXAMPLES, parents=[model_flags()])
+def parser() -> Parser:
+    p = Parser(
+        prog="python -m minitf.predict",
+        usage="DIR [text ...] [flags]",
+        description=DESCRIPTION,
+        examples=EXAMPLES,
+        parents=[model_flags()],
+    )
     p.add_argument("model", metavar="DIR", help="a run's best/, or any source of a model that finetune takes")
     p.add_argument("texts", nargs="*", metavar="text", help="texts to predict for")
     data = p.add_argument_group("data")
-    data.add_argument("--pair", metavar="TEXT|COL", help="the second text of a pair; with --input its column")
+    data.add_argument(
+        "--pair", metavar="TEXT|COL", help="second text of a pair; with --input its column (default: none)"
+    )
     data.add_argument(
         "--input",
         metavar="FILE",
-        help="a table with a text column, CSV, TSV or JSON lines;\nfor tagging CoNLL columns, for qa SQuAD's JSON",
+        help="table with a text column, CSV, TSV or JSON lines;\n"
+        "for tagging CoNLL columns, for qa SQuAD's JSON (default: none)",
     )
     data.add_argument("--text", metavar="COL", help="with --input: column of the text (default: as in training)")
-    data.add_argument("--batch-size", type=number(1, whole=True), default=32, metavar="N", help="default: %(default)s")
+    data.add_argument("--batch-size", type=number(1, whole=True), default=32, metavar="N", help=BATCH_SIZE_HELP)
     out = p.add_argument_group("output")
-    out.add_argument("--output", metavar="FILE", help="a CSV, or the format of the input (default: the terminal)")
-    out.add_argument("--fill", metavar="TEXT", help="the five most likely words for each [MASK] in TEXT")
-    out.add_argument("--embed", action="store_true", help="sentence vectors, one JSON object a line, instead of labels")
+    out.add_argument(
+        "--output", metavar="FILE", help="file for a CSV table, or the input's format (default: the terminal)"
+    )
+    out.add_argument(
+        "--fill", metavar="TEXT", help="predict the five most likely words for each [MASK] in TEXT (default: none)"
+    )
+    out.add_argument(
+        "--embed", action="store_true", help="sentence vectors instead of labels, one JSON object per line"
+    )
     return p
 
 
 def check(arguments: argparse.Namespace) -> None:
-    """Raises InputError for flags that do not go together."""
+    """Raise InputError for flags that do not go together."""
     given = [name for name, value in (("texts", arguments.texts), ("--input", arguments.input)) if value]
     if arguments.fill is not None:
         others = [*given, *(["--embed"] if arguments.embed else []), *(["--pair"] if arguments.pair else [])]

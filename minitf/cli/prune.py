@@ -7,6 +7,12 @@ from minitf.cli.console import Parser, number
 from minitf.cli.shared import labelled_flags
 from minitf.errors import InputError
 
+DESCRIPTION = """\
+Remove what a fine-tuned model does not need, and see what it costs.
+
+--heads removes the N attention heads that change the loss on FILE least (Michel et al. 2019), --weights the smallest
+SHARE of the encoder's weights (Han et al. 2015). Prints the scores before and after. What is removed is set to 0: the
+model is not smaller or faster, but shows what its task needs, and opens like any other. --sweep does it for many N."""
 EXAMPLES = (
     "runs/stars/best --data held_out.csv --heads 20",
     "runs/stars/best --data held_out.csv --weights 0.3 --output runs/pruned",
@@ -14,21 +20,36 @@ EXAMPLES = (
 )
 
 
-def parser(description: str) -> argparse.ArgumentParser:
-    p = Parser(prog="python -m minitf.prune", description=description, examples=EXAMPLES, parents=[labelled_flags()])
-    what = p.add_argument_group("pruning (give one)").add_mutually_exclusive_group(required=True)
-    what.add_argument("--heads", type=number(1, 10_000, whole=True), metavar="N", help="attention heads to remove")
-    what.add_argument(
-        "--weights", type=number(0, 0.999, above=True), metavar="SHARE", help="of the encoder's matrices, the smallest"
+def parser() -> Parser:
+    p = Parser(
+        prog="python -m minitf.prune",
+        usage="DIR --data FILE (--heads N | --weights SHARE | --sweep WHAT) [flags]",
+        description=DESCRIPTION,
+        examples=EXAMPLES,
+        parents=[labelled_flags()],
     )
-    what.add_argument("--sweep", choices=["heads", "weights"], help="scores at 0 %%, 10 %% … 90 %%; saves no model")
+    what = p.add_argument_group("pruning (one of them is required)").add_mutually_exclusive_group(required=True)
+    what.add_argument("--heads", type=number(1, 10_000, whole=True), metavar="N", help="remove N attention heads")
+    what.add_argument(
+        "--weights",
+        type=number(0, 0.999, above=True),
+        metavar="SHARE",
+        help="remove this share of the weights of the encoder's matrices, the smallest",
+    )
+    what.add_argument(
+        "--sweep", choices=["heads", "weights"], help="print the scores with 0 %%, 10 %% … 90 %% removed; save no model"
+    )
     out = p.add_argument_group("output")
-    out.add_argument("--output", metavar="DIR", help="the pruned model; with --sweep a picture, .png or .svg")
+    out.add_argument(
+        "--output",
+        metavar="DIR",
+        help="folder of the pruned model; with --sweep a picture, .png or .svg (default: not saved)",
+    )
     return p
 
 
 def check(arguments: argparse.Namespace) -> None:
-    """Raises InputError for an output that cannot be written."""
+    """Raise InputError for an output that cannot be written."""
     if arguments.output is None:
         return
     output = Path(arguments.output)

@@ -5,53 +5,70 @@ from collections.abc import Sequence
 from typing import Any
 
 from minitf.cli import finetune
-from minitf.cli.console import Parser, number
+from minitf.cli.console import Parser, flag, number
 from minitf.errors import InputError
 from minitf.fine_tuning.config import FineTuneConfig
 
 METHODS = ("tpe", "random", "grid")
+DESCRIPTION = """\
+Search hyperparameters, or draw a learning curve.
+
+--method tpe proposes values from the results so far (Bergstra et al. 2011), random draws them, grid tries all. A run
+that is behind the median of the others at the same epoch is stopped. The study is an SQLite file that --resume
+continues; DIR/best/ holds the best model. --learning-curve shows what more training data would bring.
+
+All other flags are those of finetune (python -m minitf.finetune --help)."""
 EXAMPLES = (
     "--train reviews.csv --output runs/search",
-    "--train reviews.csv --output runs/search --space lr=1e-5..1e-4:log --space epochs=2..5 --trials 30",
+    "--train reviews.csv --output runs/search --space lr=1e-5..1e-4:log --space epochs=2..5",
     "--train reviews.csv --output runs/curve --learning-curve 0.1,0.3,1 --seeds 3",
 )
 
 
-def parser(description: str) -> argparse.ArgumentParser:
+def parser() -> Parser:
     p = Parser(
         prog="python -m minitf.search",
-        description=f"{description}\nAll other flags are those of finetune (python -m minitf.finetune --help).",
+        usage="--output DIR [flags] [flags of finetune]",
+        description=DESCRIPTION,
         examples=EXAMPLES,
         allow_abbrev=False,
     )
     what = p.add_argument_group("search")
-    what.add_argument("--method", choices=METHODS, default="tpe", help="default: %(default)s")
+    what.add_argument("--method", choices=METHODS, default="tpe", help="how values are chosen (default: %(default)s)")
     what.add_argument(
-        "--trials", type=number(1, 100_000, whole=True), metavar="N", help="runs (default: 20; with grid all points)"
+        "--trials",
+        type=number(1, 100_000, whole=True),
+        metavar="N",
+        help="number of runs (default: 20; with grid all points)",
     )
     what.add_argument(
         "--space",
         action="append",
         default=[],
         metavar="NAME=…",
-        help="LOW..HIGH, LOW..HIGH:log or VALUE,VALUE; may be repeated",
+        help="values of a setting: LOW..HIGH, LOW..HIGH:log or VALUE,VALUE; may be repeated\n"
+        "(default: lr, batch-size, epochs and, except with grid, weight-decay)",
     )
     what.add_argument("--no-pruning", action="store_true", help="let every run finish")
-    what.add_argument("--learning-curve", metavar="SHARES", help="shares of the training data, such as 0.1,0.25,0.5,1")
+    what.add_argument(
+        "--learning-curve",
+        metavar="SHARES",
+        help="do not search: train on shares of the training data,\nsuch as 0.1,0.25,0.5,1 (default: none)",
+    )
     out = p.add_argument_group("output")
-    out.add_argument("--output", metavar="DIR", required=True, help="folder of the study")
+    out.add_argument("--output", metavar="DIR", required=True, help="folder of the study (required)")
     out.add_argument("--resume", action="store_true", help="continue the study in --output")
     return p
 
 
-def parse(description: str, argv: Sequence[str] | None) -> tuple[argparse.Namespace, list[str], dict[str, Any]]:
-    """(the flags of the search, the words of those of finetune, and the settings that they give)."""
-    own, rest = parser(description).parse_known_args(argv)
-    return own, rest, finetune.given(description, rest)
+def parse(argv: Sequence[str] | None) -> tuple[argparse.Namespace, list[str], dict[str, Any]]:
+    """Return the flags of the search, the words of those of finetune, and the settings that these give."""
+    own, rest = parser().parse_known_args(argv)
+    return own, rest, finetune.given(rest)
 
 
 def check(own: argparse.Namespace, given: dict[str, Any], config: FineTuneConfig, space: Sequence[str]) -> None:
-    """Raises InputError for flags that do not go together; `space` are the settings that are searched."""
+    """Raise InputError for flags that do not go together; `space` are the settings that are searched."""
     if config.recipe.seeds > 1 and not own.learning_curve:
         raise InputError("--seeds: a search trains each point once; give it with --learning-curve, or to finetune")
     if config.output.dry_run:
@@ -60,9 +77,9 @@ def check(own: argparse.Namespace, given: dict[str, Any], config: FineTuneConfig
         raise InputError("--learning-curve has one setting for all; leave --space and --trials out")
     for name in space:
         if own.space and name in given:
-            raise InputError(f"--space {name}: is given as {finetune.flag(name)} too; leave one out")
+            raise InputError(f"--space {name}: {flag(name)} is given too; leave one out")
 
 
-def finetune_words(rest: Sequence[str], settings: dict[str, Any]) -> list[str]:
-    """The flags of one run of the search."""
-    return [*rest, *(f"{finetune.flag(name)}={value}" for name, value in settings.items())]
+def finetune_words(rest: Sequence[str], settings: dict[str, str]) -> list[str]:
+    """Return the flags of one run of the search."""
+    return [*rest, *(f"{flag(name)}={value}" for name, value in settings.items())]

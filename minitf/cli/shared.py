@@ -8,26 +8,32 @@ from minitf.fine_tuning.evaluation import Labelled
 from minitf.fine_tuning.saved import ModelOptions
 from minitf.tasks import registry
 
+BATCH_SIZE_HELP = "texts per batch; changes speed and memory only (default: %(default)s)"
 ACTIVATIONS = ("gelu", "gelu_tanh", "relu")
 
 
 def model_flags(
     *, math: str = "kernels", device: str = "auto", max_length: str = "tokens per text (default: as in training)"
 ) -> argparse.ArgumentParser:
-    """The flags of every command that runs a model. `math` and `device` are the defaults, `max_length` is help."""
+    """Make the parent parser of every command that runs a model.
+
+    `math` and `device` are the defaults of these flags, `max_length` is the help of that flag.
+    """
     p = argparse.ArgumentParser(add_help=False)
     group = p.add_argument_group("model")
     group.add_argument("--max-length", type=number(1, 1_000_000, whole=True), metavar="N", help=max_length)
     group.add_argument(
         "--math", default=math, metavar="WHICH", help=f"equations, kernels or a .py file (default: {math})"
     )
-    group.add_argument("--device", choices=["auto", "cpu", "cuda"], default=device, help=f"default: {device}")
+    group.add_argument(
+        "--device", choices=["auto", "cpu", "cuda"], default=device, help=f"where the model runs (default: {device})"
+    )
     _checkpoint_flags(group)
     return p
 
 
 def checkpoint_flags() -> argparse.ArgumentParser:
-    """The flags of a command that reads a checkpoint and does not run the model."""
+    """Make the parent parser of a command that reads a checkpoint and does not run the model."""
     p = argparse.ArgumentParser(add_help=False)
     _checkpoint_flags(p.add_argument_group("model"))
     return p
@@ -40,26 +46,28 @@ def _checkpoint_flags(group: argparse._ArgumentGroup) -> None:
 
 
 def labelled_flags() -> argparse.ArgumentParser:
-    """The flags of a command that evaluates a trained model on a labelled table."""
+    """Make the parent parser of a command that evaluates a trained model on a labelled table."""
     p = argparse.ArgumentParser(add_help=False, parents=[model_flags()])
     p.add_argument("model", metavar="DIR", help="a run's best/, or any source of a model with a trained head")
     data = p.add_argument_group("data")
     data.add_argument(
-        "--data", metavar="FILE", required=True, help="labelled examples, in any format that finetune takes"
+        "--data", metavar="FILE", required=True, help="labelled examples, in any format that finetune takes (required)"
     )
-    data.add_argument("--task", choices=sorted(registry.SPECS), help="default: the task the model was trained for")
+    data.add_argument(
+        "--task", choices=sorted(registry.SPECS), help="what is predicted (default: the task of the model)"
+    )
     data.add_argument("--text", metavar="COL", help="column of the text (default: as in training)")
     data.add_argument("--pair", metavar="COL", help="column of the second text of a pair (default: as in training)")
     data.add_argument("--label", metavar="COL", help="column of the label (default: as in training)")
-    data.add_argument("--batch-size", type=number(1, whole=True), default=64, metavar="N", help="default: %(default)s")
+    data.add_argument("--batch-size", type=number(1, whole=True), default=64, metavar="N", help=BATCH_SIZE_HELP)
     return p
 
 
 def model_options(arguments: argparse.Namespace) -> ModelOptions:
-    """The values of `model_flags`."""
+    """Return the values of the flags of `model_flags`."""
     return ModelOptions(**{f.name: getattr(arguments, f.name) for f in dataclasses.fields(ModelOptions)})
 
 
 def labelled(arguments: argparse.Namespace) -> Labelled:
-    """The table that `labelled_flags` name."""
+    """Return the table that the flags of `labelled_flags` name."""
     return Labelled(**{f.name: getattr(arguments, f.name) for f in dataclasses.fields(Labelled)})

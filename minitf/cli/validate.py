@@ -1,21 +1,21 @@
 """The flags of `python -m minitf.validate`."""
 
-import argparse
-
 from minitf.cli.console import Parser
 from minitf.cli.shared import model_flags
 
 DESCRIPTION = """\
-Compare minitf with transformers on the same sentences, tensor by tensor in the order of computation: the forward pass,
-the loss, the gradients, and the weights after five steps of AdamW. Prints the largest difference of each tensor and
-names the first one beyond rounding. Needs transformers.
+Compare minitf with transformers on the same sentences, tensor by tensor in the order of computation.
+
+Compared are the forward pass, the loss, the gradients, and the weights after five steps of AdamW. Prints the largest
+difference of each tensor and names the first one beyond rounding. Needs transformers.
 
 Exit status 0 if all tensors are equal, 1 if one is not."""
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     p = Parser(
         prog="python -m minitf.validate",
+        usage="MODEL [flags]",
         description=DESCRIPTION,
         examples=[
             "all-MiniLM-L6-v2 --quiet",
@@ -29,9 +29,14 @@ def parser() -> argparse.ArgumentParser:
         ],
     )
     p.add_argument("model", metavar="MODEL", help="a checkpoint: any source that finetune takes")
-    p.add_argument(
-        "--dtype", choices=["float64", "float32", "bfloat16"], default="float64", help="default: %(default)s"
+    compared = p.add_argument_group("comparison")
+    compared.add_argument(
+        "--dtype",
+        choices=["float64", "float32", "bfloat16"],
+        default="float64",
+        help="precision of both models (default: %(default)s)",
     )
-    p.add_argument("--output", metavar="DIR", help="folder for validate.json and validate.png (default: not written)")
-    p.add_argument("--quiet", action="store_true", help="print only the largest difference of each stage")
+    out = p.add_argument_group("output")
+    out.add_argument("--output", metavar="DIR", help="folder for validate.json and validate.png (default: not written)")
+    out.add_argument("--quiet", action="store_true", help="print only the largest difference of each stage")
     return p

@@ -1,7 +1,8 @@
-"""What every command shares: the exit status, one line for what is the user's to mend, numbers within bounds."""
+"""What every command shares: the exit status, errors in one line, flags in messages, numbers within bounds."""
 
 import argparse
 import errno
+import importlib
 import math
 import os
 import subprocess
@@ -11,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minitf.cli.console import Parser, complain, number, run
+from minitf.__main__ import COMMANDS
+from minitf.cli.console import Parser, complain, flags_in_errors, number, run, say, say_error
 from minitf.errors import CheckpointError, DataError, InputError
 
 PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=60)
@@ -40,7 +42,7 @@ def test_the_status_of_a_command_is_its_own(status: int, capsys: pytest.CaptureF
 
 
 def test_a_command_gets_the_arguments_of_the_process() -> None:
-    """None: so argparse takes sys.argv."""
+    """None, so that argparse reads sys.argv."""
     seen = []
     assert left_with(lambda argv: seen.append(argv) or 0) == 0
     assert seen == [None]
@@ -48,8 +50,8 @@ def test_a_command_gets_the_arguments_of_the_process() -> None:
 
 @pytest.mark.parametrize("kind", [InputError, DataError, CheckpointError])
 def test_bad_input(kind: type[InputError], capsys: pytest.CaptureFixture[str]) -> None:
-    assert left_with(raising(kind("table.csv:3: is wrong: mend it"))) == 2
-    assert capsys.readouterr() == ("", "minitf: table.csv:3: is wrong: mend it\n")
+    assert left_with(raising(kind("table.csv:3: is wrong: correct it"))) == 2
+    assert capsys.readouterr() == ("", "minitf: table.csv:3: is wrong: correct it\n")
 
 
 def test_interrupted(capsys: pytest.CaptureFixture[str]) -> None:
@@ -59,7 +61,7 @@ def test_interrupted(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("name", ["runs/a/metrics.jsonl", None])
 def test_no_space_left(name: str | None, capsys: pytest.CaptureFixture[str]) -> None:
-    """A full disk is the user's to mend. Writing to an open file, the system does not say which one it is."""
+    """The user can correct a full disk. For an open file the error of the system has no name."""
     full = OSError(errno.ENOSPC, "No space left on device", *([name] if name else []))
     assert left_with(raising(full)) == 2
     (line,) = capsys.readouterr().err.splitlines()
@@ -67,9 +69,9 @@ def test_no_space_left(name: str | None, capsys: pytest.CaptureFixture[str]) -> 
     assert (name or "a file") in line
 
 
-@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), ValueError("a slip"), AssertionError()])
-def test_what_is_our_own_fault_is_not_hidden(error: Exception) -> None:
-    """A traceback and status 1, from Python itself."""
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), ValueError("a mistake"), AssertionError()])
+def test_faults_of_minitf_are_not_hidden(error: Exception) -> None:
+    """Python prints a traceback and exits with status 1."""
     with pytest.raises(type(error)):
         run(raising(error))
 
@@ -92,7 +94,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 @pytest.mark.parametrize(
-    ("flags", "said"),
+    ("flags", "expected"),
     [
         (["--lr", "0"], "argument --lr: must be a number above 0, not 0"),
         (["--lr", "x"], "argument --lr: must be a number above 0, not 'x'"),
@@ -104,21 +106,23 @@ def parser() -> argparse.ArgumentParser:
         (["--nonsense"], "unrecognized arguments: --nonsense"),
     ],
 )
-def test_a_bad_flag_is_told_in_one_line(flags: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bad_flag_is_reported_in_one_line(
+    flags: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as left:
         parser().parse_args(flags)
     assert left.value.code == 2
     out, err = capsys.readouterr()
     (line,) = err.splitlines()
     assert out == ""
-    assert line.startswith(f"minitf: {said}")
+    assert line.startswith(f"minitf: {expected}")
     assert line.endswith("(see python -m minitf.something --help)")
 
 
 @PROPERTY
 @given(st.floats(), st.floats(allow_nan=False, allow_infinity=False), st.floats(0, 1e6), st.booleans())
 def test_numbers(value: float, least: float, more: float, above: bool) -> None:
-    """Taken if and only if it is finite and within the bounds; as it was written."""
+    """Accepted if and only if it is finite and within the bounds."""
     parse = number(least, least + more, above=above)
     fits = math.isfinite(value) and least <= value <= least + more and not (above and value == least)
     if fits:
@@ -144,7 +148,7 @@ def test_whole_numbers(value: int, least: int) -> None:
 
 @pytest.mark.parametrize("text", ["", " ", "one", "1e3", "1.0", "nan", "inf", "0x1", "--", "1" + "0" * 400])
 def test_no_whole_number(text: str) -> None:
-    """The last is whole, but nothing can be done so often: no float holds it."""
+    """The last is a whole number, but too large for a float."""
     with pytest.raises(argparse.ArgumentTypeError):
         number(1, whole=True)(text)
 
@@ -153,6 +157,44 @@ def test_no_whole_number(text: str) -> None:
 def test_no_finite_number(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError):
         number()(text)
+
+
+# Settings in messages -------------------------------------------------------------------------------------------------
+
+MESSAGES = [
+    ("`lr` 0: must be above 0", "--lr 0: must be above 0"),
+    ("`kind` a: leave `share` or `epochs` out", "--kind a: leave --share or --epochs out"),
+    ("`date`, `Lr`, `l r` and `lr", "`date`, `Lr`, `l r` and `lr"),  # not flags of the command: the user's words
+]
+
+
+@pytest.fixture
+def used_parser() -> None:
+    """Only the flags of a parser that was used are known."""
+    parser().parse_args([])
+
+
+@pytest.mark.usefixtures("used_parser")
+@pytest.mark.parametrize(("message", "printed"), MESSAGES)
+def test_settings_are_printed_as_flags(message: str, printed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    say(message)
+    say_error(message)
+    assert capsys.readouterr() == (f"{printed}\n", f"{printed}\n")
+
+
+@pytest.mark.usefixtures("used_parser")
+@pytest.mark.parametrize("kind", [InputError, DataError, CheckpointError])
+@pytest.mark.parametrize(("message", "printed"), MESSAGES)
+def test_settings_in_errors_are_flags(kind: type[InputError], message: str, printed: str) -> None:
+    with pytest.raises(kind) as caught:
+        flags_in_errors(raising(kind(message)))([])
+    assert str(caught.value) == printed
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_names_flags_in_its_errors(command: str) -> None:
+    main = importlib.import_module(f"minitf.{command}").main
+    assert main.__wrapped__.__name__ == "main"  # by `flags_in_errors`
 
 
 # Processes of their own -----------------------------------------------------------------------------------------------
@@ -177,9 +219,9 @@ def test_a_bad_flag_ends_a_process_with_status_2_and_one_line() -> None:
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
 
 
-@pytest.mark.parametrize("command", ["finetune", "predict"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_needs_no_torch(command: str) -> None:
-    """It comes at once, for nothing heavy is imported for it."""
+    """It imports nothing heavy, so it is fast."""
     code = (
         f"import sys; from minitf import {command} as c\n"
         "try: c.main(['--help'])\n"
@@ -193,11 +235,11 @@ def test_help_needs_no_torch(command: str) -> None:
 
 
 @pytest.mark.parametrize("lines", [1, 100_000])
-def test_a_reader_that_has_gone_is_no_fault(lines: int) -> None:
-    """`… | head -1`: nothing on standard error, be it in the midst of writing or with the last, buffered line."""
+def test_a_reader_that_is_gone_is_not_an_error(lines: int) -> None:
+    """`… | head -1`: nothing on standard error, during writing and with the last, buffered line."""
     code = (
         "import sys; from minitf.cli.console import run\n"
-        "sys.stdin.read()\n"  # until the reader has gone
+        "sys.stdin.read()\n"  # until the reader is gone
         f"run(lambda argv: [print('line ' * 10) for _ in range({lines})] and 0)"
     )
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
@@ -210,7 +252,7 @@ def test_a_reader_that_has_gone_is_no_fault(lines: int) -> None:
 
 
 def test_a_terminal_without_greek() -> None:
-    """The help names η and λ: what cannot be shown is a question mark, not a traceback."""
+    """The help has η and λ: a character that cannot be printed becomes a question mark."""
     done = subprocess.run(
         [sys.executable, "-m", "minitf.finetune", "--help"],
         capture_output=True,

@@ -100,7 +100,7 @@ def reading(config: BertConfig) -> Reading:
         return Number()
     if config.problem_type == "regression":
         raise InputError(
-            f"the model predicts {config.num_labels} numbers per text, and the command prints only one: use Python"
+            f"the model predicts {config.num_labels} numbers per text, and predict gives only one: use Python"
         )
     return OneClass(config.labels)
 

@@ -88,6 +88,7 @@ def test_without_a_table_for_the_terminal(command, model, table):
     ("flags", "expected"),
     [
         (["--output", "report.txt"], "the ending must be .html or .json"),
+        (["--output", "none/report.json"], "none/report.json: cannot be written"),
         (["--max-length", "65"], "this model has only 64 positions"),
         (["--task", "tagging"], "held out.csv"),
         (["--text", "none"], "none"),

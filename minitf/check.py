@@ -76,7 +76,8 @@ def save_picture(verdict: "Verdict", path: Path) -> None:
 def give_up(name: str) -> None:
     """End the process: the function neither returns nor can be interrupted."""
     sys.stdout.flush()
-    print(f"{name}: not yet\n  it does not end, and cannot be interrupted: is it waiting?", file=sys.__stderr__)
+    message = "it does not finish and cannot be interrupted: does it wait for something?"
+    print(f"{name}: not yet\n  {message}", file=sys.__stderr__)
     os._exit(1)
 
 

@@ -13,7 +13,8 @@ from minitf.cli.console import flags_in_errors, run, say
 from minitf.errors import Interrupted
 from minitf.fine_tuning.folder import is_saved
 from minitf.fine_tuning.provenance import command_line, interpreter
-from minitf.fine_tuning.run import fine_tune, processes
+from minitf.fine_tuning.run import fine_tune
+from minitf.training.processes import processes
 
 
 @flags_in_errors

@@ -62,7 +62,7 @@ def test_all_that_a_file_has_is_judged(judged):
 def test_a_failure_is_status_1_with_a_picture(judged, here):
     status, out = judged(WRONG, "--pictures", "seen")
     assert status == 1
-    assert "this is what you get when the heads' answers are laid out head by head: a transpose is missing" in out
+    assert "this is what you get when the outputs are ordered by head, not by token: a transpose is missing" in out
     assert "picture: seen/merge_heads.png" in out.replace("\\", "/")
     assert [path.name for path in (here / "seen").iterdir()] == ["merge_heads.png"]
     assert "\nsoftmax" not in out  # it is imported, not written

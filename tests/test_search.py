@@ -9,11 +9,8 @@ import optuna
 import pytest
 
 from minitf import finetune, search
-from minitf.errors import InputError
 from minitf.tasks.classification.task import Classification
 from minitf.training import loop
-from minitf.tuning import space
-from minitf.tuning.space import Choice, Range
 
 TINY = {"num_hidden_layers": 1, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 24}
 
@@ -202,18 +199,3 @@ def test_a_study_of_an_earlier_version_is_refused(command, fixed, tmp_path):
 def test_settings_have_the_names_of_flags_in_search_json(command, fixed, tmp_path):
     assert command(*fixed, "--method", "grid", "--space", "batch-size=8", "--space", "weight_decay=0.1")[0] == 0
     assert found(tmp_path)["runs"][0]["settings"] == {"batch-size": "8", "weight-decay": "0.1"}
-
-
-def test_a_space_is_parsed():
-    printed = ["lr=1e-5..1e-3:log", "epochs=2..4", "--batch-size=16, 32", "dropout=0..0.5"]
-    assert space.parse_space(printed) == {
-        "lr": Range(1e-5, 1e-3, False, True),
-        "epochs": Range(2, 4, True, False),
-        "batch_size": Choice(("16", "32")),
-        "dropout": Range(0, 0.5, False, False),
-    }
-    some = space.parse_space(printed[1:3])
-    assert space.grid(some) == {"epochs": ["2", "3", "4"], "batch_size": ["16", "32"]}
-    assert space.points(some) == 6
-    with pytest.raises(InputError, match="`lr` is a range without steps"):
-        space.grid(space.parse_space(printed))

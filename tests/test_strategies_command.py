@@ -306,7 +306,7 @@ def test_one_seed_diverges(run, here: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """The others continue, and the run is reported as diverged."""
     diverging(monkeypatch, 1)
     out = run("--seeds", 3, "--output", "out")
-    assert "diverged: the loss is nan at step 1; first in the weight head.W.weight holds NaN" in out
+    assert "diverged: the loss is nan at step 1 (the weight head.W.weight has NaN since an earlier step)" in out
     written = report(here / "out")
     assert list(written["values"]) == ["seed-0", "seed-2"]
     assert written["diverged"]["seed-1"].startswith("the loss is nan at step 1")

@@ -25,13 +25,13 @@ RELU = Exercise(
         WrongAnswer("absolute value", "the sign is dropped: |x|", torch.abs),
         WrongAnswer(
             "leaky",
-            "a hundredth of what is below zero gets through: the leaky ReLU",
+            "negative numbers are multiplied by 0.01, not set to 0: this is the leaky ReLU",
             torch.nn.functional.leaky_relu,
         ),
-        WrongAnswer("min", "the smaller of x and 0 is taken", lambda x: x.clamp(max=0.0)),
+        WrongAnswer("min", "the minimum of x and 0 is taken, not the maximum", lambda x: x.clamp(max=0.0)),
         WrongAnswer("step", "it gives 1 where x is positive, not x", lambda x: (x > 0).to(x.dtype)),
-        WrongAnswer("GELU for ReLU", "GELU stands in the place of ReLU", activation.gelu),
-        WrongAnswer("capped", "what is above 6 is cut: ReLU6", lambda x: x.clamp(0.0, 6.0)),
+        WrongAnswer("GELU for ReLU", "GELU is used instead of ReLU", activation.gelu),
+        WrongAnswer("capped", "the output is limited to 6: this is ReLU6", lambda x: x.clamp(0.0, 6.0)),
     ),
     in_bert="activation",
 )
@@ -46,13 +46,13 @@ GELU = Exercise(
         WrongAnswer(
             "Φ alone", "the factor x is missing: this is Φ(x)", lambda x: (1.0 + torch.erf(x / math.sqrt(2.0))) / 2.0
         ),
-        WrongAnswer("not halved", "the half is missing", lambda x: x * (1.0 + torch.erf(x / math.sqrt(2.0)))),
+        WrongAnswer("not halved", "the factor ½ is missing", lambda x: x * (1.0 + torch.erf(x / math.sqrt(2.0)))),
         WrongAnswer(
             "sigmoid GELU",
-            "x σ(1.702 x) stands in the place of x Φ(x), an approximation",
+            "x σ(1.702 x) is used instead of x Φ(x): this is an approximation",
             lambda x: x * torch.sigmoid(1.702 * x),
         ),
-        WrongAnswer("SiLU", "x σ(x) stands in the place of x Φ(x): that is SiLU", torch.nn.functional.silu),
+        WrongAnswer("SiLU", "x σ(x) is used instead of x Φ(x): this is SiLU", torch.nn.functional.silu),
     ),
     in_bert="activation",
 )
@@ -71,14 +71,14 @@ GELU_TANH = Exercise(
     activation.gelu_tanh,
     _SOME,
     (
-        WrongAnswer("erf form", "the erf form of GELU stands in the place of the tanh form", activation.gelu),
+        WrongAnswer("erf form", "the erf form of GELU is used instead of the tanh form", activation.gelu),
         WrongAnswer("x² for x³", "the square of x is taken, not the cube", _tanh_form(power=2)),
         WrongAnswer("no √(2/π)", "the factor √(2/π) is missing", _tanh_form(root=1.0)),
-        WrongAnswer("2/π without root", "the factor is 2/π, not its root", _tanh_form(root=2.0 / math.pi)),
-        WrongAnswer("cube outside", "the cubed term stands outside the tanh", _cube_outside),
+        WrongAnswer("2/π without root", "the factor is 2/π, not its square root", _tanh_form(root=2.0 / math.pi)),
+        WrongAnswer("cube outside", "the cubic term is outside the tanh", _cube_outside),
         WrongAnswer("0.44715", "the constant is 0.44715, ten times too large", _tanh_form(c=0.44715)),
-        WrongAnswer("not halved", "the half is missing", lambda x: 2.0 * activation.gelu_tanh(x)),
-        WrongAnswer("root of π/2", "the factor is √(π/2), upside down", _tanh_form(root=math.sqrt(math.pi / 2.0))),
+        WrongAnswer("not halved", "the factor ½ is missing", lambda x: 2.0 * activation.gelu_tanh(x)),
+        WrongAnswer("root of π/2", "the factor is √(π/2), not √(2/π)", _tanh_form(root=math.sqrt(math.pi / 2.0))),
     ),
     in_bert="activation",
 )

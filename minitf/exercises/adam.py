@@ -83,16 +83,16 @@ _SETTINGS = (
 
 _ADAMS: tuple[WrongAnswer, ...] = (
     WrongAnswer("t from 0", "t counts from 0: the first correction divides by 1 − β⁰ = 0", _adam(off=-1)),
-    WrongAnswer("g not squared", "v averages g, not its square", _adam(squared=False)),
+    WrongAnswer("g not squared", "v is the average of g, not of g²", _adam(squared=False)),
     WrongAnswer("no correction of v", "m is divided by 1 − β₁ᵗ, but v not by 1 − β₂ᵗ", _adam(correct_v=False)),
     WrongAnswer("no correction of m", "v is divided by 1 − β₂ᵗ, but m not by 1 − β₁ᵗ", _adam(correct_m=False)),
-    WrongAnswer("t a step late", "t counts one too many in the bias correction", _adam(off=1)),
+    WrongAnswer("t a step late", "t is too large by 1 in the bias correction", _adam(off=1)),
     WrongAnswer("β₁ and β₂ exchanged", "β₁ and β₂ are exchanged", _adam(swap=True)),
-    WrongAnswer("no root", "it is divided by v̂, not by its root", _adam(root=False)),
-    WrongAnswer("g for m̂", "the step takes g, not its average m̂", _adam(numerator="g")),
+    WrongAnswer("no root", "m̂ is divided by v̂, not by its square root", _adam(root=False)),
+    WrongAnswer("g for m̂", "the step uses g, not its average m̂", _adam(numerator="g")),
     WrongAnswer(
         "corrected twice",
-        "the corrected averages are kept in the state, and corrected again",
+        "the corrected averages are stored in the state and corrected again in the next step",
         _adam(corrected_late=True),
     ),
 )
@@ -103,9 +103,9 @@ ADAM = Exercise(
     (*STEPS, TINY, LONG, ZERO, FALLING, *_SETTINGS),
     (
         WrongAnswer("no bias correction", "m and v are not divided by 1 − βᵗ", _adam(correct_m=False, correct_v=False)),
-        WrongAnswer("ε inside the root", "ε stands inside the root: √(v̂ + ε), not √v̂ + ε", _adam(inside=True)),
+        WrongAnswer("ε inside the root", "ε is inside the square root: √(v̂ + ε), not √v̂ + ε", _adam(inside=True)),
         *_ADAMS,
-        WrongAnswer("AdamW", "the weights decay too: this is AdamW", update.adamw),
+        WrongAnswer("AdamW", "weight decay is applied too: this is AdamW", update.adamw),
     ),
     observe=path_of,
     arguments=("theta", "g of each step", "lr"),
@@ -122,7 +122,7 @@ ADAMW = Exercise(
         TINY,
         LONG,
         Case(
-            "a weight without gradient, which decays alone",
+            "a weight with gradient 0, changed by weight decay only",
             (numbers(1.0, 2.0), [numbers(0.0, 1.0)] * 3, 0.1),
             kind="corner",
         ),
@@ -132,15 +132,15 @@ ADAMW = Exercise(
     (
         *known_mistakes("adamw"),
         *(WrongAnswer(w.name, w.explanation, _decaying(_as_in_adamw, adam=w.function)) for w in _ADAMS),
-        WrongAnswer("no decay", "the weights do not decay: this is Adam", _decaying()),
+        WrongAnswer("no decay", "weight decay is missing: this is Adam", _decaying()),
         WrongAnswer(
             "decay without η",
-            "θ is multiplied by 1 − λ: the decay wants the learning rate too",
+            "θ is multiplied by 1 − λ, not by 1 − ηλ: the learning rate is missing in the decay",
             _decaying(lambda lr, decay: 1.0 - decay),
         ),
         WrongAnswer(
             "decay after the step",
-            "θ decays after Adam's step, not before it: the step itself decays too",
+            "θ decays after Adam's step, not before it: the step decays too",
             _decaying(after=_as_in_adamw),
         ),
         WrongAnswer(

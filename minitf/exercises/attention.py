@@ -38,6 +38,11 @@ def _largest_of_all(x: Tensor) -> Tensor:
     return torch.nan_to_num(e / e.sum(-1, keepdim=True))
 
 
+def _mean_subtracted(x: Tensor) -> Tensor:
+    e = torch.exp(x - x.mean(-1, keepdim=True))
+    return e / e.sum(-1, keepdim=True)
+
+
 def _over_everything(x: Tensor) -> Tensor:
     return torch.softmax(x.reshape(-1), 0).reshape(x.shape)
 
@@ -59,29 +64,42 @@ SOFTMAX = Exercise(
         ),
         Case("huge numbers", (numbers(1000.0, 1001.0, -1000.0),), kind="huge"),
         Case("numbers far below zero", (numbers(-2000.0, -2001.0),), kind="huge"),
-        Case("rows that lie far apart", (numbers([1000.0, 1001.0], [-1000.0, -1001.0]),), kind="huge"),
+        Case("numbers far apart", (numbers(3000.0, 2999.0, -3000.0),), kind="huge"),
+        Case("rows of very different size", (numbers([1000.0, 1001.0], [-1000.0, -1001.0]),), kind="huge"),
     ),
     (
         WrongAnswer("not normalised", "the exponentials are not divided by their sum", _no_sum),
-        WrongAnswer("overflow", "exp is taken of huge numbers: subtract the largest first", _overflowing),
+        WrongAnswer("overflow", "exp of a huge number overflows: subtract the largest number first", _overflowing),
         WrongAnswer("NaN for nothing", "a row of −∞ is divided by its sum, which is 0: 0/0 is NaN", _nan_for_nothing),
         WrongAnswer(
             "uniform for nothing",
-            "a row of −∞ shares its weight evenly, as if it could look everywhere",
+            "a row of −∞ gets equal weights: it must get zeros",
             _uniform_for_nothing,
         ),
         WrongAnswer(
+            "mean subtracted",
+            "the mean is subtracted, not the largest number: exp still overflows if the numbers are far apart",
+            _mean_subtracted,
+        ),
+        WrongAnswer(
             "largest of all",
-            "the largest number of the whole tensor is subtracted, not each row's own",
+            "the largest number of the whole tensor is subtracted, not that of each row",
             _largest_of_all,
         ),
-        WrongAnswer("first axis", "it runs over the first axis, not the last", lambda x: torch.softmax(x, 0)),
-        WrongAnswer("all axes", "it runs over all numbers at once, not over each row", _over_everything),
+        WrongAnswer(
+            "last axis but one",
+            "it is computed over the last axis but one (in attention, the queries): columns sum to 1, not rows",
+            lambda x: torch.softmax(x, -2),
+        ),
+        WrongAnswer("first axis", "it is computed over the first axis, not the last", lambda x: torch.softmax(x, 0)),
+        WrongAnswer("all axes", "it is computed over all numbers at once, not over each row", _over_everything),
         WrongAnswer("base 2", "the base is 2, not e", lambda x: torch.softmax(x * math.log(2.0), -1)),
         WrongAnswer(
-            "softmin", "the sign is turned: the smallest number gets the most", lambda x: torch.softmax(-x, -1)
+            "softmin", "the sign is wrong: the smallest number gets the largest weight", lambda x: torch.softmax(-x, -1)
         ),
-        WrongAnswer("logarithm", "the logarithm of softmax is given, not softmax", lambda x: torch.log_softmax(x, -1)),
+        WrongAnswer(
+            "logarithm", "the logarithm of softmax is returned, not softmax", lambda x: torch.log_softmax(x, -1)
+        ),
         WrongAnswer(
             "no exp", "the numbers are divided by their sum without exp", lambda x: x / x.sum(-1, keepdim=True)
         ),
@@ -171,7 +189,7 @@ ATTENTION = Exercise(
         ),
         Case("two heads, three tokens", (draw(1, 2, 3, 4, seed=1), draw(1, 2, 3, 4, seed=2), draw(1, 2, 3, 4, seed=3))),
         Case(
-            "more keys than queries, and values of another width",
+            "more keys than queries, and values with another width",
             (draw(2, 2, 3, 4, seed=1), draw(2, 2, 5, 4, seed=2), draw(2, 2, 5, 6, seed=3)),
         ),
         Case(
@@ -183,7 +201,7 @@ ATTENTION = Exercise(
             (draw(1, 1, 4, 2, seed=7), draw(1, 1, 4, 2, seed=8), draw(1, 1, 4, 2, seed=9), _CAUSAL),
         ),
         Case(
-            "two sentences of three heads, each sentence with a mask of its own, [B, 1, S, S]",
+            "two sentences, three heads, and a different mask for each sentence, [B, 1, S, S]",
             (draw(2, 3, 4, 2, seed=10), draw(2, 3, 4, 2, seed=11), draw(2, 3, 4, 2, seed=12), _OF_EACH),
         ),
         Case(
@@ -197,7 +215,7 @@ ATTENTION = Exercise(
             kind="corner",
         ),
         Case(
-            "a query that may look at nothing, which must give zeros",
+            "a query whose keys are all masked, which must give zeros",
             (draw(1, 1, 2, 2, seed=7), draw(1, 1, 2, 2, seed=8), draw(1, 1, 2, 2, seed=9), _NOTHING),
             kind="corner",
             check_gradient=True,
@@ -221,17 +239,17 @@ ATTENTION = Exercise(
             "the scores are divided by the root of the number of tokens, not of d_k",
             _scaled_by_tokens,
         ),
-        WrongAnswer("keys for values", "A weighs the keys, not the values", _keys_for_values),
+        WrongAnswer("keys for values", "A is multiplied by the keys, not by the values", _keys_for_values),
         WrongAnswer("queries for keys", "queries and keys are exchanged", _queries_and_keys_exchanged),
-        WrongAnswer("no softmax", "there is no softmax: the scores themselves weigh", _no_softmax),
-        WrongAnswer("A for the context", "A is given in the place of A V", _a_times_v_missing),
-        WrongAnswer("NaN where nothing", "a query that may look at nothing gets 0/0, NaN", _nan_where_nothing),
+        WrongAnswer("no softmax", "softmax is missing: the scores are used as weights", _no_softmax),
+        WrongAnswer("A for the context", "A is returned instead of A V", _a_times_v_missing),
+        WrongAnswer("NaN where nothing", "a query whose keys are all masked gets 0/0 = NaN", _nan_where_nothing),
         WrongAnswer(
             "masked by −1e9",
-            "hidden scores are −1e9, not −∞: a query that may look at nothing then looks everywhere",
+            "masked scores are −1e9, not −∞: a query whose keys are all masked then attends to all of them",
             _large_number_for_mask,
         ),
-        WrongAnswer("masked by 0", "hidden scores are 0, and exp(0) = 1 is no small weight", _zero_for_mask),
+        WrongAnswer("masked by 0", "masked scores are 0, but exp(0) = 1 is not a small weight", _zero_for_mask),
     ),
     observe=_context_and_weights,
     results=("the context", "A"),

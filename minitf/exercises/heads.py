@@ -40,10 +40,10 @@ SPLIT_HEADS = Exercise(
     ),
     (
         *known_mistakes("split_heads"),
-        WrongAnswer("every H-th column", "a head takes every H-th column, not d_k neighbours", _every_hth_column),
+        WrongAnswer("every H-th column", "a head takes every H-th column, not d_k adjacent ones", _every_hth_column),
         WrongAnswer(
             "not transposed",
-            "the axes are [B, S, H, d_k]: heads and tokens still have to change places",
+            "the axes are [B, S, H, d_k]: the axes of heads and tokens must be swapped",
             _heads_before_width,
         ),
         WrongAnswer("heads first", "the axes are [H, B, S, d_k]: the batch comes first", _batch_and_heads_folded),
@@ -64,11 +64,11 @@ MERGE_HEADS = Exercise(
         *known_mistakes("merge_heads"),
         WrongAnswer(
             "columns interleaved",
-            "the heads' columns are interleaved, not one head beside the other",
+            "the columns of the heads are interleaved, not concatenated",
             _columns_interleaved,
         ),
-        WrongAnswer("summed", "the heads are added up, not laid side by side", lambda X: X.sum(1)),
-        WrongAnswer("averaged", "the heads are averaged, not laid side by side", lambda X: X.mean(1)),
+        WrongAnswer("summed", "the heads are added, not concatenated", lambda X: X.sum(1)),
+        WrongAnswer("averaged", "the heads are averaged, not concatenated", lambda X: X.mean(1)),
     ),
     in_bert="forward",
 )

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from minitf.exercises.exercise import Case, Exercise, WrongAnswer
-from minitf.text.wordpiece import pieces_of
+from minitf.text.wordpiece import pieces_of, without_accents
 
 Vocabulary = Mapping[str, int]
 
@@ -19,6 +19,8 @@ WITHOUT_HALVES = _numbered("[UNK] play ing")  # `ing` is a piece at the start of
 LETTERS = _numbered("[UNK] a ##b ##c ##bc abc")
 # The longest first piece of `abcd` is `abc`, and there is no `##d`. With the shorter `ab` a split exists.
 DEAD_END = _numbered("[UNK] ab abc ##cd")
+CASED = _numbered("[UNK] play Play ##ing ##Ing cafe café ##s")
+COMPOUND = _numbered("[UNK] donau donaudampfschifffahrtsgesellschaft ##dampf ##schiff ##fahrts ##gesellschaft ##s")
 
 
 def _fitting(word: str, start: int, vocabulary: Vocabulary, ends: Iterator[int] | range) -> int | None:
@@ -83,6 +85,10 @@ def _backtracking(word: str, vocabulary: Vocabulary, start: int = 0) -> list[str
     return ["[UNK]"]
 
 
+def _short_pieces(word: str, vocabulary: Vocabulary) -> list[str]:
+    return pieces_of(word, {piece: i for piece, i in vocabulary.items() if len(piece.removeprefix("##")) <= 15})
+
+
 def _one_cut(word: str, vocabulary: Vocabulary) -> list[str]:
     """Return the longest first piece and the rest of the word, if the rest is a piece."""
     start = _fitting(word, 0, vocabulary, range(len(word), 0, -1))
@@ -95,42 +101,72 @@ WORDPIECE = Exercise(
     name="wordpiece",
     target=pieces_of,
     cases=(
-        Case("a word that the vocabulary holds whole", ("play", SMALL)),
+        Case("a word that is in the vocabulary", ("play", SMALL)),
         Case("a word of two pieces", ("playing", SMALL)),
         Case("a word of three pieces", ("unplayable", _numbered("[UNK] un ##play ##able"))),
         Case("a word of many pieces", ("abcbc", LETTERS)),
         Case("a word that begins like a longer piece", ("unplayings", SMALL)),
+        Case("a word with uppercase letters, cased vocabulary", ("PlayIng", CASED)),
+        Case("a word of 100 letters and 100 pieces", ("a" + "b" * 99, LETTERS)),
+        Case("a word that begins with a long piece", ("donaudampfschifffahrtsgesellschafts", COMPOUND)),
+        Case("an uppercase word, lowercase vocabulary", ("PLAYING", SMALL), kind="corner"),
+        Case("a word with an accent", ("cafés", CASED), kind="corner"),
         Case("a word that begins with no piece", ("zebra", SMALL), kind="corner"),
         Case("a word whose end is no piece", ("playz", SMALL), kind="corner"),
         Case("a word with a letter in the middle that is no piece", ("playzing", SMALL), kind="corner"),
-        Case("a word whose end begins words only", ("playing", WITHOUT_HALVES), kind="corner"),
-        Case("a word that the longest piece leads into a dead end", ("abcd", DEAD_END), kind="corner"),
+        Case("a word whose end is a piece at the start of a word only", ("playing", WITHOUT_HALVES), kind="corner"),
+        Case("a word that cannot be split after its longest first piece", ("abcd", DEAD_END), kind="corner"),
     ),
     wrong=(
-        WrongAnswer("shortest first", "the shortest piece that fits is taken, not the longest", _shortest_first),
-        WrongAnswer("no ##", "what goes on a word is looked up without ##", _without_marks),
-        WrongAnswer("## dropped", "pieces are looked up with ## and given back without it", _marks_dropped),
+        WrongAnswer("shortest first", "the shortest matching piece is taken, not the longest", _shortest_first),
+        WrongAnswer("no ##", "pieces inside a word are looked up without ##", _without_marks),
+        WrongAnswer("## dropped", "pieces are looked up with ## but returned without it", _marks_dropped),
         WrongAnswer(
             "[UNK] for the rest",
-            "[UNK] stands for the rest of the word alone, not for the whole word",
+            "[UNK] replaces only the rest of the word, not the whole word",
             _with_unknown_pieces(lambda word, start: len(word)),
         ),
         WrongAnswer(
             "[UNK] for a letter",
-            "a letter that is no piece becomes [UNK] and the cutting goes on behind it",
+            "a letter without a matching piece becomes [UNK], and splitting continues after it",
             _with_unknown_pieces(lambda word, start: start + 1),
         ),
         WrongAnswer(
             "the rest left out",
-            "what cannot be cut is left out, where the whole word is [UNK]",
+            "the part without a matching piece is left out: the whole word must be [UNK]",
             _without_unknown_pieces,
         ),
         WrongAnswer(
             "back and again",
-            "a shorter piece is tried where the longest leads nowhere: WordPiece is greedy, it never goes back",
+            "a shorter piece is tried if the rest cannot be split: WordPiece is greedy and does not backtrack",
             _backtracking,
         ),
-        WrongAnswer("one cut", "the word is cut once at most", _one_cut),
+        WrongAnswer(
+            "lower case",
+            "the word is lowercased: that is an earlier step of the tokenizer, WordPiece takes the word as it is",
+            lambda word, vocabulary: pieces_of(word.lower(), vocabulary),
+        ),
+        WrongAnswer(
+            "accents removed",
+            "accents are removed: that is an earlier step of the tokenizer, WordPiece takes the word as it is",
+            lambda word, vocabulary: pieces_of(without_accents(word), vocabulary),
+        ),
+        WrongAnswer(
+            "few pieces",
+            "a word of many pieces becomes [UNK]: their number is not limited",
+            lambda word, vocabulary: pieces if len(pieces := pieces_of(word, vocabulary)) <= 5 else ["[UNK]"],
+        ),
+        WrongAnswer(
+            "short words",
+            "a long word becomes [UNK], although it can be split into pieces",
+            lambda word, vocabulary: pieces_of(word, vocabulary) if len(word) <= 20 else ["[UNK]"],
+        ),
+        WrongAnswer(
+            "short pieces",
+            "only short pieces are looked up: a piece can be as long as the word itself",
+            _short_pieces,
+        ),
+        WrongAnswer("one cut", "the word is split at most once", _one_cut),
     ),
     gradients=False,
 )

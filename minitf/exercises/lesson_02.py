@@ -24,39 +24,37 @@ EXERCISES: tuple[Exercise, ...] = (
         "padding_mask",
         padding_mask,
         (
-            Case("one text of 2 tokens, filled up to 3", (torch.tensor([2]), 3)),
+            Case("one text of 2 tokens, padded to 3", (torch.tensor([2]), 3)),
             Case("three texts, the longest of 4 tokens", (torch.tensor([4, 1, 3]), 4)),
             Case("texts that are all shorter than S", (torch.tensor([2, 3]), 5)),
             Case("as many texts as tokens", (torch.tensor([3, 1, 2]), 3)),
             Case("a text without a token", (torch.tensor([0, 2]), 2), kind="corner"),
         ),
         (
-            WrongAnswer(
-                "upside down", "True stands for padding, not for real tokens", lambda n, S: ~padding_mask(n, S)
-            ),
+            WrongAnswer("upside down", "True marks padding, not real tokens", lambda n, S: ~padding_mask(n, S)),
             WrongAnswer(
                 "one too many",
-                "the first token of the padding counts as real: ≤ in the place of <",
+                "the first padding token counts as real: ≤ is used instead of <",
                 lambda n, S: padding_mask(n + 1, S),
             ),
             WrongAnswer(
                 "padding in front",
-                "the real tokens are taken to stand at the end of the row",
+                "True is at the end of each row: the real tokens are at its start",
                 lambda n, S: padding_mask(n, S).flip(-1),
             ),
             WrongAnswer(
                 "on queries",
-                "the mask hides padded queries; padded keys are still looked at",
+                "the mask hides padded queries, but padded keys are still attended to",
                 lambda n, S: _real(n, S)[:, None, :, None],
             ),
             WrongAnswer(
                 "numbers",
-                "0 and 1 stand in the place of False and True",
+                "0 and 1 are returned instead of False and True",
                 lambda n, S: padding_mask(n, S).long(),
             ),
             WrongAnswer(
                 "two axes",
-                "the mask is [B, S]: beside [B, H, S, S] its texts are taken for queries",
+                "the mask is [B, S]: broadcast to [B, H, S, S], its texts are treated as queries",
                 _real,
             ),
         ),

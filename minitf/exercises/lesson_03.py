@@ -68,7 +68,7 @@ EXERCISES: tuple[Exercise, ...] = (
             Case("one head", _drawn(1, 3, 4, 1, seed=10)),
             Case("two heads of width 2", _drawn(1, 3, 4, 2, seed=20)),
             Case("two texts, three heads of width 2", _drawn(2, 5, 6, 3, seed=30)),
-            Case("a text of one word, which can only look at itself", _drawn(2, 1, 4, 2, seed=40), kind="corner"),
+            Case("a text of one word, which attends to itself only", _drawn(2, 1, 4, 2, seed=40), kind="corner"),
             Case("huge numbers", _drawn(1, 3, 4, 2, seed=50, scale=1e3), kind="huge"),
         ),
         (
@@ -76,7 +76,7 @@ EXERCISES: tuple[Exercise, ...] = (
             WrongAnswer(_MERGED.name, _MERGED.explanation, _composed(merge=_MERGED.function)),
             WrongAnswer(
                 "X W",
-                "X is multiplied by W as the file has it, not by its transpose",
+                "X is multiplied by W as it is in the file, not by its transpose",
                 _composed(linear=lambda X, W: X @ W),
             ),
             WrongAnswer(
@@ -84,7 +84,7 @@ EXERCISES: tuple[Exercise, ...] = (
                 "the scores are divided by √D, the root of the model's width, not of a head's",
                 _composed(attend=_scaled_by_model_width),
             ),
-            WrongAnswer("no W_O", "the heads' answers stay side by side: W_O does not mix them", _unmixed),
+            WrongAnswer("no W_O", "the product with W_O is missing: it mixes the heads", _unmixed),
             WrongAnswer(
                 "queries for keys",
                 "queries and keys are exchanged",
@@ -92,7 +92,7 @@ EXERCISES: tuple[Exercise, ...] = (
             ),
             WrongAnswer(
                 "keys for values",
-                "A weighs the keys, not the values",
+                "A is multiplied by the keys, not by the values",
                 lambda X, W_Q, W_K, W_V, W_O, H: multi_head_attention(X, W_Q, W_K, W_K, W_O, H),
             ),
             WrongAnswer(
@@ -102,12 +102,12 @@ EXERCISES: tuple[Exercise, ...] = (
             ),
             WrongAnswer(
                 "one head",
-                "H is left out: one head of the whole width attends",
+                "H is not used: there is one head with the whole width",
                 lambda X, W_Q, W_K, W_V, W_O, H: multi_head_attention(X, W_Q, W_K, W_V, W_O, 1),
             ),
             WrongAnswer(
                 "input added",
-                "X is added to the output already: that is the layer's part, not attention's",
+                "X is added to the output: the residual connection is part of the layer, not of attention",
                 lambda X, *rest: X + multi_head_attention(X, *rest),
             ),
         ),

@@ -63,10 +63,10 @@ _PLAIN = (mean_of_the_tokens, relu, subtract_the_mean, double)
 _USUAL = (attend_to_similar_tokens, two_matrices, first_norm, second_norm)
 
 CASES = (
-    Case("two tokens of width 2, with parts to be followed by hand", (numbers([[0, 4], [2, 0]]), *_PLAIN)),
-    Case("a batch of sentences, with an attention, a network and two norms", (draw(2, 3, 4), *_USUAL)),
+    Case("two tokens of width 2, with parts that are easy to calculate by hand", (numbers([[0, 4], [2, 0]]), *_PLAIN)),
+    Case("a batch of sentences, with attention, a feed-forward network and two norms", (draw(2, 3, 4), *_USUAL)),
     Case(
-        "sublayers that have nothing to add",
+        "sublayers that return zeros",
         (draw(1, 3, 4, seed=7), return_zeros, return_zeros, first_norm, second_norm),
         kind="corner",
     ),
@@ -123,23 +123,31 @@ EXERCISES: tuple[Exercise, ...] = (
         cases=CASES,
         wrong=(
             WrongAnswer("pre-norm", "the norm comes before the sublayer, not after the sum (pre-norm)", _pre_norm),
-            WrongAnswer("no residual", "the sublayer's input is not added back", _no_residual),
+            WrongAnswer(
+                "no residual", "the residual connections are missing: the sublayer's input is not added", _no_residual
+            ),
             WrongAnswer(
                 "norm of the sublayer",
-                "the norm is taken of the sublayer's answer alone, and its input added afterwards",
+                "only the sublayer's output is normalised, and its input is added afterwards",
                 _norm_of_the_sublayer,
             ),
             WrongAnswer(
                 "residual around both",
-                "the second sum adds the layer's own input, not what the first norm gave",
+                "the second residual connection adds the layer's input, not the output of the first norm",
                 _adds_the_input_twice,
             ),
-            WrongAnswer("one residual", "nothing is added to what the feed-forward network says", _one_residual),
-            WrongAnswer("side by side", "the feed-forward network reads the layer's own input", _side_by_side),
+            WrongAnswer(
+                "one residual", "the residual connection around the feed-forward network is missing", _one_residual
+            ),
+            WrongAnswer(
+                "side by side",
+                "the input of the feed-forward network is the layer's input, not the output of the first norm",
+                _side_by_side,
+            ),
             WrongAnswer("no norm between", "the first norm is left out", _no_norm_between),
             WrongAnswer(
                 "first text only",
-                "attention(X)[0] is added, the first text's answer, to every text: here attention gives no pair",
+                "attention(X)[0], the output for the first text, is added to all texts: attention returns no pair here",
                 _first_text_only,
             ),
             WrongAnswer("norms exchanged", "the two norms are exchanged", _norms_exchanged),

@@ -58,18 +58,18 @@ POOLED = Exercise(
         ),
         Case("a batch of sentences", (draw(2, 3, 4), draw(4, 4, seed=1), draw(4, seed=2))),
         Case(
-            "numbers at which tanh is all but 1",
+            "large numbers, at which tanh is almost ±1",
             (draw(2, 3, 4, seed=3, scale=1e4), draw(4, 4, seed=4), draw(4, seed=5)),
             kind="huge",
         ),
         Case("a sentence of [CLS] alone", (draw(1, 1, 4, seed=6), draw(4, 4, seed=7), draw(4, seed=8)), kind="corner"),
     ),
     wrong=(
-        WrongAnswer("last token", "the last position is read, not [CLS]", lambda X, W, b: pooled(X[:, -1:], W, b)),
-        WrongAnswer("mean", "the mean of the tokens is read, not [CLS]", lambda X, W, b: pooled(X.mean(1, True), W, b)),
+        WrongAnswer("last token", "the last token is used, not [CLS]", lambda X, W, b: pooled(X[:, -1:], W, b)),
+        WrongAnswer("mean", "the mean of the tokens is used, not [CLS]", lambda X, W, b: pooled(X.mean(1, True), W, b)),
         WrongAnswer(
             "first sentence",
-            "the first sentence of the batch is read, not the first token of each",
+            "the first sentence of the batch is used, not the first token of each sentence",
             _first_of_the_batch,
         ),
         WrongAnswer(
@@ -79,16 +79,16 @@ POOLED = Exercise(
         ),
         WrongAnswer(
             "axis kept",
-            "the axis of tokens is still there, with one token: a number takes it away, a slice does not",
+            "the axis of tokens is kept, with length 1: an index removes it, a slice does not",
             lambda X, W, b: torch.tanh(X[:, :1] @ W.transpose(0, 1) + b),
         ),
-        WrongAnswer("no tanh", "there is no tanh", lambda X, W, b: X[:, 0] @ W.transpose(0, 1) + b),
-        WrongAnswer(
-            "W turned", "x W is computed, not x Wᵀ: the matrix lies as PyTorch's files store it", _not_transposed
-        ),
+        WrongAnswer("no tanh", "tanh is missing", lambda X, W, b: X[:, 0] @ W.transpose(0, 1) + b),
+        WrongAnswer("W turned", "x W is computed, not x Wᵀ: W has the layout of PyTorch's files", _not_transposed),
         WrongAnswer("no bias", "b is not added", lambda X, W, b: pooled(X, W, torch.zeros_like(b))),
         WrongAnswer(
-            "tanh first", "tanh is taken before W, not after", lambda X, W, b: X[:, 0].tanh() @ W.transpose(0, 1) + b
+            "tanh first",
+            "tanh is applied before the product with W, not after it",
+            lambda X, W, b: X[:, 0].tanh() @ W.transpose(0, 1) + b,
         ),
     ),
 )
@@ -109,7 +109,8 @@ FROM_TENSORFLOW = Exercise(
     cases=(
         Case("a kernel, 2 in and 3 out", (f"{_LAYER}/intermediate/dense/kernel", _grid(2, 3))),
         Case("a square kernel", (f"{_LAYER}/attention/self/query/kernel", _grid(2, 2))),
-        Case("the table of words", ("bert/embeddings/word_embeddings", _grid(4, 3))),
+        Case("a kernel outside of the encoder", ("bert/pooler/dense/kernel", _grid(3, 2))),
+        Case("the word embeddings", ("bert/embeddings/word_embeddings", _grid(4, 3))),
         Case("a bias", (f"{_LAYER}/attention/self/query/bias", _grid(3))),
         Case("LayerNorm's γ", (f"{_LAYER}/output/LayerNorm/gamma", _grid(3))),
         Case(
@@ -118,22 +119,25 @@ FROM_TENSORFLOW = Exercise(
     ),
     wrong=(
         WrongAnswer("as it is", "nothing is transposed", lambda name, array: array),
-        WrongAnswer(
-            "every matrix", "every matrix is transposed, tables too, not the kernels alone", lambda name, array: array.T
-        ),
+        WrongAnswer("every matrix", "every matrix is transposed, not only the kernels", lambda name, array: array.T),
         WrongAnswer(
             "reshaped",
-            "the kernel is reshaped, not transposed: its numbers stay in the order of the file",
+            "the kernel is reshaped, not transposed: its numbers stay in the same order",
             lambda name, array: array.reshape(array.shape[::-1]) if name.endswith("/kernel") else array,
         ),
         WrongAnswer(
+            "encoder only",
+            "only the kernels of the encoder are transposed: the pooler and the heads have kernels too",
+            lambda name, array: array.T if "encoder" in name and name.endswith("/kernel") else array,
+        ),
+        WrongAnswer(
             "tables alone",
-            "whatever is no kernel is transposed, and the kernels are not",
+            "every tensor except the kernels is transposed",
             lambda name, array: array if name.endswith("/kernel") else array.T,
         ),
         WrongAnswer(
             "all but the embeddings",
-            "output_weights is transposed as well: it is a matrix, but no kernel",
+            "output_weights is transposed too: it is a matrix, but not a kernel",
             lambda name, array: array if "embeddings" in name else array.T,
         ),
     ),
@@ -186,25 +190,32 @@ VARINT = Exercise(
         Case("1, which fits into one byte", (1,)),
         Case("300, the example in the description of protocol buffers", (300,)),
         Case("127, the largest number of one byte", (127,), kind="corner"),
-        Case("128, the smallest of two", (128,), kind="corner"),
-        Case("0, which is a byte as well", (0,), kind="corner"),
+        Case("128, the smallest number of two bytes", (128,), kind="corner"),
+        Case("0, which takes one byte", (0,), kind="corner"),
         Case("16,384, of which all low bits are 0", (16_384,), kind="corner"),
-        Case("30,522, the words of BERT", (30_522,)),
+        Case("30,522, the size of BERT's vocabulary", (30_522,)),
         Case("2⁴⁰ + 5", (2**40 + 5,)),
+        Case("2⁶⁴ − 1, the largest number of 64 bits: ten bytes", (2**64 - 1,)),
     ),
     wrong=(
         WrongAnswer("highest first", "the highest seven bits come first, not the lowest", _highest_first),
         WrongAnswer(
-            "eight bits", "a byte holds eight bits of the number, and none says whether more follow", _eight_bits
+            "eight bits",
+            "each byte has eight bits of the number, and no bit says whether more bytes follow",
+            _eight_bits,
         ),
         WrongAnswer(
             "no mark", "the eighth bit is never set: nothing says that more bytes follow", lambda n: bytes(_groups(n))
         ),
         WrongAnswer(
-            "mark on all", "the last byte, too, says that more follow", lambda n: bytes(g | 0x80 for g in _groups(n))
+            "mark on all",
+            "the eighth bit of the last byte is set, although no byte follows",
+            lambda n: bytes(g | 0x80 for g in _groups(n)),
         ),
-        WrongAnswer("128 in one byte", "128 goes into one byte: seven bits end at 127", _to_128),
-        WrongAnswer("nothing for 0", "0 is written as no byte at all", _nothing_for_0),
+        WrongAnswer("32 bits", "only the lowest 32 bits of the number are written", lambda n: varint(n & 0xFFFFFFFF)),
+        WrongAnswer("nine bytes", "at most nine bytes are written: 64 bits need ten", lambda n: varint(n & 2**63 - 1)),
+        WrongAnswer("128 in one byte", "128 is written in one byte: the largest number of seven bits is 127", _to_128),
+        WrongAnswer("nothing for 0", "nothing is written for 0: it takes one byte", _nothing_for_0),
     ),
     observe=as_hex,
     gradients=False,

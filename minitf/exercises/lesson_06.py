@@ -39,6 +39,10 @@ def _tiny_epsilon_added(a: Tensor, b: Tensor) -> Tensor:
     return (a * b).sum(dim=-1) / (length(a) * length(b) + LEAST)
 
 
+def _clamped_high(a: Tensor, b: Tensor) -> Tensor:
+    return (a * b).sum(dim=-1) / (length(a).clamp(min=1e-3) * length(b).clamp(min=1e-3))
+
+
 def _one_length(a: Tensor, b: Tensor) -> Tensor:
     return (a * b).sum(dim=-1) / length(a).clamp(min=LEAST)
 
@@ -60,45 +64,60 @@ COSINE_SIMILARITY = Exercise(
     target=cosine_similarity,
     cases=(
         Case("two vectors of width 2", (numbers(3.0, 4.0), numbers(4.0, 3.0))),
-        Case("two vectors of one direction", (numbers(1.0, 2.0, 2.0), numbers(2.0, 4.0, 4.0))),
+        Case("two vectors with the same direction", (numbers(1.0, 2.0, 2.0), numbers(2.0, 4.0, 4.0))),
         Case(
             "vectors at a right angle and opposite ones",
             (numbers([1.0, 0.0], [1.0, 2.0]), numbers([0.0, 5.0], [-1.0, -2.0])),
         ),
-        Case("[2, 3, 4]: a vector for each of 2 × 3 places", (draw(2, 3, 4, seed=1), draw(2, 3, 4, seed=2))),
-        Case("one vector beside five", (draw(4, seed=3), draw(5, 4, seed=4))),
+        Case("[2, 3, 4]: 2 × 3 vectors of width 4", (draw(2, 3, 4, seed=1), draw(2, 3, 4, seed=2))),
+        Case("one vector and five vectors, broadcast", (draw(4, seed=3), draw(5, 4, seed=4))),
         Case("very short vectors", (draw(2, 4, seed=5, scale=1e-3), draw(2, 4, seed=6, scale=1e-3)), kind="corner"),
+        Case(
+            "tiny vectors, and a tiny and a long one",
+            (draw(2, 4, seed=7) * numbers([1e-6], [1e-7]), draw(2, 4, seed=8) * numbers([1e-6], [1e3])),
+            kind="corner",
+        ),
         Case("a vector of zeros", (numbers([0.0, 0.0], [3.0, 4.0]), numbers([4.0, 3.0], [4.0, 3.0])), kind="corner"),
     ),
     wrong=(
-        WrongAnswer("dot product", "the product is not divided by the lengths", lambda a, b: (a * b).sum(dim=-1)),
-        WrongAnswer("one length", "the product is divided by the length of a alone", _one_length),
+        WrongAnswer("dot product", "the dot product is not divided by the norms", lambda a, b: (a * b).sum(dim=-1)),
+        WrongAnswer("one length", "the dot product is divided by the norm of a only", _one_length),
         WrongAnswer(
             "squared lengths",
-            "the product is divided by the squares of the lengths: a root is missing",
+            "the dot product is divided by the squared norms: the square root is missing",
             _squared_lengths,
         ),
         WrongAnswer(
-            "one length for all", "a length is taken over the whole tensor, not along the last axis", _length_of_all
+            "one length for all", "the norm is computed over the whole tensor, not along the last axis", _length_of_all
         ),
         WrongAnswer(
             "first axis",
-            "products and lengths run along the first axis, not the last",
+            "dot product and norms are computed along the first axis, not the last",
             lambda a, b: (a * b).sum(dim=0) / (length(a, dim=0) * length(b, dim=0)).clamp(min=LEAST),
         ),
         WrongAnswer(
-            "distance", "1 − cosine is given: how far apart the vectors are", lambda a, b: 1.0 - cosine_similarity(a, b)
+            "distance",
+            "1 − cosine is returned: this is the cosine distance",
+            lambda a, b: 1.0 - cosine_similarity(a, b),
         ),
-        WrongAnswer("correlation", "each vector's mean is taken off first: that is the correlation", _correlation),
-        WrongAnswer("0 / 0", "a vector of zeros is divided by its length", _without_check),
+        WrongAnswer(
+            "correlation", "the mean of each vector is subtracted first: this is the correlation", _correlation
+        ),
+        WrongAnswer("0 / 0", "a vector of zeros is divided by its norm, 0", _without_check),
         WrongAnswer(
             "ε added",
-            "an ε is added to the denominator, and short vectors look less alike than they are",
+            "an ε is added to the denominator: the cosine of short vectors is too small",
             _epsilon_added,
         ),
         WrongAnswer(
+            "large lower bound",
+            "the lower bound of the norms is too large: short vectors are divided by it, not by their norm;"
+            " 10⁻¹² is small enough",
+            _clamped_high,
+        ),
+        WrongAnswer(
             "tiny ε added",
-            "an ε of 10⁻¹² is added to the product of the lengths: of short vectors even that is seen; use clamp",
+            "an ε of 10⁻¹² is added to the product of the norms: it changes the cosine of short vectors; use clamp",
             _tiny_epsilon_added,
         ),
     ),
@@ -153,18 +172,20 @@ MEAN_OF_TOKENS = Exercise(
         ),
     ),
     wrong=(
-        WrongAnswer("padding counted", "padding is counted too: its vectors are not 0", _padding_counted),
-        WrongAnswer("divided by S", "padding adds nothing, yet is counted: the sum is divided by S", _divided_by_s),
-        WrongAnswer("divided by all", "each sum is divided by the tokens of the whole batch", _divided_by_all),
+        WrongAnswer("padding counted", "padding is included in the mean: its vectors are not 0", _padding_counted),
+        WrongAnswer("divided by S", "the sum is divided by S, not by the number of real tokens", _divided_by_s),
+        WrongAnswer(
+            "divided by all", "each sum is divided by the number of tokens of the whole batch", _divided_by_all
+        ),
         WrongAnswer(
             "sum",
-            "the sum is not divided: a long text gets a long vector",
+            "the sum is not divided by the number of tokens",
             lambda X, mask: (X * mask.unsqueeze(-1)).sum(dim=1),
         ),
-        WrongAnswer("[CLS]", "the first token alone is taken", lambda X, mask: X[:, 0]),
+        WrongAnswer("[CLS]", "only the first token is used", lambda X, mask: X[:, 0]),
         WrongAnswer("largest", "the largest value is taken, not the mean", _largest),
-        WrongAnswer("mask upside down", "the mean is that of the padding", _upside_down),
-        WrongAnswer("of length 1", "the mean is made of length 1", _of_length_1),
+        WrongAnswer("mask upside down", "the mean of the padding is computed", _upside_down),
+        WrongAnswer("of length 1", "the mean is scaled to norm 1", _of_length_1),
         WrongAnswer("0 / 0", "a text of padding alone is divided by 0 tokens", _no_check),
     ),
     gradients=False,  # ways to avoid 0 / 0 give different gradients

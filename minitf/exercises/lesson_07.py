@@ -36,21 +36,21 @@ SOFTMAX_GRADIENT = Exercise(
         Case("two heads of three tokens", (_weights(2, 3, 3, seed=1), _drawn(2, 3, 3, seed=2))),
         Case("a batch, three queries, four keys", (_weights(2, 2, 3, 4, seed=3), _drawn(2, 2, 3, 4, seed=4))),
         Case(
-            "a masked key, and a row with nothing to look at",
+            "a masked key, and a row whose keys are all masked",
             (_array([0.5, 0.5, 0.0], [0.0, 0.0, 0.0]), _array([1.0, 2.0, 9.0], [1.0, 2.0, 3.0])),
             kind="corner",
         ),
         Case("the same gradient for every key", (_array(0.2, 0.3, 0.5), _array(7.0, 7.0, 7.0)), kind="corner"),
-        Case("all the weight on one key", (_array(0.0, 1.0, 0.0), _array(1.0, 2.0, 3.0)), kind="corner"),
+        Case("one key with weight 1", (_array(0.0, 1.0, 0.0), _array(1.0, 2.0, 3.0)), kind="corner"),
     ),
     (
         WrongAnswer(
             "diagonal only",
-            "only the diagonal of the Jacobian is used, as if each weight knew of its own score alone",
+            "only the diagonal of the Jacobian is used: each weight depends on all scores, not only on its own",
             lambda A, dA: A * (1.0 - A) * dA,
         ),
         WrongAnswer(
-            "nothing subtracted", "Σ A dA is not subtracted: as one weight rises, the others fall", lambda A, dA: A * dA
+            "nothing subtracted", "Σ A dA is not subtracted: if one weight rises, the others fall", lambda A, dA: A * dA
         ),
         WrongAnswer(
             "plain mean",
@@ -64,37 +64,37 @@ SOFTMAX_GRADIENT = Exercise(
         ),
         WrongAnswer(
             "no factor A",
-            "the factor A in front is missing: dA less its weighted mean",
+            "the factor A is missing: this is dA minus its weighted mean",
             lambda A, dA: dA - (A * dA).sum(axis=-1, keepdims=True),
         ),
         WrongAnswer(
             "mean for sum",
-            "A dA is averaged over the keys, not summed: A is the weight already",
+            "A dA is averaged over the keys, not summed: A already contains the weights",
             lambda A, dA: A * (dA - (A * dA).mean(axis=-1, keepdims=True)),
         ),
         WrongAnswer(
             "over the queries",
-            "the sum runs over the queries, not over the keys",
+            "the sum is over the queries, not over the keys",
             lambda A, dA: A * (dA - (A * dA).sum(axis=-2, keepdims=True)),
         ),
         WrongAnswer(
             "over the first axis",
-            "the sum runs over the first axis, not over the last",
+            "the sum is over the first axis, not over the last",
             lambda A, dA: A * (dA - (A * dA).sum(axis=0, keepdims=True)),
         ),
         WrongAnswer(
             "over everything",
-            "one sum is taken over all rows: each query has its own",
+            "one sum over all rows is used: each query has its own sum",
             lambda A, dA: A * (dA - (A * dA).sum()),
         ),
         WrongAnswer(
             "no keepdims",
-            "keepdims is missing: the sums of the rows are laid along the keys",
+            "keepdims is missing: the sums of the rows are broadcast along the keys",
             lambda A, dA: A * (dA - (A * dA).sum(axis=-1)),
         ),
         WrongAnswer(
             "sign",
-            "the sign is turned: the weighted mean less dA",
+            "the sign is wrong: dA is subtracted from the weighted mean",
             lambda A, dA: A * ((A * dA).sum(axis=-1, keepdims=True) - dA),
         ),
     ),
@@ -145,6 +145,14 @@ def _row(*values: float) -> Array:
     return _array(list(values))
 
 
+def _mean_of_squares(x: Array, gamma: Array, eps: float, dy: Array) -> tuple[Array, Array, Array]:
+    mu, rows = x.mean(axis=-1, keepdims=True), tuple(range(x.ndim - 1))
+    scale = np.sqrt(np.maximum((x**2).mean(axis=-1, keepdims=True) - mu**2, 0.0) + eps)
+    x_hat, g = (x - mu) / scale, dy * gamma
+    dx = (g - g.mean(axis=-1, keepdims=True) - x_hat * (g * x_hat).mean(axis=-1, keepdims=True)) / scale
+    return dx, (dy * x_hat).sum(axis=rows), dy.sum(axis=rows)
+
+
 _EPS = 1e-12
 _ONES = _array(1.0, 1.0, 1.0, 1.0)
 _GAMMA = _array(2.0, 1.0, 0.5, -1.0)
@@ -159,6 +167,16 @@ LAYER_NORM_GRADIENT = Exercise(
         Case("two texts of three tokens", (_drawn(2, 3, 4, seed=3, scale=2.0), _GAMMA, _EPS, _drawn(2, 3, 4, seed=4))),
         Case("a large ε", (_drawn(3, 4, seed=5), _GAMMA, 0.5, _drawn(3, 4, seed=6)), kind="corner"),
         Case(
+            "a token of tiny numbers, where ε counts",
+            (_drawn(1, 4, seed=7, scale=1e-6), _GAMMA, _EPS, _drawn(1, 4, seed=8)),
+            kind="corner",
+        ),
+        Case(
+            "a mean much larger than the standard deviation",
+            (_row(100000.3, 100001.1, 100003.4, 99996.7), _GAMMA, _EPS, _row(1.0, 2.0, 0.0, -1.0)),
+            kind="huge",
+        ),
+        Case(
             "a token of four equal numbers",
             (_row(3.0, 3.0, 3.0, 3.0), _GAMMA, 0.01, _row(1.0, 0.0, 0.0, 2.0)),
             kind="corner",
@@ -167,7 +185,7 @@ LAYER_NORM_GRADIENT = Exercise(
     (
         WrongAnswer(
             "μ and σ constant",
-            "μ and σ are taken for constants: both terms that go through them are missing",
+            "μ and σ are treated as constants: the terms of the gradient through μ and σ are missing",
             _layer_norm_gradient(through_mu=0.0, through_sigma=0.0),
         ),
         WrongAnswer(
@@ -181,17 +199,25 @@ LAYER_NORM_GRADIENT = Exercise(
             _layer_norm_gradient(through_sigma=0.0),
         ),
         WrongAnswer(
-            "γ forgotten", "γ is left out: what reaches x̂ is dy ⊙ γ", _layer_norm_gradient(g=lambda gamma, dy: dy)
+            "γ forgotten", "γ is left out: the gradient of x̂ is dy ⊙ γ", _layer_norm_gradient(g=lambda gamma, dy: dy)
         ),
         WrongAnswer("not divided", "dx is not divided by √(σ² + ε)", _layer_norm_gradient(divided=False)),
         WrongAnswer("unbiased", "the variance is divided by D − 1, not by D", _layer_norm_gradient(lost=1)),
+        WrongAnswer(
+            "mean of squares",
+            "the variance is computed as mean(x²) − μ²: if μ is large, the two terms cancel and precision is lost;"
+            " use the mean of (x − μ)²",
+            _mean_of_squares,
+        ),
         WrongAnswer("no ε", "ε is left out", _layer_norm_gradient(s=lambda variance, eps: np.sqrt(variance))),
         WrongAnswer(
-            "ε outside the root", "it is σ + ε, not √(σ² + ε)", _layer_norm_gradient(s=lambda v, eps: np.sqrt(v) + eps)
+            "ε outside the root",
+            "the denominator is σ + ε, not √(σ² + ε)",
+            _layer_norm_gradient(s=lambda v, eps: np.sqrt(v) + eps),
         ),
         WrongAnswer(
             "variance for deviation",
-            "it is divided by the variance, not by its root",
+            "it is divided by the variance, not by its square root",
             _layer_norm_gradient(s=lambda v, eps: v + eps),
         ),
         WrongAnswer(
@@ -201,7 +227,7 @@ LAYER_NORM_GRADIENT = Exercise(
         ),
         WrongAnswer(
             "dγ over the first axis",
-            "dγ and dβ are summed over the first axis only: with texts of tokens there are two to sum over",
+            "dγ and dβ are summed over the first axis only: sum over all axes but the last",
             _layer_norm_gradient(over_rows=lambda a: a.sum(axis=0)),
         ),
         WrongAnswer(
@@ -212,8 +238,8 @@ LAYER_NORM_GRADIENT = Exercise(
         WrongAnswer(
             "dγ not summed", "dγ and dβ are not summed over the tokens", _layer_norm_gradient(over_rows=lambda a: a)
         ),
-        WrongAnswer("g for dy", "dγ and dβ are made with dy ⊙ γ, not with dy", _g_for_dy),
-        WrongAnswer("x for x̂", "dγ is made with x, not with x̂", _x_for_x_hat),
+        WrongAnswer("g for dy", "dγ and dβ are computed from dy ⊙ γ, not from dy", _g_for_dy),
+        WrongAnswer("x for x̂", "dγ is computed from x, not from x̂", _x_for_x_hat),
         WrongAnswer("exchanged", "dγ and dβ are exchanged", _exchanged),
     ),
     gradients=False,

@@ -39,31 +39,31 @@ LINEAR_SCHEDULE = Exercise(
         Case("the first step of a warm-up", (0, 1.0, 10, 4)),
         Case("the first step after the warm-up", (4, 1.0, 10, 4)),
         Case("the last step", (9, 1.0, 10, 4)),
-        Case("the rate of a BERT, 5e-5", (130, 5e-5, 250, 25)),
+        Case("a common learning rate for BERT, 5e-5", (130, 5e-5, 250, 25)),
         Case("a step beyond the last one", (12, 1.0, 10, 4), kind="corner"),
-        Case("a run that is all warm-up", (5, 1.0, 10, 10), kind="corner"),
+        Case("a run that consists of warm-up only", (5, 1.0, 10, 10), kind="corner"),
     ),
     wrong=(
         WrongAnswer(
-            "starts above zero", "the warm-up begins at η/warmup: step + 1 is counted, not step", _starts_above_zero
+            "starts above zero", "the warm-up starts at η/warmup: step + 1 is used instead of step", _starts_above_zero
         ),
         WrongAnswer(
             "falls from step 0",
-            "the fall is counted from step 0 on, warm-up included, so that it does not begin at η: as in Google's code",
+            "the decay is computed from step 0, warm-up included, so that it does not start at η (as in Google's code)",
             _falls_from_step_0,
         ),
         WrongAnswer(
             "falls while it rises",
-            "rise and fall are multiplied from step 0 on: the rate never reaches η",
+            "warm-up and decay are multiplied from step 0: the learning rate never reaches η",
             _falls_while_it_rises,
         ),
         WrongAnswer(
             "divides by total",
-            "the steps after the warm-up are divided by all steps: the rate never reaches 0",
+            "the steps after the warm-up are divided by the number of all steps: the learning rate never reaches 0",
             _divides_by_total,
         ),
         WrongAnswer("no warm-up", "the warm-up is left out", _no_warmup),
-        WrongAnswer("below zero", "the rate goes below 0 after the last step, and the steps uphill", _below_zero),
+        WrongAnswer("below zero", "the learning rate is negative after the last step", _below_zero),
     ),
     gradients=False,
     tolerance=1e-6,  # a tensor of one number is float32

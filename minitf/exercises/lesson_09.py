@@ -40,35 +40,47 @@ CONFUSION = Exercise(
             "nine texts, three classes",
             (np.array([0, 0, 1, 1, 1, 1, 0, 1, 1]), np.array([0, 0, 0, 1, 1, 1, 1, 2, 2]), 3),
         ),
-        Case("the same pair many times", (np.array([1, 1, 1, 1, 0]), np.array([0, 0, 0, 0, 0]), 2), kind="corner"),
-        Case("a class that no text has", (np.array([0, 3, 0]), np.array([0, 0, 3]), 4), kind="corner"),
+        Case("the same pair several times", (np.array([1, 1, 1, 1, 0]), np.array([0, 0, 0, 0, 0]), 2), kind="corner"),
+        Case("classes in the middle that do not occur", (np.array([0, 3, 0]), np.array([0, 0, 3]), 4), kind="corner"),
+        Case("last classes that do not occur", (np.array([0, 1, 1]), np.array([0, 0, 2]), 5), kind="corner"),
+        Case("texts of the first class only", (np.array([0, 0]), np.array([0, 0]), 3), kind="corner"),
     ),
     (
         WrongAnswer(
             "transposed",
-            "rows are what was predicted, columns what is true: turn them",
+            "rows are the predicted classes and columns the true ones: transpose the matrix",
             lambda predicted, actual, C: confusion_matrix(predicted, actual, C).T,
         ),
         WrongAnswer(
             "marked, not counted",
-            "a pair that occurs twice counts once: with arrays as indices, += adds once to each place",
+            "a pair that occurs twice is counted once: with arrays as indices, += adds only once to each cell",
             _set_not_counted,
         ),
         WrongAnswer(
             "only what occurs",
-            "classes that neither occur nor are predicted have no row and column: there are C of each, always",
+            "classes that do not occur have no row and column: the matrix always has C of each",
             _among_those_seen,
         ),
         WrongAnswer(
+            "up to the largest",
+            "the size of the matrix is taken from the largest class that occurs: it is always C",
+            lambda predicted, actual, C: confusion_matrix(predicted, actual, 1 + max(*predicted, *actual)),
+        ),
+        WrongAnswer(
+            "one row for all",
+            "all rows are the same list: [[0] * C] * C repeats one row, so that each count appears in every row",
+            lambda predicted, actual, C: np.tile(confusion_matrix(predicted, actual, C).sum(axis=0), (C, 1)),
+        ),
+        WrongAnswer(
             "shares",
-            "the rows are divided by their sums: these are shares, and counts are asked for",
+            "the rows are divided by their sums: return counts, not shares",
             lambda predicted, actual, C: (
                 (counts := confusion_matrix(predicted, actual, C)) / np.maximum(counts.sum(1, keepdims=True), 1)
             ),
         ),
         WrongAnswer(
             "right ones only",
-            "the right answers alone are counted: the matrix is empty off its diagonal",
+            "only correct predictions are counted: the matrix is 0 outside its diagonal",
             lambda predicted, actual, C: np.diag(np.diag(confusion_matrix(predicted, actual, C))),
         ),
     ),
@@ -109,40 +121,38 @@ MACRO_F1 = Exercise(
         Case("two classes", (np.array([[3, 1], [0, 2]]),)),
         Case("three classes, one never predicted", (np.array([[2, 1, 0], [1, 3, 0], [0, 2, 0]]),)),
         Case("a rare class", (np.array([[90, 2, 0], [1, 5, 1], [0, 1, 1]]),)),
-        Case(
-            "a class that is neither there nor predicted", (np.array([[4, 1, 0], [2, 3, 0], [0, 0, 0]]),), kind="corner"
-        ),
-        Case("a class that is predicted and never there", (np.array([[3, 2], [0, 0]]),), kind="corner"),
+        Case("a class without texts and predictions", (np.array([[4, 1, 0], [2, 3, 0], [0, 0, 0]]),), kind="corner"),
+        Case("a class without texts that is predicted", (np.array([[3, 2], [0, 0]]),), kind="corner"),
     ),
     (
         WrongAnswer(
             "nothing divided by nothing",
-            "0 is divided by 0 for a class without a text or an answer: say that its F1 is 0",
+            "0 is divided by 0 for a class without texts and predictions: its F1 is 0",
             lambda confusion: float(_f1(confusion).mean()),
         ),
         WrongAnswer(
             "left out",
-            "a class that is neither there nor predicted is left out of the mean: in minitf it counts, with 0",
+            "a class without texts and predictions is left out of the mean: in minitf its F1 is 0 and counts",
             lambda confusion: float(np.nanmean(_f1(confusion))),
         ),
         WrongAnswer(
             "accuracy",
-            "all right answers are divided by all texts: this is the accuracy, also called micro F1",
+            "correct predictions are divided by the number of texts: this is the accuracy, also called micro F1",
             lambda confusion: float(np.trace(confusion) / confusion.sum()),
         ),
         WrongAnswer(
             "weighted by support",
-            "each class counts by its number of texts: macro lets a rare class count as much as a frequent one",
+            "each class is weighted by its number of texts: in macro F1 all classes have the same weight",
             _weighted,
         ),
         WrongAnswer(
             "F1 of the means",
-            "precision and recall are averaged first, and F1 is taken of the two means",
+            "precision and recall are averaged first, and F1 is computed from the two means",
             _f1_of_means,
         ),
         WrongAnswer(
             "mean of the two",
-            "F1 is taken as (precision + recall) / 2: it is their harmonic mean",
+            "F1 is computed as (precision + recall) / 2: it is their harmonic mean",
             lambda confusion: float(
                 (
                     (_ratio(np.diag(confusion), confusion.sum(0)) + _ratio(np.diag(confusion), confusion.sum(1))) / 2
@@ -161,6 +171,7 @@ MACRO_F1 = Exercise(
         ),
     ),
     gradients=False,
+    tolerance=1e-6,  # a tensor of Python numbers is float32
 )
 
 
@@ -191,36 +202,38 @@ INTERVAL = Exercise(
         Case("1 of 50 right", (1, 50), kind="corner"),
         Case("49 of 50 right", (49, 50), kind="corner"),
         Case("all of 8 right", (8, 8), kind="corner"),
+        Case("none of 5 right", (0, 5), kind="corner"),
     ),
     (
-        WrongAnswer("not cut", "nothing keeps the ends within 0 and 1: no accuracy lies beyond", _uncut),
+        WrongAnswer("not cut", "the ends are not limited to 0 and 1, between which every accuracy is", _uncut),
         WrongAnswer(
             "of one text",
-            "p (1 − p) is not divided by n: this is how far single texts spread, not their mean",
+            "p (1 − p) is not divided by n: this is the standard deviation of a single text, not of the mean",
             lambda correct, n: _interval(correct, n, lambda p, n: math.sqrt(p * (1 - p))),
         ),
         WrongAnswer(
             "no root",
-            "the root is missing: p (1 − p) / n is a variance",
+            "the square root is missing: p (1 − p) / n is a variance",
             lambda correct, n: _interval(correct, n, lambda p, n: p * (1 - p) / n),
         ),
         WrongAnswer(
             "root of n missing",
-            "√(p (1 − p)) is divided by n, not by √n: n belongs under the root",
+            "√(p (1 − p)) is divided by n, not by √n: n belongs inside the square root",
             lambda correct, n: _interval(correct, n, lambda p, n: math.sqrt(p * (1 - p)) / n),
         ),
         WrongAnswer(
             "one deviation",
-            "the factor 1.96 is missing: one standard deviation to each side holds two thirds only",
+            "the factor 1.96 is missing: ± one standard deviation covers only about 68 %",
             lambda correct, n: _interval(correct, n, z=1.0),
         ),
         WrongAnswer(
             "the worst p",
-            "p (1 − p) is taken as 1/4, as if half of the answers were right",
+            "p (1 − p) is replaced by 1/4, its value for p = 1/2",
             lambda correct, n: _interval(correct, n, lambda p, n: math.sqrt(0.25 / n)),
         ),
     ),
     gradients=False,
+    tolerance=1e-6,  # a tensor of Python numbers is float32
 )
 
 EXERCISES: tuple[Exercise, ...] = (CONFUSION, MACRO_F1, INTERVAL)

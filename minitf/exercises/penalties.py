@@ -36,9 +36,9 @@ L1_PENALTY = Exercise(
             "the weights are summed with their signs",
             lambda ps, lam: lam * sum(p.sum() for p in ps),
         ),
-        WrongAnswer("L2", "the squares are summed: that is L2", loss.l2_penalty),
-        WrongAnswer("first parameter only", "only the first parameter counts", _first_only),
-        WrongAnswer("halved", "it is half of the penalty", lambda ps, lam: loss.l1_penalty(ps, lam) / 2.0),
+        WrongAnswer("L2", "the squares are summed: this is the L2 penalty", loss.l2_penalty),
+        WrongAnswer("first parameter only", "only the first parameter is penalised", _first_only),
+        WrongAnswer("halved", "the penalty is halved", lambda ps, lam: loss.l1_penalty(ps, lam) / 2.0),
     ),
     in_bert="penalty",
 )
@@ -51,7 +51,7 @@ L2_PENALTY = Exercise(
         WrongAnswer("no λ", "λ is left out", lambda ps, lam: sum(p.square().sum() for p in ps)),
         WrongAnswer(
             "halved",
-            "it is half of the penalty, so that the gradient would be λθ",
+            "the penalty is halved, so that its gradient is λθ",
             lambda ps, lam: loss.l2_penalty(ps, lam) / 2.0,
         ),
         WrongAnswer(
@@ -59,13 +59,15 @@ L2_PENALTY = Exercise(
         ),
         WrongAnswer(
             "a norm for each",
-            "the lengths of the parameters are summed, not their squares",
+            "the norms of the parameters are summed, not their squares",
             lambda ps, lam: lam * sum(p.norm() for p in ps),
         ),
         WrongAnswer(
-            "λ squared", "λ is squared with the weights", lambda ps, lam: sum((lam * p).square().sum() for p in ps)
+            "λ squared",
+            "λ is squared together with the weights",
+            lambda ps, lam: sum((lam * p).square().sum() for p in ps),
         ),
-        WrongAnswer("L1", "the absolute values are summed: that is L1", loss.l1_penalty),
+        WrongAnswer("L1", "the absolute values are summed: this is the L1 penalty", loss.l1_penalty),
         WrongAnswer(
             "squared sum",
             "the sum is squared, not each weight",

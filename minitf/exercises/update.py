@@ -8,18 +8,18 @@ from torch import Tensor
 from minitf.equations import update
 from minitf.exercises.exercise import Case, Exercise, Remark, WrongAnswer, draw, numbers
 from minitf.exercises.judge.values import deep_copy
-from minitf.exercises.steps import FALLING, STEPS, TINY, ZERO, average, path_of, rule
+from minitf.exercises.steps import FALLING, LONG, STEPS, TINY, ZERO, average, path_of, rule
 
 GRADIENT_DESCENT = Exercise(
     "gradient_descent",
     update.gradient_descent,
-    (*STEPS, ZERO, FALLING),
+    (*STEPS, LONG, ZERO, FALLING),
     (
-        WrongAnswer("ascent", "η g is added: this climbs", rule(lambda theta, g, state: -g)),
+        WrongAnswer("ascent", "η g is added: the loss rises", rule(lambda theta, g, state: -g)),
         WrongAnswer("no rate", "the learning rate is left out", lambda theta, g, state, lr: theta.sub_(g)),
-        WrongAnswer("sign only", "only the sign of the gradient counts", rule(lambda theta, g, state: g.sign())),
+        WrongAnswer("sign only", "only the sign of the gradient is used", rule(lambda theta, g, state: g.sign())),
         WrongAnswer(
-            "normalised", "the gradient is divided by its length", rule(lambda theta, g, state: g / (g.norm() + 1e-12))
+            "normalised", "the gradient is divided by its norm", rule(lambda theta, g, state: g / (g.norm() + 1e-12))
         ),
         WrongAnswer("scaled by θ", "the step is multiplied by θ", rule(lambda theta, g, state: g * theta)),
     ),
@@ -60,6 +60,12 @@ def _late(theta: Tensor, g: Tensor, state: dict[str, Any], mu: float = 0.9) -> T
     return g * 1.0 if before is None else mu * before
 
 
+def _old(theta: Tensor, g: Tensor, state: dict[str, Any], mu: float = 0.9) -> Tensor:
+    before: Tensor = state.get("v", torch.zeros_like(g))
+    average(state, "v", g, mu, 1.0)
+    return before
+
+
 def _rate_inside(theta: Tensor, g: Tensor, state: dict[str, Any], lr: float, mu: float = 0.9) -> None:
     theta -= average(state, "v", g, mu, lr)
 
@@ -67,20 +73,23 @@ def _rate_inside(theta: Tensor, g: Tensor, state: dict[str, Any], lr: float, mu:
 MOMENTUM = Exercise(
     "momentum",
     update.momentum,
-    (*STEPS, ZERO, FALLING, Case("μ = 0.5", STEPS[1].inputs, {"mu": 0.5})),
+    (*STEPS, LONG, ZERO, FALLING, Case("μ = 0.5", STEPS[1].inputs, {"mu": 0.5})),
     (
         WrongAnswer(
             "climbing",
-            "η v is added: this climbs",
+            "η v is added: the loss rises",
             rule(lambda theta, g, state, mu=0.9: -average(state, "v", g, mu, 1.0)),
         ),
         WrongAnswer("nothing kept", "v is not kept between the steps: this is gradient descent", rule(_forgets)),
-        WrongAnswer("damped", "g enters v with 1 − μ: an average, not a sum", rule(_damped)),
+        WrongAnswer("damped", "g is multiplied by 1 − μ: v is then an average, not a sum", rule(_damped)),
         WrongAnswer("μ and 1 − μ exchanged", "v is multiplied by 1 − μ, not by μ", rule(_swapped)),
         WrongAnswer("wrong sign of v", "the old v is subtracted", rule(_minus)),
-        WrongAnswer("Nesterov", "it looks ahead: this is Nesterov's momentum", rule(_nesterov)),
-        WrongAnswer("η inside v", "η stands inside v, v ← μ v + η g: not the same while η changes", _rate_inside),
-        WrongAnswer("g comes late", "θ moves by the old v: the new g counts a step late", rule(_late)),
+        WrongAnswer("Nesterov", "the step is g + μ v: this is Nesterov's momentum", rule(_nesterov)),
+        WrongAnswer("η inside v", "η is inside v, v ← μ v + η g: the result differs when η changes", _rate_inside),
+        WrongAnswer("old v", "θ is updated with v before g is added to v: update v first", rule(_old)),
+        WrongAnswer(
+            "g comes late", "θ is updated with μ times the old v: the new g takes effect one step late", rule(_late)
+        ),
     ),
     observe=path_of,
     arguments=("theta", "g of each step", "lr"),
@@ -108,16 +117,14 @@ def _corrected_rms(theta: Tensor, g: Tensor, state: dict[str, Any], alpha: float
 RMSPROP = Exercise(
     "rmsprop",
     update.rmsprop,
-    (*STEPS, TINY, ZERO, FALLING, Case("α = 0.5", STEPS[1].inputs, {"alpha": 0.5})),
+    (*STEPS, TINY, LONG, ZERO, FALLING, Case("α = 0.5", STEPS[1].inputs, {"alpha": 0.5})),
     (
-        WrongAnswer("no root", "it is divided by v, not by its root", _rms(root=False)),
-        WrongAnswer("ε inside the root", "ε stands inside the root, √(v + ε)", _rms(inside=True)),
-        WrongAnswer(
-            "summed", "the squares are summed, not averaged: 1 − α is missing, nearly AdaGrad", _rms(new=False)
-        ),
-        WrongAnswer("absolute gradient", "v averages |g|, not g²", _rms(squared=False)),
+        WrongAnswer("no root", "g is divided by v, not by its square root", _rms(root=False)),
+        WrongAnswer("ε inside the root", "ε is inside the square root: √(v + ε), not √v + ε", _rms(inside=True)),
+        WrongAnswer("summed", "the squares are summed, not averaged: the factor 1 − α is missing", _rms(new=False)),
+        WrongAnswer("absolute gradient", "v is the average of |g|, not of g²", _rms(squared=False)),
         WrongAnswer("α and 1 − α exchanged", "α and 1 − α are exchanged", _rms(swap=True)),
-        WrongAnswer("bias corrected", "v is divided by 1 − αᵗ: that is Adam's correction", rule(_corrected_rms)),
+        WrongAnswer("bias corrected", "v is divided by 1 − αᵗ: this is Adam's bias correction", rule(_corrected_rms)),
     ),
     observe=path_of,
     arguments=("theta", "g of each step", "lr"),
@@ -176,21 +183,21 @@ CLIP_BY_NORM = Exercise(
     "clip_by_norm",
     update.clip_by_norm,
     (
-        Case("one gradient of length 5, c = 1", ([numbers(3.0, 4.0)], 1.0)),
-        Case("a short one, which stays", ([numbers(0.3, 0.4)], 1.0)),
+        Case("one gradient of norm 5, c = 1", ([numbers(3.0, 4.0)], 1.0)),
+        Case("a gradient with a norm below c, which does not change", ([numbers(0.3, 0.4)], 1.0)),
         Case("two gradients, clipped together", ([draw(2, 3, seed=1), draw(4, seed=2)], 0.5)),
         Case("gradients of zero", ([numbers(0.0, 0.0)], 1.0), kind="corner"),
     ),
     (
         WrongAnswer(
-            "each by itself", "each gradient is clipped by its own length: the direction changes", _each_by_itself
+            "each by itself", "each gradient is clipped by its own norm: the direction changes", _each_by_itself
         ),
-        WrongAnswer("by value", "each number is cut to ±c: the direction changes", _by_value),
-        WrongAnswer("always scaled", "short gradients are lengthened to c", _always),
-        WrongAnswer("length after", "the length after clipping is returned, not the one before", _length_after),
+        WrongAnswer("by value", "each number is limited to ±c: the direction changes", _by_value),
+        WrongAnswer("always scaled", "gradients with a norm below c are scaled up to c", _always),
+        WrongAnswer("length after", "the norm after clipping is returned, not the norm before", _length_after),
         WrongAnswer(
             "lengths summed",
-            "the lengths are added up: the whole length is the root of the sum of their squares",
+            "the norms are added: the total norm is the square root of the sum of their squares",
             _sum_of_lengths,
         ),
     ),

@@ -1,4 +1,4 @@
-"""Augmentation in a run: the training texts are changed anew in each epoch."""
+"""Data augmentation in a run: each epoch has its own changed training texts."""
 
 from collections.abc import Callable
 
@@ -8,6 +8,7 @@ from minitf.datasets import augmentation
 from minitf.datasets.dataset import Dataset
 from minitf.errors import InputError
 from minitf.fine_tuning.config import FineTuneConfig
+from minitf.fine_tuning.terminal import Say
 from minitf.mathematics import Mathematics
 from minitf.tasks.base import Task
 from minitf.tasks.masked_lm.fill import MaskedLanguageModel
@@ -24,9 +25,9 @@ def augmented_examples(
     tokenizer: Tokenizer,
     max_length: int,
     math: Mathematics,
-    say: Callable[[str], None],
+    say: Say,
 ) -> Callable[[int], Examples] | None:
-    """The function from the number of an epoch to its training examples; None without `augment`.
+    """Return a function from the number of an epoch to its training examples; None without `augment`.
 
     Raises InputError for a task that does not predict for whole texts, and for a checkpoint that cannot replace words.
     """
@@ -42,7 +43,7 @@ def augmented_examples(
     def changed(epoch: int) -> Dataset:
         return augmentation.augment(train, how, seed, epoch, fill)
 
-    first = changed(1)  # for the examples below, and for the first epoch
+    first = changed(1)  # used for the printed examples and for the first epoch
     chances = ", ".join(f"{name} {getattr(how, name):g}" for name in augmentation.OPERATIONS if getattr(how, name))
     say(f"augmentation: in each epoch a training text is changed with probability {how.share:g}; per word: {chances}")
     for before, after in augmentation.changed_texts(train, first):
@@ -54,10 +55,8 @@ def augmented_examples(
     return examples
 
 
-def _masked_language_model(
-    config: FineTuneConfig, max_length: int, math: Mathematics, say: Callable[[str], None]
-) -> augmentation.Fill:
-    """The same checkpoint with its masked-LM head: a second model, which is not trained."""
+def _masked_language_model(config: FineTuneConfig, max_length: int, math: Mathematics, say: Say) -> augmentation.Fill:
+    """Load the same checkpoint with its masked-LM head: a second model, which is not trained."""
     source = config.model.model
     model, loaded = load_with_report(
         source,

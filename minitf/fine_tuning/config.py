@@ -1,6 +1,7 @@
-"""The configuration of a fine-tuning run: frozen, made once (from flags or from keywords), and checked when it is made.
+"""The configuration of a fine-tuning run: frozen, created once (from flags or keywords) and checked when it is created.
 
-What the run decides itself (the task of `task` auto, the length of `max_length` None) is in `decisions`.
+It never changes. What a run decides itself, such as the task for `task` auto, is in `data.Decisions` and
+`setup.TrainingSetup`.
 """
 
 import dataclasses
@@ -12,6 +13,8 @@ from minitf.datasets.strings import did_you_mean
 from minitf.errors import InputError
 from minitf.fine_tuning.settings import Checked, Choice, Flag, Number, Source, Text, TextOrNumber, setting
 from minitf.tasks import registry
+
+RECORDS = " records"  # after their number, where a file would have its path
 
 _SHARE, _RATE, _COEFFICIENT = Number(0, 1), Number(0, 0.99), Number(0)
 _COUNT = Number(1, 1_000_000, whole=True)
@@ -35,7 +38,7 @@ def _frozen(text: str) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig(Checked):
-    """What is learned from: tables (CSV, TSV, JSON lines with a header), CoNLL columns, SQuAD's JSON."""
+    """The data: tables (CSV, TSV, JSON lines), CoNLL columns, SQuAD's JSON."""
 
     train: Any = setting(None, Source(), "training examples", "FILE", "the built-in corpus")
     valid: Any = setting(None, Source(), "validation examples", "FILE", "10 % of the training examples")
@@ -69,7 +72,7 @@ class DataConfig(Checked):
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig(Checked):
-    """The checkpoint, what replaces its settings, and which of its weights are trained."""
+    """The checkpoint, changes of its configuration, and which of its weights are trained."""
 
     model: str = setting("all-MiniLM-L6-v2", Text(), "folder, Google's zip, or name", "M")
     from_scratch: bool = setting(False, Flag(), "use the model's configuration, not its weights")
@@ -143,7 +146,7 @@ class OutputConfig(Checked):
 
 @dataclasses.dataclass(frozen=True)
 class FineTuneConfig:
-    """All settings of a run. Raises InputError for settings that contradict each other."""
+    """All settings of a run. Raises InputError for invalid settings, and for settings that contradict each other."""
 
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
@@ -152,11 +155,9 @@ class FineTuneConfig:
 
     @classmethod
     def of(cls, **settings: Any) -> "FineTuneConfig":
-        """From settings by name; those left out have their defaults. Raises InputError."""
-        names = {field.name for _, field in declared()}
+        """Create a configuration from settings by name, with defaults for the others. Raises InputError."""
         for name in settings:
-            if name not in names:
-                raise InputError(f"there is no setting {name!r}{did_you_mean(name, sorted(names))}")
+            field_of(name)
         parts = {}
         for part in dataclasses.fields(cls):
             mine = {f.name: settings[f.name] for f in dataclasses.fields(part.type) if f.name in settings}  # type: ignore[arg-type]
@@ -164,12 +165,12 @@ class FineTuneConfig:
         return cls(**parts)
 
     def settings(self) -> dict[str, Any]:
-        """All settings by name."""
+        """Return all settings by name."""
         parts = (getattr(self, part.name) for part in dataclasses.fields(self))
         return {field.name: getattr(part, field.name) for part in parts for field in dataclasses.fields(part)}
 
     def replace(self, **settings: Any) -> "FineTuneConfig":
-        """The same configuration with other values of some settings."""
+        """Return a copy with other values of some settings. Raises InputError."""
         return FineTuneConfig.of(**self.settings() | settings)
 
     def __post_init__(self) -> None:
@@ -191,16 +192,24 @@ class FineTuneConfig:
 
 
 def declared() -> Iterator[tuple[str, dataclasses.Field[Any]]]:
-    """Every setting with the part it is declared in: ("data", field), …"""
+    """Yield every setting with the name of its part: ("data", field), …"""
     for part in dataclasses.fields(FineTuneConfig):
         for field in dataclasses.fields(part.type):  # type: ignore[arg-type]
             yield part.name, field
 
 
+def field_of(name: str) -> dataclasses.Field[Any]:
+    """Return the declaration of a setting. Raises InputError if there is none."""
+    fields = {field.name: field for _, field in declared()}
+    if name not in fields:
+        raise InputError(f"there is no setting {name!r}{did_you_mean(name, sorted(fields))}")
+    return fields[name]
+
+
 def storable(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings as JSON can keep them: of records given from Python their number, not their content."""
+    """Return the settings that are saved, as JSON: of records only their number, and not whether the run is resumed."""
     return {
-        name: f"{len(value)} records" if isinstance(value, tuple) else value
+        name: f"{len(value)}{RECORDS}" if isinstance(value, tuple) else value
         for name, value in settings.items()
         if name != "resume"
     }

@@ -1,13 +1,13 @@
-"""The tables of a run: which task they are for, read and checked before anything heavy is loaded."""
+"""The task and the tables of a run, decided, read and checked before torch is loaded."""
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 from minitf.datasets.dataset import built_in_corpus
 from minitf.datasets.findings import refuse
 from minitf.errors import InputError
 from minitf.fine_tuning.config import DataConfig, FineTuneConfig
+from minitf.fine_tuning.terminal import Say
 from minitf.tasks import registry
 from minitf.tasks.spec import Table, TaskSpec
 
@@ -17,22 +17,24 @@ SPLITS = ("train", "valid", "test")
 
 @dataclasses.dataclass(frozen=True)
 class Decisions:
-    """What a run decides where the configuration leaves it open."""
+    """What a run decides if the configuration does not."""
 
     spec: TaskSpec
-    metric: str  # that chooses the best epoch
+    metric: str  # chooses the best epoch
 
 
-def decide(config: FineTuneConfig, say: Callable[[str], None]) -> Decisions:
-    """The task and the metric of a run; says why, if the data decide. Raises InputError for settings that do not fit
-    the task, and DataError for data that cannot be read."""
+def decide(config: FineTuneConfig, say: Say) -> Decisions:
+    """Decide the task and the metric; print the reason if the data decide.
+
+    Raises InputError for settings that do not fit the task, and DataError for data that cannot be read.
+    """
     spec = _task(config.data, say)
     if problem := spec.problem(config.settings()):
         raise InputError(problem)
     return Decisions(spec, config.recipe.metric or spec.metrics[0])
 
 
-def _task(data: DataConfig, say: Callable[[str], None]) -> TaskSpec:
+def _task(data: DataConfig, say: Say) -> TaskSpec:
     if data.task != "auto":
         return registry.SPECS[data.task]
     if data.train is None:
@@ -43,12 +45,12 @@ def _task(data: DataConfig, say: Callable[[str], None]) -> TaskSpec:
 
 
 def columns(data: DataConfig) -> dict[str, str | None]:
-    """The columns that are named."""
+    """Return the column names that are given."""
     return {"text": data.text, "pair": data.pair, "label": data.label}
 
 
-def read_data(config: FineTuneConfig, spec: TaskSpec, say: Callable[[str], None]) -> Splits:
-    """All tables, read and checked; warnings are said. Raises DataError."""
+def read_data(config: FineTuneConfig, spec: TaskSpec, say: Say) -> Splits:
+    """Read and check all tables; print the warnings. Raises DataError."""
     data = config.data
     if data.train is None:
         splits: Splits = dict(zip(SPLITS, built_in_corpus(), strict=True))
@@ -66,8 +68,8 @@ def read_data(config: FineTuneConfig, spec: TaskSpec, say: Callable[[str], None]
     return splits
 
 
-def _hold_out(train: Table, spec: TaskSpec, seed: int, say: Callable[[str], None]) -> tuple[Table, Table]:
-    """Split the training table."""
+def _hold_out(train: Table, spec: TaskSpec, seed: int, say: Say) -> tuple[Table, Table]:
+    """Split the training table into training and validation."""
     total = len(train.examples)
     train, valid = spec.split(train, seed=seed)
     held_out = len(valid.examples)
@@ -76,6 +78,6 @@ def _hold_out(train: Table, spec: TaskSpec, seed: int, say: Callable[[str], None
 
 
 def data_line(splits: Splits, spec: TaskSpec) -> str:
-    """The sizes of the tables, in one line."""
+    """Format the sizes of the tables."""
     sizes = ", ".join(f"{name} {len(table.examples)}" for name, table in splits.items())
     return f"{splits['train'].path}: {sizes} {spec.unit}; in training: {spec.describe(splits['train'])}"

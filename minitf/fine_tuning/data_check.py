@@ -1,4 +1,4 @@
-"""The data check before training: what the tables hold, and what the tokenizer makes of them, on one screen."""
+"""The data check before training: labels, text lengths and unknown words of every table, on one screen."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -12,7 +12,7 @@ HANDLING = {"truncate": "cut", "head-tail": "head and tail kept", "windows": "in
 
 
 def count_tables(spec: TaskSpec, splits: Splits, tokenizer: Tokenizer, max_length: int) -> dict[str, TokenCounts]:
-    """The token counts of every table."""
+    """Count the tokens of every table."""
     return {name: count_tokens(tokenizer, spec.texts(table), max_length) for name, table in splits.items()}
 
 
@@ -24,7 +24,7 @@ def check_table(
     max_length: int,
     long_text: str,
 ) -> str:
-    """The data check as a table: a column for each of train, valid and test."""
+    """Format the data check: a column for each of train, valid and test."""
     how = long_text if spec.truncates else "windows"
     columns = {
         name: [
@@ -47,7 +47,7 @@ def check_warnings(
     long_text: str,
     longest: int,
 ) -> Iterator[Finding]:
-    """What is odd in the training texts; the model has positions for `longest` tokens."""
+    """Yield warnings about the training texts; the model has positions for `longest` tokens."""
     train = splits["train"]
     options = [f"raise it, up to {longest}"] if max_length < longest else []
     options += ["set `long_text` to head-tail or windows"] if spec.texts(train)[1] is None else []
@@ -57,12 +57,12 @@ def check_warnings(
         tokenizer,
         max_length,
         cut=spec.truncates and long_text == "truncate",
-        options=", or ".join(options) or "what is cut is not read",
+        options=", or ".join(options) or "the model does not see what is cut",
     )
 
 
 def _token_rows(counts: TokenCounts, max_length: int, how: str, tokenizer: Tokenizer) -> Rows:
-    """Lengths, how long texts are handled, unknown words and uppercase letters."""
+    """Return the rows of lengths, long texts, unknown words and uppercase letters."""
     n = max(1, counts.texts)
     names = {50: "median", 100: "longest"}
     rows = {f"  tokens, {names.get(q, f'{q} %')}": str(tokens) for q, tokens in counts.lengths.items()}
@@ -74,7 +74,7 @@ def _token_rows(counts: TokenCounts, max_length: int, how: str, tokenizer: Token
 
 
 def _aligned(columns: Mapping[str, Sequence[Rows]]) -> str:
-    """A heading, and a line for each row of the first column."""
+    """Format the columns: a heading, and a line for each row of the first column."""
     merged = {name: {key: cell for rows in parts for key, cell in rows.items()} for name, parts in columns.items()}
     keys = list(next(iter(merged.values())))
     width = max(map(len, keys))

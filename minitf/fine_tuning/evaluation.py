@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from minitf.checkpoints.metadata import read_metadata
 from minitf.errors import InputError
-from minitf.fine_tuning.saved import ModelOptions, Say, open_model, spec_by_name
+from minitf.fine_tuning.saved import ModelOptions, open_model, spec_by_name
+from minitf.fine_tuning.terminal import Say, silent
 from minitf.tasks import registry
 from minitf.tasks.spec import Columns, Table, TaskSettings, TaskSpec
 from minitf.text.windows import choose_max_length
@@ -26,7 +27,7 @@ BATCH_SIZE = 64
 
 @dataclasses.dataclass(frozen=True)
 class LabelledModel:
-    """A model, and a labelled table as the model reads it."""
+    """A model and a labelled table, encoded for the model."""
 
     model: "Bert"
     tokenizer: "Tokenizer"
@@ -37,13 +38,13 @@ class LabelledModel:
     examples: "Examples"
 
     def logits(self, batch_size: int) -> "Sequence[Tensor]":
-        """The model's logits for the table."""
+        """Compute the logits of the model for the table."""
         from minitf.tasks.inference import predict_logits
 
         return predict_logits(self.model, self.task, self.examples, batch_size)
 
     def measure(self, batch_size: int) -> "Metrics":
-        """The metrics of the model on the table."""
+        """Measure the model on the table."""
         return self.task.measure(self.logits(batch_size), self.examples)
 
 
@@ -55,12 +56,12 @@ class Evaluation:
     table: Table
     metrics: "Metrics"
     baseline: str
-    mistakes: "list[Mistake]"  # the largest loss first
+    mistakes: "list[Mistake]"  # with the largest loss first
 
 
 @dataclasses.dataclass(frozen=True)
 class Labelled:
-    """A labelled table for a model: its file, its columns, and the task, if the model does not say it."""
+    """A labelled table: its file or records, its columns, and the task (default: that of the model)."""
 
     data: Any
     task: str | None = None
@@ -76,11 +77,11 @@ def open_labelled(
     say: Say,
     around: "Callable[[Mathematics], Mathematics]" = lambda math: math,
 ) -> LabelledModel:
-    """Read, check, load, encode; `around` may replace functions of the model's mathematics. Raises InputError."""
+    """Read the table, load the model, encode. `around` can replace functions of the model. Raises InputError."""
     metadata = read_metadata(Path(source))
     name = labelled.task or metadata.get("task")
     spec = spec_by_name(name) if name else None
-    table = _read(spec, labelled, metadata) if spec else None  # an error in it is reported before anything heavy
+    table = _read(spec, labelled, metadata) if spec else None  # reports errors before torch is loaded
 
     from minitf.checkpoints.load import STORED_HEAD
     from minitf.mathematics import mathematics
@@ -123,23 +124,20 @@ def score(
     batch_size: int = BATCH_SIZE,
     **options: Any,
 ) -> "Metrics":
-    """The metrics of a fine-tuned model on a labelled table, typed by the task.
+    """Measure a fine-tuned model on a labelled table; return the metrics of its task.
 
         minitf.score("runs/a/best", data="held_out.csv").accuracy
 
-    `model` is a run's best/ or any source of a model with a trained head; `data` a file, or a list of records; `text`,
-    `pair` and `label` name columns (default: as in training); `options` are those of `ModelOptions`. Raises InputError.
+    `model` is the best/ of a run or any source of a model with a trained head; `data` is a file or a list of records;
+    `text`, `pair` and `label` name columns (default: as in training); `options` are those of `ModelOptions`. Raises
+    InputError.
     """
     labelled = Labelled(data, task, text, pair, label)
-    return evaluate(str(model), labelled, ModelOptions(**options), _nothing, batch_size).metrics
+    return evaluate(str(model), labelled, ModelOptions(**options), silent, batch_size).metrics
 
 
 def _read(spec: TaskSpec, labelled: Labelled, metadata: Mapping[str, Any]) -> Table:
-    """The table; columns that are not named are those of training, unless the task finds its own."""
+    """Read the table; columns that are not given are those of training, unless the task finds its own."""
     given: Columns = {"text": labelled.text, "pair": labelled.pair, "label": labelled.label}
     names = {name: column or (None if name in spec.unused else metadata.get(name)) for name, column in given.items()}
     return spec.read(labelled.data, **names)
-
-
-def _nothing(line: str) -> None:
-    """Say nothing."""

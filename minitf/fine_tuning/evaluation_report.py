@@ -1,4 +1,4 @@
-"""The result of an evaluation: for the terminal, and as a report in .html or .json."""
+"""The result of an evaluation for the terminal, and as a report in .html or .json."""
 
 import dataclasses
 from pathlib import Path
@@ -9,16 +9,16 @@ from minitf.fine_tuning import report_html
 from minitf.fine_tuning.evaluation import Evaluation
 from minitf.fine_tuning.provenance import versions
 
-MOST = 100  # mistakes in a report
+MOST = 100  # mistakes in the report
 
 
 def result_lines(result: Evaluation, most: int) -> str:
-    """The result for the terminal, with the `most` worst mistakes."""
+    """Format the result for the terminal, with the `most` worst mistakes."""
     scores = ", ".join(f"{name} {value:.4f}" for name, value in result.metrics.scores.items())
     lines = [f"{result.table.path}: {scores}  ({len(result.table.examples)} examples; {result.baseline})"]
     lines += filter(None, [result.metrics.table()])
     if shown := result.mistakes[:most]:
-        lines.append(f"\nthe worst of {len(result.mistakes)} mistakes")
+        lines.append(f"\nthe {len(shown)} worst of {len(result.mistakes)} mistakes:")
         for m in shown:
             text = " ".join(m.text.split()) + ("" if m.pair is None else f" ‖ {' '.join(m.pair.split())}")
             text = text if len(text) <= 100 else text[:99] + "…"
@@ -27,7 +27,7 @@ def result_lines(result: Evaluation, most: int) -> str:
 
 
 def write_report(path: Path, result: Evaluation, model: str, command: str) -> None:
-    """A report in the format of the file's ending."""
+    """Write a report in the format of the file's ending."""
     table = result.table
     content: dict[str, Any] = {
         "title": f"{Path(table.path).name}, {model}",

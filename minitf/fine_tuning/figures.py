@@ -1,4 +1,4 @@
-"""The curves of a run as a picture."""
+"""The figure of a run: curves.png."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from minitf.training.loop import Epoch
 
 
 def draw_curves(steps: Sequence[dict[str, Any]], history: Sequence[Epoch], path: Path) -> None:
-    """The loss of every step, the loss and the scores after every epoch, and the learning rate, as one picture."""
+    """Draw the loss of each step, the loss and the scores after each epoch, and the learning rate."""
     from matplotlib.ticker import MaxNLocator
 
     figure = new_figure(10, 3.4)
@@ -26,9 +26,9 @@ def draw_curves(steps: Sequence[dict[str, Any]], history: Sequence[Epoch], path:
     for n, name in enumerate(history[0].scores):
         style, color = (("s--", "#d95f02"), ("^:", "#7570b3"), ("o-.", "#1b9e77"))[n % 3]
         score.plot(epochs, [e.scores[name] for e in history], style, color=color, label=name)
-    kept = max((e for e in history if e.best), key=lambda e: e.number)
-    score.axvline(kept.number, color="0.7", zorder=0)
-    score.annotate("kept", (kept.number, 0.02), xycoords=("data", "axes fraction"), color="0.4", fontsize="small")
+    best = max((e for e in history if e.best), key=lambda e: e.number)
+    score.axvline(best.number, color="0.7", zorder=0)
+    score.annotate("best", (best.number, 0.02), xycoords=("data", "axes fraction"), color="0.4", fontsize="small")
     scores = [value for e in history for value in e.scores.values()]
     lowest, highest = min(scores), max(scores)
     score.set(

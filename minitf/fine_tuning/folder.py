@@ -1,4 +1,4 @@
-"""The folder of a run: whether it may be used, what a run leaves in it, and the lock that keeps other processes out."""
+"""The folder of a run: choose and check it, remove an earlier run from it, lock it against other processes."""
 
 import contextlib
 import errno
@@ -22,7 +22,7 @@ WRITTEN = ("best", "last", "metrics.jsonl", "curves.png", "report.json", "report
 
 
 def choose_folder(config: FineTuneConfig, train: Table) -> Path:
-    """The folder of the run; nothing in it is changed yet. Raises InputError if it holds something else."""
+    """Return the folder of the run; nothing in it is changed yet. Raises InputError if it has other content."""
     if config.output.output is None:
         name = "reviews" if config.data.train is None else Path(train.path).stem
         n = 1
@@ -35,7 +35,7 @@ def choose_folder(config: FineTuneConfig, train: Table) -> Path:
 
 
 def check_free(folder: Path, config: FineTuneConfig) -> None:
-    """Raises InputError if a run that is not resumed may not start in `folder`."""
+    """Raise InputError if a run that is not resumed may not start in `folder`."""
     model, output = config.model.model, config.output
     if output.resume:
         return
@@ -45,38 +45,38 @@ def check_free(folder: Path, config: FineTuneConfig) -> None:
     if there != folder and not there.is_dir():
         raise InputError(f"`output` {folder}: cannot be written ({there} is a file); choose another folder")
     with writing(folder):
-        # A folder without files may be left by a run that was killed in its first moment.
+        # A run that was killed at its start can leave a folder without files.
         if folder.exists() and (not folder.is_dir() or any(not path.is_dir() for path in folder.rglob("*"))):
             if not folder.is_dir() or not _is_run(folder):
                 raise InputError(f"`output` {folder}: exists and is not a minitf run; choose another folder")
             if not output.overwrite and _has_results(folder):
                 raise InputError(
-                    f"`output` {folder}: holds an earlier run; `resume` it, choose another folder, or `overwrite` it"
+                    f"`output` {folder}: has an earlier run; `resume` it, `overwrite` it, or choose another folder"
                 )
 
 
 def is_saved(folder: Path) -> bool:
-    """Whether there is a state to resume from in the folder of a run, or of one with several seeds."""
+    """Whether the folder of a run, or of one with several seeds, has a state to resume from."""
     return bool(states(folder))
 
 
 def states(folder: Path) -> list[Path]:
-    """The files that runs in `folder` can resume from: its own, or those of its seeds."""
+    """Return the state files in `folder`: its own, or those of its seeds."""
     return [path for path in (folder / "last" / STATE, *sorted(folder.glob(f"seed-*/last/{STATE}"))) if path.is_file()]
 
 
 def remove_all_leftovers(folder: Path) -> None:
-    """Remove the leftovers of an interrupted save from the folder of a run."""
+    """Remove the leftovers of an interrupted save in the folder of a run."""
     remove_leftovers(folder)
     remove_leftovers(folder / "last")
 
 
 def make_fresh(folder: Path) -> None:
-    """Create `folder`, or remove an earlier run from it; called when only training itself can still fail."""
+    """Create `folder`, or remove an earlier run from it. Called when only training itself can still fail."""
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         remove_all_leftovers(folder)
-        for path in states(folder):  # first, so that the rest of a run can never be resumed
+        for path in states(folder):  # first, so that a run of which files are missing cannot be resumed
             path.unlink()
         for path in (*(folder / name for name in WRITTEN), *folder.glob("seed-*")):
             if path.is_dir() and not path.is_symlink():
@@ -87,10 +87,9 @@ def make_fresh(folder: Path) -> None:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Inside the block no other process can run in `folder`. Raises InputError if one already does.
+    """Lock `folder` inside the block. Raises InputError if another process has locked it.
 
-    The system releases the lock when a process ends, however it ends. Where it has no such locks (Windows), nothing is
-    locked.
+    The system releases the lock when the process ends, even if it is killed. On Windows nothing is locked.
     """
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -118,7 +117,7 @@ def _is_run(folder: Path) -> bool:
 
 
 def _has_results(folder: Path) -> bool:
-    """Whether there is a model, or a step of training, to lose."""
+    """Whether the run has a model or at least one step of training."""
     if any((part / "best").exists() for part in (folder, *folder.glob("seed-*"))):
         return True
     if not is_saved(folder):

@@ -1,4 +1,4 @@
-"""`metrics.jsonl`: every step and epoch of a run, one JSON object a line, written as it happens."""
+"""`metrics.jsonl`: every step and epoch of a run, one JSON object per line, each written at once."""
 
 import contextlib
 import json
@@ -12,7 +12,7 @@ from minitf.training.loop import Epoch, Step
 
 
 class Journal:
-    """Writes to `path`, or nowhere without one. What an earlier part of the run wrote is kept up to `offset` bytes."""
+    """Writes to `path`; without one it writes nothing. When a run is resumed, the first `offset` bytes are kept."""
 
     def __init__(self, path: Path | None, offset: int = 0):
         self.steps: list[dict[str, Any]] = []
@@ -20,7 +20,7 @@ class Journal:
         with writing(self._path):
             if offset and path is not None:
                 if not path.is_file() or path.stat().st_size < offset:
-                    raise InputError(f"{path}: is shorter than when the run was saved; start a new run")
+                    raise InputError(f"{path}: is shorter than when the state of the run was saved; start a new run")
                 os.truncate(path, offset)
                 records = map(json.loads, path.read_text(encoding="utf-8").splitlines())
                 self.steps = [record for record in records if "step" in record]
@@ -28,11 +28,11 @@ class Journal:
 
     @property
     def offset(self) -> int:
-        """The number of bytes written."""
+        """The size of the file in bytes."""
         return self._file.tell()
 
     def write(self, event: Step | Epoch) -> None:
-        """Add a line."""
+        """Write the line of a step or epoch."""
         if isinstance(event, Step):
             record = event.to_dict()
             self.steps.append(record)

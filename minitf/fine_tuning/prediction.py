@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from minitf.checkpoints.metadata import read_metadata
 from minitf.errors import InputError
-from minitf.fine_tuning.saved import ModelOptions, Say, open_model, stored_head
+from minitf.fine_tuning.saved import ModelOptions, open_model, spec_by_name, stored_head
+from minitf.fine_tuning.terminal import Say, silent
 from minitf.tasks import registry
 from minitf.tasks.spec import Inputs, Loaded, TaskSettings, TaskSpec
 from minitf.text.windows import choose_max_length
@@ -20,17 +21,18 @@ BATCH_SIZE = 32
 
 @dataclasses.dataclass(frozen=True)
 class Predictor:
-    """A model that is loaded once. Called with texts, it returns a list of records, one per text."""
+    """A loaded model. Called with texts, it returns a list of records, one per text."""
 
     spec: TaskSpec
     metadata: Mapping[str, Any]
     loaded: Loaded
 
     def __call__(self, texts: Sequence[str], pairs: Sequence[str] | str | None = None) -> list[dict[str, Any]]:
-        """`pairs` are the second texts, one for each text or one for all (of question answering: the context).
+        """Predict. `pairs` are the second texts, one per text or one for all (in question answering: the context).
 
-        A record has what the task predicts: `label` and `probabilities` of a class; `labels` and `probabilities`;
-        `number`; `words`, `tags` and `entities`; `answer` with `start`, `end` and `probability`. Raises InputError.
+        The keys of a record depend on the task. Classification: `label`, `probabilities`; multilabel: `labels`,
+        `probabilities`; regression: `number`; tagging: `words`, `tags`, `entities`; question answering: `answer`,
+        `start`, `end`, `probability`. Raises InputError.
         """
         if isinstance(texts, str):
             raise InputError("give a list of texts, not one text")
@@ -47,27 +49,26 @@ def predictor(model: str | Path, batch_size: int = BATCH_SIZE, **options: Any) -
         predict = minitf.predictor("runs/a/best")
         predict(["I loved it.", "The soup was cold."])[0]["label"]
 
-    `model` is a run's best/ or any source of a model with a trained head; `options` are those of `ModelOptions`.
+    `model` is the best/ of a run or any source of a model with a trained head; `options` are those of `ModelOptions`.
     Raises InputError.
     """
     chosen, metadata = ModelOptions(**options), read_metadata(Path(model))
-    spec = choose_spec(str(model), metadata, chosen, _nothing)
-    return Predictor(spec, metadata, open_predictor(str(model), spec, metadata, chosen, batch_size, _nothing))
+    spec = choose_spec(str(model), metadata, chosen, silent)
+    return Predictor(spec, metadata, open_predictor(str(model), spec, metadata, chosen, batch_size, silent))
 
 
 def choose_spec(source: str, metadata: Mapping[str, Any], options: ModelOptions, say: Say) -> TaskSpec:
-    """The task of a model: from its metadata, else by the head that its files hold."""
-    spec = registry.SPECS.get(metadata.get("task") or "")
-    if spec is None:
-        head = stored_head(source, options, say)
-        spec = next((spec for spec in registry.SPECS.values() if spec.head == head), None)
-    return spec or registry.SPECS["classification"]
+    """Return the task of a model: from its metadata, else by the head in its files."""
+    if name := metadata.get("task"):
+        return spec_by_name(name)
+    head = stored_head(source, options, say)
+    return next((spec for spec in registry.SPECS.values() if spec.head == head), registry.SPECS["classification"])
 
 
 def open_predictor(
     source: str, spec: TaskSpec, metadata: Mapping[str, Any], options: ModelOptions, batch_size: int, say: Say
 ) -> Loaded:
-    """The model with its trained head. Raises InputError if it has none."""
+    """Load the model with its trained head. Raises InputError if it has none."""
     loaded, report = open_head(source, spec.head, metadata, options, batch_size, say, spec.max_length)
     if _is_new(report):
         held = report.files.stored_head()
@@ -77,7 +78,7 @@ def open_predictor(
 
 
 def open_fill(source: str, metadata: Mapping[str, Any], options: ModelOptions, batch_size: int, say: Say) -> Loaded:
-    """The model with its masked-LM head. Raises InputError if it has none."""
+    """Load the model with its masked-LM head. Raises InputError if it has none."""
     loaded, report = open_head(source, "masked-lm", metadata, options, batch_size, say)
     if _is_new(report):
         held = report.files.stored_head()
@@ -97,7 +98,7 @@ def open_head(
     say: Say,
     usual_length: int = 128,
 ) -> "tuple[Loaded, LoadReport]":
-    """The model with the head called `head`, or none, and what was loaded."""
+    """Load the model with the head called `head`, or without one; return it and the load report."""
     model, report = open_model(source, head, options, say)
     max_length = choose_max_length(options.max_length or metadata.get("max_length"), usual_length, model.config.longest)
     tokenizer = report.checked_tokenizer()
@@ -110,7 +111,3 @@ def open_head(
 def _is_new(report: "LoadReport") -> bool:
     """Whether the head is randomly initialized."""
     return any(name.startswith("head.") for name in report.new)
-
-
-def _nothing(line: str) -> None:
-    """Say nothing."""

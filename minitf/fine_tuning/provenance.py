@@ -1,4 +1,4 @@
-"""What made a run: the command, the versions; and the command that uses its model."""
+"""The command and the versions that made a run, and a command that uses its model."""
 
 import platform
 import shlex
@@ -11,19 +11,19 @@ from minitf.tasks.spec import Table
 
 
 def command_line(name: str, argv: Sequence[str] | None) -> str:
-    """The current command, as a shell takes it."""
+    """Return the current command as a shell reads it."""
     given = sys.argv[1:] if argv is None else argv
     return shlex.join([interpreter(), "-m", f"minitf.{name}", *map(str, given)])
 
 
 def interpreter() -> str:
-    """The current Python as it is typed from the working folder: a path below it, else `python`."""
+    """Return how the current Python is called from the working folder: by a path below it, else as `python`."""
     path, here = Path(sys.executable), Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else "python"
 
 
 def prediction_command(best: Path, train: Table) -> str:
-    """A command that uses the model, as a shell takes it: with the beginning of the first training example."""
+    """Return a command that uses the model, with the beginning of the first training text, as a shell reads it."""
     example = train.examples[0]
     words = [interpreter(), "-m", "minitf.predict", str(best)]
     if train.pair_column is not None:
@@ -33,7 +33,7 @@ def prediction_command(best: Path, train: Table) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Of minitf, Python and PyTorch."""
+    """Return the versions of minitf, Python and PyTorch."""
     import torch
 
     return {"minitf": __version__, "python": platform.python_version(), "torch": torch.__version__}

@@ -1,4 +1,4 @@
-"""Pruning of a fine-tuned model: how much each attention head matters, and the scores without heads or weights."""
+"""Pruning of a fine-tuned model: the importance of each attention head, and the scores without heads or weights."""
 
 import copy
 import dataclasses
@@ -16,12 +16,12 @@ from minitf.tasks.base import Metrics
 from minitf.text.batches import by_length
 from minitf.training.figure import new_figure, save_figure
 
-SHARES = tuple(tenths / 10 for tenths in range(10))  # that a sweep removes
+SHARES = tuple(tenths / 10 for tenths in range(10))  # of a sweep
 
 
 @dataclasses.dataclass(frozen=True)
 class Prunable:
-    """A model on a labelled table, and its heads in the order in which they are removed (none if only weights are)."""
+    """A model on a labelled table, and its heads in the order of removal (empty if weights are removed)."""
 
     opened: LabelledModel
     order: "list[HeadIndex]"
@@ -41,11 +41,11 @@ class Prunable:
         return self.opened.measure(self.batch_size)
 
     def sizes(self) -> tuple[int, int]:
-        """(weights that are 0, all weights)."""
+        """Return (number of weights that are 0, number of all weights)."""
         return count_zeros(self.opened.model), sum(p.numel() for p in self.opened.model.parameters())
 
     def sweep(self) -> Iterator[tuple[float, dict[str, float]]]:
-        """(share removed, scores and loss), for growing shares of the heads, or of the weights if there is no order."""
+        """Yield (removed share, scores and loss) for growing shares of the heads, or of the weights without `order`."""
         kept = copy.deepcopy(self.opened.model.state_dict())
         for share in SHARES:
             self.opened.model.load_state_dict(kept)
@@ -60,7 +60,7 @@ class Prunable:
 def open_prunable(
     source: str, labelled: Labelled, options: ModelOptions, say: Say, batch_size: int, *, by_heads: bool
 ) -> Prunable:
-    """The model on its table; `by_heads` ranks its heads. Raises InputError."""
+    """Load the model and the table; rank the heads if `by_heads`. Raises InputError."""
     gates = HeadGates()
     opened = open_labelled(source, labelled, options, say, gates.overlay if by_heads else lambda math: math)
     opened.model.eval()
@@ -72,7 +72,7 @@ def open_prunable(
 
 
 def head_importance(opened: LabelledModel, gates: HeadGates, batch_size: int) -> Tensor:
-    """The mean over the examples of |∂loss/∂ξ| for each head's gate ξ, `[L, H]`. Source: Michel et al. 2019, eq. 2."""
+    """Compute the mean over the examples of |∂loss/∂ξ|, ξ the gate of a head, `[L, H]`: Michel et al. 2019, eq. 2."""
     task, examples, model = opened.task, opened.examples, opened.model
     device, total = next(model.parameters()).device, None
     for indices in by_length(examples.lengths(), batch_size):
@@ -91,7 +91,7 @@ def head_importance(opened: LabelledModel, gates: HeadGates, batch_size: int) ->
 
 
 def draw_sweep(rows: "list[tuple[float, dict[str, float]]]", what: str, path: Path) -> None:
-    """The scores over the share that is removed."""
+    """Draw the scores over the removed share."""
     figure = new_figure(5.5, 3.5)
     axes = figure.subplots()
     for n, name in enumerate(name for name in rows[0][1] if name != "loss"):

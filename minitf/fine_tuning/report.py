@@ -1,4 +1,4 @@
-"""The report of a run: its best epoch evaluated, report.json, report.html, and the lines for the terminal."""
+"""The report of a run: evaluate the best epoch, write report.json and report.html, format the result."""
 
 import dataclasses
 import json
@@ -20,7 +20,7 @@ WORST = 20  # mistakes in the report
 
 
 def conclude(setup: TrainingSetup, history: list[Epoch], folder: Path) -> Outcome:
-    """Evaluate the best epoch as it was saved, on the test set if there is one, and write the reports."""
+    """Load the best epoch, evaluate it on the test set (without one on the validation set), write the reports."""
     best = load(folder / "best", head=setup.task.head, math=setup.math, device=setup.device)
     name = "test" if "test" in setup.splits else "valid"
     examples = setup.encoded.examples[name]
@@ -43,7 +43,7 @@ def conclude(setup: TrainingSetup, history: list[Epoch], folder: Path) -> Outcom
 
 
 def result_lines(outcome: Outcome, metric: str) -> str:
-    """The result for the terminal."""
+    """Format the result for the terminal."""
     run = outcome.run
     scores = ", ".join(f"{name} {value:.4f}" for name, value in run.scores.items())
     return (
@@ -53,7 +53,7 @@ def result_lines(outcome: Outcome, metric: str) -> str:
 
 
 def metadata(setup: TrainingSetup) -> dict[str, object]:
-    """`minitf.json` beside the model: what the other commands need to use it."""
+    """Return the content of `minitf.json`, saved with the model: what the other commands need to use it."""
     train, data = setup.splits["train"], setup.config.data
     return {
         "minitf": __version__,
@@ -69,7 +69,7 @@ def metadata(setup: TrainingSetup) -> dict[str, object]:
 
 
 def write_report(folder: Path, setup: TrainingSetup, outcome: Outcome) -> None:
-    """`report.json`: all that was done and its result; `report.html`: the same for people."""
+    """Write `report.json` for programs, and `report.html` with the same content for people."""
     run, splits = outcome.run, setup.splits
     content: dict[str, Any] = {
         "task": setup.spec.name,
@@ -82,11 +82,13 @@ def write_report(folder: Path, setup: TrainingSetup, outcome: Outcome) -> None:
         "epochs": [
             {"epoch": e.number, "train_loss": e.train_loss, "seconds": e.seconds, "valid": e.valid} for e in run.history
         ],
+        "epoch_scores": [epoch.scores for epoch in run.history],
         "best_epoch": run.best_epoch.number,
         run.measured_on: run.metrics,
         "scores": run.scores,
         "baseline": run.baseline,
         "learned": run.learned,
+        "prediction_command": run.prediction_command,
         "seconds": sum(epoch.seconds for epoch in run.history),
         "mistakes": [dataclasses.asdict(mistake) for mistake in outcome.mistakes],
         "mistaken": outcome.mistaken,
@@ -99,12 +101,17 @@ def write_report(folder: Path, setup: TrainingSetup, outcome: Outcome) -> None:
 
 
 def read_run(folder: Path) -> Run:
-    """The result of a finished run, from its report.json; of its epochs without their `scores`, which are not kept."""
+    """Read the result of a finished run from its report.json. Of its epochs only the best is marked `best`."""
     content = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     name = "test" if "test" in content else "valid"
-    history = [
-        Epoch(e["epoch"], e["train_loss"], e["valid"], {}, e["epoch"] == content["best_epoch"], e["seconds"])
-        for e in content["epochs"]
-    ]
-    scores, baseline, learned = (content[key] for key in ("scores", "baseline", "learned"))
-    return Run(folder, tuple(history), name, content[name], scores, baseline, learned)
+    best, epochs = content["best_epoch"], zip(content["epochs"], content["epoch_scores"], strict=True)
+    return Run(
+        folder=folder,
+        history=tuple(
+            Epoch(e["epoch"], e["train_loss"], e["valid"], scores, e["epoch"] == best, e["seconds"])
+            for e, scores in epochs
+        ),
+        measured_on=name,
+        metrics=content[name],
+        **{key: content[key] for key in ("scores", "baseline", "learned", "prediction_command")},
+    )

@@ -1,8 +1,11 @@
-"""`report.html`: what was done and what came of it, in one file that needs no network and runs no script."""
+"""`report.html`: the result of a run or an evaluation in one file that needs no network and runs no script.
+
+All content is escaped, and the page forbids scripts and network access by its Content-Security-Policy.
+"""
 
 import base64
 import html
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 STYLE = """
@@ -22,7 +25,8 @@ th, td { padding: .3rem .7rem; border-bottom: 1px solid var(--line); text-align:
 th { font-weight: 600; color: var(--soft); } th:first-child, td:first-child, .text { text-align: left; }
 td { white-space: nowrap; } .wide { overflow-x: auto; }
 td.text { min-width: 18rem; white-space: normal; overflow-wrap: anywhere; }
-.confusion td { text-align: center; min-width: 3rem; } .kept td { font-weight: 600; }
+.confusion td { text-align: center; min-width: 3rem; } .best td { font-weight: 600; }
+details { margin: .8rem 0; } summary { cursor: pointer; }
 pre { background: var(--card); border: 1px solid var(--line); border-radius: .5rem; padding: .8rem 1rem;
   overflow-x: auto; font: 13px/1.45 ui-monospace, monospace; }
 img { max-width: 100%; background: #fff; border: 1px solid var(--line); border-radius: .5rem; }
@@ -31,8 +35,8 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def page(content: Mapping[str, Any], curves: bytes | None = None) -> str:
-    """`content` is what report.json holds, with `title`, and where there are any `command`, `parameters` (a table as
-    text) and `mistakes`; `curves` a PNG. Everything in it is shown as text, whatever it holds."""
+    """Format the page. `content` is that of report.json with a `title` and perhaps the parameter table (`parameters`);
+    `curves` is a PNG."""
     measured_on = "test" if "test" in content else "valid"
     metrics = content[measured_on]
     parts = [f"<h1>{_e(content['title'])}</h1>", _summary(content, measured_on), _scores(content["scores"])]
@@ -43,15 +47,15 @@ def page(content: Mapping[str, Any], curves: bytes | None = None) -> str:
             parts.append(f'<img alt="Loss, validation scores and learning rate" src="data:image/png;base64,{data}">')
         parts.append(_epochs(content["epochs"], content["best_epoch"]))
     if metrics.get("classes"):
-        parts += ["<h2>By class</h2>", _classes(metrics["classes"])]
+        parts += ["<h2>Scores by class</h2>", _classes(metrics["classes"])]
     if metrics.get("confusion"):
         labels = [score["label"] for score in metrics["classes"]]
-        parts += ["<h2>What is taken for what</h2>", _confusion(labels, metrics["confusion"])]
+        parts += ["<h2>Confusion matrix</h2>", _confusion(labels, metrics["confusion"])]
     if content.get("mistakes"):
-        parts += ["<h2>The worst mistakes</h2>", _mistakes(content["mistakes"], content["mistaken"])]
+        parts += ["<h2>Worst mistakes</h2>", _mistakes(content["mistakes"], content["mistaken"])]
     if content.get("parameters"):
-        parts += ["<h2>Parameters</h2>", f"<pre>{_e(content['parameters'])}</pre>"]
-    parts += ["<h2>How to make it again</h2>", _origin(content)]
+        parts += ["<h2>Trained parameters</h2>", f"<pre>{_e(content['parameters'])}</pre>"]
+    parts += [f"<h2>Reproduce this {'run' if 'epochs' in content else 'evaluation'}</h2>", _origin(content)]
     body = "\n".join(parts)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
@@ -62,13 +66,11 @@ def page(content: Mapping[str, Any], curves: bytes | None = None) -> str:
 
 
 def _summary(content: Mapping[str, Any], measured_on: str) -> str:
-    what = {"test": "the test set", "valid": "the validation set, by which the epoch was chosen"}[measured_on]
-    if "best_epoch" not in content:
-        what = "the table given"
-    chosen = f"epoch {content['best_epoch']}, " if "best_epoch" in content else ""
-    guess = f"; {content['baseline']}" if content.get("baseline") else ""
-    failed = "" if content.get("learned", True) else " <b>It did not learn: a guess is as good.</b>"
-    return f'<p class="soft">{_e(content["task"])}: {_e(chosen)}measured on {_e(what)}{_e(guess)}.{failed}</p>'
+    tables = {"test": "the test set", "valid": "the validation set, which also chose the epoch"}
+    what = f"epoch {content['best_epoch']} on {tables[measured_on]}" if "best_epoch" in content else "evaluation"
+    baseline = f"; {content['baseline']}" if content.get("baseline") else ""
+    failed = "" if content.get("learned", True) else " <b>The model did not learn: it does not beat the baseline.</b>"
+    return f'<p class="soft">{_e(content["task"])}: {_e(what)}{_e(baseline)}.{failed}</p>'
 
 
 def _scores(scores: Mapping[str, float]) -> str:
@@ -83,7 +85,7 @@ def _epochs(epochs: Sequence[Mapping[str, Any]], best: int) -> str:
         [str(e["epoch"]), f"{e['train_loss']:.4f}", *(f"{e['valid'][n]:.4f}" for n in names), f"{e['seconds']:.0f}"]
         for e in epochs
     ]
-    return _table(header, rows, kept={n for n, e in enumerate(epochs) if e["epoch"] == best})
+    return _table(header, rows, best={n for n, e in enumerate(epochs) if e["epoch"] == best})
 
 
 def _classes(classes: Sequence[Mapping[str, Any]]) -> str:
@@ -91,11 +93,11 @@ def _classes(classes: Sequence[Mapping[str, Any]]) -> str:
         [c["label"], f"{c['precision']:.4f}", f"{c['recall']:.4f}", f"{c['f1']:.4f}", str(c["support"])]
         for c in classes
     ]
-    return _table(["class", "precision", "recall", "F1", "in the data"], rows)
+    return _table(["class", "precision", "recall", "F1", "support"], rows)
 
 
 def _confusion(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> str:
-    """Rows are what is true, columns what was said; a row's shade is its share."""
+    """Format the confusion matrix; the shade of a cell is its share of the row."""
     head = "".join(f"<th>{_e(label)}</th>" for label in labels)
     rows = []
     for label, row in zip(labels, counts, strict=True):
@@ -103,7 +105,7 @@ def _confusion(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> str:
         cells = "".join(f'<td style="background: rgb(var(--blue) / {0.75 * n / total:.2f})">{n}</td>' for n in row)
         rows.append(f"<tr><th>{_e(label)}</th>{cells}</tr>")
     return (
-        f'<p class="soft">Rows: what is true. Columns: what was said.</p><div class="wide"><table class="confusion">'
+        f'<p class="soft">Rows: true class. Columns: predicted class.</p><div class="wide"><table class="confusion">'
         f"<tr><th></th>{head}</tr>{''.join(rows)}</table></div>"
     )
 
@@ -113,8 +115,8 @@ def _mistakes(mistakes: Sequence[Mapping[str, Any]], mistaken: int) -> str:
     for m in mistakes:
         text = m["text"] if m["pair"] is None else f"{m['text']} ‖ {m['pair']}"
         rows.append([str(m["row"]), text, m["true"], m["said"], f"{m['loss']:.3f}"])
-    note = f"{len(mistakes)} of {mistaken}, the largest loss first: either the model is wrong, or the label."
-    return f'<p class="soft">{note}</p>' + _table(["row", "text", "true", "said", "loss"], rows, text=1)
+    note = f"{len(mistakes)} of {mistaken}, with the largest loss first. Check whether the model or the label is wrong."
+    return f'<p class="soft">{note}</p>' + _table(["row", "text", "true", "predicted", "loss"], rows, text=1)
 
 
 def _origin(content: Mapping[str, Any]) -> str:
@@ -123,18 +125,20 @@ def _origin(content: Mapping[str, Any]) -> str:
     rows = [[name, d["path"], str(d["rows"]), d["sha256"]] for name, d in content["data"].items()]
     parts.append(_table(["data", "file", "rows", "SHA-256"], rows))
     if "arguments" in content:
-        given = "\n".join(f"{name}: {value}" for name, value in sorted(content["arguments"].items()))
-        parts.append(f"<details><summary>all settings</summary><pre>{_e(given)}</pre></details>")
+        settings = [[name, "" if value is None else str(value)] for name, value in sorted(content["arguments"].items())]
+        table = _table(["setting", "value"], settings, text=1)
+        parts.append(f"<details><summary>All settings</summary>{table}</details>")
     return "".join(parts)
 
 
 def _table(
-    header: Sequence[str], rows: Iterable[Sequence[str]], text: int | None = None, kept: Iterable[int] = ()
+    header: Sequence[str], rows: Iterable[Sequence[str]], text: int | None = None, best: Container[int] = ()
 ) -> str:
+    """Format a table; column `text` is wide, the rows in `best` are bold."""
     heads = ("<th class=text>" if i == text else "<th>" for i in range(len(header)))
     lines = ["<tr>" + "".join(f"{th}{_e(name)}</th>" for th, name in zip(heads, header, strict=True)) + "</tr>"]
     for n, row in enumerate(rows):
-        mark = ' class="kept"' if n in set(kept) else ""
+        mark = ' class="best"' if n in best else ""
         opens = ("<td class=text>" if i == text else "<td>" for i in range(len(row)))
         cells = "".join(f"{td}{_e(cell)}</td>" for td, cell in zip(opens, row, strict=True))
         lines.append(f"<tr{mark}>{cells}</tr>")

@@ -11,16 +11,16 @@ from minitf.training.loop import Epoch
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """One run. Of several seeds it is the one with the best validation score, and `runs` has all of them."""
+    """The result of one run. With several seeds: of the run with the best validation score, and `runs` has all."""
 
     folder: Path
     history: tuple[Epoch, ...]
     measured_on: str  # "test", or "valid" without a test set
-    metrics: Mapping[str, Any]  # the metrics' `to_dict()`: of the best epoch, on that table
-    scores: Mapping[str, float]  # the main ones
-    baseline: str  # what a prediction that reads no text would score
-    learned: bool  # whether the metrics beat it
-    prediction_command: str = ""  # a command line that uses the model
+    metrics: Mapping[str, Any]  # of the best epoch on that table: the metrics' `to_dict()`
+    scores: Mapping[str, float]  # the most important of the metrics
+    baseline: str  # the score of a prediction that reads no text
+    learned: bool  # whether the metrics beat the baseline
+    prediction_command: str  # a command line that uses the model
     runs: "tuple[Run, ...]" = ()
 
     @property
@@ -36,9 +36,9 @@ class Run:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What a finished run reports: its result, and what the report shows besides."""
+    """The result of a finished run, and what the report shows in addition."""
 
     run: Run
     metrics: Metrics
     mistakes: list[Mistake]  # the worst
-    mistaken: int  # how many there are
+    mistaken: int  # the number of all mistakes

@@ -1,23 +1,25 @@
-"""Resuming a run: what is saved with its state, and the configuration it continues with."""
+"""Resume a run: what is saved with its state, and the configuration with which it continues."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minitf.errors import InputError
-from minitf.fine_tuning.config import FineTuneConfig, declared
+from minitf.fine_tuning.config import RECORDS, FineTuneConfig, field_of
 from minitf.fine_tuning.folder import states
 from minitf.fine_tuning.provenance import versions
+from minitf.fine_tuning.settings import checked
+from minitf.fine_tuning.terminal import Say
 
 if TYPE_CHECKING:
     from minitf.fine_tuning.setup import TrainingSetup
 
-# Settings that change no number of a run, and may differ when it is resumed.
+# Settings that change no result of a run, and may differ when it is resumed.
 FREE = ("resume", "output", "overwrite", "dry_run", "offline", "save_every")
 
 
 def saved_with(setup: "TrainingSetup", offset: int) -> dict[str, object]:
-    """What is saved beside the state of a run, so that it can be resumed with the same configuration."""
+    """Return what is saved with the state of a run, so that it is resumed with the same configuration and data."""
     return {
         "settings": setup.settings(),
         "digests": {name: table.digest for name, table in setup.splits.items()},
@@ -29,13 +31,11 @@ def saved_with(setup: "TrainingSetup", offset: int) -> dict[str, object]:
 
 
 def journal_offset(setup: "TrainingSetup", last: Path) -> int:
-    """The bytes of metrics.jsonl that the state in `last` includes.
+    """Return the size of metrics.jsonl, in bytes, when the state in `last` was saved.
 
-    Raises InputError if data or weights have changed since the run started: of frozen weights nothing is saved.
+    Raises InputError if the data or the checkpoint have changed since the run started: the state has no frozen weights.
     """
-    from minitf.training.state import read_extra
-
-    saved = read_extra(last)
+    saved = _saved(last)
     for name, digest in saved["digests"].items():
         if setup.splits[name].digest != digest:
             path = setup.splits[name].path
@@ -46,41 +46,47 @@ def journal_offset(setup: "TrainingSetup", last: Path) -> int:
     return int(saved["journal"])
 
 
-def resumed(given: Mapping[str, Any], say: Callable[[str], None]) -> tuple[FineTuneConfig, str]:
-    """The configuration and the command that the run in `output` was started with; settings `given` must agree.
+def resumed(given: Mapping[str, Any], say: Say) -> tuple[FineTuneConfig, str]:
+    """Return the configuration and the command with which the run in `output` was started.
 
-    A run that was stopped before it saved anything starts again, with the settings given. Raises InputError.
+    The settings that are `given` must be the same, except those in `FREE`. A run that was stopped before it saved
+    anything starts again, with the given settings. Raises InputError.
     """
+    given = {name: checked(field_of(name), value) for name, value in given.items()}
     if given.get("output") is None:
         raise InputError("`resume` needs `output`, the folder of the run")
     folder = Path(given["output"])
     if not (saved := states(folder)):
         return _started_again(given, folder, say), ""
-    from minitf.training.state import read_extra
-
-    place = saved[0].parent
-    extra = read_extra(place)
+    last = saved[0].parent
+    extra = _saved(last)
     settings = extra["settings"]
-    if place.parent != folder:  # one of several: the first has the seed that was given
+    if last.parent != folder:  # a run with several seeds: the lowest is the `seed` that was given
         settings["seed"] = min(int(path.parent.parent.name.removeprefix("seed-")) for path in saved)
     elif settings["seeds"] != 1:
         raise InputError(f"`resume`: {folder} is one of {settings['seeds']} seeds; give `output` {folder.parent}")
-    for name, value in given.items():
-        if name in FREE or _are_records(value):  # the digest of records is compared
-            settings[name] = value
-        elif value != settings.get(name):
-            raise InputError(
-                f"`{name}` {value}: the run was started with {settings.get(name)}; leave it out, or start a new run"
-            )
+    _check_same(given, settings)
     if extra["versions"] != versions():
         say(
             f"warning: started with {extra['versions']}, resumed with {versions()}: weights may differ in the last bits"
         )
-    known = {field.name for _, field in declared()}
-    return FineTuneConfig.of(**{name: value for name, value in settings.items() if name in known}), extra["command"]
+    return FineTuneConfig.of(**settings | given), extra["command"]
 
 
-def _started_again(given: Mapping[str, Any], folder: Path, say: Callable[[str], None]) -> FineTuneConfig:
+def _check_same(given: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    """Raise InputError for a setting that differs from that of the run, and for records that are missing."""
+    for name, value in given.items():
+        before = settings.get(name, field_of(name).default)
+        free = name in FREE or isinstance(value, tuple)  # of records the digest is compared
+        if not free and value != before:
+            raise InputError(f"`{name}` {value}: the run was started with {before}; leave it out, or start a new run")
+    for name in ("train", "valid", "test"):
+        if name not in given and str(settings[name]).endswith(RECORDS):
+            raise InputError(f"`{name}`: the run was started with {settings[name]} from Python; give them again")
+
+
+def _started_again(given: Mapping[str, Any], folder: Path, say: Say) -> FineTuneConfig:
+    """Return the configuration of a run that has saved nothing."""
     if not folder.is_dir():
         raise InputError(f"`resume`: {folder} is not the folder of a run; give the one to continue")
     if not set(given) - set(FREE):
@@ -89,5 +95,8 @@ def _started_again(given: Mapping[str, Any], folder: Path, say: Callable[[str], 
     return FineTuneConfig.of(**{**given, "resume": False})
 
 
-def _are_records(value: object) -> bool:
-    return isinstance(value, list | tuple)
+def _saved(last: Path) -> dict[str, Any]:
+    """Return what `saved_with` returned for the state in `last`. Raises InputError."""
+    from minitf.training.state import read_extra
+
+    return read_extra(last)

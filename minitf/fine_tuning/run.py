@@ -1,10 +1,8 @@
-"""A run from its configuration to its folder: what the command `finetune` and `minitf.fine_tune` call.
+"""Fine-tune from settings: `minitf.fine_tune`, and what the command `finetune` does.
 
 Everything that can be wrong with settings, data and folder is found before torch is loaded.
 """
 
-import os
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from minitf.errors import InputError, Interrupted
@@ -12,26 +10,28 @@ from minitf.fine_tuning.config import FineTuneConfig
 from minitf.fine_tuning.data import decide, read_data
 from minitf.fine_tuning.folder import choose_folder
 from minitf.fine_tuning.resume import resumed
+from minitf.fine_tuning.terminal import Say, silent
+from minitf.training.processes import processes
 
 if TYPE_CHECKING:
     from minitf.fine_tuning.result import Run
 
 
-def fine_tune(*, say: Callable[[str], None] = print, command: str = "", **settings: Any) -> "Run | None":
+def fine_tune(*, say: Say = print, command: str = "", **settings: Any) -> "Run | None":
     """Fine-tune a model; the settings are those of `FineTuneConfig`, by name.
 
         run = minitf.fine_tune(train="reviews.csv", epochs=3, lr=5e-5, output="runs/a")
 
     `train`, `valid` and `test` are files, or lists of records such as {"text": "…", "label": "…"}. `say` is called with
-    each line that the command prints; `command` goes into the report. Returns the result; None after `dry_run`, and in
+    each line that the command prints; `command` is saved in the report. Returns the result; None with `dry_run`, and in
     all but the first of several processes. Raises InputError (DataError for the tables, DivergedError if training
     diverges), and Interrupted after Ctrl-C, when the state is saved.
     """
     rank, count = processes()
-    say = say if rank == 0 else _nothing
+    say = say if rank == 0 else silent
     if settings.get("resume"):
-        config, started_with = resumed(settings, say)
-        command = started_with or command
+        config, first_command = resumed(settings, say)
+        command = first_command or command
     else:
         config = FineTuneConfig.of(**settings)
     if count > 1 and config.output.output is None:
@@ -55,13 +55,3 @@ def fine_tune(*, say: Callable[[str], None] = print, command: str = "", **settin
             return run(folder, config, decisions, splits, workers, say, command)
     except KeyboardInterrupt:
         raise Interrupted(folder) from None
-
-
-def processes() -> tuple[int, int]:
-    """(number of this process, number of processes) that torchrun started; (0, 1) without it."""
-    count = int(os.environ.get("WORLD_SIZE", "1")) if "RANK" in os.environ else 1
-    return (int(os.environ["RANK"]), count) if count > 1 else (0, 1)
-
-
-def _nothing(line: str) -> None:
-    """Only the first process prints."""

@@ -1,11 +1,11 @@
-"""A saved model and how it is opened: what evaluation, prediction and pruning have in common."""
+"""Open a saved model: what evaluation, prediction and pruning have in common."""
 
 import dataclasses
-from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from minitf.errors import CheckpointError, InputError
+from minitf.fine_tuning.terminal import Say
 from minitf.tasks import registry
 from minitf.tasks.spec import TaskSpec
 
@@ -14,12 +14,10 @@ if TYPE_CHECKING:
     from minitf.checkpoints.report import LoadReport
     from minitf.mathematics import Mathematics
 
-Say = Callable[[str], None]
-
 
 @dataclasses.dataclass(frozen=True)
 class ModelOptions:
-    """How a model is opened: the settings that every command has that runs one."""
+    """How a model is opened: the settings of every command that runs one."""
 
     max_length: int | None = None
     math: str = "kernels"
@@ -32,7 +30,7 @@ class ModelOptions:
 def open_model(
     source: str, head: str | None, options: ModelOptions, say: Say, math: "Mathematics | None" = None
 ) -> "tuple[Bert, LoadReport]":
-    """The model with the head called `head`; `math` replaces that of the options. Raises InputError."""
+    """Load the model with the head called `head`; `math` replaces that of the options. Raises InputError."""
     from minitf.bert.device import choose_device
     from minitf.checkpoints.load import load_with_report
 
@@ -49,14 +47,14 @@ def open_model(
 
 
 def spec_by_name(name: str) -> TaskSpec:
-    """The task of this name. Raises InputError."""
+    """Return the task of this name. Raises InputError."""
     if name not in registry.SPECS:
-        raise InputError(f"`task` {name}: is not known; there are: {', '.join(sorted(registry.SPECS))}")
+        raise InputError(f"`task` {name}: there is no such task; choose one of {', '.join(sorted(registry.SPECS))}")
     return registry.SPECS[name]
 
 
 def stored_head(source: str, options: ModelOptions, say: Say) -> str | None:
-    """The head that a checkpoint has, by its files; None without one. Errors in them are left to the loader."""
+    """Return the head that the files of a checkpoint have, or None. Errors in the files are left to the loader."""
     from minitf.checkpoints import sources
     from minitf.checkpoints.official import OfficialFiles
 

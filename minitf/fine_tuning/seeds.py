@@ -1,10 +1,10 @@
-"""Several runs that differ only in their random seed: what to expect of one more, and how bad it can get."""
+"""Several runs that differ only in their random seed: the mean, the standard deviation, the runs that failed."""
 
 import contextlib
 import dataclasses
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from minitf.fine_tuning.report import read_run
 from minitf.fine_tuning.result import Run
 from minitf.fine_tuning.setup import prepare
 from minitf.fine_tuning.single import run_prepared
+from minitf.fine_tuning.terminal import Say, silent
 from minitf.tasks.metrics import is_better
 from minitf.training.workers import Workers
 
@@ -27,9 +28,9 @@ class Summary:
 
     metric: str
     table: str  # "test" or "valid"
-    values: dict[str, float]  # by the run's name
-    failed: tuple[str, ...]  # the runs that did not learn
-    diverged: dict[str, str] = dataclasses.field(default_factory=dict)  # the runs without a result, and why
+    values: dict[str, float]  # by the name of the run
+    failed: tuple[str, ...]  # runs that did not learn
+    diverged: dict[str, str] = dataclasses.field(default_factory=dict)  # runs without a result, and why
 
     @property
     def mean(self) -> float:
@@ -37,7 +38,7 @@ class Summary:
 
     @property
     def sd(self) -> float:
-        """The standard deviation of one run, estimated from these; 0 for a single one."""
+        """The sample standard deviation; 0 for a single run."""
         return statistics.stdev(self.values.values()) if len(self.values) > 1 else 0.0
 
     def to_dict(self) -> dict[str, Any]:
@@ -62,7 +63,7 @@ class Summary:
 
 
 def summary(runs: Mapping[str, Run], metric: str, diverged: Mapping[str, str] | None = None) -> Summary:
-    """From the result of each run by its name, and the message of each that diverged."""
+    """Summarize the results of the runs by name, and the messages of those that diverged."""
     table = "test" if all(run.measured_on == "test" for run in runs.values()) else "valid"
     values = {name: float(run.metrics[metric]) for name, run in runs.items()}
     failed = tuple(name for name, run in runs.items() if not run.learned)
@@ -75,17 +76,17 @@ def run_seeds(
     decisions: Decisions,
     splits: Splits,
     workers: Workers,
-    say: Callable[[str], None],
+    say: Say,
     command: str = "",
 ) -> Run | None:
-    """A run for each seed in `folder`/seed-S, and their summary; the validation rows are the same for all.
+    """Train once for each seed, in `folder`/seed-S, and summarize; all have the same validation rows.
 
     With `resume` finished runs stay as they are. If one diverges, the others continue. Raises DivergedError if all do.
     """
     diverged: dict[str, str] = {}
     names = {f"seed-{seed}": seed for seed in range(config.recipe.seed, config.recipe.seed + config.recipe.seeds)}
-    resume, encoded, told = config.output.resume, None, say
-    started = resume
+    resume, encoded, say_setup = config.output.resume, None, say
+    fresh = not resume
     with locked(folder) if workers.first else contextlib.nullcontext():
         if workers.first:
             check_free(folder, config)
@@ -95,14 +96,14 @@ def run_seeds(
                 say(f"\nseed {seed}")
                 start = time.perf_counter()
                 own = config.replace(seed=seed)
-                setup = prepare(own, decisions, splits, workers, told, encoded, command)
-                if not started and workers.first:
+                setup = prepare(own, decisions, splits, workers, say_setup, encoded, command)
+                if fresh and workers.first:
                     make_fresh(folder)  # now that only training itself can still fail
-                encoded, started, told = setup.encoded, True, _nothing  # said once
+                encoded, fresh, say_setup = setup.encoded, False, silent  # all of it is the same for every seed
                 try:
                     run_prepared(setup, folder / name, workers, say, start)
                 except DivergedError as error:
-                    if workers.count > 1:  # the other processes may be waiting for this one
+                    if workers.count > 1:  # the other processes may wait for this one
                         raise
                     diverged[name] = str(error)
                     say(f"diverged: {error}")
@@ -117,9 +118,9 @@ def _conclude(
     names: Mapping[str, int],
     decisions: Decisions,
     diverged: Mapping[str, str],
-    say: Callable[[str], None],
+    say: Say,
 ) -> Run:
-    """Write and say the summary."""
+    """Write and print the summary; return the best run, with all in its `runs`."""
     if len(diverged) == len(names):
         raise DivergedError(f"all {len(names)} seeds diverged; the first: {next(iter(diverged.values()))}")
     runs = {name: read_run(folder / name) for name in names if name not in diverged}
@@ -131,7 +132,3 @@ def _conclude(
         if is_better(decisions.metric, run.best_epoch.valid, best.best_epoch.valid, decisions.spec.lower_is_better):
             best = run
     return dataclasses.replace(best, runs=tuple(runs.values()))
-
-
-def _nothing(line: str) -> None:
-    """Say nothing: the lines are the same for every seed."""

@@ -1,10 +1,11 @@
-"""How a setting is declared: its default, its meaning and the values it can have, in one place. Standard library only.
+"""Declarations of settings: the default, the meaning and the allowed values of each, in one place.
 
-The command line makes a flag of each declaration, `minitf.fine_tune` a keyword.
+The command line makes a flag of each declaration, `minitf.fine_tune` a keyword. Standard library only.
 """
 
 import dataclasses
 import math
+import numbers
 import os
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -13,18 +14,18 @@ from minitf.errors import InputError
 
 
 class Values(Protocol):
-    """The values that a setting can have."""
+    """The allowed values of a setting."""
 
     def parse(self, text: str) -> Any:
-        """The value that is typed as `text`. Raises ValueError that says what it must be."""
+        """Return the value of `text`, as it is typed on a command line. Raises ValueError that says what it must be."""
 
     def check(self, value: Any) -> Any:
-        """`value`, given from Python, in the form in which it is kept. Raises ValueError."""
+        """Return a value from Python in the form in which it is kept. Raises ValueError like `parse`."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Number:
-    """Finite numbers from `least` (excluded if `above`) to `most`; integers if `whole`."""
+    """Finite numbers from `least` (excluded if `above`) to `most`; only integers if `whole`."""
 
     least: float = -math.inf
     most: float = math.inf
@@ -34,21 +35,23 @@ class Number:
     def parse(self, text: str) -> float:
         try:
             value = int(text) if self.whole else float(text)
-            float(value)
-        except (ValueError, OverflowError):
+        except ValueError:
             raise ValueError(f"must be {self}, not {text!r}") from None
         if not self._has(value):
             raise ValueError(f"must be {self}, not {text}")
         return value
 
     def check(self, value: Any) -> float:
-        number = isinstance(value, int if self.whole else (int, float)) and not isinstance(value, bool)
-        if not number or not self._has(value):
+        kind: Any = numbers.Integral if self.whole else numbers.Real
+        if not isinstance(value, kind) or isinstance(value, bool) or not self._has(value):
             raise ValueError(f"must be {self}, not {value!r}")
-        found: float = value
-        return found
+        return int(value) if self.whole else float(value)
 
     def _has(self, value: float) -> bool:
+        try:
+            value = float(value)
+        except OverflowError:  # of a huge integer
+            return False
         within = self.least <= value <= self.most and not (self.above and value == self.least)
         return math.isfinite(value) and within
 
@@ -60,7 +63,7 @@ class Number:
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
-    """One of some names; a function gives those that are not known until a command is called."""
+    """One of some names, or of those that a function returns: for names that are registered later."""
 
     options: Sequence[str] | Callable[[], Sequence[str]]
 
@@ -78,7 +81,7 @@ class Choice:
 
 @dataclasses.dataclass(frozen=True)
 class Flag:
-    """True or False; a flag without a value on the command line."""
+    """True or False; on the command line a flag without a value."""
 
     def parse(self, text: str) -> bool:
         raise ValueError("takes no value")
@@ -91,7 +94,7 @@ class Flag:
 
 @dataclasses.dataclass(frozen=True)
 class Text:
-    """A text, or a path; `form` checks its form."""
+    """A text or a path; `form` raises ValueError for a text in the wrong form."""
 
     form: Callable[[str], Any] = str
 
@@ -107,7 +110,7 @@ class Text:
 
 @dataclasses.dataclass(frozen=True)
 class TextOrNumber(Text):
-    """A text that may be a number too, as the layers of `freeze`."""
+    """A text that from Python can be an integer too, such as the layers of `freeze`."""
 
     def check(self, value: Any) -> str:
         return super().check(str(value) if isinstance(value, int) and not isinstance(value, bool) else value)
@@ -115,7 +118,7 @@ class TextOrNumber(Text):
 
 @dataclasses.dataclass(frozen=True)
 class Source(Text):
-    """A file, or from Python a list of records."""
+    """A file; from Python also a list of records."""
 
     def check(self, value: Any) -> Any:
         if isinstance(value, list | tuple) and all(isinstance(record, dict) for record in value):
@@ -124,21 +127,25 @@ class Source(Text):
 
 
 def setting(default: Any, values: Values, meaning: str, metavar: str | None = None, shown: str | None = None) -> Any:
-    """Declare a field of a configuration. `shown` is what help says of the default, where the value does not say it."""
+    """Declare a field of a configuration. `shown` describes the default in the help if its value does not."""
     return dataclasses.field(
         default=default, metadata={"values": values, "meaning": meaning, "metavar": metavar, "shown": shown}
     )
 
 
+def checked(field: dataclasses.Field[Any], value: Any) -> Any:
+    """Return a value of this setting in the form in which it is kept. Raises InputError."""
+    if value is None and field.default is None:
+        return None
+    try:
+        return field.metadata["values"].check(value)
+    except ValueError as error:
+        raise InputError(f"`{field.name}` {error}") from None
+
+
 class Checked:
-    """A frozen dataclass of settings that checks each of them when it is made. Raises InputError."""
+    """The base of a frozen dataclass of settings: checks each setting when it is created. Raises InputError."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
-            value = getattr(self, field.name)
-            if value is None and field.default is None:
-                continue
-            try:
-                object.__setattr__(self, field.name, field.metadata["values"].check(value))
-            except ValueError as error:
-                raise InputError(f"`{field.name}` {error}") from None
+            object.__setattr__(self, field.name, checked(field, getattr(self, field.name)))

@@ -1,4 +1,4 @@
-"""Everything before the first step: load the model, encode and check the texts, and say what will happen."""
+"""Everything before the first step: load the model, encode and check the texts, print what will be trained."""
 
 import dataclasses
 from collections.abc import Callable
@@ -14,6 +14,7 @@ from minitf.errors import InputError
 from minitf.fine_tuning import augmentation, data_check
 from minitf.fine_tuning.config import FineTuneConfig, ModelConfig, RecipeConfig, storable
 from minitf.fine_tuning.data import Decisions, Splits, data_line
+from minitf.fine_tuning.terminal import Say
 from minitf.fine_tuning.token_counts import TokenCounts
 from minitf.mathematics import Mathematics, mathematics
 from minitf.tasks.base import Task
@@ -40,7 +41,7 @@ class EncodedTables:
 
 @dataclasses.dataclass(frozen=True)
 class TrainingSetup:
-    """All that training needs, loaded and encoded."""
+    """Everything that training needs, loaded and encoded."""
 
     config: FineTuneConfig
     decisions: Decisions
@@ -54,9 +55,9 @@ class TrainingSetup:
     math: Mathematics
     strategy: Strategy
     augmented: Callable[[int], Examples] | None  # the training examples of an epoch, if they are augmented
-    digest: str  # of the weights that were loaded
+    digest: str  # of the loaded weights
     command: str  # that started the run
-    parameters: str  # which parameters are trained, when, and at which rate, as a table
+    parameters: str  # the parameter table
 
     @property
     def spec(self) -> TaskSpec:
@@ -72,7 +73,7 @@ class TrainingSetup:
 
     @property
     def plan(self) -> Plan:
-        """For the training loop."""
+        """The plan of the training loop."""
         recipe = self.config.recipe
         return Plan(
             epochs=recipe.epochs,
@@ -85,12 +86,12 @@ class TrainingSetup:
         )
 
     def settings(self) -> dict[str, object]:
-        """The settings of the run with what it decided, for its report and its saved state."""
+        """Return the settings with what the run decided, for the report and the saved state."""
         decided = {"metric": self.decisions.metric, "max_length": self.max_length}
         return storable(self.config.settings() | decided)
 
     def optimizer(self) -> Optimizer:
-        """A new optimizer; freezes what is never trained."""
+        """Create the optimizer; freeze what is never trained."""
         freeze(self.model, self.layers, self.strategy.frozen)
         steps = total_steps(self.config.recipe, len(self.encoded.examples["train"]))
         return Optimizer(
@@ -103,11 +104,14 @@ def prepare(
     decisions: Decisions,
     splits: Splits,
     workers: Workers,
-    say: Callable[[str], None],
+    say: Say,
     encoded: EncodedTables | None = None,
     command: str = "",
 ) -> TrainingSetup:
-    """Load the model, encode the texts, and say what will happen; `encoded` is that of a run with another seed."""
+    """Load the model, encode the texts, print what will be trained. `encoded` is reused from a run with another seed.
+
+    Raises InputError for settings that do not fit the model or the device.
+    """
     spec, recipe = decisions.spec, config.recipe
     torch.manual_seed(recipe.seed)
     device = local_device(choose_device(recipe.device))
@@ -119,7 +123,7 @@ def prepare(
     digest = state.digest(model, loaded.loaded)
     reinitialize_top(model, strategy.reinitialized)
     if workers.rank:
-        torch.manual_seed(recipe.seed + (workers.rank << 32))  # its own dropout; the first draws as one process would
+        torch.manual_seed(recipe.seed + (workers.rank << 32))  # each process has its own dropout
     tokenizer, longest = loaded.checked_tokenizer(), model.config.longest
     max_length = choose_max_length(config.data.max_length, spec.max_length, longest)
     if encoded is None:
@@ -153,8 +157,9 @@ def prepare(
 
 
 def _load(
-    config: FineTuneConfig, task: Task, math: Mathematics, device: torch.device, say: Callable[[str], None]
+    config: FineTuneConfig, task: Task, math: Mathematics, device: torch.device, say: Say
 ) -> tuple[Bert, LoadReport]:
+    """Load the model with the head of the task; print the load report."""
     model, loaded = load_with_report(
         config.model.model,
         head=task.head,
@@ -172,7 +177,7 @@ def _load(
 
 
 def _changed(official: BertConfig, model: ModelConfig, problem_type: str | None) -> BertConfig:
-    """The model's configuration with what the settings and the task replace."""
+    """Return the configuration of the model with the changes of the settings and the task."""
     changes: dict[str, object] = {"problem_type": problem_type}
     if model.dropout is not None:
         changes |= dict.fromkeys(("hidden_dropout_prob", "attention_probs_dropout_prob"), model.dropout)
@@ -182,8 +187,8 @@ def _changed(official: BertConfig, model: ModelConfig, problem_type: str | None)
     return dataclasses.replace(official, **changes)  # type: ignore[arg-type]
 
 
-def _describe(setup: TrainingSetup, longest: int, augmentation_lines: list[str], say: Callable[[str], None]) -> None:
-    """Say what will be trained on what."""
+def _describe(setup: TrainingSetup, longest: int, augmentation_lines: list[str], say: Say) -> None:
+    """Print the data check and what will be trained."""
     recipe, spec = setup.config.recipe, setup.spec
     say(data_line(setup.splits, spec))
     checked = (spec, setup.splits, setup.encoded.counts, setup.tokenizer, setup.max_length, setup.config.data.long_text)
@@ -206,14 +211,14 @@ def _describe(setup: TrainingSetup, longest: int, augmentation_lines: list[str],
 
 
 def task_settings(config: FineTuneConfig) -> TaskSettings:
-    """The settings that the task reads."""
+    """Return the settings that the task reads."""
     return TaskSettings(
         config.data.long_text, config.data.stride, config.recipe.class_weights, config.recipe.label_smoothing
     )
 
 
 def optimizer_recipe(recipe: RecipeConfig) -> Recipe:
-    """The settings that the optimizer reads."""
+    """Return the settings that the optimizer reads."""
     decay = recipe.weight_decay
     if decay is None:
         decay = 0.01 if recipe.optimizer == "adamw" else 0.0
@@ -231,7 +236,7 @@ def optimizer_recipe(recipe: RecipeConfig) -> Recipe:
 
 
 def _strategy(model: ModelConfig, L: int) -> Strategy:
-    """What is frozen in a model of L layers. Raises InputError if it has too few."""
+    """Return the strategy for a model of L layers. Raises InputError if it has too few."""
     what = model.freeze
     if what not in (None, "embeddings", "all") and int(what) > L:
         raise InputError(f"`freeze` {what}: this model has {L} layers; give fewer, or all")
@@ -242,12 +247,11 @@ def _strategy(model: ModelConfig, L: int) -> Strategy:
 
 
 def total_steps(recipe: RecipeConfig, examples: int) -> int:
-    """The updates of all epochs."""
+    """Return the number of updates in all epochs."""
     size = recipe.batch_size * recipe.accumulate
     return int(recipe.epochs * -(-examples // size))
 
 
 def _parameter_table(model: Bert, recipe: RecipeConfig, strategy: Strategy) -> str:
-    moves = optimizer_recipe(recipe)
-    groups = parameter_groups(model, moves.lr, strategy, len(model.encoder.layers), recipe.epochs)
-    return parameter_table(groups, moves.weight_decay)
+    groups = parameter_groups(model, recipe.lr, strategy, len(model.encoder.layers), recipe.epochs)
+    return parameter_table(groups, optimizer_recipe(recipe).weight_decay)

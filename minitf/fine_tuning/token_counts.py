@@ -1,4 +1,4 @@
-"""What a model's vocabulary makes of the texts, all of them read before training: lengths, unknown words, capitals."""
+"""Count what the tokenizer makes of all texts before training: lengths, unknown words, uppercase letters."""
 
 import dataclasses
 import math
@@ -10,28 +10,29 @@ from minitf.text.long_texts import UNCUT
 from minitf.text.tokenizer import Tokenizer
 
 PERCENTILES = (50, 90, 99, 100)
-CUT = 0.05  # share of the training texts that are cut, above which it is a doubt
-UNKNOWN = 0.01  # the same of word pieces that stand for no word
-IN_CAPITALS = 0.2  # the same of texts written in capitals
-MANY = 20  # texts: of fewer, that none has a capital may be chance
-CHUNK = 1000  # texts whose pieces are held at once
+# Shares of the training texts or word pieces above which there is a warning.
+CUT = 0.05  # texts that are cut
+UNKNOWN = 0.01  # word pieces that are unknown
+IN_CAPITALS = 0.2  # texts in uppercase
+MANY = 20  # texts; in fewer it can be chance that no letter is uppercase
+CHUNK = 1000  # texts that are tokenized together
 
 Texts = tuple[Sequence[str], Sequence[str] | None]  # and the second texts of pairs
 
 
 @dataclasses.dataclass(frozen=True)
 class TokenCounts:
-    """One table, as the tokenizer reads it."""
+    """The counts of one table."""
 
     texts: int
-    lengths: Mapping[int, int]  # by percentile: so many tokens, the frame among them, have so many texts at most
-    longer: int  # texts that have more than `max_length`
-    pieces: int
+    lengths: Mapping[int, int]  # percentile -> tokens of a text, with the special tokens
+    longer: int  # texts with more than `max_length` tokens
+    pieces: int  # tokens of all texts, without the special tokens
     unknown: int  # of the pieces
-    strange: tuple[tuple[str, int], ...]  # characters of no word of the vocabulary, and how often they are there
-    capitals: int  # texts with some
-    in_capitals: int  # texts with hardly anything else
-    letters: int  # texts with letters that could be capitals
+    strange: tuple[tuple[str, int], ...]  # (character that is not in the vocabulary, how often it occurs)
+    capitals: int  # texts with an uppercase letter
+    in_capitals: int  # texts almost entirely in uppercase
+    letters: int  # texts with a letter that has an uppercase form
 
     def to_dict(self) -> dict[str, object]:
         tokens = {str(q): n for q, n in self.lengths.items()}
@@ -43,9 +44,9 @@ class TokenCounts:
 
 
 def count_tokens(tokenizer: Tokenizer, texts: Texts, max_length: int) -> TokenCounts:
-    """Every text (or pair) whole."""
+    """Count the tokens of the texts (or pairs), uncut."""
     first, second = texts
-    frame = len(tokenizer.encode([""], None if second is None else [""], UNCUT)[0])
+    special_tokens = len(tokenizer.encode([""], None if second is None else [""], UNCUT)[0])
     lengths: list[int] = []
     unknown, strange = 0, Counter[str]()
     for i in range(0, len(first), CHUNK):
@@ -61,7 +62,7 @@ def count_tokens(tokenizer: Tokenizer, texts: Texts, max_length: int) -> TokenCo
         texts=len(lengths),
         lengths=percentiles(lengths),
         longer=sum(length > max_length for length in lengths),
-        pieces=sum(lengths) - frame * len(lengths),
+        pieces=sum(lengths) - special_tokens * len(lengths),
         unknown=unknown,
         strange=tuple(_unknown_alone(tokenizer, strange)),
         capitals=sum(upper > 0 for upper, _ in cases),
@@ -71,7 +72,7 @@ def count_tokens(tokenizer: Tokenizer, texts: Texts, max_length: int) -> TokenCo
 
 
 def percentiles(lengths: Sequence[int]) -> dict[int, int]:
-    """For each q the smallest length that q % of the texts do not exceed."""
+    """Return for each percentile q the smallest length that q % of the texts do not exceed."""
     order = sorted(lengths)
     return {q: order[max(1, math.ceil(q * len(order) / 100)) - 1] for q in PERCENTILES} if order else {}
 
@@ -79,7 +80,10 @@ def percentiles(lengths: Sequence[int]) -> dict[int, int]:
 def token_warnings(
     name: str, counts: TokenCounts, tokenizer: Tokenizer, max_length: int, *, cut: bool, options: str
 ) -> Iterator[Finding]:
-    """What is odd in the training texts of the table called `name`; `cut`: longer ones are, and `options` besides."""
+    """Yield warnings about the training texts of the table called `name`.
+
+    `cut` says whether texts longer than `max_length` are cut; `options` is what can be done about it.
+    """
     n = counts.texts
     if cut and counts.longer > CUT * n:
         yield _warning(
@@ -87,22 +91,22 @@ def token_warnings(
         )
     if counts.unknown_share > UNKNOWN:
         most = ", ".join(f"{c!r} ({times})" for c, times in counts.strange[:5])
-        which = f"; most frequent of the unknown characters: {most}" if most else ""
+        which = f"; most frequent unknown characters: {most}" if most else ""
         yield _warning(
-            f"{name}: {counts.unknown_share:.1%} of the word pieces are {tokenizer.special.unknown}, one and the same"
-            f" word to the model{which}: take a model of this language, or write them otherwise"
+            f"{name}: {counts.unknown_share:.1%} of the word pieces are unknown ({tokenizer.special.unknown}), and the"
+            f" model cannot tell them apart{which}: use a model of this language, or replace these characters"
         )
     if tokenizer.lower_case:
         return
     if counts.in_capitals > IN_CAPITALS * n:
         yield _warning(
-            f"{name}: {counts.in_capitals} of {n} texts are in capitals, which this cased vocabulary cuts into small"
-            " pieces: write them as usual, or take an uncased model"
+            f"{name}: {counts.in_capitals} of {n} texts are in uppercase, which a cased vocabulary splits into many"
+            " pieces: write them in normal case, or use an uncased model"
         )
     if counts.letters >= MANY and not counts.capitals:
         yield _warning(
-            f"{name}: no text has a capital, and the vocabulary is cased: give the texts as they were written, or take"
-            " an uncased model"
+            f"{name}: no text has an uppercase letter, and the vocabulary is cased: use the original texts, or an"
+            " uncased model"
         )
 
 
@@ -111,12 +115,12 @@ def _warning(message: str) -> Finding:
 
 
 def _cases(text: str) -> tuple[int, int]:
-    """How many letters are capitals, and how many are not though they could be."""
+    """Return the number of uppercase and of lowercase letters."""
     return sum(map(str.isupper, text)), sum(map(str.islower, text))
 
 
 def _unknown_alone(tokenizer: Tokenizer, characters: Counter[str], most: int = 3000) -> list[tuple[str, int]]:
-    """Those that are unknown each by itself: a word of known ones can be unknown too."""
+    """Return the characters that are unknown on their own: a word of known characters can be unknown too."""
     candidates = [(c, n) for c, n in characters.most_common(most) if not c.isspace()]
     alone = tokenizer.encode([c for c, _ in candidates], None, UNCUT) if candidates else []
     return [pair for pair, t in zip(candidates, alone, strict=True) if tokenizer.unknown_id in t.ids]

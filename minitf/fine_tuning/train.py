@@ -4,10 +4,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
-from typing import NoReturn
 
 import torch
-from tqdm import tqdm
 
 from minitf.bert.frozen import FrozenLayers
 from minitf.checkpoints.save import save
@@ -16,9 +14,10 @@ from minitf.fine_tuning import resume as resuming
 from minitf.fine_tuning.config import RecipeConfig
 from minitf.fine_tuning.figures import draw_curves
 from minitf.fine_tuning.journal import Journal
+from minitf.fine_tuning.progress_bar import progress_bar, say_above
 from minitf.fine_tuning.report import metadata
 from minitf.fine_tuning.setup import TrainingSetup, optimizer_recipe
-from minitf.fine_tuning.tables import epoch_line
+from minitf.fine_tuning.terminal import Say, epoch_line, silent
 from minitf.training import loop, state
 from minitf.training.compact_vocabulary import CompactVocabulary, is_exact
 from minitf.training.interrupt import Interrupt
@@ -29,11 +28,9 @@ from minitf.training.strategy import freeze
 from minitf.training.update_check import UpdateCheck
 from minitf.training.workers import Workers
 
-Say = Callable[[str], None]
-
 
 class Saver:
-    """Saves what resuming needs into `folder`/last, the best epoch into `folder`/best."""
+    """Saves the state of the run in `folder`/last, and the model of the best epoch in `folder`/best."""
 
     def __init__(
         self, setup: TrainingSetup, folder: Path, optimizer: Optimizer, vocabulary: CompactVocabulary, runtime: Runtime
@@ -42,7 +39,7 @@ class Saver:
         self.vocabulary, self.runtime = vocabulary, runtime
 
     def save_state(self, progress: Progress, offset: int) -> None:
-        """All processes call it; the first one writes. `offset`: bytes of the journal."""
+        """Called by all processes; the first one writes. `offset` is the size of the journal in bytes."""
         extra = resuming.saved_with(self.setup, offset)
         precision, workers = self.runtime.precision, self.runtime.workers
         state.save_state(self.folder / "last", self.optimizer, progress, extra, precision, workers)
@@ -60,9 +57,9 @@ def train(
     say: Say,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> list[Epoch]:
-    """Train; keep the best epoch in `folder`/best, the state in `folder`/last, every number in metrics.jsonl.
+    """Train the model of `setup`; write best/, last/, metrics.jsonl and curves.png in `folder`; return the history.
 
-    Raises Interrupted after Ctrl-C, when the state is saved; InputError.
+    Raises Interrupted after Ctrl-C, when the state is saved, and InputError.
     """
     vocabulary = compact_vocabulary(setup)
     examples = {name: vocabulary.renumber(found) for name, found in setup.encoded.examples.items()}
@@ -75,30 +72,29 @@ def train(
     events = loop.train(setup.model, setup.task, data, optimizer, setup.plan, stages(setup, data), progress, runtime)
     with (
         Journal(folder / "metrics.jsonl" if workers.first else None, offset) as journal,
-        progress_bar(optimizer, workers) as bar,
-        Interrupt(_aside if workers.first else _nothing) as interrupt,
+        progress_bar(optimizer.total, optimizer.steps, workers.first) as bar,
+        Interrupt(_say_error if workers.first else silent) as interrupt,
         closing(events),
         gpu_memory(setup),
     ):
-        announce = bar.write if workers.first else _nothing
         if not resume:
-            saver.save_state(progress, journal.offset)  # to resume from if training never reaches the next save
+            saver.save_state(progress, journal.offset)  # a run that is killed early can be resumed from it
         for event in events:
             journal.write(event)
             if isinstance(event, Step):
                 bar.update()
                 bar.set_postfix_str(f"epoch {event.epoch}, loss {event.loss:.3f}")
                 if check is not None and event.lr > 0.0 and event.gradient is not None:
-                    announce(f"step {event.number}: {check.result()}")
+                    say_above(bar, say, f"step {event.number}: {check.result()}")
                     check = None
             else:
-                announce(epoch_line(event, setup.plan.epochs))
+                say_above(bar, say, epoch_line(event, setup.plan.epochs))
                 if event.best and workers.first:
                     saver.save_best()
                 on_epoch(event)
             if isinstance(event, Step) and event.ends_epoch:
-                continue  # saved after the evaluation, with its Epoch
-            stop = workers.total(float(interrupt.requested)) > 0.0  # all together, or some would wait for others
+                continue  # the state is saved after the evaluation
+            stop = workers.total(float(interrupt.requested)) > 0.0  # all processes stop at the same step
             if stop or isinstance(event, Epoch) or is_due(event, setup.config.output.save_every):
                 saver.save_state(progress, journal.offset)
             if stop:
@@ -109,14 +105,14 @@ def train(
 
 
 def compact_vocabulary(setup: TrainingSetup) -> CompactVocabulary:
-    """Without the rows that no text uses, where that changes nothing."""
-    # The words that augmentation draws are not known beforehand: then every row stays.
+    """Remove the rows of the word embedding that no text uses, if that changes no result."""
+    # Augmentation may add any word, so with it all rows stay.
     exact = setup.augmented is None and is_exact(optimizer_recipe(setup.config.recipe), setup.math)
     return CompactVocabulary(setup.model.embeddings.word, setup.encoded.examples.values() if exact else None)
 
 
 def stages(setup: TrainingSetup, data: TrainingData) -> Callable[[int], AbstractContextManager[None]]:
-    """For each epoch, a context in which what it does not train is frozen."""
+    """Return a function from an epoch to a context in which the layers that it does not train are frozen."""
     known = [(tuple(t.ids), tuple(t.segments)) for part in (data.train, data.valid) for t in part.tokens]
     frozen = FrozenLayers(setup.model, known)
 
@@ -133,23 +129,23 @@ def stages(setup: TrainingSetup, data: TrainingData) -> Callable[[int], Abstract
 def restored(
     setup: TrainingSetup, last: Path, optimizer: Optimizer, runtime: Runtime, say: Say
 ) -> tuple[Progress, int]:
-    """Restore the saved state; return the progress and the bytes of the journal that it includes."""
+    """Restore the saved state; return the progress, and the size of the journal when it was saved."""
     offset = resuming.journal_offset(setup, last)
     progress = state.restore_state(last, optimizer, runtime.precision, runtime.workers)
     done = loop.is_done(progress, setup.plan)
-    where = "after its last epoch: nothing is left to train" if done else f"in epoch {progress.epoch}"
+    where = "after the last epoch: nothing is left to train" if done else f"in epoch {progress.epoch}"
     say(f"resumed at step {optimizer.steps} of {optimizer.total}, {where}")
     return progress, offset
 
 
 def is_due(event: Step | Epoch, every: int | None) -> bool:
-    """Whether a state is to be saved after this step."""
+    """Whether the state is saved after this step (`save_every`)."""
     return every is not None and isinstance(event, Step) and event.number % every == 0
 
 
 @contextmanager
 def gpu_memory(setup: TrainingSetup) -> Iterator[None]:
-    """Turn a lack of GPU memory into advice."""
+    """Turn an out-of-memory error inside the block into an InputError with advice."""
     try:
         yield
     except torch.OutOfMemoryError:
@@ -165,28 +161,5 @@ def _smaller(recipe: RecipeConfig, max_length: int) -> str:
     )
 
 
-def progress_bar(optimizer: Optimizer, workers: Workers) -> "tqdm[NoReturn]":
-    """The steps of a run; shown by the first process, on a terminal or in a notebook."""
-    hidden = False if in_notebook() else None  # None: unless there is a terminal
-    return tqdm(
-        total=optimizer.total,
-        initial=optimizer.steps,
-        unit="step",
-        disable=hidden if workers.first else True,
-        leave=False,
-    )
-
-
-def in_notebook() -> bool:
-    """Whether this Python runs a notebook, which shows a bar though it is no terminal."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    return type(shell).__name__ == "ZMQInteractiveShell"
-
-
-def _aside(line: str) -> None:
-    print(f"\n{line}", file=sys.stderr)
-
-
-def _nothing(line: str) -> None:
-    """For a process that prints nothing."""
+def _say_error(line: str) -> None:
+    print(f"\n{line}", file=sys.stderr)  # on a new line, below the progress bar

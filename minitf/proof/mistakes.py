@@ -44,7 +44,7 @@ MISTAKES: tuple[PlantedMistake, ...] = (
     ),
     PlantedMistake(
         "softmax over queries",
-        "softmax runs over the queries: each column sums to 1, not each row",
+        "softmax is computed over the queries: each column sums to 1, not each row",
         "QKᵀ/√d_k",
         {
             "scaled_dot_product_attention": faulty_equations.faulty_attention(
@@ -54,7 +54,7 @@ MISTAKES: tuple[PlantedMistake, ...] = (
     ),
     PlantedMistake(
         "softmax over heads",
-        "softmax runs over the heads",
+        "softmax is computed over the heads",
         "QKᵀ/√d_k",
         {
             "scaled_dot_product_attention": faulty_equations.faulty_attention(
@@ -74,7 +74,7 @@ MISTAKES: tuple[PlantedMistake, ...] = (
     ),
     PlantedMistake(
         "mask on queries",
-        "the mask hides padded queries; padded keys are still looked at",
+        "the mask hides padded queries, but padded keys are still attended to",
         ".A",
         {"scaled_dot_product_attention": faulty_equations.faulty_attention(mask_scores=faulty_equations.mask_queries)},
     ),
@@ -90,30 +90,30 @@ MISTAKES: tuple[PlantedMistake, ...] = (
     ),
     PlantedMistake(
         "no mask",
-        "padding is looked at",
+        "the mask is not used: padding is attended to",
         ".A",
         {"scaled_dot_product_attention": faulty_equations.faulty_attention(mask_scores=lambda s, m: s)},
     ),
     PlantedMistake(
         "heads split without transpose",
-        "the heads cut the sentence, not the width: a transpose is missing",
+        "the sentence is split into heads, not the width: a transpose is missing",
         "QKᵀ/√d_k",
         {"split_heads": faulty_equations.split_without_transpose},
     ),
     PlantedMistake(
         "heads merged without transpose",
-        "the heads' answers are laid out head by head: a transpose is missing",
+        "the outputs are ordered by head, not by token: a transpose is missing",
         ".AV",
         {"merge_heads": faulty_equations.merge_without_transpose},
     ),
     PlantedMistake(
         "tanh GELU",
-        "the tanh form of GELU stands in the place of the erf form",
+        "the tanh form of GELU is used instead of the erf form",
         ".activation",
         {"gelu": activation.gelu_tanh},
     ),
-    PlantedMistake("ReLU for GELU", "ReLU stands in the place of GELU", ".activation", {"gelu": activation.relu}),
-    PlantedMistake("√2 rounded", "√2 is written 1.41421", ".activation", {"gelu": faulty_equations.gelu_rounded}),
+    PlantedMistake("ReLU for GELU", "ReLU is used instead of GELU", ".activation", {"gelu": activation.relu}),
+    PlantedMistake("√2 rounded", "√2 is rounded to 1.41421", ".activation", {"gelu": faulty_equations.gelu_rounded}),
     PlantedMistake(
         "LayerNorm ε 1e-5",
         "ε is 1e-5, the default of PyTorch, not BERT's 1e-12",
@@ -128,7 +128,7 @@ MISTAKES: tuple[PlantedMistake, ...] = (
     ),
     PlantedMistake(
         "LayerNorm over tokens",
-        "mean and variance run over the tokens, not over the width",
+        "mean and variance are computed over the tokens, not over the width",
         "embeddings.norm",
         {"layer_norm": faulty_equations.layer_norm_over_tokens},
     ),
@@ -140,7 +140,7 @@ MISTAKES: tuple[PlantedMistake, ...] = (
     ),
     PlantedMistake(
         "no residual",
-        "the sublayer's input is not added back",
+        "the residual connections are missing: the sublayer's input is not added",
         ".attention_norm",
         change_model=faulty_models.each_layer(faulty_models.no_residual),
     ),
@@ -164,13 +164,13 @@ MISTAKES: tuple[PlantedMistake, ...] = (
     ),
     PlantedMistake(
         "last token pooled",
-        "the pooler reads the last position, not [CLS]",
+        "the pooler uses the last position, not [CLS]",
         "pooler",
         change_model=faulty_models.last_token_pooled,
     ),
     PlantedMistake(
         "mean pooled",
-        "the pooler reads the mean, padding included, not [CLS]",
+        "the pooler uses the mean, padding included, not [CLS]",
         "pooler",
         change_model=faulty_models.mean_token_pooled,
     ),
@@ -180,7 +180,7 @@ MISTAKES: tuple[PlantedMistake, ...] = (
     ),
     PlantedMistake(
         "loss over classes",
-        "the loss is averaged over the logits, not the texts",
+        "the loss is averaged over all logits, not over the texts",
         "loss",
         {"cross_entropy": faulty_equations.mean_over_logits},
     ),
@@ -192,46 +192,46 @@ MISTAKES: tuple[PlantedMistake, ...] = (
     ),
     PlantedMistake(
         "coupled decay",
-        "the decay goes through the gradient: Adam with L2",
+        "the decay is added to the gradient: this is Adam with an L2 penalty",
         "word.weight",
         {"adamw": faulty_equations.coupled_decay},
     ),
     PlantedMistake(
         "ε inside the root",
-        "ε stands inside the root: √(v̂ + ε), not √v̂ + ε",
+        "ε is inside the square root: √(v̂ + ε), not √v̂ + ε",
         "word.weight",
         {"adamw": faulty_equations.eps_inside_the_root},
     ),
     PlantedMistake(
         "everything decays",
-        "LayerNorm and biases decay too",
+        "LayerNorm and biases decay too, but must not",
         "norm.gamma",
         change_optimizer=faulty_models.everything_decays,
     ),
     PlantedMistake(
         "dropout 1/p",
-        "what is kept is divided by p, not by 1 − p",
+        "the remaining numbers are divided by p, not by 1 − p",
         "embeddings",
         {"dropout": faulty_equations.dropout_wrong_scale},
         train=True,
     ),
     PlantedMistake(
         "dropout unscaled",
-        "what is kept is not divided by 1 − p",
+        "the remaining numbers are not divided by 1 − p",
         "embeddings",
         {"dropout": faulty_equations.dropout_unscaled},
         train=True,
     ),
     PlantedMistake(
         "dropout keeps p",
-        "p is taken for the share kept",
+        "numbers are kept with the probability p, not 1 − p",
         "embeddings",
         {"dropout": faulty_equations.dropout_keeps_p},
         train=True,
     ),
     PlantedMistake(
         "dropout after the norm",
-        "dropout acts on the norm's output, not on the sublayer's",
+        "dropout is applied to the output of the norm, not of the sublayer",
         ".attention_norm",
         change_model=faulty_models.each_layer(faulty_models.dropout_after_the_norm),
         train=True,

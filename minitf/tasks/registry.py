@@ -41,7 +41,7 @@ def metrics() -> list[str]:
 def recognize(path: str, columns: Columns) -> tuple[TaskSpec, str]:
     """Return the task that a training file is for, and why. Raises DataError for a file that cannot be read."""
     for spec in SPECS.values():
-        if (why := spec.recognize(path, columns)) is not None:
+        if isinstance(path, str) and (why := spec.recognize(path, columns)) is not None:
             return spec, why
     return by_labels(read_sets(path, **columns))
 

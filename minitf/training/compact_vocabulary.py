@@ -1,9 +1,9 @@
-"""A saving, exact but for rounding: words that the data never uses need not be in the table while the model trains.
+"""Train without the rows of the word embedding that the data never uses: an optimization, exact up to rounding.
 
-The row of such a word has no gradient, so no rule of `equations.update` moves it, but for AdamW's decay, which
-multiplies it by 1 − ηλ at every step: known in closed form. So the table is trained without those rows, and they are
-put back, decayed, whenever the model is saved. The word table is half of MiniLM's weights and nine tenths of
-BERT-Tiny's, and a data set of a few thousand sentences uses a small part of it.
+Such a row has no gradient, so no update rule changes it, except for AdamW's weight decay, which multiplies it by 1 − ηλ
+at every step: known in closed form. So the table is trained without these rows, and they are put back, decayed,
+whenever the model is saved. The word embedding has half of MiniLM's weights and nine tenths of BERT-Tiny's, and a data
+set of a few thousand sentences uses a small part of it.
 """
 
 import dataclasses
@@ -21,15 +21,15 @@ from minitf.training.optimizer import RULES, Optimizer, Recipe
 
 
 class WordTable(Protocol):
-    """The module of the word embedding, as far as it matters here."""
+    """The word embedding: a module with a `weight`."""
 
     weight: nn.Parameter
 
 
 class CompactVocabulary:
-    """Takes the rows that no text of `data` uses out of the word table, whose `weight [N, D]` is replaced.
+    """Removes the rows that no text of `data` uses from the word embedding: replaces its `weight [N, D]`.
 
-    Without `data` all stay: the same object that does nothing, so the caller need not ask.
+    With `data` None it does nothing.
     """
 
     def __init__(self, word: WordTable, data: Iterable[Examples] | None):
@@ -40,14 +40,14 @@ class CompactVocabulary:
             return
         data = list(data)
         used = {i for examples in data for tokens in examples.tokens for i in tokens.ids}
-        # Padding keeps its number, by which a model may know it, and so do the rows before it.
+        # The padding token must keep its id, and so must the rows before it.
         used |= set(range(max((examples.pad_id for examples in data), default=0) + 1))
         self.used = torch.tensor(sorted(used), device=self.whole_table.device)
         self._number = {i: n for n, i in enumerate(self.used.tolist())}
         word.weight = nn.Parameter(self.whole_table[self.used])
 
     def renumber(self, examples: Examples) -> Examples:
-        """The same texts in the numbers of the compact table."""
+        """Return the same texts with the ids of the compact table."""
         if self.idle:
             return examples
         tokens = [dataclasses.replace(t, ids=[self._number[i] for i in t.ids]) for t in examples.tokens]
@@ -55,12 +55,12 @@ class CompactVocabulary:
 
     @contextmanager
     def restored(self, optimizer: Optimizer) -> Iterator[None]:
-        """Inside the block the word module has its whole table again, as training in full would have left it."""
+        """Inside the block the word embedding has its whole table, as training with all rows would have left it."""
         if self.idle:
             yield
             return
         compact = self.word.weight
-        # A frozen table is none of the optimizer's.
+        # The optimizer does not have a frozen table.
         decay = [optimizer.shrinkage[name] for name, p in optimizer.parameters.items() if p is compact]
         table = self.whole_table * math.prod(decay)
         table[self.used] = compact.detach()
@@ -72,7 +72,7 @@ class CompactVocabulary:
 
 
 def is_exact(recipe: Recipe, mathematics: Mathematics) -> bool:
-    """Whether decay alone moves a row without gradient: a penalty would move it, and so might a rule of one's own."""
+    """Whether only weight decay changes a row without gradient: a penalty does too, and a user's own rule may."""
     name = RULES[recipe.rule]
     known = getattr(mathematics, name) in (getattr(EQUATIONS, name), getattr(KERNELS, name))
     return known and not recipe.l1 and not recipe.l2

@@ -10,7 +10,7 @@ ECHO = 0.5  # seconds in which a second Ctrl-C is the first one, passed on by to
 
 
 class Interrupt:
-    """Inside its `with` block the first Ctrl-C sets `requested`, for the loop to look at after each step.
+    """Inside its `with` block the first Ctrl-C sets `requested`, which the training checks after each step.
 
     `say` is called with one line when that happens.
     """
@@ -25,7 +25,7 @@ class Interrupt:
 
     def __enter__(self) -> "Interrupt":
         self._before = signal.getsignal(signal.SIGINT)
-        # A run that a script starts in the background ignores Ctrl-C, and must continue to do so.
+        # A run in the background of a script ignores Ctrl-C, and must continue to do so.
         self._handles = threading.current_thread() is threading.main_thread() and self._before is not signal.SIG_IGN
         if self._handles:
             signal.signal(signal.SIGINT, self._on_signal)

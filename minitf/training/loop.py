@@ -1,8 +1,8 @@
 """The training loop: batch → loss → backward → clip → step, and an evaluation after each epoch.
 
 `train` is a generator. It yields a `Step` after each update and an `Epoch` after each evaluation; logging, saving and
-stopping are up to the caller's own `for` loop. This file is the algorithm. Mixed precision and several processes are
-objects that do nothing by default (`Runtime`), and so are freezing (`stage`) and augmented texts (`TrainingData`).
+stopping are up to the caller's own `for` loop. This file is the algorithm; everything else is optional and does nothing
+by default: mixed precision and several processes (`Runtime`), freezing (`stage`), augmentation (`TrainingData`).
 """
 
 import dataclasses
@@ -32,10 +32,10 @@ REMEDY = "lower `lr`, or raise `warmup`"
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """How long to train, in which batches, and which epoch is the best.
+    """How long to train, with which batches, and how the best epoch is chosen.
 
-    An update uses `batch_size` · `accumulate` texts, `batch_size` at a time, with the gradient of one large batch. With
-    `patience` training stops after so many epochs in a row that were not the best.
+    An update uses `batch_size` · `accumulate` examples, `batch_size` at a time, with the gradient of one large batch.
+    With `patience`, training stops after so many epochs in a row without a new best one.
     """
 
     epochs: int
@@ -49,14 +49,14 @@ class Plan:
 
 @dataclasses.dataclass(frozen=True)
 class TrainingData:
-    """The examples to train on and those to validate on; `augmented` gives each epoch its own training examples."""
+    """Training and validation examples; `augmented` returns the training examples of an epoch instead of `train`."""
 
     train: Examples
     valid: Examples
     augmented: Callable[[int], Examples] | None = None
 
     def of_epoch(self, epoch: int) -> Examples:
-        """The training examples of an epoch."""
+        """Return the training examples of an epoch."""
         return self.augmented(epoch) if self.augmented else self.train
 
 
@@ -76,18 +76,13 @@ class Step:
     epoch: int
     loss: float
     lr: float
-    gradient: float | None  # its norm before clipping; None if it overflowed and the update was skipped
-    ends_epoch: bool  # the evaluation follows, and a state saved now would be saved again after it
+    gradient: float | None  # gradient norm before clipping; None if the update was skipped
+    ends_epoch: bool  # the last of its epoch: save a state after the `Epoch` that follows, not here
 
     def to_dict(self) -> dict[str, Any]:
-        """The record of `metrics.jsonl`."""
-        return {
-            "step": self.number,
-            "epoch": self.epoch,
-            "loss": self.loss,
-            "lr": self.lr,
-            "gradient": self.gradient,
-        }
+        """Return the record of `metrics.jsonl`."""
+        numbers = {"loss": self.loss, "lr": self.lr, "gradient": self.gradient}
+        return {"step": self.number, "epoch": self.epoch, **numbers}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +90,7 @@ class Epoch:
     """One pass over the training data, and the evaluation after it."""
 
     number: int  # from 1
-    train_loss: float  # the mean over its steps, with dropout and penalties
+    train_loss: float  # mean over its steps, with dropout and penalties
     valid: dict[str, Any]  # the metrics' `to_dict()`
     scores: dict[str, float]  # the metrics' `scores`
     best: bool  # so far
@@ -104,7 +99,7 @@ class Epoch:
 
 @dataclasses.dataclass
 class Progress:
-    """How far training is; a run resumes from a saved one."""
+    """How far training has come; a run is resumed from a saved one."""
 
     history: list[Epoch] = dataclasses.field(default_factory=list)
     losses: list[float] = dataclasses.field(default_factory=list)  # of the steps of this epoch
@@ -121,7 +116,7 @@ class Progress:
 
     def end_epoch(self, metrics: Metrics, plan: Plan) -> Epoch:
         """Add the current epoch to the history. Raises DivergedError if the validation loss is not finite."""
-        if not math.isfinite(metrics.loss):  # the last update may have broken the weights, with no batch to show it
+        if not math.isfinite(metrics.loss):  # no batch follows the last update: a NaN in the weights shows only here
             raise DivergedError(f"the validation loss is {metrics.loss} after epoch {self.epoch}: {REMEDY}")
         valid, best = metrics.to_dict(), self.best
         better = best is None or is_better(plan.metric, valid, best.valid, plan.lower_is_better)
@@ -141,26 +136,26 @@ def train(
     progress: Progress | None = None,
     runtime: Runtime = Runtime(),
 ) -> Generator[Step | Epoch]:
-    """Train `model` in place. `stage(epoch)` is entered for each epoch (what is frozen); `progress` is kept up to date.
+    """Train `model` in place. Each epoch runs inside `stage(epoch)`, which freezes layers; `progress` is updated.
 
     Close the generator if you leave it early (`contextlib.closing`). Raises DivergedError if a loss or gradient becomes
     NaN or infinite.
     """
-    at = progress or Progress()
-    while not is_done(at, plan):
-        epoch, examples = at.epoch, data.of_epoch(at.epoch)
+    progress = progress or Progress()
+    while not is_done(progress, plan):
+        epoch, examples = progress.epoch, data.of_epoch(progress.epoch)
         batches = shuffled(examples.lengths(), plan.batch_size * plan.accumulate, plan.seed, epoch)
         with stage(epoch):
             model.train()
-            for indices in batches[len(at.losses) :]:
+            for indices in batches[len(progress.losses) :]:
                 start, lr = time.perf_counter(), optimizer.rate()
                 loss, norm = update(model, task, examples, indices, optimizer, plan.batch_size, runtime)
-                at.losses.append(loss)
-                at.seconds += time.perf_counter() - start
+                progress.losses.append(loss)
+                progress.seconds += time.perf_counter() - start
                 gradient = norm if math.isfinite(norm) else None
-                yield Step(optimizer.steps, epoch, loss, lr, gradient, len(at.losses) == len(batches))
+                yield Step(optimizer.steps, epoch, loss, lr, gradient, len(progress.losses) == len(batches))
             metrics = evaluate(model, task, data.valid, runtime.workers)
-        yield at.end_epoch(metrics, plan)
+        yield progress.end_epoch(metrics, plan)
 
 
 def update(
@@ -172,9 +167,10 @@ def update(
     size: int,
     runtime: Runtime = Runtime(),
 ) -> tuple[float, float]:
-    """One update from the examples at `indices`, `size` at a time; return the loss and the gradient norm.
+    """Update the weights once with the examples at `indices`, `size` at a time; return the loss and the gradient norm.
 
-    Each part's loss is multiplied by its share of the whole weight: the sum of the gradients is that of one batch.
+    The loss of each part is multiplied by its share of the whole weight, so the sum of the gradients is that of one
+    batch. The norm is NaN if the update was skipped.
     """
     precision, workers = runtime.precision, runtime.workers
     device, whole = next(model.parameters()).device, task.weight(examples.targets_of(indices))
@@ -182,15 +178,15 @@ def update(
     for i in range(0, len(indices), size):
         mine = workers.share(indices[i : i + size])
         if not mine or not (weight := task.weight(examples.targets_of(mine))):
-            continue  # nothing to learn from: windows without a tagged word, say
+            continue  # no targets, for example windows without a tagged word
         batch, targets = examples.batch(mine)
         batch, targets = batch.to(device), targets.to(device)
         with precision.autocast():
             part = task.loss(task.logits(model, batch), targets) * (weight / whole)
         if not math.isfinite(value := float(part.detach())):
             with precision.autocast():
-                culprit = first_nonfinite(model, functools.partial(task.logits, model, batch))
-            raise DivergedError(f"the loss is {value} at step {optimizer.steps + 1}; first in {culprit}: {REMEDY}")
+                first = first_nonfinite(model, functools.partial(task.logits, model, batch))
+            raise DivergedError(f"the loss is {value} at step {optimizer.steps + 1} ({first}): {REMEDY}")
         precision.scaled(part).backward()
         loss += value
     if not whole:
@@ -201,21 +197,21 @@ def update(
         loss += float(penalty.detach()) / workers.count
     workers.sum_gradients(optimizer.parameters.values())
     gradients = [p.grad for p in optimizer.parameters.values() if p.grad is not None]
-    if not precision.restored(gradients):
+    if not precision.unscale(gradients):
         return workers.total(loss), optimizer.skip()
     return workers.total(loss), float(optimizer.step())
 
 
-def is_done(at: Progress, plan: Plan) -> bool:
+def is_done(progress: Progress, plan: Plan) -> bool:
     """Whether all epochs are finished, or `patience` of them in a row were not the best."""
-    patience = plan.patience
-    if patience is not None and at.history and not any(epoch.best for epoch in at.history[-patience:]):
+    history, patience = progress.history, plan.patience
+    if patience is not None and history and not any(epoch.best for epoch in history[-patience:]):
         return True
-    return at.epoch > plan.epochs
+    return progress.epoch > plan.epochs
 
 
 def evaluate(model: nn.Module, task: Task, examples: Examples, workers: Workers = ALONE) -> Metrics:
-    """The metrics of the model on `examples`, each process computing its share."""
+    """Measure the model on `examples`, each process its share of the batches."""
     batches = by_length(examples.lengths(), BATCH_SIZE)
     logits: list[list[torch.Tensor]] = logits_of_batches(model, task, examples, workers.share(batches))
     return task.measure(in_order(batches, workers.gathered(logits)), examples)

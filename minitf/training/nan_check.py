@@ -1,4 +1,4 @@
-"""A loss that is no number any more: which tensor was the first."""
+"""Find the first tensor that is NaN or infinite, when the loss is."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,23 +9,23 @@ from torch import Tensor, nn
 
 
 def first_nonfinite(model: nn.Module, again: Callable[[], Any]) -> str:
-    """The first tensor, in the order of computation, that is not finite; `again` does the forward pass once more.
+    """Say which tensor is the first, in the order of computation, that is not finite; `again` repeats the forward pass.
 
-    A weight that is spoiled already comes first, for then the step before is to blame.
+    Weights are checked first: one that is not finite was broken by an earlier step.
     """
     parts = _parts(model)
     weights = {f"{part}.{name}": p for part, module in parts for name, p in module.named_parameters(recurse=False)}
     for name, p in (weights | dict(model.named_parameters(recurse=False))).items():
         if not bool(p.detach().isfinite().all()):
-            return f"the weight {name} {_what(p)}, since an earlier step"
+            return f"the weight {name} has {_what(p)} since an earlier step"
     found: list[str] = []
     with torch.no_grad(), _watched(parts, found):
         again()
-    return found[0] if found else "the loss itself"
+    return found[0] if found else "all outputs and weights are finite"
 
 
 def _parts(model: nn.Module) -> list[tuple[str, nn.Module]]:
-    """The parts of the model by name, those in a frozen stem (`bert.frozen`) too, which are not registered."""
+    """The modules of the model by name, with those in a frozen stem (`bert.frozen`), which are not registered."""
     registered = [(name, module) for name, module in model.named_modules() if name]
     hidden = [part for _, module in registered if isinstance(module, Stem) for part in module.parts()]
     return [found for name, part in hidden for found in part.named_modules(prefix=name)] + registered
@@ -33,20 +33,20 @@ def _parts(model: nn.Module) -> list[tuple[str, nn.Module]]:
 
 @runtime_checkable
 class Stem(Protocol):
-    """A module with parts that are none of its modules."""
+    """A module with parts that are not registered as its submodules."""
 
     def parts(self) -> Iterator[tuple[str, nn.Module]]: ...
 
 
 @contextmanager
 def _watched(parts: list[tuple[str, nn.Module]], found: list[str]) -> Iterator[None]:
-    """Inside the block `found` collects what the parts give that is not finite, innermost and first first."""
+    """Inside the block `found` collects the outputs that are not finite: the first first, and the innermost."""
 
     def look(name: str) -> Callable[..., None]:
         def hook(module: nn.Module, given: Any, out: Any) -> None:
             for tensor in out if isinstance(out, tuple) else (out,):
                 if isinstance(tensor, Tensor) and not bool(tensor.isfinite().all()):
-                    found.append(f"what {name} gives {_what(tensor)}")
+                    found.append(f"the first tensor with {_what(tensor)} is the output of {name}")
 
         return hook
 
@@ -59,5 +59,4 @@ def _watched(parts: list[tuple[str, nn.Module]], found: list[str]) -> Iterator[N
 
 
 def _what(tensor: Tensor) -> str:
-    bad = tensor.detach()
-    return "holds NaN" if bool(bad.isnan().any()) else "holds infinity"
+    return "NaN" if bool(tensor.detach().isnan().any()) else "infinity"

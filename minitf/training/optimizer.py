@@ -1,4 +1,4 @@
-"""From gradients to new weights: penalties, clipping, the learning rate, one update rule."""
+"""From gradients to new weights: penalties, clipping, learning-rate schedule, update rule."""
 
 import dataclasses
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from minitf.equations import schedule, update
 from minitf.errors import DivergedError, InputError
 from minitf.mathematics import EQUATIONS, Mathematics
 
-# The flag's name of an update rule -> the equation's.
+# Setting `optimizer` -> name of the equation.
 RULES = {
     "gd": "gradient_descent",
     "momentum": "momentum",
@@ -30,27 +30,27 @@ SCHEDULES = {
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """How weights are moved. The defaults are the usual ones for a BERT, in Mosbach et al. 2021's stable form."""
+    """The settings of the optimizer. The defaults are the usual ones for BERT (Mosbach et al. 2021)."""
 
     rule: str = "adamw"
     lr: float = 5e-5
     schedule: str = "linear"
     warmup: float = 0.1  # share of the steps
-    weight_decay: float = 0.01  # of adamw alone
+    weight_decay: float = 0.01  # adamw only
     l1: float = 0.0
     l2: float = 0.0
-    clip: float | None = 1.0  # the longest gradient, None: any
+    clip: float | None = 1.0  # maximum gradient norm; None disables clipping
     bias_correction: bool = True
 
 
 class Optimizer:
     """Applies one rule of `equations.update` to every trainable parameter of `model`, `total` times.
 
-    Decay and penalties act on the matrices alone. Biases and LayerNorm's γ and β are left out, as in Google's code:
-    they are few, and pulling γ to 0 would switch the layer off. A parameter's rate is the schedule's times its `scale`.
-    One that requires no gradient for a time stays as it is in that time.
+    Weight decay and penalties act on matrices only. Biases and LayerNorm's γ and β are excluded, as in Google's code:
+    they are few, and a γ near 0 would switch the layer off. A parameter's learning rate is that of the schedule times
+    its `scale`. A parameter without a gradient does not change.
 
-    `shrinkage` is Π (1 − ηλ) so far, for each parameter: what decay alone does to a weight without gradient.
+    `shrinkage` is Π (1 − ηλ) so far, for each parameter: the effect of weight decay on a weight without gradient.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Optimizer:
         scale: Callable[[str], float] = lambda name: 1.0,
     ):
         if recipe.weight_decay and recipe.rule != "adamw":
-            raise InputError(f"weight decay belongs to adamw; with {recipe.rule} use the penalty `l2`")
+            raise InputError(f"`weight_decay` is for adamw only; with {recipe.rule} use the penalty `l2`")
         self.recipe, self.total, self.math = recipe, total, math
         self.warmup = round(recipe.warmup * total)
         self.rule = getattr(math, RULES[recipe.rule])
@@ -74,22 +74,22 @@ class Optimizer:
         self.shrinkage = dict.fromkeys(self.parameters, 1.0)
 
     def rate(self) -> float:
-        """The learning rate of the next step, before any parameter's `scale`."""
+        """Return the learning rate of the next step, without the `scale` of a parameter."""
         return SCHEDULES[self.recipe.schedule](self.steps, self.recipe.lr, self.total, self.warmup)
 
     def penalty(self) -> Tensor | float:
-        """λ₁‖θ‖₁ + λ₂‖θ‖₂², to be added to the loss; 0.0 where neither is asked for."""
-        # In the order of the model: floating-point sums depend on their order.
+        """Compute λ₁‖θ‖₁ + λ₂‖θ‖₂², which is added to the loss; 0.0 without penalties."""
+        # In the order of the model, because floating-point sums depend on their order.
         matrices = [p for name, p in self.parameters.items() if name in self.decayed and p.requires_grad]
         l1 = self.math.l1_penalty(matrices, self.recipe.l1) if self.recipe.l1 else 0.0
         l2 = self.math.l2_penalty(matrices, self.recipe.l2) if self.recipe.l2 else 0.0
         return l1 + l2
 
-    @torch.no_grad()  # a rule of one's own may come without
+    @torch.no_grad()  # a user's own rule may not do it
     def step(self) -> Tensor:
-        """Clip the gradients, move every parameter by its own, forget them; returns ‖g‖₂ before clipping.
+        """Clip the gradients, update every parameter, delete the gradients; return ‖g‖₂ before clipping.
 
-        Raises DivergedError, and moves nothing, if a gradient is not finite.
+        Raises DivergedError, and changes nothing, if a gradient is not finite.
         """
         moved = {name: p for name, p in self.parameters.items() if p.grad is not None}
         gradients = [p.grad for p in moved.values() if p.grad is not None]
@@ -97,7 +97,7 @@ class Optimizer:
         norm = update.clip_by_norm(gradients, most)
         if not bool(norm.isfinite()):
             bad = [name for name, g in zip(moved, gradients, strict=True) if not bool(g.isfinite().all())]
-            what = f"the gradient of {bad[-1]}" if bad else "the gradient norm"  # the nearest to the loss
+            what = f"the gradient of {bad[-1]}" if bad else "the gradient norm"  # the last one is nearest to the loss
             raise DivergedError(
                 f"{what} became NaN or infinite at step {self.steps + 1}: lower `lr`, or raise `warmup`"
             )
@@ -111,14 +111,14 @@ class Optimizer:
         return norm
 
     def skip(self) -> float:
-        """Forget the gradients and move nothing, but count the step; returns NaN, the length of what overflowed."""
+        """Delete the gradients and change nothing, but count the step; return NaN as the gradient norm."""
         for p in self.parameters.values():
             p.grad = None
         self.steps += 1
         return float("nan")
 
     def settings(self, name: str) -> dict[str, Any]:
-        """What the rule takes besides the rate, for the parameter `name`."""
+        """Return the arguments of the rule for the parameter `name`, besides the learning rate."""
         adaptive: dict[str, Any] = {"bias_correction": self.recipe.bias_correction}
         if self.recipe.rule == "adamw":
             return adaptive | {"weight_decay": self.recipe.weight_decay if name in self.decayed else 0.0}
@@ -126,5 +126,5 @@ class Optimizer:
 
 
 def is_decayed(name: str) -> bool:
-    """Whether decay and penalties act on the parameter of this name."""
+    """Whether weight decay and penalties act on the parameter of this name."""
     return name.rpartition(".")[2] not in ("bias", "gamma", "beta")

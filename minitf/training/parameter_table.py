@@ -1,4 +1,4 @@
-"""Which parameters are trained, from which epoch on, and at which learning rate: a table, before the first step."""
+"""The parameter table, printed before the first step: what is trained, from which epoch on, at which learning rate."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ class ParameterGroup:
 
 
 def parameter_groups(model: nn.Module, lr: float, strategy: Strategy, L: int, epochs: int) -> list[ParameterGroup]:
-    """From the bottom: the embeddings, each layer, the pooler, the head. Changes nothing in the model."""
+    """Group the parameters, from the bottom: embeddings, each layer, pooler, head. The model is not changed."""
     first_epochs = _first_epochs(strategy, L, epochs)
     rows: dict[str, ParameterGroup] = {}
     for name, p in model.named_parameters():
@@ -41,7 +41,7 @@ def parameter_groups(model: nn.Module, lr: float, strategy: Strategy, L: int, ep
 
 
 def _first_epochs(strategy: Strategy, L: int, epochs: int) -> Mapping[int, int]:
-    """The first epoch in which each depth is trained; depths that never are, are left out."""
+    """The first epoch in which each depth is trained, without the depths that are never trained."""
     found: dict[int, int] = {}
     for epoch in range(epochs, 0, -1):
         found |= dict.fromkeys(range(strategy.lowest(L, epoch, epochs), L + 3), epoch)
@@ -49,7 +49,7 @@ def _first_epochs(strategy: Strategy, L: int, epochs: int) -> Mapping[int, int]:
 
 
 def parameter_table(rows: list[ParameterGroup], decay: float) -> str:
-    """One line for neighbouring layers that are trained alike; `decay` acts on the matrices only."""
+    """Format the groups, one line for neighbouring layers that are trained alike; `decay` acts on matrices only."""
     lines = [f"  {'group':<14} tensors      weights  trained           rate"]
     for group in _merged(rows):
         since = {None: "frozen", 1: "yes"}.get(group.first_epoch, f"from epoch {group.first_epoch}")
@@ -59,12 +59,12 @@ def parameter_table(rows: list[ParameterGroup], decay: float) -> str:
     decayed = sum(group.decayed for group in trained)
     lines.append(f"  trained: {sum(g.weights for g in trained):,} of {sum(g.weights for g in rows):,} weights")
     if decay:
-        lines.append(f"  weight decay {decay:g}: {decayed:,} of them, the matrices; not the biases, γ and β")
+        lines.append(f"  weight decay {decay:g}: {decayed:,} of them (matrices, without biases, γ and β)")
     return "\n".join(lines)
 
 
 def _merged(rows: list[ParameterGroup]) -> Iterator[ParameterGroup]:
-    """Neighbouring layers that differ only in their number as one: `layers 1-6`."""
+    """Merge neighbouring layers that differ only in their number: `layers 1-6`."""
     run: list[ParameterGroup] = []
     for group in rows:
         if run and group.name.startswith("layer ") and _like(group) == _like(run[-1]):

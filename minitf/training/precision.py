@@ -1,6 +1,6 @@
-"""In how many bits the products are computed: all of them, or half, which a GPU does several times as fast.
+"""Mixed precision: matrix products in float32, bfloat16 or float16 (Micikevicius et al. 2018).
 
-The weights, the optimizer's averages and the losses stay in float32 ("mixed precision", Micikevicius et al. 2018).
+The weights, the optimizer's moments and the losses stay in float32. A GPU computes in 16 bits several times as fast.
 """
 
 from collections.abc import Callable, Iterable
@@ -11,33 +11,33 @@ from torch import Tensor
 
 from minitf.errors import DivergedError, InputError
 
-SMALLEST = 2.0**-14  # scale: float16 has nothing smaller left than this times its smallest number
+SMALLEST = 2.0**-14  # loss scale; below it float16 cannot represent small gradients either
 
 
 class Precision:
-    """float32, or whatever the model is: does nothing, so that the loop need not ask."""
+    """The precision of the model itself, usually float32: does nothing."""
 
     def autocast(self) -> AbstractContextManager[object]:
-        """Inside the block products are computed in this precision."""
+        """Return a context in which matrix products are computed in this precision."""
         return nullcontext()
 
     def scaled(self, loss: Tensor) -> Tensor:
-        """The loss whose gradient is computed."""
+        """Return the loss, multiplied by the loss scale."""
         return loss
 
-    def restored(self, gradients: Iterable[Tensor]) -> bool:
-        """Undo the scale, in place; False if a gradient has overflown, and the step is to be left out.
+    def unscale(self, gradients: Iterable[Tensor]) -> bool:
+        """Divide the gradients by the loss scale, in place; return False if one overflowed: then skip the step.
 
-        Raises DivergedError where no smaller scale would help.
+        Raises DivergedError if no smaller scale would help.
         """
         return True
 
 
 class Half(Precision):
-    """bfloat16 or float16 for the products. float16 ends at 65504 and at 6e-8: small gradients would vanish in it.
+    """bfloat16, or float16 with loss scaling: float16 ranges from 6e-8 to 65504, and small gradients would become 0.
 
-    So its loss is multiplied by a large number and the gradients are divided by it. The number is halved whenever a
-    gradient overflows, in a step that is left out, and doubled after `patience` steps without (their §3.2).
+    So the loss is multiplied by a large number and the gradients are divided by it. The number is halved when a
+    gradient overflows (that step is skipped), and doubled after `patience` steps without overflow (paper, §3.2).
     """
 
     def __init__(self, dtype: torch.dtype, device: torch.device, scale: float = 2.0**16, patience: int = 2000):
@@ -52,7 +52,7 @@ class Half(Precision):
         return loss * self.scale
 
     @torch.no_grad()
-    def restored(self, gradients: Iterable[Tensor]) -> bool:
+    def unscale(self, gradients: Iterable[Tensor]) -> bool:
         if self.dtype is not torch.float16:
             return True
         finite = True
@@ -62,7 +62,7 @@ class Half(Precision):
         self.good = self.good + 1 if finite else 0
         if not finite:
             if self.scale <= SMALLEST:
-                raise DivergedError("the gradients overflow however small: lower `lr`, or use bf16 or fp32")
+                raise DivergedError("the gradients overflow at every loss scale: lower `lr`, or use bf16 or fp32")
             self.scale /= 2.0
         elif self.good == self.patience:
             self.scale, self.good = self.scale * 2.0, 0
@@ -73,7 +73,7 @@ FULL = Precision()
 
 
 def choose_precision(name: str, device: torch.device) -> Precision:
-    """`fp32`, `bf16` or `fp16` on `device`. Raises InputError for fp16 without a GPU."""
+    """Return the precision called fp32, bf16 or fp16 on `device`. Raises InputError for fp16 without a GPU."""
     make: dict[str, Callable[[], Precision]] = {
         "fp32": Precision,
         "bf16": lambda: Half(torch.bfloat16, device),

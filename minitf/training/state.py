@@ -1,7 +1,7 @@
-"""What resuming needs, in one file that is whole or not there: weights, optimizer, progress, random numbers.
+"""Save and restore the state of a run: weights, optimizer, progress and random states, in one file.
 
-The order of the data, the schedule and the words drawn for augmentation follow from the seed and the step, so of them
-nothing need be kept. A safetensors file: tensors, and beside them everything else as JSON in its header.
+The order of the data, the learning rate and the augmentation follow from the seed and the step, and need not be saved.
+The file is a safetensors file with everything that is not a tensor as JSON in its header. It is written atomically.
 """
 
 import dataclasses
@@ -38,11 +38,11 @@ def save_state(
     precision: Precision,
     workers: Workers = ALONE,
 ) -> None:
-    """Write `folder`/state.safetensors; `extra` is JSON for `read_extra`. One that was there stays until this is whole.
+    """Write `folder`/state.safetensors; `extra` is JSON for `read_extra`.
 
-    Raises InputError where the disk is full or may not be written to.
+    All processes call it, and the first one writes. Raises InputError if the disk is full or cannot be written to.
     """
-    draws = workers.gathered([_random_state()])  # every process has its own
+    random_states = workers.gathered([_random_state()])
     if not workers.first:
         return
     tensors = {f"weights/{name}": p.detach() for name, p in optimizer.parameters.items()}
@@ -50,8 +50,8 @@ def save_state(
     for name, state in optimizer.state.items():
         tensors |= {f"optimizer/{name}/{key}": value for key, value in state.items() if isinstance(value, Tensor)}
         plain[name] = {key: value for key, value in state.items() if not isinstance(value, Tensor)}
-    for rank, drawn in enumerate(draws):
-        tensors |= {f"random/{rank}/{device}": value for device, value in drawn.items()}
+    for rank, states in enumerate(random_states):
+        tensors |= {f"random/{rank}/{device}": value for device, value in states.items()}
     content = {
         "version": VERSION,
         "steps": optimizer.steps,
@@ -72,32 +72,31 @@ def save_state(
 
 
 def read_extra(folder: Path) -> dict[str, Any]:
-    """The `extra` of a saved state. Raises InputError."""
+    """Return the `extra` of a saved state. Raises InputError."""
     with _readable(folder):
         extra: dict[str, Any] = _content(folder)["extra"]
         return extra
 
 
 def saved_steps(folder: Path) -> int:
-    """The steps of a saved run. Raises InputError."""
+    """Return the number of steps of a saved state. Raises InputError."""
     return int(_content(folder)["steps"])
 
 
 def restore_state(folder: Path, optimizer: Optimizer, precision: Precision, workers: Workers = ALONE) -> Progress:
-    """Put everything back as it was when it was saved; returns how far the run had come.
+    """Restore weights, optimizer, precision and random state in place; return the progress.
 
-    Raises InputError if what is saved is another model's, or another number of processes'.
+    Raises InputError if the state is damaged, or of another model or number of processes.
     """
     content = _content(folder)
     with _readable(folder), safe_open(folder / FILE, "pt") as file:
         names = set(file.keys())
-        told = file.metadata()
-        if told["crc32"] != str(
-            zlib.crc32(told["state"].encode(), _sum_of((n, file.get_tensor(n)) for n in sorted(names)))
-        ):
-            raise ValueError("its checksum is another")
-        kept = {name.partition("/")[2] for name in names if name.startswith("weights/")}
-        if kept != set(optimizer.parameters):
+        header = file.metadata()
+        checksum = zlib.crc32(header["state"].encode(), _sum_of((n, file.get_tensor(n)) for n in sorted(names)))
+        if header["crc32"] != str(checksum):
+            raise ValueError("wrong checksum")
+        saved = {name.partition("/")[2] for name in names if name.startswith("weights/")}
+        if saved != set(optimizer.parameters):
             raise InputError(f"{folder}: the saved state is of another model; start again with `overwrite`")
         with torch.no_grad():
             for name, p in optimizer.parameters.items():
@@ -109,7 +108,7 @@ def restore_state(folder: Path, optimizer: Optimizer, precision: Precision, work
                 for key in (k for k in names if k.startswith(f"optimizer/{name}/")):
                     optimizer.state[name][key.rpartition("/")[2]] = file.get_tensor(key).to(p.device)
         if sum(name.startswith("random/") and name.endswith("/cpu") for name in names) != workers.count:
-            raise InputError(f"{folder}: was saved by another number of processes; resume with as many")
+            raise InputError(f"{folder}: was saved by another number of processes; resume with the same number")
         torch.set_rng_state(file.get_tensor(f"random/{workers.rank}/cpu"))
         if torch.cuda.is_available() and f"random/{workers.rank}/cuda" in names:
             torch.cuda.set_rng_state(file.get_tensor(f"random/{workers.rank}/cuda"))
@@ -121,20 +120,24 @@ def restore_state(folder: Path, optimizer: Optimizer, precision: Precision, work
 
 
 def _sum_of(tensors: Iterable[tuple[str, Tensor]]) -> int:
-    """The checksum of their names and all their bits."""
-    found = 0
+    """Compute a checksum of their names and all their bits."""
+    checksum = 0
     for name, tensor in tensors:
-        found = zlib.crc32(name.encode(), found)
-        found = zlib.crc32(tensor.detach().cpu().flatten().view(torch.uint8).numpy().data, found)
-    return found
+        checksum = zlib.crc32(name.encode(), checksum)
+        checksum = zlib.crc32(_bytes(tensor), checksum)
+    return checksum
 
 
 def digest(model: nn.Module, names: Iterable[str]) -> str:
-    """The SHA-256 of these weights."""
-    weights, found = dict(model.named_parameters()), hashlib.sha256()
+    """Return the SHA-256 of these weights."""
+    weights, sha256 = dict(model.named_parameters()), hashlib.sha256()
     for name in sorted(names):
-        found.update(weights[name].detach().cpu().flatten().view(torch.uint8).numpy().data)
-    return found.hexdigest()
+        sha256.update(_bytes(weights[name]))
+    return sha256.hexdigest()
+
+
+def _bytes(tensor: Tensor) -> memoryview:
+    return tensor.detach().cpu().flatten().view(torch.uint8).numpy().data
 
 
 def _content(folder: Path) -> dict[str, Any]:
@@ -150,7 +153,7 @@ def _content(folder: Path) -> dict[str, Any]:
 
 @contextmanager
 def _readable(folder: Path) -> Iterator[None]:
-    """Inside the block the state is read; raises InputError for one that is damaged."""
+    """Turn the errors of a damaged file inside the block into InputError."""
     try:
         yield
     except InputError:

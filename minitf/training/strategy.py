@@ -1,6 +1,7 @@
-"""Which parameters are trained, from when on, and how fast each: freezing, unfreezing, rates by layer, a new top.
+"""What is trained when and how fast: freezing, gradual unfreezing, layer-wise learning rates, re-initialized layers.
 
-A parameter lies at a depth: 0 the embeddings, 1 … L the layers from below, L + 1 the pooler, L + 2 the head.
+Each parameter has a depth: 0 for the embeddings, 1 … L for the layers from below, L + 1 for the pooler, L + 2 for the
+head.
 """
 
 import dataclasses
@@ -13,14 +14,14 @@ from minitf.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class Strategy:
-    """The defaults train everything at one rate.
+    """The defaults train everything at one learning rate.
 
-    `frozen` depths from below are never trained: 1 the embeddings, N + 1 also the lowest N layers, L + 2 all but the
-    head. `gradual` begins with the pooler, the head and what is drawn anew, and unfreezes the others from the top, in
-    even portions, the last of them for the last epoch (Howard & Ruder 2018, §3.3, have one layer an epoch, for which
-    three are too few).
-    `layer_decay` ξ makes the rate of depth ℓ ≤ L η ξ^(L − ℓ) (Sun et al. 2019, §5.3.4). `reinitialized` layers from
-    the top are drawn anew, and the pooler with them (Zhang et al. 2021, §4).
+    The lowest `frozen` depths are never trained: 1 is the embeddings, N + 1 also the lowest N layers, L + 2 all but the
+    head. With `gradual`, training starts with the pooler, the head and re-initialized layers; the others are unfrozen
+    from the top, in equal portions, the last one for the last epoch. (Howard & Ruder 2018, §3.3, unfreeze one layer per
+    epoch, which takes more epochs than the usual three.) With `layer_decay` ξ the learning rate at depth ℓ ≤ L is
+    η ξ^(L − ℓ) (Sun et al. 2019, §5.3.4). The top `reinitialized` layers are re-initialized, and the pooler with them
+    (Zhang et al. 2021, §4).
     """
 
     frozen: int = 0
@@ -29,7 +30,7 @@ class Strategy:
     reinitialized: int = 0
 
     def check(self, L: int) -> None:
-        """Raises InputError for more layers than a model of L has, or layers both frozen and new."""
+        """Raise InputError for more layers than L, or for layers both frozen and re-initialized."""
         if self.reinitialized > L:
             raise InputError(f"`reinit_top` {self.reinitialized}: this model has {L} layers; give fewer")
         if self.reinitialized and self.frozen - 1 > L - self.reinitialized:
@@ -40,7 +41,7 @@ class Strategy:
             raise InputError("`freeze` leaves nothing for `unfreeze` to unfreeze; freeze fewer, or leave one out")
 
     def lowest(self, L: int, epoch: int, epochs: int) -> int:
-        """The lowest depth that is trained in `epoch` of `epochs`, counted from 1."""
+        """Return the lowest depth that is trained in `epoch` (from 1) of `epochs`."""
         if not self.gradual:
             return self.frozen
         top = L + 1 - self.reinitialized
@@ -48,19 +49,19 @@ class Strategy:
         return top - (steps if epochs == 1 else round(steps * (epoch - 1) / (epochs - 1)))
 
     def scale(self, L: int) -> Callable[[str], float]:
-        """The factor of a parameter's rate, by its name, in a model of L layers."""
+        """Return a function from the name of a parameter to the factor of its learning rate, for L layers."""
         return lambda name: self.layer_decay ** max(0, L - depth(name, L))
 
 
 def depth(name: str, L: int) -> int:
-    """Where the parameter of this name lies in a Bert of L layers."""
-    room, *rest = name.split(".")
-    if room == "encoder":
+    """Return the depth of the parameter of this name in a Bert of L layers."""
+    part, *rest = name.split(".")
+    if part == "encoder":
         return int(rest[1]) + 1
-    return {"embeddings": 0, "pooler": L + 1}.get(room, L + 2)
+    return {"embeddings": 0, "pooler": L + 1}.get(part, L + 2)
 
 
 def freeze(model: nn.Module, L: int, lowest: int) -> None:
-    """Train what lies at the depth `lowest` or above, and nothing else."""
+    """Require gradients at the depth `lowest` and above, and nowhere else."""
     for name, p in model.named_parameters():
         p.requires_grad_(depth(name, L) >= lowest)

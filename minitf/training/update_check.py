@@ -9,12 +9,12 @@ from torch import nn
 
 @dataclasses.dataclass(frozen=True)
 class Changes:
-    """What the first update with a learning rate above 0 did, by parameter name."""
+    """The names of the parameters that an update changed, and of those that it did not."""
 
     changed: tuple[str, ...]
     frozen: tuple[str, ...]  # and unchanged
-    unchanged: tuple[str, ...]  # although trained
-    wrong: tuple[str, ...]  # changed although frozen
+    unchanged: tuple[str, ...]  # although they are trained
+    wrong: tuple[str, ...]  # changed, although they are frozen
 
     def __str__(self) -> str:
         if self.wrong:
@@ -27,14 +27,14 @@ class Changes:
 
 
 class UpdateCheck:
-    """Copies every parameter of `model`, for `result` to compare."""
+    """Keeps a copy of every parameter of `model`."""
 
     def __init__(self, model: nn.Module):
         self._parameters = dict(model.named_parameters())
         self._before = {name: p.detach().clone() for name, p in self._parameters.items()}
 
     def result(self) -> Changes:
-        """What has changed since. Raises RuntimeError if a frozen parameter has: a fault of minitf."""
+        """Compare the parameters with the copy. Raises RuntimeError if a frozen one has changed: a bug of minitf."""
         changed: list[str] = []
         frozen: list[str] = []
         unchanged: list[str] = []

@@ -1,10 +1,10 @@
-"""Several processes that train one model: each takes its share of every batch, and all take the same step.
+"""Data parallelism: several processes train one model, each on its share of every batch.
 
     torchrun --nproc-per-node 2 -m minitf.finetune …
 
-The gradient of a mean is the mean of the gradients: each process weighs its share by what it is of the whole batch, and
-the sum over the processes is the gradient of that batch. So the weights stay the same everywhere, and the same as one
-process would have computed. One of them, the first, speaks and writes.
+Each process multiplies the loss of its share by the share's part of the whole batch, so the sum of the gradients over
+the processes is the gradient of the batch. The weights stay equal in all processes, and equal to those of a single
+process up to rounding. Only the first process prints and writes files.
 """
 
 import os
@@ -17,53 +17,54 @@ import torch
 from torch import distributed, nn
 
 from minitf.bert.device import choose_device
+from minitf.training.processes import processes
 
 T = TypeVar("T")
 
 
 class Workers:
-    """One process alone: has no one to talk to."""
+    """A single process: nothing to communicate."""
 
     rank, count = 0, 1
 
     @property
     def first(self) -> bool:
-        """Whether this one speaks and writes."""
+        """Whether this process prints and writes files."""
         return self.rank == 0
 
     def share(self, items: Sequence[T]) -> Sequence[T]:
-        """What this process takes of them."""
+        """Return the items of this process."""
         return items
 
     def gathered(self, mine: Sequence[T]) -> list[T]:
-        """All of them again, in their order, from every process's share."""
+        """Return all items in their order, from the shares of all processes."""
         return list(mine)
 
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Each gradient becomes the sum over the processes."""
+        """Replace each gradient by its sum over the processes."""
 
     def total(self, number: float) -> float:
-        """The sum over the processes."""
+        """Return the sum over the processes."""
         return number
 
     def wait(self) -> None:
-        """Until all are here."""
+        """Wait until all processes have come to this point."""
 
     def close(self) -> None:
-        """Leave the group."""
+        """Leave the group of processes."""
 
 
 ALONE = Workers()
 
 
 class Distributed(Workers):
-    """One of `count` processes that `torchrun` started."""
+    """One of several processes that `torchrun` started."""
 
     def __init__(self, device: torch.device, patience: timedelta = timedelta(minutes=30)):
-        self.rank, self.count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+        self.rank, self.count = processes()
         self.device = device
         if device.type == "cuda":
-            torch.cuda.set_device(device)  # what NCCL sends objects from, and whose random numbers are saved
+            torch.cuda.set_device(device)  # NCCL sends objects from it, and its random state is saved
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=patience)
 
     def share(self, items: Sequence[T]) -> Sequence[T]:
@@ -79,15 +80,15 @@ class Distributed(Workers):
 
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         trained = [p for p in parameters if p.requires_grad]
-        # One that no share of the batch touched has no gradient, and must have none anywhere to stay where it is.
-        touched = torch.tensor([p.grad is not None for p in trained], dtype=torch.int32, device=self.device)
-        distributed.all_reduce(touched)
-        moved = [p for p, n in zip(trained, touched.tolist(), strict=True) if n]
-        if not moved:
+        # A parameter without a gradient in every process must keep none: the optimizer leaves it unchanged.
+        counts = torch.tensor([p.grad is not None for p in trained], dtype=torch.int32, device=self.device)
+        distributed.all_reduce(counts)
+        used = [p for p, n in zip(trained, counts.tolist(), strict=True) if n]
+        if not used:
             return
-        flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in moved])
+        flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in used])
         distributed.all_reduce(flat)
-        for p, g in zip(moved, flat.split([p.numel() for p in moved]), strict=True):
+        for p, g in zip(used, flat.split([p.numel() for p in used]), strict=True):
             p.grad = g.view_as(p)
 
     def total(self, number: float) -> float:
@@ -104,8 +105,8 @@ class Distributed(Workers):
 
 @contextmanager
 def launched(device: str) -> Iterator[Workers]:
-    """The processes that torchrun started, on `device` (auto, cpu or cuda); without torchrun, this one alone."""
-    if "RANK" not in os.environ or int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    """Yield the processes that torchrun started, on `device` (auto, cpu or cuda); without torchrun this one only."""
+    if processes()[1] == 1:
         yield ALONE
         return
     workers = Distributed(local_device(choose_device(device)))
@@ -114,5 +115,5 @@ def launched(device: str) -> Iterator[Workers]:
 
 
 def local_device(device: torch.device) -> torch.device:
-    """This process's own GPU, where there are several."""
+    """Return the GPU of this process, if there are several."""
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if device.type == "cuda" else device

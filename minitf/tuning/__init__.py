@@ -1,1 +1,1 @@
-"""Hyperparameter search (Optuna) and learning curves: many runs of `fine_tuning`, and what they show together."""
+"""Hyperparameter search (Optuna) and learning curves: many runs of `fine_tuning`, compared."""

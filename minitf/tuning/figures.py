@@ -1,4 +1,4 @@
-"""A search as a picture: the score run by run and over each setting; and the score over the amount of training data."""
+"""The figures of a search (score of each run, score over each setting) and of a learning curve."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -10,27 +10,27 @@ from minitf.tuning.space import Choice, Space
 
 
 def draw_search(trials: Sequence[Any], space: Space, metric: str, direction: str, folder: Path) -> None:
-    """`search.png`: Optuna's `trials` in their order, those given up as crosses at their last value."""
+    """Draw `search.png` from Optuna's `trials`; those that were stopped are crosses at their last value."""
     figure, axes = _figure(1 + len(space))
     points = [(t.number, y, t.state.name == "COMPLETE") for t in trials if (y := _value(t)) is not None]
     ended = [(number, value) for number, value, complete in points if complete]
     best = list(itertools.accumulate((value for _, value in ended), max if direction == "MAXIMIZE" else min))
     axes[0].step([number for number, _ in ended], best, where="post", color="#08519c", label="best so far")
-    for complete, marker, label in ((True, "o", "run"), (False, "x", "given up")):
-        some = [(n, v) for n, v, c in points if c is complete]
-        if some:
-            axes[0].scatter(*zip(*some, strict=True), marker=marker, color="#d95f02", s=22, label=label)
-    axes[0].set(title="Run by run", xlabel="run", ylabel=f"valid {metric}")
+    for complete, marker, label in ((True, "o", "run"), (False, "x", "stopped")):
+        chosen = [(n, v) for n, v, c in points if c is complete]
+        if chosen:
+            axes[0].scatter(*zip(*chosen, strict=True), marker=marker, color="#d95f02", s=22, label=label)
+    axes[0].set(title="Score of each run", xlabel="run", ylabel=f"valid {metric}")
     axes[0].legend(fontsize="small")
     for axis, (name, part) in zip(axes[1:], space.items(), strict=True):
-        chosen = {t.number: t.params.get(name) for t in trials}
+        values = {t.number: t.params.get(name) for t in trials}
         for complete, marker in ((True, "o"), (False, "x")):
-            some = [(x, y) for n, y, c in points if c is complete and (x := chosen[n]) is not None]
-            if not some:
+            chosen = [(x, y) for n, y, c in points if c is complete and (x := values[n]) is not None]
+            if not chosen:
                 continue
             if isinstance(part, Choice):
-                some = [(part.values.index(str(x)), y) for x, y in some]
-            axis.scatter(*zip(*some, strict=True), marker=marker, color="#7570b3", s=22)
+                chosen = [(part.values.index(str(x)), y) for x, y in chosen]
+            axis.scatter(*zip(*chosen, strict=True), marker=marker, color="#7570b3", s=22)
         if isinstance(part, Choice):
             axis.set_xticks(range(len(part.values)), part.values)
         elif part.log:
@@ -40,18 +40,18 @@ def draw_search(trials: Sequence[Any], space: Space, metric: str, direction: str
 
 
 def draw_learning_curve(rows: Sequence[Mapping[str, Any]], what: str, path: Path) -> None:
-    """The mean score over the number of training rows, with bars of one standard deviation."""
+    """Draw the mean score over the number of training rows, with error bars of one standard deviation."""
     figure, (axis,) = _figure(1)
     sizes, means, sds = ([row[key] for row in rows] for key in ("rows", "mean", "sd"))
     axis.errorbar(sizes, means, yerr=sds, fmt="o-", color="#08519c", capsize=3)
-    axis.set(title="What more data brings", xlabel="training rows", ylabel=what, xscale="log")
+    axis.set(title="Learning curve", xlabel="training rows", ylabel=what, xscale="log")
     axis.set_xticks(sizes, [f"{size:,}" for size in sizes])
     axis.minorticks_off()
     save_figure(figure, path)
 
 
 def _value(trial: Any) -> float | None:
-    """The result of a run, or the last score of one that was given up."""
+    """Return the result of a run, or the last score of one that was stopped."""
     if trial.state.name == "COMPLETE":
         return float(trial.value)
     values = trial.intermediate_values

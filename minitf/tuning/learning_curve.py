@@ -4,7 +4,7 @@ import dataclasses
 import random
 import shutil
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,14 @@ from minitf.fine_tuning.config import FineTuneConfig
 from minitf.fine_tuning.data import Decisions, Splits
 from minitf.fine_tuning.settings import Number
 from minitf.fine_tuning.single import run_in
+from minitf.fine_tuning.terminal import Say, epoch_line, silent
+from minitf.training.loop import Epoch
 from minitf.training.workers import ALONE
 from minitf.tuning import figures
 
 
 def shares(text: str) -> list[float]:
-    """`0.1,0.5,1` as numbers. Raises InputError."""
+    """Parse shares such as `0.1,0.5,1`, sorted. Raises InputError."""
     values = Number(0, 1, above=True)
     try:
         return sorted({values.parse(part) for part in text.split(",")})
@@ -33,11 +35,14 @@ def learning_curve(
     decisions: Decisions,
     splits: Splits,
     folder: Path,
-    say: Callable[[str], None] = print,
+    say: Say = print,
 ) -> None:
-    """Train on growing shares of the training rows, each containing the one before; once for each seed."""
+    """Train on growing shares of the training rows, each containing the one before; once for each seed.
+
+    Raises InputError if `folder` already has a learning curve.
+    """
     if (folder / "learning-curve.json").exists() and not config.output.overwrite:
-        raise InputError(f"`output` {folder}: holds a learning curve; choose another folder, or `overwrite` it")
+        raise InputError(f"`output` {folder}: has a learning curve; `overwrite` it, or choose another folder")
     train, metric = splits["train"].examples, decisions.metric
     order = random.Random(config.recipe.seed).sample(range(len(train)), len(train))
     table = "test" if "test" in splits else "valid"
@@ -45,7 +50,7 @@ def learning_curve(
     for share in parts:
         chosen = sorted(order[: max(2, round(share * len(train)))])
         part = dataclasses.replace(splits["train"], examples=tuple(train[i] for i in chosen))
-        values = _values(share, config, decisions, {**splits, "train": part}, folder)
+        values = _values(share, config, decisions, {**splits, "train": part}, folder, say)
         mean, sd = statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
         rows.append({"share": share, "rows": len(chosen), "mean": mean, "sd": sd, "values": values})
         say(f"{share:6.0%}  {len(chosen):8,} rows  {table} {metric} {mean:.4f} ± {sd:.4f}")
@@ -54,18 +59,20 @@ def learning_curve(
     say(f"drawn: {folder / 'learning-curve.png'}")
 
 
-def _values(share: float, config: FineTuneConfig, decisions: Decisions, splits: Splits, folder: Path) -> list[float]:
-    """The metric of a run with each seed; of the runs only reports and numbers are kept."""
+def _values(
+    share: float, config: FineTuneConfig, decisions: Decisions, splits: Splits, folder: Path, say: Say
+) -> list[float]:
+    """Return the metric of a run with each seed; the weights of these runs are deleted."""
+
+    def report(epoch: Epoch) -> None:
+        say(epoch_line(epoch, config.recipe.epochs))
+
     values = []
     for seed in range(config.recipe.seed, config.recipe.seed + config.recipe.seeds):
         place = folder / f"share-{share:g}-seed-{seed}"
-        run = run_in(place, config.replace(seed=seed, seeds=1), decisions, splits, ALONE, _nothing)
+        run = run_in(place, config.replace(seed=seed, seeds=1), decisions, splits, ALONE, silent, on_epoch=report)
         assert run is not None
         values.append(float(run.metrics[decisions.metric]))
         for weights in ("best", "last"):
             shutil.rmtree(place / weights, ignore_errors=True)
     return values
-
-
-def _nothing(line: str) -> None:
-    """The lines of a single run are not printed."""

@@ -1,4 +1,4 @@
-"""The space of a search: `lr=1e-5..1e-4:log`, `epochs=2..5`, `batch_size=16,32`, a setting of a run each."""
+"""The search space: for each searched setting a range or a list of values, such as `lr=1e-5..1e-4:log`."""
 
 import dataclasses
 import math
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from minitf.errors import InputError
-from minitf.fine_tuning.config import declared
+from minitf.fine_tuning.config import declared, field_of
 from minitf.fine_tuning.settings import Flag
 
 Value = float | int | str
@@ -14,7 +14,7 @@ Value = float | int | str
 
 @dataclasses.dataclass(frozen=True)
 class Range:
-    """Numbers from `low` to `high`, both whole or neither; `log`: every factor is as likely as another."""
+    """Numbers from `low` to `high`, integers if `whole`; `log` samples them uniformly in their logarithm."""
 
     low: float
     high: float
@@ -24,7 +24,7 @@ class Range:
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
-    """One of these, as they are typed."""
+    """One of these values, as they are typed on the command line."""
 
     values: tuple[str, ...]
 
@@ -32,19 +32,19 @@ class Choice:
 Space = Mapping[str, Range | Choice]
 NOT_SEARCHED = ("output", "train", "valid", "test", "seeds", "save_every", "device", "task", "metric")
 
-# Devlin et al. 2019, appendix A.3: what they tried for every task.
+# Devlin et al. 2019, appendix A.3: the values that they tried for every task.
 PAPERS: dict[str, str] = {"lr": "2e-5,3e-5,5e-5", "batch_size": "16,32", "epochs": "2,3,4"}
-# Around it, for searches that draw.
+# A range around them, for searches that sample.
 USUAL: dict[str, str] = {"lr": "1e-5..2e-4:log", "batch_size": "16,32", "epochs": "2..5", "weight_decay": "0..0.1"}
 
 
 def usual(method: str) -> dict[str, str]:
-    """The space that is searched where none is given."""
+    """Return the space that is searched by default."""
     return PAPERS if method == "grid" else USUAL
 
 
 def parse_space(given: Sequence[str]) -> dict[str, Range | Choice]:
-    """From `name=values`, one for each flag. Raises InputError."""
+    """Parse texts such as `lr=1e-5..1e-4:log`, `epochs=2..5` and `batch_size=16,32`. Raises InputError."""
     space: dict[str, Range | Choice] = {}
     for text in given:
         name, equals, values = text.partition("=")
@@ -82,20 +82,20 @@ def _range(text: str, values: str) -> Range:
 
 
 def grid(space: Space) -> dict[str, list[str]]:
-    """The values of each flag, for a search that tries all. Raises InputError for a range of real numbers."""
-    found = {}
+    """Return the values of each setting for a grid search. Raises InputError for a range of real numbers."""
+    values = {}
     for name, part in space.items():
         if isinstance(part, Choice):
-            found[name] = list(part.values)
+            values[name] = list(part.values)
         elif part.whole and part.high - part.low < 1000:
-            found[name] = [str(n) for n in range(int(part.low), int(part.high) + 1)]
+            values[name] = [str(n) for n in range(int(part.low), int(part.high) + 1)]
         else:
             raise InputError(f"`method` grid: `{name}` is a range without steps; list its values, as NAME=VALUE,VALUE")
-    return found
+    return values
 
 
 def suggest(trial: Any, name: str, part: Range | Choice) -> Value:
-    """What an Optuna trial chooses."""
+    """Return the value that an Optuna trial proposes."""
     if isinstance(part, Choice):
         chosen: Value = trial.suggest_categorical(name, list(part.values))
     elif part.whole:
@@ -106,37 +106,32 @@ def suggest(trial: Any, name: str, part: Range | Choice) -> Value:
 
 
 def points(space: Space) -> int:
-    """How many there are in a grid."""
+    """Return the number of points of a grid search."""
     return math.prod(len(values) for values in grid(space).values())
 
 
 def typed(value: Value, part: Range | Choice) -> str:
-    """A value as the flag takes it; a real number in four digits, so that it can be typed again."""
+    """Format a value as it is typed on the command line; a real number with four digits."""
     if isinstance(part, Choice):
         return str(value)
     return str(int(value)) if part.whole else f"{float(value):.4g}"
 
 
 def value(name: str, text: str) -> Any:
-    """A value of the setting `name`, from how it is typed. Raises InputError for one that it cannot have."""
-    values = next(field.metadata["values"] for _, field in declared() if field.name == name)
+    """Return the value of the setting `name` that is typed as `text`. Raises InputError if it is not allowed."""
     try:
-        return values.parse(text)
+        return field_of(name).metadata["values"].parse(text)
     except ValueError as error:
         raise InputError(f"`{name}` {error}") from None
 
 
 def check_space(space: Space) -> None:
-    """Raises InputError for a setting that cannot be searched, and for values that it cannot have."""
-    searchable = {field.name for _, field in declared() if not isinstance(field.metadata["values"], Flag)} - set(
-        NOT_SEARCHED
-    )
+    """Raise InputError for a setting that cannot be searched, and for values that it cannot have."""
+    settings = {field.name for _, field in declared() if not isinstance(field.metadata["values"], Flag)}
+    searchable = sorted(settings - set(NOT_SEARCHED))
     for name, part in space.items():
         if name not in searchable:
-            raise InputError(f"`space` {name}: cannot be searched; choose from: {_names(searchable)}")
+            names = ", ".join(f"`{name}`" for name in searchable)
+            raise InputError(f"`space` {name}: cannot be searched; choose from: {names}")
         for bound in part.values if isinstance(part, Choice) else (part.low, part.high):
             value(name, typed(bound, part))
-
-
-def _names(names: set[str]) -> str:
-    return ", ".join(f"`{name}`" for name in sorted(names))

@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,25 +12,23 @@ from minitf.files import write_json, writing
 from minitf.fine_tuning.config import FineTuneConfig, storable
 from minitf.fine_tuning.data import Decisions, Splits
 from minitf.fine_tuning.single import run_in
+from minitf.fine_tuning.terminal import Say, epoch_line, silent
 from minitf.training.loop import Epoch
 from minitf.training.workers import ALONE
 from minitf.tuning import figures, space
 
 STUDY = "study.db"
-METHODS = ("tpe", "random", "grid")
 TRIALS = 20
-
-Say = Callable[[str], None]
 
 
 @dataclasses.dataclass(frozen=True)
 class SearchConfig:
-    """What is searched, how, and where the study is saved. `trials` None: 20, with grid all points."""
+    """The settings of a search."""
 
     space: space.Space
-    folder: Path
-    method: str = "tpe"
-    trials: int | None = None
+    folder: Path  # of the study
+    method: str = "tpe"  # or random, grid
+    trials: int | None = None  # None: 20, or all points of a grid
     pruning: bool = True  # stop a run that is behind the median of the others at the same epoch
     resume: bool = False
 
@@ -59,7 +57,7 @@ class Study:
             self._write()
 
     def described(self, chosen: Mapping[str, space.Value]) -> str:
-        """The values of the searched settings, for a line."""
+        """Format the values of the searched settings."""
         return ", ".join(f"`{name}` {text}" for name, text in self.typed(chosen).items())
 
     def typed(self, chosen: Mapping[str, space.Value]) -> dict[str, str]:
@@ -71,18 +69,19 @@ class Study:
         return {name: space.value(name, text) for name, text in self.typed(chosen).items()}
 
     def _train(self, trial: Any, chosen: Mapping[str, space.Value]) -> str:
-        """One run; its result, in one line."""
+        """Run once; return the result as a line."""
+        config = self.config.replace(**self.settings(chosen))
 
         def report(epoch: Epoch) -> None:
+            self.say(epoch_line(epoch, config.recipe.epochs))
             trial.report(epoch.valid[self.metric], epoch.number)
             if self.search.pruning and trial.should_prune():
                 raise self.optuna.TrialPruned
 
-        config = self.config.replace(**self.settings(chosen))
         place = self._place(trial.number)
         command = ", ".join(f"{name}={text}" for name, text in self.typed(chosen).items())
         try:
-            run = run_in(place, config, self.decisions, self.splits, ALONE, _nothing, command, report)
+            run = run_in(place, config, self.decisions, self.splits, ALONE, silent, command, report)
         except self.optuna.TrialPruned:
             self.study.tell(trial, state=self.states.PRUNED)
             return "stopped: behind the other runs at this epoch"
@@ -96,10 +95,10 @@ class Study:
         return f"valid {self.metric} {value:.4f}; the best so far {self.study.best_value:.4f}"
 
     def _open(self) -> Any:
-        """A new study, or the one to resume; runs of it that were cut off are queued again. Raises InputError."""
+        """Create the study, or open it to resume: its unfinished runs are queued again. Raises InputError."""
         path = self.folder / STUDY
         if path.exists() and not self.search.resume:
-            raise InputError(f"`output` {self.folder}: holds a study; `resume` it, or choose another folder")
+            raise InputError(f"`output` {self.folder}: has a study; `resume` it, or choose another folder")
         if self.search.resume and not path.exists():
             raise InputError(f"`resume`: {path} does not exist; give the folder of the study to continue")
         lower = self.metric in self.decisions.spec.lower_is_better
@@ -125,26 +124,26 @@ class Study:
         samplers = self.optuna.samplers
         seed = self.config.recipe.seed
         if self.search.method == "grid":
-            return samplers.RandomSampler(seed=seed)  # never used: every point is queued
-        seed += len(list(self.folder.glob("run-*")))  # a resumed study must not draw the same values again
+            return samplers.RandomSampler(seed=seed)  # not used, because every point is queued
+        seed += len(list(self.folder.glob("run-*")))  # a resumed study must not propose the same values again
         if self.search.method == "tpe":
             return samplers.TPESampler(seed=seed, n_startup_trials=5)
         return samplers.RandomSampler(seed=seed)
 
     def _check_same(self, study: Any) -> None:
-        """Raises InputError if the study was started with another space or other settings."""
+        """Raise InputError if the study was started with another space or other settings."""
         if "flags" in study.user_attrs:
             raise InputError(
                 f"`resume`: the study in {self.folder} was started by an earlier version of minitf; start a new one"
             )
         settings = {k: v for k, v in storable(self.config.settings()).items() if k != "offline"}
         now = {"space": {k: repr(part) for k, part in self.search.space.items()}, "settings": settings}
-        for what, value in now.items():
-            before = study.user_attrs.get(what, value)
+        for part, value in now.items():
+            before = study.user_attrs.get(part, value)
             if different := sorted(name for name in {*before, *value} if before.get(name) != value.get(name)):
                 names = ", ".join(f"`{name}`" for name in different)
                 raise InputError(f"`resume`: the study in {self.folder} was started with other values of {names}")
-            study.set_user_attr(what, value)
+            study.set_user_attr(part, value)
 
     def _enqueue_grid(self, study: Any) -> None:
         parts = self.search.space
@@ -153,12 +152,12 @@ class Study:
             study.enqueue_trial({name: v if isinstance(part, space.Choice) else int(v) for (name, part), v in named})
 
     def ended(self) -> list[Any]:
-        """The runs that finished, were stopped, or diverged; not those that were cut off."""
+        """Return the runs that finished, were stopped or diverged; not those that were interrupted."""
         over = (self.states.COMPLETE, self.states.PRUNED)
         return [t for t in self.study.get_trials(deepcopy=False) if t.state in over or "diverged" in t.user_attrs]
 
     def complete(self) -> list[Any]:
-        """The runs that finished, the best first."""
+        """Return the runs that finished, with the best first."""
         trials = self.study.get_trials(deepcopy=False, states=(self.states.COMPLETE,))
         return sorted(trials, key=lambda t: t.value, reverse=self.study.direction.name == "MAXIMIZE")
 
@@ -166,7 +165,7 @@ class Study:
         return self.folder / f"run-{number}"
 
     def _keep_best(self) -> None:
-        """Move the best run's model to `best`; of every run keep the reports and numbers, not the weights."""
+        """Move the model of the best run to `best`; delete the weights of all other runs, but not their reports."""
         complete = self.complete()
         if complete and (best := self._place(complete[0].number) / "best").is_dir():
             shutil.rmtree(self.folder / "best", ignore_errors=True)
@@ -176,7 +175,7 @@ class Study:
                 shutil.rmtree(place / weights, ignore_errors=True)
 
     def _write(self) -> None:
-        """`search.json`, and its picture."""
+        """Write `search.json`, whose settings have the names of the flags (a contract), and the figure."""
         rows = [
             {"run": t.number, "state": t.state.name.lower(), "value": t.value, "settings": _dashed(t.params)}
             for t in self.ended()
@@ -188,7 +187,7 @@ class Study:
             figures.draw_search(self.ended(), self.search.space, self.metric, direction, self.folder)
 
     def result_lines(self) -> str:
-        """The best runs, for the terminal. Raises InputError if every run diverged."""
+        """Format the best runs for the terminal. Raises InputError if all runs diverged."""
         complete, n = self.complete(), len(self.ended())
         if not complete:
             raise InputError(f"none of {n} runs has a result: all diverged; search lower learning rates")
@@ -204,14 +203,10 @@ def _dashed(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _optuna() -> Any:
-    """The library, silent but for errors. Raises InputError where it is not installed."""
+    """Return the module optuna, which logs only errors. Raises InputError if it is not installed."""
     try:
         import optuna
     except ImportError:
         raise InputError("search needs optuna: pip install optuna (or this package with its extra [search])") from None
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return optuna
-
-
-def _nothing(line: str) -> None:
-    """The lines of a single run are not printed."""

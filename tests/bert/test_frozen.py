@@ -9,11 +9,10 @@ from torch import nn
 from minitf.bert.frozen import GROUP_SIZE, FrozenLayers, without_padding
 from minitf.tasks.classification.task import Classification
 from minitf.text.batches import Examples, Tokens
-from minitf.training import loop
 from minitf.training.compact_vocabulary import CompactVocabulary
 from minitf.training.optimizer import Optimizer, Recipe
 from minitf.training.strategy import freeze
-from tests.support.small_training import loaded, texts, weights
+from tests.support.small_training import loaded, texts, train, weights
 
 MODES = {"hidden_dropout_prob": 0.3, "attention_probs_dropout_prob": 0.2}
 L = 3
@@ -105,7 +104,7 @@ def test_each_text_is_computed_once(write_bert) -> None:
         layers = FrozenLayers(model, [*keys(examples), *keys(valid)], most)
         freeze(model, L, 3)
         with counted(model.encoder.layers[1]) as rows, counted(model.encoder.layers[2]) as above:
-            loop.train(
+            train(
                 model,
                 Classification(("a", "b")),
                 examples,
@@ -113,7 +112,6 @@ def test_each_text_is_computed_once(write_bert) -> None:
                 Optimizer(model, Recipe(), 21),
                 epochs=3,
                 batch_size=8,
-                seed=0,
                 stage=lambda epoch, layers=layers: layers.below(3),
             )
         assert sum(rows) == rows_expected
@@ -194,7 +192,7 @@ def test_with_a_compact_vocabulary(write_bert) -> None:
         freeze(model, L, 2)
         optimizer, layers = Optimizer(model, Recipe(lr=1e-2), 12), FrozenLayers(model, keys(data))
         torch.manual_seed(1)
-        loop.train(
+        train(
             model,
             Classification(("a", "b")),
             data,
@@ -202,7 +200,6 @@ def test_with_a_compact_vocabulary(write_bert) -> None:
             optimizer,
             epochs=4,
             batch_size=8,
-            seed=0,
             stage=lambda epoch, layers=layers: layers.below(2),
         )
         with vocabulary.restored(optimizer):

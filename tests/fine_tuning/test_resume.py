@@ -1,6 +1,6 @@
-"""Killed, interrupted, on a full disk, in each other's way: what a run leaves, and that it goes on to the same bits.
+"""Runs that are killed, interrupted, or stopped by a full disk, and two in one folder: a resumed run has the same bits.
 
-A run is killed by SIGKILL in a process of its own, a fork of this one, for starting Python takes longer than the run.
+A run is killed by SIGKILL in a fork of this process, because starting Python takes longer than the run.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ from safetensors.torch import load_file
 
 from minitf import finetune, predict
 from minitf.errors import InputError
-from minitf.fine_tuning import resume
+from minitf.fine_tuning import folder as folders
 from minitf.training import loop, state
 from tests.support.small_training import TINY
 
@@ -54,7 +54,7 @@ def write_table(path: Path, n: int, mark: str = "") -> None:
 
 @pytest.fixture
 def flags(write_bert, here: Path) -> list[str]:
-    """A run of three epochs of five steps, with dropout, layers that thaw, parts of batches; saved at every other."""
+    """Three epochs of five steps, with dropout, gradual unfreezing and accumulation; saved every two steps."""
     tiny = write_bert(**(TINY | {"num_hidden_layers": 2}))[0]
     return shlex.split(
         f"--train train.csv --valid valid.csv --model {tiny} --epochs 3 --batch-size 4 --accumulate 2 --max-length 32"
@@ -63,7 +63,7 @@ def flags(write_bert, here: Path) -> list[str]:
 
 
 def forked(body: Callable[[], int], wait: float | None = None) -> tuple[int, str]:
-    """`body` in a process of its own, killed after `wait` seconds; its status (−9: killed) and all that it said."""
+    """Run `body` in another process, killed after `wait` seconds; return its status (−9: killed) and its output."""
     read, write = os.pipe()
     sys.stdout.flush()
     child = os.fork()
@@ -88,8 +88,8 @@ def forked(body: Callable[[], int], wait: float | None = None) -> tuple[int, str
         time.sleep(wait)
         os.kill(child, signal.SIGKILL)
     with os.fdopen(read, "rb") as pipe:
-        said = pipe.read().decode()
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), said
+        output = pipe.read().decode()
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), output
 
 
 def run(*flags: object) -> int:
@@ -97,11 +97,12 @@ def run(*flags: object) -> int:
 
 
 def digest(folder: Path) -> dict[str, object]:
-    """All that a run leaves, but for its times."""
+    """All that a run leaves, without times and paths."""
 
     def timeless(value):
         if isinstance(value, dict):
-            return {k: timeless(v) for k, v in value.items() if k not in ("seconds", "output", "command")}
+            left_out = ("seconds", "output", "command", "prediction_command")
+            return {k: timeless(v) for k, v in value.items() if k not in left_out}
         return [timeless(v) for v in value] if isinstance(value, list) else value
 
     found: dict[str, object] = {}
@@ -115,8 +116,9 @@ def digest(folder: Path) -> dict[str, object]:
             found[name] = [timeless(json.loads(line)) for line in path.read_text().splitlines()]
         elif path.name == "report.json":
             found[name] = timeless(json.loads(path.read_text()))
-        elif path.name == "report.html":  # its command, its folder, and the seconds of its epochs
-            page = re.sub(r"<pre>python -m .*?</pre>|output: .*|<td>[0-9]+</td></tr>", "", path.read_text())
+        elif path.name == "report.html":  # without its command, its folder and the seconds of its epochs
+            differing = r"<pre>python -m .*?</pre>|<tr><td>output</td>.*?</tr>|<td>[0-9]+</td></tr>"
+            page = re.sub(differing, "", path.read_text())
             found[name] = page
         else:
             found[name] = path.read_bytes()
@@ -131,9 +133,9 @@ def assert_same(found: dict[str, object], expected: dict[str, object]) -> None:
 
 @pytest.fixture
 def expected(flags: list[str], here: Path) -> dict[str, object]:
-    """What the run comes to when nothing happens to it."""
-    status, said = forked(lambda: run(*flags, "--output", "whole"))
-    assert status == 0, said
+    """The result of the run that is not stopped."""
+    status, output = forked(lambda: run(*flags, "--output", "whole"))
+    assert status == 0, output
     found = digest(here / "whole")
     assert set(found) >= {"best/model.safetensors", "last/state.safetensors", "metrics.jsonl", "report.json"}
     return found
@@ -141,12 +143,12 @@ def expected(flags: list[str], here: Path) -> dict[str, object]:
 
 # Killed ---------------------------------------------------------------------------------------------------------------
 
-# The system's calls by which a run changes what is on the disk, each where minitf's code finds it.
+# The functions with which a run changes files.
 CALLS = ((os, "replace"), (os, "rename"), (os, "fsync"), (os, "unlink"), (os, "mkdir"), (shutil, "rmtree"))
 
 
 def before_each_call(act: Callable[[int], None]) -> None:
-    """From here on `act(n)` comes before the n-th of those calls."""
+    """Call `act(n)` before the n-th of these calls, from now on."""
     count = iter(range(10**6))
 
     def watched(call: Callable) -> Callable:
@@ -156,12 +158,12 @@ def before_each_call(act: Callable[[int], None]) -> None:
 
         return watching
 
-    for room, name in CALLS:
-        setattr(room, name, watched(getattr(room, name)))
+    for module, name in CALLS:
+        setattr(module, name, watched(getattr(module, name)))
 
 
 def test_killed_at_every_change_of_the_disk(flags: list[str], here: Path, expected) -> None:
-    """Between any two changes that a run makes; a resumed run is killed again, and then left to end."""
+    """Between any two changes; the resumed run is killed too, and then runs to its end."""
 
     def counting() -> int:
         before_each_call(lambda n: (here / "count").write_text(str(n + 1)) and None)
@@ -171,7 +173,7 @@ def test_killed_at_every_change_of_the_disk(flags: list[str], here: Path, expect
     calls = int((here / "count").read_text())
     assert calls > 30
     draw = random.Random(0)
-    # All of them would take a minute: every sixth, from a place that is drawn, and the first ones.
+    # All of them would take a minute: every sixth, from a random one, and the first ones.
     for at in sorted({0, 1, 2, 3, *range(draw.randrange(6), calls, 6)}):
 
         def killed(at: int = at) -> int:
@@ -187,13 +189,13 @@ def test_killed_at_every_change_of_the_disk(flags: list[str], here: Path, expect
         if not (here / "out").exists():
             continue
         assert forked(again)[0] in (-9, 0)
-        status, said = forked(lambda: run(*flags, "--output", "out", "--resume"))
-        assert status == 0, said
+        status, output = forked(lambda: run(*flags, "--output", "out", "--resume"))
+        assert status == 0, output
         assert_same(digest(here / "out"), expected)
 
 
 def test_killed_at_random_moments(flags: list[str], here: Path, expected) -> None:
-    """Whatever it is at; saving is made slow, so that half the moments fall into it."""
+    """Saving is made slow, so that half of the moments are during it."""
 
     def slow(call: Callable) -> Callable:
         def slowly(*given, **more):
@@ -205,8 +207,8 @@ def test_killed_at_random_moments(flags: list[str], here: Path, expected) -> Non
         return slowly
 
     def slowed() -> None:
-        for room, name in ((os, "replace"), (os, "rename"), (state, "save_file")):
-            setattr(room, name, slow(getattr(room, name)))
+        for module, name in ((os, "replace"), (os, "rename"), (state, "save_file")):
+            setattr(module, name, slow(getattr(module, name)))
 
     start = time.monotonic()
     assert forked(lambda: slowed() or run(*flags, "--output", "slow"))[0] == 0
@@ -217,18 +219,18 @@ def test_killed_at_random_moments(flags: list[str], here: Path, expected) -> Non
         status, _ = forked(lambda out=out: slowed() or run(*flags, "--output", out), draw.uniform(0, duration))
         killed += status == -9
         if out.exists():
-            status, said = forked(lambda out=out: run(*flags, "--output", out, "--resume"))
-            assert status == 0, said
+            status, output = forked(lambda out=out: run(*flags, "--output", out, "--resume"))
+            assert status == 0, output
             assert_same(digest(out), expected)
     assert killed >= 2
 
 
 def test_killed_while_a_file_is_half_written(flags: list[str], here: Path, expected) -> None:
-    """A half state, a half model, half a line of the journal: none of them is taken for a whole one."""
+    """Half a state, half a model, half a line of the journal: none of them is used."""
 
     def half(name: str, at: int) -> None:
         from minitf.checkpoints import save
-        from minitf.training.journal import Journal
+        from minitf.fine_tuning.journal import Journal
 
         count = iter(range(10**6))
 
@@ -238,31 +240,31 @@ def test_killed_while_a_file_is_half_written(flags: list[str], here: Path, expec
                 os.kill(os.getpid(), signal.SIGKILL)
             return true(tensors, path, *more, **others)
 
-        def torn_line(journal, record):
+        def torn_line(journal, event):
             if next(count) == at:
                 journal._file.write('{"step": 7, "lo')
                 journal._file.flush()
                 os.kill(os.getpid(), signal.SIGKILL)
-            return true(journal, record)
+            return true(journal, event)
 
         if name == "journal":
-            true = Journal._write
-            Journal._write = torn_line
+            true = Journal.write
+            Journal.write = torn_line
         else:
-            room = {"state": state, "best": save}[name]
-            true = room.save_file
-            room.save_file = torn
+            module = {"state": state, "best": save}[name]
+            true = module.save_file
+            module.save_file = torn
 
     for name, at in (("state", 0), ("state", 3), ("best", 1), ("journal", 9)):
         shutil.rmtree(here / "out", ignore_errors=True)
         assert forked(lambda name=name, at=at: half(name, at) or run(*flags, "--output", "out"))[0] == -9
-        status, said = forked(lambda: run(*flags, "--output", "out", "--resume"))
-        assert status == 0, said
+        status, output = forked(lambda: run(*flags, "--output", "out", "--resume"))
+        assert status == 0, output
         assert_same(digest(here / "out"), expected)
 
 
-def test_mend(tmp_path: Path) -> None:
-    """What is left by a kill at each step of replacing best/: the earlier one stays, or the new one is whole."""
+def test_leftovers_of_a_save(tmp_path: Path) -> None:
+    """After a kill at each step of replacing best/: the earlier one stays, or the new one is complete."""
     for there, old, half in ((1, 0, 1), (0, 1, 1), (1, 1, 0), (1, 0, 0), (0, 0, 1)):
         folder = tmp_path / f"{there}{old}{half}"
         for name, wanted in (("best", there), (".best-0123abcd-old", old), (".best-0123abcd", half)):
@@ -272,7 +274,7 @@ def test_mend(tmp_path: Path) -> None:
         (folder / ".report.json-00000077").write_text("{")
         (folder / ".curves.png-00000077").write_text("half")
         (folder / ".notes").write_text("of the user")
-        folder.mend(folder)
+        folders.remove_all_leftovers(folder)
         left = {path.name for path in folder.iterdir()}
         assert left == ({"best", ".notes"} if there or old else {".notes"})
         if left > {".notes"}:
@@ -283,53 +285,53 @@ def test_mend(tmp_path: Path) -> None:
 
 
 def signalled_at(monkeypatch: pytest.MonkeyPatch, *steps: int) -> None:
-    """Ctrl-C during these steps."""
-    step, count = loop.take_step, iter(range(1, 10**6))
+    """Send Ctrl-C during these steps."""
+    update, count = loop.update, iter(range(1, 10**6))
 
-    def taken(*given):
+    def interrupted(*given):
         if next(count) in steps:
             os.kill(os.getpid(), signal.SIGINT)
-        return step(*given)
+        return update(*given)
 
-    monkeypatch.setattr(loop, "take_step", taken)
+    monkeypatch.setattr(loop, "update", interrupted)
 
 
 @pytest.mark.parametrize("at", [1, 5, 7, 15])
-def test_ctrl_c_saves_and_says_how_to_go_on(
+def test_ctrl_c_saves_and_prints_how_to_resume(
     run_command, flags: list[str], here: Path, expected, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
-    """In the midst of an epoch, in its last step, in the last of all; the command that is said works as it stands."""
+    """During an epoch, in its last step, in the last step of all; the printed command works."""
     with monkeypatch.context() as patched:
         signalled_at(patched, at)
         status, _, err = run_command(finetune.main, *flags, "--output", "a run")
     assert status == 130
     assert "stopping after this step" in err
     assert ("; the best epoch so far is in a run/best" in err) == (at >= 5)
-    (line,) = (line for line in err.splitlines() if line.startswith("go on with:  "))
-    command = shlex.split(line.removeprefix("go on with:  "))
+    (line,) = (line for line in err.splitlines() if line.startswith("resume with:  "))
+    command = shlex.split(line.removeprefix("resume with:  "))
     assert command[1:] == ["-m", "minitf.finetune", "--resume", "--output", "a run"]
     status, out, err = run_command(finetune.main, *command[3:])
     assert (status, err) == (0, "")
     assert f"resumed at step {at} of 15" in out
-    begun = shlex.join(["python", "-m", "minitf.finetune", *flags, "--output", "a run"])
-    assert json.loads((here / "a run/report.json").read_text())["command"] == begun  # which would do it all again
+    started = shlex.join(["python", "-m", "minitf.finetune", *flags, "--output", "a run"])
+    assert json.loads((here / "a run/report.json").read_text())["command"] == started  # not that which resumed
     assert_same(digest(here / "a run"), expected)
 
 
 def test_a_real_ctrl_c(flags: list[str], here: Path, expected) -> None:
-    """In a process of its own, begun from a shell's command line."""
+    """In another process, as from a shell."""
     source = Path(finetune.__file__).parent.parent
     program = f"""
 import signal, sys, time
 sys.path.insert(0, {str(source)!r})
-signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may not hear it
+signal.signal(signal.SIGINT, signal.default_int_handler)  # the process of the tests may ignore it
 import torch
-torch.set_num_threads(1)  # the same bits are promised for the same number of threads: that of the tests
+torch.set_num_threads(1)  # as in the tests: another number of threads gives other bits
 from minitf import finetune
 from minitf.cli import console
 from minitf.training import loop
-step = loop.take_step
-loop.take_step = lambda *given: (time.sleep(0.2), step(*given))[1]
+update = loop.update
+loop.update = lambda *given: (time.sleep(0.2), update(*given))[1]
 console.run(lambda _: finetune.main(sys.argv[1:]))
 """
     process = subprocess.Popen(
@@ -344,9 +346,9 @@ console.run(lambda _: finetune.main(sys.argv[1:]))
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "Traceback" not in err
-    assert "go on with:" in err
-    status, said = forked(lambda: run("--resume", "--output", "out"))
-    assert status == 0, said
+    assert "resume with:" in err
+    status, output = forked(lambda: run("--resume", "--output", "out"))
+    assert status == 0, output
     assert_same(digest(here / "out"), expected)
 
 
@@ -361,32 +363,32 @@ def until(happened: Callable[[], bool], process: subprocess.Popen, seconds: floa
 def test_ctrl_c_twice_does_not_wait(
     run_command, flags: list[str], here: Path, expected, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The step under way is lost; what was saved before it is there."""
-    step, count = loop.take_step, iter(range(1, 10**6))
+    """The current step is lost; the state that was saved before it remains."""
+    update, count = loop.update, iter(range(1, 10**6))
 
-    def taken(*given):
+    def interrupted(*given):
         if next(count) == 8:
             os.kill(os.getpid(), signal.SIGINT)
-            os.kill(os.getpid(), signal.SIGINT)  # at once: the same, handed on
+            os.kill(os.getpid(), signal.SIGINT)  # immediately: the same Ctrl-C, passed on
             time.sleep(0.6)
             os.kill(os.getpid(), signal.SIGINT)
-            raise AssertionError("it has waited")
-        return step(*given)
+            raise AssertionError("it did not stop at once")
+        return update(*given)
 
     with monkeypatch.context() as patched:
-        patched.setattr(loop, "take_step", taken)
+        patched.setattr(loop, "update", interrupted)
         status, _, err = run_command(finetune.main, *flags, "--output", "out")
     assert status == 130
-    assert err.count("stopping after this step; once more stops at once") == 1
+    assert err.count("stopping after this step; press Ctrl-C again to stop at once") == 1
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     status, out, _ = run_command(finetune.main, "--resume", "--output", "out")
     assert status == 0
-    assert "resumed at step 7 of 15, in epoch 2" in out
+    assert "resumed at step 6 of 15, in epoch 2" in out  # --save-every 2
     assert_same(digest(here / "out"), expected)
 
 
-def test_who_may_not_hear_ctrl_c_does_not(run_command, flags: list[str], here: Path, monkeypatch) -> None:
-    """A run that a script began in the background goes on."""
+def test_an_ignored_ctrl_c_stays_ignored(run_command, flags: list[str], here: Path, monkeypatch) -> None:
+    """A run that a script starts in the background continues."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         signalled_at(monkeypatch, 3)
@@ -397,14 +399,14 @@ def test_who_may_not_hear_ctrl_c_does_not(run_command, flags: list[str], here: P
 
 
 def test_before_anything_is_saved(run_command, flags: list[str], here: Path, expected) -> None:
-    """A run that was killed in its first moment begins anew, if its flags are given again; without, nothing begins."""
+    """A run that was killed at its start starts again if its flags are given again; otherwise it is an error."""
     (here / "out/last").mkdir(parents=True)
     status, _, err = run_command(finetune.main, "--resume", "--output", "out")
     assert status == 2
-    assert err == "minitf: --resume: nothing is saved in out yet; give the run's other flags to begin anew\n"
+    assert err == "minitf: --resume: nothing is saved in out yet; give the other settings to start again\n"
     status, out, _ = run_command(finetune.main, *flags, "--resume", "--output", "out")
     assert status == 0
-    assert "nothing is saved in out yet: the run begins anew" in out
+    assert "nothing is saved in out yet: the run starts again" in out
     assert_same(digest(here / "out"), expected)
 
 
@@ -417,13 +419,13 @@ def stopped(run_command, flags: list[str], monkeypatch: pytest.MonkeyPatch, at: 
         assert run_command(finetune.main, *flags, "--output", "out")[0] == 130
 
 
-def test_a_run_that_has_ended(run_command, flags: list[str], here: Path, expected, monkeypatch) -> None:
-    """Nothing is trained; it is said, measured once more, and left as it was."""
+def test_a_finished_run(run_command, flags: list[str], here: Path, expected, monkeypatch) -> None:
+    """It is not trained; it is evaluated again, and its files stay the same."""
     assert run_command(finetune.main, *flags, "--output", "out")[0] == 0
-    monkeypatch.setattr(loop, "take_step", None)
+    monkeypatch.setattr(loop, "update", None)
     status, out, _ = run_command(finetune.main, "--resume", "--output", "out")
     assert status == 0
-    assert "resumed at step 15 of 15, after its last epoch, with nothing left to train" in out
+    assert "resumed at step 15 of 15, after the last epoch: nothing is left to train" in out
     assert "valid accuracy" in out
     assert_same(digest(here / "out"), expected)
 
@@ -432,7 +434,7 @@ def test_a_run_that_has_ended(run_command, flags: list[str], here: Path, expecte
     "more", ["--augment delete=0.3,swap=0.2 --long-text windows --max-length 12", "--freeze all", "--l2 1e-4"]
 )
 def test_other_runs(run_command, flags: list[str], here: Path, monkeypatch, more: str) -> None:
-    """Texts drawn anew in each epoch, windows, a head alone, a penalty (so that no word may be left out)."""
+    """Augmentation, windows, only the head, a penalty (which needs the whole word embedding)."""
     flags = [flag for flag in flags if flag not in ("--freeze", "embeddings", "--unfreeze", "gradual")] + more.split()
     assert run_command(finetune.main, *flags, "--output", "whole")[0] == 0
     stopped(run_command, flags, monkeypatch)
@@ -442,28 +444,29 @@ def test_other_runs(run_command, flags: list[str], here: Path, monkeypatch, more
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
-        (["--lr", "1e-4"], "--lr 0.0001: this run was begun with 0.001; leave it out, or begin a new run"),
-        (["--epochs", "4"], "--epochs 4: this run was begun with 3"),
-        (["--seeds", "2"], "--seeds 2: this run was begun with 1"),
-        (["--train", "valid.csv"], "--train valid.csv: this run was begun with train.csv"),
-        (["--from-scratch"], "--from-scratch True: this run was begun with False"),
-        (["--seed", "0"], "--seed 0: this run was begun with 3"),
+        (["--lr", "1e-4"], "--lr 0.0001: the run was started with 0.001; leave it out, or start a new run"),
+        (["--epochs", "4"], "--epochs 4: the run was started with 3"),
+        (["--seeds", "2"], "--seeds 2: the run was started with 1"),
+        (["--train", "valid.csv"], "--train valid.csv: the run was started with train.csv"),
+        (["--from-scratch"], "--from-scratch True: the run was started with False"),
+        (["--seed", "0"], "--seed 0: the run was started with 3"),
+        (["--metric", "accuracy"], "--metric accuracy: the run was started with loss"),
     ],
 )
-def test_other_flags_are_refused(run_command, flags: list[str], here: Path, monkeypatch, given, said: str) -> None:
+def test_other_settings_are_refused(run_command, flags, here: Path, monkeypatch, given, message: str) -> None:
     stopped(run_command, flags, monkeypatch)
     before = digest(here / "out")
     status, _, err = run_command(finetune.main, "--resume", "--output", "out", *given)
     assert status == 2
     (line,) = err.splitlines()
-    assert said in line
+    assert message in line
     assert_same(digest(here / "out"), before)
 
 
-def test_the_same_flags_and_those_that_change_nothing(run_command, flags, here: Path, monkeypatch, expected) -> None:
-    """The defaults count as given: --warmup 0.1 was the run's, said or not."""
+def test_the_same_settings_and_those_that_may_differ(run_command, flags, here: Path, monkeypatch, expected) -> None:
+    """A default may be given: the run had --warmup 0.1 without the flag."""
     stopped(run_command, flags, monkeypatch)
     more = ("--warmup", "0.1", "--offline", "--save-every", "1", "--max-length", "32")
     status, _, err = run_command(finetune.main, *flags, *more, "--resume", "--output", "out")
@@ -472,14 +475,16 @@ def test_the_same_flags_and_those_that_change_nothing(run_command, flags, here: 
     for name in ("save_every", "offline"):
         for report in (found["report.json"], wanted["report.json"]):
             report["arguments"].pop(name)
-    del found["report.html"], wanted["report.html"]  # which tell them too
+    del found["report.html"], wanted["report.html"]  # they have these settings too
     assert_same(found, wanted)
 
 
 @pytest.mark.parametrize("name", ["train.csv", "valid.csv", "model"])
-def test_what_has_changed_is_refused(run_command, flags, here: Path, monkeypatch, write_bert, name: str) -> None:
+def test_changed_data_and_weights_are_refused(
+    run_command, flags, here: Path, monkeypatch, write_bert, name: str
+) -> None:
     stopped(run_command, flags, monkeypatch)
-    if name == "model":  # of the frozen embeddings nothing is saved
+    if name == "model":  # the state does not have the frozen embeddings
         write_bert(**(TINY | {"num_hidden_layers": 2}), seed=1)
     else:
         (here / name).write_text((here / name).read_text().replace("very", "so", 1))
@@ -487,13 +492,13 @@ def test_what_has_changed_is_refused(run_command, flags, here: Path, monkeypatch
     status, _, err = run_command(finetune.main, "--resume", "--output", "out")
     assert status == 2
     (line,) = err.splitlines()
-    assert "has changed since the run began" in line
+    assert "has changed since the run started" in line
     assert (name if name != "model" else "--model") in line
     assert_same(digest(here / "out"), before)
 
 
 @pytest.mark.parametrize("damage", ["state", "journal", "no journal"])
-def test_what_is_damaged_is_refused(run_command, flags, here: Path, monkeypatch, damage: str) -> None:
+def test_damaged_files_are_refused(run_command, flags, here: Path, monkeypatch, damage: str) -> None:
     stopped(run_command, flags, monkeypatch)
     file, journal = Path("out/last/state.safetensors"), Path("out/metrics.jsonl")
     if damage == "state":
@@ -509,30 +514,46 @@ def test_what_is_damaged_is_refused(run_command, flags, here: Path, monkeypatch,
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
-        (["--resume"], "--resume needs --output DIR"),
-        (["--resume", "--output", "nowhere"], "--resume: nowhere is no run's folder"),
-        (["--resume", "--output", "train.csv"], "--resume: train.csv is no run's folder"),
+        (["--resume"], "--resume needs --output, the folder of the run"),
+        (["--resume", "--output", "nowhere"], "--resume: nowhere is not the folder of a run"),
+        (["--resume", "--output", "train.csv"], "--resume: train.csv is not the folder of a run"),
     ],
 )
-def test_nothing_to_resume(run_command, here: Path, given: list[str], said: str) -> None:
+def test_nothing_to_resume(run_command, here: Path, given: list[str], message: str) -> None:
     status, out, err = run_command(finetune.main, *given)
     assert (status, out) == (2, "")
     (line,) = err.splitlines()
-    assert said in line
+    assert message in line
 
 
-# In each other's way --------------------------------------------------------------------------------------------------
+def test_a_run_of_an_earlier_version_is_refused(run_command, flags: list[str], here: Path, monkeypatch) -> None:
+    """In one line; the run stays as it is. `overwrite` still replaces it."""
+    with monkeypatch.context() as patched:
+        patched.setattr(state, "VERSION", 1)
+        stopped(run_command, flags, monkeypatch)
+    before = {path: path.read_bytes() for path in (here / "out").rglob("*") if path.is_file()}
+    for given in (["--resume"], ["--resume", *flags]):
+        status, _, err = run_command(finetune.main, *given, "--output", "out")
+        assert status == 2
+        (line,) = err.splitlines()
+        assert "out/last/state.safetensors: was saved by another version of minitf" in line
+        assert "start again with --overwrite" in line
+    assert {path: path.read_bytes() for path in (here / "out").rglob("*") if path.is_file()} == before
+    assert run_command(finetune.main, *flags, "--overwrite", "--output", "out")[0] == 0
+
+
+# Two runs in one folder -----------------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
 def at_work(flags: list[str]) -> Iterator[int]:
-    """Another process in the midst of its run in `out`."""
+    """Start another process that trains in `out`."""
     child = os.fork()
     if child == 0:  # pragma: no cover
         sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
-        loop.take_step = lambda *given: time.sleep(60)
+        loop.update = lambda *given: time.sleep(60)
         with contextlib.suppress(BaseException):
             run(*flags, "--output", "out")
         os._exit(1)
@@ -550,33 +571,33 @@ def at_work(flags: list[str]) -> Iterator[int]:
 
 @pytest.mark.parametrize("more", [[], ["--overwrite"], ["--resume"]])
 def test_two_in_one_folder(run_command, flags: list[str], here: Path, more: list[str], expected) -> None:
-    """The second refuses and touches nothing; when the first is killed, no lock is left."""
+    """The second is refused and changes nothing; after the first is killed the lock is gone."""
     with at_work(flags):
         before = {path: path.read_bytes() for path in (here / "out").rglob("*") if path.is_file()}
         status, _, err = run_command(finetune.main, *flags, *more, "--output", "out")
         assert status == 2
         (line,) = err.splitlines()
-        assert line.startswith("minitf: --output out: another process is at work in it")
+        assert line.startswith("minitf: --output out: another process is using it")
         assert {path: path.read_bytes() for path in (here / "out").rglob("*") if path.is_file()} == before
     status, _, err = run_command(finetune.main, *flags, "--resume", "--output", "out")
     assert (status, err) == (0, "")
     assert_same(digest(here / "out"), expected)
 
 
-def test_another_was_faster(run_command, flags: list[str], here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both found the folder free; by the time that the second is ready, the first has ended. Its run stays."""
-    lock = resume.locked
+def test_another_run_was_faster(run_command, flags: list[str], here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both find the folder free; when the second is prepared, the first has finished. Its run stays."""
+    lock = folders.locked
 
     def late(folder: Path):
         with monkeypatch.context() as patched:
-            patched.setattr(resuming, "locked", lock)
+            patched.setattr(folders, "locked", lock)
             assert run(*flags, "--output", folder) == 0
         return lock(folder)
 
-    monkeypatch.setattr(resuming, "locked", late)
+    monkeypatch.setattr(folders, "locked", late)
     status, _, err = run_command(finetune.main, *flags, "--seed", "9")
     assert status == 2
-    assert "holds an earlier run" in err
+    assert "has an earlier run" in err
     assert json.loads((here / "runs/train-1/report.json").read_text())["arguments"]["seed"] == 3
 
 
@@ -584,7 +605,7 @@ def test_a_file_system_without_locks(run_command, flags: list[str], here: Path, 
     def unlocked(*given):
         raise OSError(errno.ENOLCK, "no locks available")
 
-    monkeypatch.setattr(resume.fcntl, "flock", unlocked)
+    monkeypatch.setattr(folders.fcntl, "flock", unlocked)
     assert run_command(finetune.main, *flags, "--output", "out")[0] == 0
 
 
@@ -593,7 +614,7 @@ def test_a_file_system_without_locks(run_command, flags: list[str], here: Path, 
 
 @pytest.mark.parametrize("at", [2, 4, 9])
 def test_no_space_for_the_state(run_command, flags, here: Path, monkeypatch, expected, at: int) -> None:
-    """As safetensors says it, once it has written a part; with space again, it goes on."""
+    """safetensors has written a part of the file; when there is space again, the run is resumed."""
     true, count = state.save_file, iter(range(1, 10**6))
 
     def full(tensors, path, *more):
@@ -615,7 +636,7 @@ def test_no_space_for_the_state(run_command, flags, here: Path, monkeypatch, exp
 
 
 def test_a_limit_on_the_size_of_files(flags: list[str], here: Path, expected) -> None:
-    """The system itself refuses, in the midst of writing: first at a state, then at best/."""
+    """The system stops the writing of the first state."""
     size = (here / "whole/last/state.safetensors").stat().st_size
     small = (here / "whole/best/model.safetensors").stat().st_size
     assert small < size
@@ -624,17 +645,17 @@ def test_a_limit_on_the_size_of_files(flags: list[str], here: Path, expected) ->
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
         return run(*flags, *more, "--output", "out")
 
-    status, said = forked(lambda: limited(small // 2))
-    assert status == 2, said
-    assert said.splitlines()[-1].startswith("minitf: out/last/state.safetensors: cannot be written (")
+    status, output = forked(lambda: limited(small // 2))
+    assert status == 2, output
+    assert output.splitlines()[-1].startswith("minitf: out/last/state.safetensors: cannot be written (")
     assert list((here / "out/last").iterdir()) == []
-    status, said = forked(lambda: run(*flags, "--resume", "--output", "out"))
-    assert status == 0, said
+    status, output = forked(lambda: run(*flags, "--resume", "--output", "out"))
+    assert status == 0, output
     assert_same(digest(here / "out"), expected)
 
 
-def test_a_disk_that_is_full(flags: list[str], here: Path, expected) -> None:
-    """A real one, small: a model and a state fit, a second model beside them does not."""
+def test_a_full_disk(flags: list[str], here: Path, expected) -> None:
+    """A small real one: it has space for a model and a state, but not for a second model."""
     disk = here / "disk"
     disk.mkdir()
     best = sum(path.stat().st_size for path in (here / "whole/best").iterdir())
@@ -643,19 +664,19 @@ def test_a_disk_that_is_full(flags: list[str], here: Path, expected) -> None:
         ["mount", "-t", "tmpfs", "-o", f"size={best + 2 * last - 4096}", "tmpfs", disk], check=False
     )
     if mounted.returncode:
-        pytest.skip("only root may mount a small disk; test_a_limit_on_the_size_of_files is for everyone")
+        pytest.skip("only root can mount a small disk; test_a_limit_on_the_size_of_files needs no root")
     try:
-        status, said = forked(lambda: run(*flags, "--output", disk / "out"))
-        assert status == 2, said
-        line = said.splitlines()[-1]
+        status, output = forked(lambda: run(*flags, "--output", disk / "out"))
+        assert status == 2, output
+        line = output.splitlines()[-1]
         assert line.startswith(f"minitf: {disk}/out/")
         assert "no space left on the disk" in line
         state.read_extra(disk / "out/last")
         if (disk / "out/best").exists():
             assert predict.main([str(disk / "out/best"), "good"]) == 0
         assert subprocess.run(["mount", "-o", "remount,size=64m", disk], check=False).returncode == 0
-        status, said = forked(lambda: run("--resume", "--output", disk / "out"))
-        assert status == 0, said
+        status, output = forked(lambda: run("--resume", "--output", disk / "out"))
+        assert status == 0, output
         assert_same(digest(disk / "out"), expected)
     finally:
         subprocess.run(["umount", "-l", disk], check=True)

@@ -1,4 +1,4 @@
-"""What the equivalence tests and the planted mistakes are compared on, and how closely."""
+"""The batch and the tolerance with which minitf is compared with the reference."""
 
 import torch
 
@@ -9,7 +9,7 @@ TIGHT = Tolerance(1e-10, 1e-10, 1e-10)
 
 
 def padded_batch(seed: int = 0, N: int = 65, lengths: tuple[int, ...] = (11, 4, 7)) -> tuple[Batch, torch.Tensor]:
-    """Random ids (never 0: the reference freezes that row of its table), two segments, padding."""
+    """Return random ids with two segments and padding, and labels. No id is 0, a row that the reference freezes."""
     generator = torch.Generator().manual_seed(seed)
     S = max(lengths)
     ids, segments = torch.zeros(len(lengths), S, dtype=torch.long), torch.zeros(len(lengths), S, dtype=torch.long)

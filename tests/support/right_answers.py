@@ -1,5 +1,6 @@
-"""Right answers to the exercises, each written in another way than the package's own equation."""
+"""Right answers to the exercises, each written differently from the package's own function."""
 
+import collections
 import math
 
 import numpy as np
@@ -256,6 +257,108 @@ def clip_without_the_millionth(gradients, most):
     return norm
 
 
+# The functions of the lessons in unusual forms: arrays for pairs and lists, a result rounded to float32, other bounds.
+
+
+def pieces_as_array(word, vocabulary):
+    pieces, rest, mark = [], word, ""
+    while rest:
+        sizes = [n for n in range(1, len(rest) + 1) if mark + rest[:n] in vocabulary]
+        if not sizes:
+            return np.array(["[UNK]"])
+        pieces.append(mark + rest[: sizes[-1]])
+        rest, mark = rest[sizes[-1] :], "##"
+    return np.array(pieces)
+
+
+def cosine_of_torch(a, b):
+    return F.cosine_similarity(a, b, dim=-1)
+
+
+def cosine_of_normalized_vectors(a, b):
+    return (F.normalize(a, dim=-1) * F.normalize(b, dim=-1)).sum(-1)
+
+
+def cosine_with_a_bound_on_the_product(a, b):
+    return (a * b).sum(-1) / (a.norm(dim=-1) * b.norm(dim=-1)).clamp(min=1e-12)
+
+
+def stopping_by_windows(losses, patience):
+    for n in range(patience + 1, len(losses) + 1):
+        if min(losses[n - patience : n]) >= min(losses[: n - patience]):
+            return n
+    return len(losses)
+
+
+def counts_by_bincount(predicted, actual, C):
+    return np.bincount(actual * C + predicted, minlength=C * C).reshape(C, C)
+
+
+def layer_norm_gradient_by_jacobian(x, gamma, eps, dy):
+    D, shape = x.shape[-1], x.shape
+    x, dy = x.reshape(-1, D), dy.reshape(-1, D)
+    s = np.sqrt(x.var(-1) + eps)
+    x_hat = (x - x.mean(-1, keepdims=True)) / s[:, None]
+    J = (np.eye(D) - 1 / D - x_hat[:, :, None] * x_hat[:, None, :] / D) / s[:, None, None]
+    return [np.einsum("nij,nj->ni", J, dy * gamma).reshape(shape), (dy * x_hat).sum(0), dy.sum(0)]
+
+
+def varint_by_division(n):
+    head = bytearray()
+    while n >= 128:
+        n, group = divmod(n, 128)
+        head.append(128 + group)
+    return head + bytes([n])
+
+
+def momentum_of_a_clone(theta, g, state, lr, mu=0.9):
+    if "v" not in state:
+        state["v"] = torch.clone(g).detach()
+    else:
+        state["v"].mul_(mu).add_(g)
+    theta.add_(state["v"], alpha=-lr)
+
+
+def interval(correct, n):
+    p = correct / n
+    return np.clip(p + np.array([-1.96, 1.96]) * np.sqrt(p * (1 - p) / n), 0, 1)
+
+
+def interval_of_torch(correct, n):
+    p = torch.tensor(correct / n)
+    half = 1.96 * torch.sqrt(p * (1 - p) / n)
+    return torch.stack([p - half, p + half]).clamp(0, 1)
+
+
+def mean_and_sd_as_array(scores):
+    return np.array([np.mean(scores), np.std(scores, ddof=1) if len(scores) > 1 else 0.0])
+
+
+def mean_and_sd_as_tensor(scores):
+    return torch.tensor(mean_and_sd_as_array(scores).tolist())
+
+
+def counts_as_lists(predicted, actual, C):
+    counts = collections.Counter(zip(actual.tolist(), predicted.tolist(), strict=True))
+    return [[counts[t, p] for p in range(C)] for t in range(C)]
+
+
+def drawn_by_binomial(x, p):
+    return x * np.random.binomial(1, 1 - p, x.shape) / max(1 - p, 1e-12)
+
+
+def positions_rounded_last(S, D):
+    angle = torch.outer(torch.arange(S).double(), 10000.0 ** (-torch.arange(0, D, 2).double() / D))
+    return torch.stack([angle.sin(), angle.cos()], -1).flatten(1).float()
+
+
+def stopping_by_the_place_of_the_best(losses, patience):
+    for n in range(1, len(losses) + 1):
+        if n - (losses.index(min(losses[:n])) + 1) >= patience:
+            return n
+    return len(losses)
+
+
 RIGHT = {
     "softmax": (softmax_by_logsumexp, softmax_of_torch, softmax_in_numpy),
     "scaled_dot_product_attention": (
@@ -268,12 +371,12 @@ RIGHT = {
     "merge_heads": (merge_by_flatten, merge_by_cat),
     "linear": (linear_by_einsum, linear_of_torch),
     "look_up": (look_up_by_one_hot, look_up_by_index_select),
-    "sinusoidal_positions": (positions_by_loop, positions_by_exp),
+    "sinusoidal_positions": (positions_by_loop, positions_by_exp, positions_rounded_last),
     "relu": (relu_by_product, relu_by_where),
     "gelu": (gelu_by_normal, gelu_by_erfc, gelu_of_torch_with_a_root_of_numpy, gelu_number_by_number),
     "gelu_tanh": (gelu_tanh_of_torch, gelu_tanh_by_sigmoid),
     "layer_norm": (layer_norm_of_torch, layer_norm_by_rsqrt, layer_norm_in_numpy),
-    "dropout": (dropout_by_rand, dropout_of_torch, dropout_in_numpy),
+    "dropout": (dropout_by_rand, dropout_of_torch, dropout_in_numpy, drawn_by_binomial),
     "log_softmax": (log_softmax_by_logsumexp,),
     "cross_entropy": (cross_entropy_by_logsumexp, cross_entropy_in_numpy, cross_entropy_of_torch),
     "binary_cross_entropy": (binary_cross_entropy_by_logsigmoid, binary_cross_entropy_by_max),
@@ -281,9 +384,17 @@ RIGHT = {
     "l1_penalty": (l1_by_loop,),
     "l2_penalty": (l2_by_dot,),
     "gradient_descent": (descent_by_add, descent_in_numpy),
-    "momentum": (momentum_by_get,),
+    "momentum": (momentum_by_get, momentum_of_a_clone),
     "rmsprop": (rmsprop_by_lerp,),
     "adam": (adam_in_numpy, adam_by_step_size),
     "adamw": (adamw_subtracting_at_once,),
     "clip_by_norm": (clip_without_the_millionth,),
+    "wordpiece": (pieces_as_array,),
+    "cosine_similarity": (cosine_of_torch, cosine_of_normalized_vectors, cosine_with_a_bound_on_the_product),
+    "layer_norm_gradient": (layer_norm_gradient_by_jacobian,),
+    "varint": (varint_by_division,),
+    "confusion_matrix": (counts_by_bincount, counts_as_lists),
+    "accuracy_interval": (interval, interval_of_torch),
+    "mean_and_sd": (mean_and_sd_as_array, mean_and_sd_as_tensor),
+    "stop_at": (stopping_by_windows, stopping_by_the_place_of_the_best),
 }

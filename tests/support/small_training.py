@@ -1,4 +1,4 @@
-"""Small trainings that several tests share: texts of random words, a float64 model, and its weights by name."""
+"""Small trainings that several tests share: random texts, a float64 model, its weights by name, the loop."""
 
 from contextlib import closing, nullcontext
 from pathlib import Path
@@ -17,7 +17,7 @@ TINY = {"num_hidden_layers": 1, "hidden_size": 16, "num_attention_heads": 2, "in
 
 
 def texts(n: int, seed: int = 1, pairs: bool = False, C: int = 2, first: int = 5, last: int = 64) -> Examples:
-    """Random texts of 3 to 14 tokens, `[CLS] … [SEP]`, and a class for each, the first the rarest."""
+    """Return random texts of 3 to 14 tokens, `[CLS] … [SEP]`, and a class for each; the first class is the rarest."""
     g = torch.Generator().manual_seed(seed)
     tokens = []
     for _ in range(n):
@@ -26,7 +26,7 @@ def texts(n: int, seed: int = 1, pairs: bool = False, C: int = 2, first: int = 5
         half = len(ids) // 2 if pairs else len(ids)
         tokens.append(Tokens(ids, [0] * half + [1] * (len(ids) - half)))
     targets = torch.randint(0, 2 * C, (n,), generator=g).clamp(max=2 * C - 2) % C
-    targets[:C] = torch.arange(C)  # each at least once
+    targets[:C] = torch.arange(C)  # each class at least once
     return Examples(tokens, targets)
 
 

@@ -1,13 +1,17 @@
-"""The loop: 50 whole fine-tuning steps against a reference trained by PyTorch; that it learns, repeats, chooses, stops.
+"""The training loop: 50 fine-tuning steps against PyTorch; it learns, is reproducible, chooses the best epoch, stops.
 
-One trap in the comparison: the reference builds its word embedding with `padding_idx=0`, so that [PAD]'s row never has
-a gradient of the loss. minitf freezes no row. Its gradient there is zero all the same, for no real token looks at
-padding, and this is asserted here, so decay and penalties are all that move that row, on both sides.
+One difference between the two: the reference creates its word embedding with `padding_idx=0`, so that the row of [PAD]
+has no gradient. minitf freezes no row, but the gradient of this row is zero, because no token attends to padding (a
+test below). So only weight decay and penalties change the row, in both.
 """
 
+import ast
 import dataclasses
+import inspect
 import itertools
 import math
+import re
+from contextlib import closing, contextmanager
 
 import pytest
 import torch
@@ -20,9 +24,11 @@ from minitf.checkpoints.renaming import PYTORCH
 from minitf.errors import InputError
 from minitf.mathematics import mathematics
 from minitf.tasks.classification.task import Classification
+from minitf.tasks.inference import predict_logits
 from minitf.text.batches import Examples, shuffled
 from minitf.training import loop
 from minitf.training.optimizer import Optimizer, Recipe
+from tests.support.small_training import train
 
 LABELS = ("neg", "pos")
 NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
@@ -30,7 +36,7 @@ TINY = {"num_hidden_layers": 1, "hidden_size": 16, "num_attention_heads": 2, "in
 
 
 def reviews() -> list[tuple[str, str, int]]:
-    """80 pairs of many lengths and their labels: praise and blame, each plain or negated."""
+    """80 pairs of many lengths and their labels: positive and negative, each with and without a negation."""
     things, starts = ("film", "book", "hotel room", "food"), ("it was", "so very, very", "we loved the film - it was")
     words = (("bad", 0), ("great", 1), ("not bad", 1), ("not good", 0), ("awful, the lowest", 0))
     drawn = itertools.product(things, starts, words)
@@ -45,7 +51,7 @@ def encoded(folder, *, pairs: bool = True) -> Examples:
     return Examples(tokens, torch.tensor([label for _, _, label in rows]))
 
 
-# 50 whole steps ------------------------------------------------------------------------------------------------------
+# 50 steps ------------------------------------------------------------------------------------------------------------
 
 STEPS, EPOCHS, BATCH, SEED, WARMUP = 50, 5, 8, 3, 5
 
@@ -61,7 +67,7 @@ def reference_groups(reference: nn.Module, decay: float) -> list[dict]:
 
 
 def train_reference(reference: nn.Module, examples: Examples, optimizer, clip: float | None) -> None:
-    """As one writes it with `transformers` and PyTorch, over the batches that minitf draws."""
+    """A training loop with `transformers` and PyTorch, over the same batches as minitf."""
     schedule = transformers.get_linear_schedule_with_warmup(optimizer, WARMUP, STEPS)
     reference.train()
     for epoch in range(1, EPOCHS + 1):
@@ -78,7 +84,7 @@ def train_reference(reference: nn.Module, examples: Examples, optimizer, clip: f
 
 
 def farthest(model: Bert, reference: nn.Module) -> float:
-    """The largest difference of any weight, every tensor of either side having its counterpart."""
+    """The largest difference of any weight; both sides must have the same tensors."""
     theirs = dict(reference.named_parameters())
     official = {name: PYTORCH["bert"].official_name(name, "classification") for name, _ in model.named_parameters()}
     assert set(official.values()) == set(theirs)
@@ -100,8 +106,8 @@ def farthest(model: Bert, reference: nn.Module) -> float:
             Recipe(rule="rmsprop", lr=1e-3, weight_decay=0.0),
             lambda p: torch.optim.RMSprop(reference_groups(p, 0.0), 1e-3),
         ),
-        # PyTorch's Adam adds weight_decay · θ to the gradient: λ‖θ‖₂² has the gradient 2λθ. It does so after one has
-        # clipped, while the gradient of a penalised loss is clipped whole: so nothing is clipped here.
+        # PyTorch's Adam adds weight_decay · θ to the gradient; λ‖θ‖₂² has the gradient 2λθ. PyTorch adds it after
+        # clipping, while minitf clips the gradient of the loss with its penalty: so nothing is clipped here.
         (
             Recipe(rule="adam", lr=1e-3, weight_decay=0.0, l2=0.02, clip=None),
             lambda p: torch.optim.Adam(reference_groups(p, 2 * 0.02), 1e-3),
@@ -123,7 +129,7 @@ def test_fifty_steps_as_the_reference(write_bert, recipe: Recipe, twin, math: st
 
     norms = []
     few = Examples(examples.tokens[:2], examples.targets[:2])
-    loop.train(
+    train(
         model,
         Classification(LABELS, math=chosen),
         examples,
@@ -132,19 +138,19 @@ def test_fifty_steps_as_the_reference(write_bert, recipe: Recipe, twin, math: st
         epochs=EPOCHS,
         batch_size=BATCH,
         seed=SEED,
-        log=lambda record: norms.append(record["gradient"]),
+        on_step=lambda step: norms.append(step.gradient),
     )
     train_reference(reference, examples, twin(reference), recipe.clip)
 
     assert optimizer.steps == len(norms) == STEPS
-    assert recipe.clip is None or max(norms) > recipe.clip  # clipping had something to do
-    still = {name for name, p in model.named_parameters() if torch.allclose(p, start[name], rtol=0, atol=1e-5)}
-    assert all(name.endswith("W_K.bias") for name in still)  # softmax does not feel it: in theory its gradient is zero
+    assert recipe.clip is None or max(norms) > recipe.clip  # some gradients are clipped
+    same = {name for name, p in model.named_parameters() if torch.allclose(p, start[name], rtol=0, atol=1e-5)}
+    assert all(name.endswith("W_K.bias") for name in same)  # in theory its gradient is zero
     assert farthest(model, reference) <= 1e-9
 
 
 def test_padding_has_no_gradient(write_bert) -> None:
-    """[PAD]'s row of the word embedding, which the reference freezes, has a gradient of exactly zero without that."""
+    """The row of [PAD] in the word embedding, which the reference freezes, has a gradient of exactly zero."""
     folder, _ = write_bert(transformers.BertForSequenceClassification, num_labels=2)
     examples, task = encoded(folder), Classification(LABELS)
     model = load.load(folder, head="classification").train()
@@ -158,8 +164,8 @@ def test_padding_has_no_gradient(write_bert) -> None:
 
 @pytest.mark.parametrize("clip", [0.5, None])
 @pytest.mark.parametrize(("l1", "l2"), [(0.003, 0.0), (0.0, 0.02), (0.003, 0.02)])
-def test_penalties_as_autograd_of_the_penalised_loss(write_bert, l1: float, l2: float, clip: float | None) -> None:
-    """A step on loss + λ₁‖W‖₁ + λ₂‖W‖₂², the reference's matrices written into its loss, clipped whole."""
+def test_penalties_against_autograd(write_bert, l1: float, l2: float, clip: float | None) -> None:
+    """One step on loss + λ₁‖W‖₁ + λ₂‖W‖₂², with the penalties of all matrices in the reference's loss, clipped."""
     folder, reference = write_bert(
         transformers.BertForSequenceClassification, dtype=torch.float64, num_labels=2, **NO_DROPOUT
     )
@@ -180,8 +186,8 @@ def test_penalties_as_autograd_of_the_penalised_loss(write_bert, l1: float, l2: 
         nn.utils.clip_grad_norm_(reference.parameters(), clip)
     torch.optim.SGD(reference.parameters(), 0.1).step()
 
-    told = []
-    loop.train(
+    steps = []
+    train(
         model,
         Classification(LABELS),
         examples,
@@ -189,18 +195,17 @@ def test_penalties_as_autograd_of_the_penalised_loss(write_bert, l1: float, l2: 
         Optimizer(model, recipe, total=1),
         epochs=1,
         batch_size=len(whole),
-        seed=0,
-        log=told.append,
+        on_step=steps.append,
     )
-    assert told[0]["loss"] == pytest.approx(penalised.item(), rel=1e-12)  # what is told is what is minimised
+    assert steps[0].loss == pytest.approx(penalised.item(), rel=1e-12)  # the loss of a step includes the penalties
     assert farthest(model, reference) <= 1e-12
 
 
-# What the loop does --------------------------------------------------------------------------------------------------
+# The loop ------------------------------------------------------------------------------------------------------------
 
 
 def plain_model(write_bert, **config) -> tuple[Bert, Examples]:
-    """A tiny model with fresh weights, and texts that one word tells apart."""
+    """A tiny model with random weights, and texts whose class depends on one word."""
     folder, _ = write_bert(**(TINY | config))
     torch.manual_seed(0)
     model, _ = load.load_with_report(folder, head="classification", labels=LABELS, from_scratch=True)
@@ -215,10 +220,10 @@ def plain_model(write_bert, **config) -> tuple[Bert, Examples]:
 
 
 def learn(model: Bert, examples: Examples, valid: Examples | None = None, *, epochs: int = 5, seed: int = 0, **more):
-    torch.manual_seed(seed)  # dropout's draws
+    torch.manual_seed(seed)  # of dropout
     recipe = more.pop("recipe", Recipe(lr=0.03))
     steps = epochs * math.ceil(len(examples.tokens) / 8)
-    return loop.train(
+    return train(
         model,
         more.pop("task", Classification(LABELS)),
         examples,
@@ -239,29 +244,29 @@ def same(first: list[torch.Tensor], second: list[torch.Tensor]) -> bool:
 def test_it_learns(write_bert) -> None:
     model, examples = plain_model(write_bert)
     losses = []
-    history = learn(model, examples, epochs=16, log=lambda record: losses.append(record["loss"]))
-    assert losses[0] == pytest.approx(math.log(2), abs=0.1)  # at first it guesses
+    history = learn(model, examples, epochs=16, on_step=lambda step: losses.append(step.loss))
+    assert losses[0] == pytest.approx(math.log(2), abs=0.1)  # the loss of random predictions
     assert history[-1].valid["accuracy"] == history[-1].valid["macro_f1"] == 1.0
     assert max(history[-1].valid["loss"], losses[-1]) < 0.1
-    answers = torch.stack(loop.answer(model, Classification(LABELS), examples)).argmax(dim=-1)
-    assert torch.equal(answers, examples.targets)
+    predicted = torch.stack(predict_logits(model, Classification(LABELS), examples)).argmax(dim=-1)
+    assert torch.equal(predicted, examples.targets)
 
 
-def test_a_seed_repeats_to_the_bit(write_bert) -> None:
-    """The seed draws dropout and the order of the batches, and nothing else is drawn."""
+def test_the_same_seed_gives_the_same_bits(write_bert) -> None:
+    """The seed determines dropout and the order of the batches, and nothing else is random."""
     runs = {}
     for name, seed in (("first", 1), ("again", 1), ("other", 2)):
         model, examples = plain_model(write_bert)
-        told = []
-        learn(model, examples, epochs=2, seed=seed, log=told.append)
-        runs[name] = weights(model), told
+        steps = []
+        learn(model, examples, epochs=2, seed=seed, on_step=steps.append)
+        runs[name] = weights(model), steps
     assert same(runs["first"][0], runs["again"][0])
     assert runs["first"][1] == runs["again"][1]
     assert not same(runs["first"][0], runs["other"][0])
 
 
 def test_the_seed_orders_the_batches(write_bert) -> None:
-    """Without dropout two seeds differ all the same, by their batches."""
+    """Without dropout two seeds differ too, by their batches."""
     runs = []
     for seed in (1, 2):
         model, examples = plain_model(write_bert, **NO_DROPOUT)
@@ -270,37 +275,41 @@ def test_the_seed_orders_the_batches(write_bert) -> None:
     assert not same(*runs)
 
 
-def test_what_is_logged(write_bert) -> None:
-    """Each step has its number, epoch, loss, rate and gradient; each epoch its mean, told once it is over."""
+def test_the_events(write_bert) -> None:
+    """Each step has its number, epoch, loss, learning rate and gradient norm; each epoch follows its last step."""
     model, examples = plain_model(write_bert)
-    told, epochs = [], []
-    history = learn(model, examples, epochs=3, log=told.append, after_epoch=lambda e: epochs.append((len(told), e)))
-    assert [record["step"] for record in told] == list(range(1, 19))  # 48 texts, 8 a batch
-    assert [record["epoch"] for record in told] == [1] * 6 + [2] * 6 + [3] * 6
+    steps, epochs = [], []
+    history = learn(
+        model, examples, epochs=3, on_step=steps.append, on_epoch=lambda epoch: epochs.append((len(steps), epoch))
+    )
+    assert [step.number for step in steps] == list(range(1, 19))  # 48 texts, 8 per batch
+    assert [step.epoch for step in steps] == [1] * 6 + [2] * 6 + [3] * 6
+    assert [step.ends_epoch for step in steps] == ([False] * 5 + [True]) * 3
+    assert list(steps[0].to_dict()) == ["step", "epoch", "loss", "lr", "gradient"]  # a contract
     optimizer = Optimizer(model, Recipe(lr=0.03), total=18)
-    for record in told:
-        assert record["lr"] == optimizer.rate()
-        assert record["gradient"] > 0.0
+    for step in steps:
+        assert step.lr == optimizer.rate()
+        assert step.gradient > 0.0
         optimizer.steps += 1
     assert [n for n, _ in epochs] == [6, 12, 18]
     assert [epoch for _, epoch in epochs] == history
     for epoch in history:
-        losses = [record["loss"] for record in told if record["epoch"] == epoch.number]
+        losses = [step.loss for step in steps if step.epoch == epoch.number]
         assert epoch.train_loss == pytest.approx(sum(losses) / len(losses))
         assert epoch.seconds > 0.0
 
 
 class Scripted(Classification):
-    """A task that answers rightly for as many of ten examples as its script says, epoch by epoch."""
+    """A task whose scores are given by a script, epoch by epoch."""
 
     def follow(self, script: list[float]) -> "Scripted":
         object.__setattr__(self, "script", iter(script))
         return self
 
-    def measure(self, answers, examples):
+    def measure(self, logits, examples):
         value = next(self.script)
         return dataclasses.replace(
-            super().measure(answers, examples), accuracy=value, macro_f1=1.0 - value, loss=1.0 - value
+            super().measure(logits, examples), accuracy=value, macro_f1=1.0 - value, loss=1.0 - value
         )
 
 
@@ -315,7 +324,7 @@ class Scripted(Classification):
     ],
 )
 def test_the_best_epoch(write_bert, metric: str, script: list[float], best: list[bool]) -> None:
-    """The first, and each that beats all before it; of equals the earlier."""
+    """The first, and each that is better than all before; of equal ones that with the lower loss."""
     model, examples = plain_model(write_bert)
     history = learn(model, examples, task=Scripted(LABELS).follow(script), metric=metric)
     assert [epoch.best for epoch in history] == best
@@ -334,64 +343,64 @@ def test_the_best_epoch(write_bert, metric: str, script: list[float], best: list
     ],
 )
 def test_it_stops_early(write_bert, patience: int | None, script: list[float], epochs: int) -> None:
-    """After so many epochs in a row that were not the best; the last is still told."""
+    """After so many epochs in a row that were not the best; each epoch is yielded, the last too."""
     model, examples = plain_model(write_bert)
-    told = []
-    history = learn(model, examples, task=Scripted(LABELS).follow(script), patience=patience, after_epoch=told.append)
+    yielded = []
+    history = learn(model, examples, task=Scripted(LABELS).follow(script), patience=patience, on_epoch=yielded.append)
     assert len(history) == epochs
-    assert told == history
+    assert yielded == history
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_a_loss_that_is_no_number_is_named(write_bert, value: float) -> None:
-    """At the step at which it happens, before any weight is spoiled by it."""
+def test_a_loss_that_is_not_finite_is_reported(write_bert, value: float) -> None:
+    """At the step at which it occurs, before it changes any weight."""
     model, examples = plain_model(write_bert)
 
     class Failing(Classification):
         def loss(self, logits, targets):
             loss = super().loss(logits, targets)
-            return loss * value if model.training and len(told) == 3 else loss
+            return loss * value if model.training and len(steps) == 3 else loss
 
-    told: list[dict] = []
-    spoiled = rf"the loss is {value} at step 4; first in the loss itself: lower --lr, or lengthen --warmup"
-    with pytest.raises(InputError, match=spoiled):
-        learn(model, examples, task=Failing(LABELS), log=told.append)
-    assert [record["step"] for record in told] == [1, 2, 3]
+    steps: list[loop.Step] = []
+    message = f"the loss is {value} at step 4 (all outputs and weights are finite): lower `lr`, or raise `warmup`"
+    with pytest.raises(InputError, match=re.escape(message)):
+        learn(model, examples, task=Failing(LABELS), on_step=steps.append)
+    assert [step.number for step in steps] == [1, 2, 3]
     assert all(p.isfinite().all() for p in model.parameters())
 
 
-def test_weights_spoiled_by_the_last_step_are_named(write_bert) -> None:
-    """No further batch would show it: the evaluation must, rather than call a model of NaN the best."""
+def test_weights_that_the_last_step_breaks_are_reported(write_bert) -> None:
+    """No batch follows that would show it: the evaluation must, so that a model of NaN is not the best."""
     model, examples = plain_model(write_bert)
-    told = []
-    with pytest.raises(InputError, match="lower --lr"):
-        learn(model, examples, epochs=1, batch_size=48, recipe=Recipe(lr=1e30, warmup=0.0), after_epoch=told.append)
-    assert told == []
+    epochs = []
+    with pytest.raises(InputError, match=r"the validation loss is nan after epoch 1: lower `lr`"):
+        learn(model, examples, epochs=1, batch_size=48, recipe=Recipe(lr=1e30, warmup=0.0), on_epoch=epochs.append)
+    assert epochs == []
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
-def test_answers_come_in_the_order_of_the_examples(write_bert, batch_size: int) -> None:
-    """Evaluation sorts by length; what it returns is one row per example, as each alone would be answered."""
+def test_logits_are_in_the_order_of_the_examples(write_bert, batch_size: int) -> None:
+    """Evaluation sorts by length; it returns one row per example, equal to that of the example alone."""
     folder, _ = write_bert(transformers.BertForSequenceClassification, num_labels=2)
     examples, task = encoded(folder, pairs=False), Classification(LABELS)
     assert examples.lengths() != sorted(examples.lengths(), reverse=True)
     model = load.load(folder, head="classification", dtype=torch.float64)
-    answers = torch.stack(loop.answer(model, task, examples, batch_size))
-    assert answers.shape == (len(examples.tokens), 2)
-    assert not answers.requires_grad
+    logits = torch.stack(predict_logits(model, task, examples, batch_size))
+    assert logits.shape == (len(examples.tokens), 2)
+    assert not logits.requires_grad
     with torch.no_grad():
         alone = [task.logits(model, examples.batch([i])[0])[0] for i in range(len(examples.tokens))]
-    assert torch.allclose(answers, torch.stack(alone), rtol=0, atol=1e-12)
+    assert torch.allclose(logits, torch.stack(alone), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_evaluation_is_without_dropout_and_leaves_the_mode(write_bert, training: bool) -> None:
+def test_evaluation_has_no_dropout_and_keeps_the_mode(write_bert, training: bool) -> None:
     model, examples = plain_model(write_bert, hidden_dropout_prob=0.5)
     task = Classification(LABELS)
-    expected = torch.stack(loop.answer(model.eval(), task, examples))
+    expected = torch.stack(predict_logits(model.eval(), task, examples))
     state = torch.get_rng_state()
-    assert torch.equal(torch.stack(loop.answer(model.train(training), task, examples)), expected)
-    assert torch.equal(torch.get_rng_state(), state)  # nothing was drawn
+    assert torch.equal(torch.stack(predict_logits(model.train(training), task, examples)), expected)
+    assert torch.equal(torch.get_rng_state(), state)  # no random numbers were used
     assert all(part.training is training for part in model.modules())
     with torch.no_grad():
         batch = examples.batch(range(8))[0]
@@ -399,8 +408,8 @@ def test_evaluation_is_without_dropout_and_leaves_the_mode(write_bert, training:
     assert torch.equal(*dropped) is not training
 
 
-def test_training_has_dropout_on(write_bert) -> None:
-    """Also in the second epoch, after an evaluation."""
+def test_training_has_dropout(write_bert) -> None:
+    """In the second epoch too, after an evaluation."""
     model, examples = plain_model(write_bert)
     modes = []
 
@@ -411,3 +420,86 @@ def test_training_has_dropout_on(write_bert) -> None:
 
     learn(model, examples, epochs=2, task=Watched(LABELS))
     assert modes == ([(True, True)] * 6 + [(False, False)]) * 2
+
+
+# The generator -------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def replaced_embeddings(model: Bert):
+    """Inside the block the model has other embeddings, as with frozen layers."""
+    own = model.embeddings
+    model.embeddings = type("Other", (nn.Module,), {"forward": lambda self, *given: own(*given), "word": own.word})()
+    try:
+        yield
+    finally:
+        model.embeddings = own
+
+
+def events_of(model: Bert, examples: Examples, progress: loop.Progress | None = None):
+    """The events of two epochs of six steps, in a stage that changes the model."""
+    data, plan = loop.TrainingData(examples, examples), loop.Plan(2, 8, 0)
+    optimizer = Optimizer(model, Recipe(lr=0.03), 12)
+    return loop.train(
+        model, Classification(LABELS), data, optimizer, plan, lambda epoch: replaced_embeddings(model), progress
+    )
+
+
+@pytest.mark.parametrize("at", [1, 3, 6, 7, 8])
+def test_an_exception_in_the_callers_loop_leaves_the_model_whole(write_bert, at: int) -> None:
+    """`closing` ends the generator, which leaves the stage: after a step, and after the epoch (the seventh event)."""
+    model, examples = plain_model(write_bert)
+    own = model.embeddings
+    events = events_of(model, examples)
+
+    def body() -> None:
+        with closing(events):
+            for n, event in enumerate(events, 1):
+                inside = isinstance(event, loop.Step)
+                assert (model.embeddings is own) is not inside
+                if n == at:
+                    raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        body()
+    assert model.embeddings is own
+    assert next(events, None) is None
+
+
+def test_an_error_in_the_loop_leaves_the_model_whole(write_bert, monkeypatch) -> None:
+    model, examples = plain_model(write_bert)
+    own = model.embeddings
+    monkeypatch.setattr(loop, "update", lambda *given: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        list(events_of(model, examples))
+    assert model.embeddings is own
+
+
+def test_progress_is_that_of_the_last_event(write_bert) -> None:
+    """A state that is saved after any event continues with the next one."""
+    model, examples = plain_model(write_bert)
+    progress = loop.Progress()
+    for event in events_of(model, examples, progress):
+        if isinstance(event, loop.Step):
+            assert (progress.epoch, len(progress.losses)) == (event.epoch, (event.number - 1) % 6 + 1)
+            assert progress.losses[-1] == event.loss
+        else:
+            assert (progress.history[-1], progress.losses) == (event, [])
+
+
+def test_nothing_is_computed_before_the_first_event_is_requested(write_bert) -> None:
+    model, examples = plain_model(write_bert)
+    before = weights(model)
+    events_of(model, examples).close()
+    assert same(weights(model), before)
+
+
+@pytest.mark.parametrize(("function", "parameters"), [(loop.train, 8), (loop.update, 8)])
+def test_the_loop_fits_a_screen(function, parameters: int) -> None:
+    """At most 45 lines of body, without the docstring, and eight parameters."""
+    (definition,) = ast.parse(inspect.getsource(function)).body
+    assert isinstance(definition, ast.FunctionDef)
+    docstring, *body = definition.body
+    assert ast.get_docstring(definition)
+    assert body[-1].end_lineno - docstring.end_lineno <= 45
+    assert len(inspect.signature(function).parameters) <= parameters

@@ -1,10 +1,10 @@
-"""Which parameters decay, at which rate each step moves them, clipping, penalties, and every rule against its twin.
+"""Weight decay, learning rates, clipping, penalties, and every update rule against that of PyTorch.
 
-That 50 steps of a whole fine-tuning agree with PyTorch is in `test_loop.py`; the rules alone, over 200 steps and many
-settings, in `equations/test_update.py`.
+`test_loop.py` compares 50 fine-tuning steps with PyTorch, `equations/test_update.py` the rules alone over 200 steps.
 """
 
 import dataclasses
+import itertools
 import math
 
 import pytest
@@ -23,7 +23,7 @@ PLAIN = Recipe(rule="gd", lr=0.1, schedule="constant", warmup=0.0, weight_decay=
 
 
 class Small(nn.Module):
-    """A norm and a projection as in a BERT, and a matrix that no loss here depends on."""
+    """A norm and a projection as in a BERT, and a matrix on which the loss does not depend."""
 
     def __init__(self, seed=0):
         super().__init__()
@@ -41,7 +41,7 @@ class Small(nn.Module):
 
 
 def groups(model, decay):
-    """PyTorch's two groups of parameters, for decay as the paper's authors and the reference's scripts have it."""
+    """PyTorch's two parameter groups, with and without weight decay, as in the scripts of `transformers`."""
     vectors = [p for p in model.parameters() if p.dim() == 1]
     return [
         {"params": [p for p in model.parameters() if p.dim() > 1], "weight_decay": decay},
@@ -49,8 +49,8 @@ def groups(model, decay):
     ]
 
 
-def test_what_decays_is_every_matrix_and_nothing_else(write_bert) -> None:
-    """The oracle is the kind of module in the reference: weights of its Linear and Embedding decay, no other."""
+def test_weight_decay_acts_on_every_matrix_and_nothing_else(write_bert) -> None:
+    """In the reference these are the weights of the modules Linear and Embedding."""
     folder, reference = write_bert(transformers.BertForSequenceClassification, num_labels=3)
     optimizer = Optimizer(load.load(folder, head="classification"), Recipe(), total=10)
     matrices = {
@@ -62,7 +62,7 @@ def test_what_decays_is_every_matrix_and_nothing_else(write_bert) -> None:
     assert {of[name] for name in optimizer.parameters if not is_decayed(name)} == set(of.values()) - matrices
 
 
-def test_what_decays_name_by_name(write_bert) -> None:
+def test_the_names_of_the_decayed_parameters(write_bert) -> None:
     folder, _ = write_bert(transformers.BertForSequenceClassification, num_labels=2, num_hidden_layers=1)
     optimizer = Optimizer(load.load(folder, head="classification"), Recipe(), total=10)
     layer = "encoder.layers.0"
@@ -82,14 +82,14 @@ def test_what_decays_name_by_name(write_bert) -> None:
     }
 
 
-def test_a_layer_by_itself_decays_alike() -> None:
-    """Of a bare layer the names have no dot before them; a bias is one all the same."""
+def test_weight_decay_of_a_single_layer() -> None:
+    """The names of its parameters have no dot."""
     assert Optimizer(Linear(2, 3), Recipe(), total=1).decayed == {"weight"}
     assert Optimizer(LayerNorm(3), Recipe(), total=1).decayed == set()
 
 
-def test_decay_acts_on_matrices_alone() -> None:
-    """With a gradient of zero, AdamW's decay is all that moves θ: by 1 − ηλ, or not at all."""
+def test_weight_decay_acts_on_matrices_only() -> None:
+    """With a gradient of zero only AdamW's weight decay changes θ: by 1 − ηλ, or not at all."""
     model = Small()
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     optimizer = Optimizer(model, dataclasses.replace(PLAIN, rule="adamw", weight_decay=0.25), total=1)
@@ -103,27 +103,27 @@ def test_decay_acts_on_matrices_alone() -> None:
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize(("share", "warmup"), [(0.0, 0), (0.1, 2), (0.13, 3), (0.5, 10), (1.0, 20)])
-def test_each_step_moves_by_its_own_rate(schedule: str, share: float, warmup: int) -> None:
-    """Under plain gradient descent with g = 1 the way θ goes is the rate; warm-up is a share of all steps, rounded."""
+def test_each_step_has_its_learning_rate(schedule: str, share: float, warmup: int) -> None:
+    """In gradient descent with g = 1 the change of θ is the learning rate; the warm-up is a share of the steps."""
     total, lr = 20, 0.3
     model = nn.ParameterDict({"theta": nn.Parameter(torch.zeros(1, dtype=torch.float64))})
     recipe = dataclasses.replace(PLAIN, lr=lr, schedule=schedule, warmup=share)
     optimizer = Optimizer(model, recipe, total)
-    told, moved = [], []
+    rates, changes = [], []
     for _ in range(total):
         model["theta"].grad = torch.ones(1, dtype=torch.float64)
         before = model["theta"].item()
-        told.append(optimizer.rate())
+        rates.append(optimizer.rate())
         optimizer.step()
-        moved.append(before - model["theta"].item())
+        changes.append(before - model["theta"].item())
     assert optimizer.steps == total
-    assert told == pytest.approx(moved, abs=1e-14)
-    assert told == [SCHEDULES[schedule](step, lr, total, warmup) for step in range(total)]
-    assert told[:warmup] == pytest.approx([lr * step / warmup for step in range(warmup)])
+    assert rates == pytest.approx(changes, abs=1e-14)
+    assert rates == [SCHEDULES[schedule](step, lr, total, warmup) for step in range(total)]
+    assert rates[:warmup] == pytest.approx([lr * step / warmup for step in range(warmup)])
 
 
 @pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
-def test_rates_as_the_reference_schedules_them(schedule: str) -> None:
+def test_learning_rates_against_transformers(schedule: str) -> None:
     total, warmup, lr = 50, 5, 0.02
     parameter = nn.Parameter(torch.zeros(1))
     torch_optimizer = torch.optim.SGD([parameter], lr)
@@ -139,7 +139,7 @@ def test_rates_as_the_reference_schedules_them(schedule: str) -> None:
 
 @pytest.mark.parametrize("clip", [0.01, 1.0, 1e6, None])
 def test_clipping(clip: float | None) -> None:
-    """All gradients together are cut to `clip`, as PyTorch cuts them; what is returned is their length before."""
+    """The norm of all gradients is limited to `clip`, as in PyTorch; the norm before is returned."""
     model, reference = Small(), Small()
     optimizer = Optimizer(model, dataclasses.replace(PLAIN, lr=1.0, clip=clip), total=1)
     model.loss(0).backward()
@@ -156,7 +156,7 @@ def test_clipping(clip: float | None) -> None:
 @pytest.mark.parametrize("mathematics", [EQUATIONS, KERNELS], ids=["equations", "kernels"])
 @pytest.mark.parametrize(("l1", "l2"), [(0.3, 0.0), (0.0, 0.2), (0.3, 0.2)])
 def test_penalties(mathematics, l1: float, l2: float) -> None:
-    """λ₁‖W‖₁ + λ₂‖W‖₂² over the matrices: its value, and its gradient by hand, λ₁ sign(W) + 2 λ₂ W."""
+    """λ₁‖W‖₁ + λ₂‖W‖₂² over the matrices: its value, and its gradient λ₁ sign(W) + 2 λ₂ W."""
     model = Small()
     optimizer = Optimizer(model, dataclasses.replace(PLAIN, l1=l1, l2=l2), total=1, math=mathematics)
     matrices = [model.W.weight, model.unused.weight]
@@ -174,6 +174,20 @@ def test_penalties(mathematics, l1: float, l2: float) -> None:
         assert torch.allclose(p.grad, g, rtol=0, atol=1e-14), name
 
 
+@pytest.mark.parametrize("name", ["l1", "l2"])
+def test_penalties_are_summed_in_the_order_of_the_model(name: str) -> None:
+    """Floating-point sums depend on their order, and the order of a set of names differs between processes."""
+    draw = torch.Generator().manual_seed(0)
+    model = nn.ParameterDict({f"W{n}": nn.Parameter(torch.randn(7, 5, generator=draw) * 10**n) for n in range(5)})
+    optimizer = Optimizer(model, dataclasses.replace(PLAIN, **{name: 0.1}), total=1)
+    penalty = getattr(EQUATIONS, f"{name}_penalty")
+    matrices = list(model.parameters())
+    sums = {penalty(order, 0.1).item() for order in itertools.permutations(matrices)}
+    assert len(sums) > 1
+    assert optimizer.penalty().item() == penalty(matrices, 0.1).item()
+    assert list(optimizer.parameters) == [n for n, _ in model.named_parameters()]
+
+
 def test_no_penalty_is_zero() -> None:
     assert Optimizer(Small(), PLAIN, total=1).penalty() == 0.0
 
@@ -189,8 +203,8 @@ def test_no_penalty_is_zero() -> None:
         ("adamw", lambda model, lr: torch.optim.AdamW(groups(model, 0.2), lr)),
     ],
 )
-def test_every_rule_has_its_twin(rule: str, twin, mathematics) -> None:
-    """40 steps; the flag's name stands for the rule it says, with PyTorch's default settings."""
+def test_every_rule_against_pytorch(rule: str, twin, mathematics) -> None:
+    """40 steps with PyTorch's default settings."""
     model, reference = Small(), Small()
     decay = 0.2 if rule == "adamw" else 0.0
     recipe = dataclasses.replace(PLAIN, rule=rule, lr=0.01, weight_decay=decay, clip=0.5)
@@ -207,14 +221,14 @@ def test_every_rule_has_its_twin(rule: str, twin, mathematics) -> None:
     assert not torch.allclose(model.W.weight, Small().W.weight, atol=1e-3)
 
 
-def test_no_rule_is_without_a_twin() -> None:
+def test_no_rule_is_left_out() -> None:
     assert set(RULES) == {"gd", "momentum", "rmsprop", "adam", "adamw"}
 
 
 @pytest.mark.parametrize("rule", ["adam", "adamw"])
 def test_without_bias_correction(rule: str) -> None:
-    """At t = 1 m is (1 − β₁) g and v is (1 − β₂) g²: the step is (1 − β₁)/√(1 − β₂) = √10 times as long as Adam's."""
-    moved = []
+    """At t = 1, m is (1 − β₁) g and v is (1 − β₂) g²: the step is (1 − β₁)/√(1 − β₂) = √10 times that of Adam."""
+    changes = []
     for corrected in (True, False):
         model = Small()
         recipe = dataclasses.replace(PLAIN, rule=rule, bias_correction=corrected)
@@ -222,13 +236,13 @@ def test_without_bias_correction(rule: str) -> None:
         before = model.W.weight.detach().clone()
         model.loss(0).backward()
         optimizer.step()
-        moved.append((before - model.W.weight.detach()).abs())
-    assert torch.allclose(moved[1], moved[0] * math.sqrt(10.0), rtol=1e-5)
+        changes.append((before - model.W.weight.detach()).abs())
+    assert torch.allclose(changes[1], changes[0] * math.sqrt(10.0), rtol=1e-5)
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_a_parameter_without_gradient_stays(rule: str) -> None:
-    """It neither moves nor decays, and its first gradient, when it comes, is its first step (as in PyTorch)."""
+def test_a_parameter_without_gradient_does_not_change(rule: str) -> None:
+    """It has no weight decay either, and its first gradient is its first step (as in PyTorch)."""
     recipe = dataclasses.replace(PLAIN, rule=rule, weight_decay=0.3 if rule == "adamw" else 0.0)
     model, fresh = Small(), Small()
     before = model.unused.weight.detach().clone()
@@ -245,8 +259,8 @@ def test_a_parameter_without_gradient_stays(rule: str) -> None:
     assert torch.equal(model.unused.weight, fresh.unused.weight)
 
 
-def test_what_is_frozen_is_no_parameter() -> None:
-    """A parameter that needs no gradient is left alone, by penalties too."""
+def test_a_frozen_parameter_is_ignored() -> None:
+    """By penalties too."""
     model = Small()
     model.W.weight.requires_grad_(False)
     optimizer = Optimizer(model, dataclasses.replace(PLAIN, l2=1.0), total=1)
@@ -258,7 +272,7 @@ def test_what_is_frozen_is_no_parameter() -> None:
     assert torch.equal(model.W.weight, before)
 
 
-def test_gradients_are_forgotten() -> None:
+def test_gradients_are_deleted() -> None:
     model = Small()
     optimizer = Optimizer(model, PLAIN, total=2)
     model.loss(0).backward()
@@ -266,7 +280,7 @@ def test_gradients_are_forgotten() -> None:
     assert [p.grad for p in model.parameters()] == [None] * 5
 
 
-def test_ones_own_rule_moves_the_weights() -> None:
+def test_a_users_own_rule() -> None:
     def adamw(theta, g, state, lr, weight_decay, bias_correction):
         theta.detach().fill_(weight_decay + 2.0 * bias_correction)
 
@@ -280,6 +294,6 @@ def test_ones_own_rule_moves_the_weights() -> None:
 
 
 @pytest.mark.parametrize("rule", [rule for rule in RULES if rule != "adamw"])
-def test_decoupled_decay_belongs_to_adamw(rule: str) -> None:
-    with pytest.raises(InputError, match=f"with {rule} use the penalty --l2"):
+def test_weight_decay_is_for_adamw_only(rule: str) -> None:
+    with pytest.raises(InputError, match=f"with {rule} use the penalty `l2`"):
         Optimizer(Small(), Recipe(rule=rule, weight_decay=0.01), total=1)

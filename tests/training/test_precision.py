@@ -1,4 +1,4 @@
-"""Half the bits: bfloat16 learns; float16's scale cancels out, is halved on overflow, doubled after long luck."""
+"""Mixed precision: bfloat16 learns; float16's loss scale cancels out, is halved on overflow and doubled later."""
 
 import itertools
 import math
@@ -10,10 +10,9 @@ from minitf.bert.frozen import FrozenLayers
 from minitf.errors import DivergedError, InputError
 from minitf.mathematics import mathematics
 from minitf.tasks.classification.task import Classification
-from minitf.training import loop
 from minitf.training.optimizer import Optimizer, Recipe
 from minitf.training.precision import SMALLEST, Half, Precision, choose_precision
-from tests.support.small_training import QUIET, TINY, loaded, texts, weights
+from tests.support.small_training import QUIET, TINY, loaded, texts, train, weights
 
 CPU = torch.device("cpu")
 
@@ -21,11 +20,11 @@ CPU = torch.device("cpu")
 def gradients_of(loss: torch.Tensor, precision: Precision, W: torch.Tensor) -> tuple[bool, torch.Tensor]:
     W.grad = None
     precision.scaled(loss).backward()
-    return precision.restored([W.grad]), W.grad
+    return precision.unscale([W.grad]), W.grad
 
 
 def test_the_scale_cancels_out() -> None:
-    """Powers of two: to the bit."""
+    """Exactly, for powers of two."""
     W = torch.randn(5, 4, requires_grad=True)
     x = torch.randn(3, 5)
     whole, plain = gradients_of((x @ W).square().mean(), Precision(), W)
@@ -38,34 +37,34 @@ def test_the_scale_cancels_out() -> None:
 @pytest.mark.parametrize("bad", [math.inf, -math.inf, math.nan])
 def test_an_overflow_halves_the_scale(bad: float) -> None:
     half = Half(torch.float16, CPU, scale=8.0, patience=3)
-    good, spoiled = torch.ones(3), torch.tensor([1.0, bad])
-    assert [half.restored([good.clone()]) for _ in range(2)] == [True, True]
-    assert not half.restored([good.clone(), spoiled.clone(), good.clone()])
+    good, wrong = torch.ones(3), torch.tensor([1.0, bad])
+    assert [half.unscale([good.clone()]) for _ in range(2)] == [True, True]
+    assert not half.unscale([good.clone(), wrong.clone(), good.clone()])
     assert (half.scale, half.good) == (4.0, 0)
-    assert [half.restored([good.clone()]) for _ in range(2)] == [True, True]
-    assert half.scale == 4.0  # the count began anew
-    assert half.restored([good.clone()])
+    assert [half.unscale([good.clone()]) for _ in range(2)] == [True, True]
+    assert half.scale == 4.0  # the count started again
+    assert half.unscale([good.clone()])
     assert (half.scale, half.good) == (8.0, 0)
 
 
-def test_an_overflow_that_no_scale_mends_is_told() -> None:
+def test_an_overflow_at_every_scale_is_an_error() -> None:
     half = Half(torch.float16, CPU, scale=1.0)
     while half.scale > SMALLEST:
-        assert not half.restored([torch.tensor([math.nan])])
-    with pytest.raises(DivergedError, match="gradients overflow however small"):
-        half.restored([torch.tensor([math.nan])])
+        assert not half.unscale([torch.tensor([math.nan])])
+    with pytest.raises(DivergedError, match="gradients overflow at every loss scale: lower `lr`"):
+        half.unscale([torch.tensor([math.nan])])
 
 
 def test_bfloat16_has_no_scale() -> None:
     half = Half(torch.bfloat16, CPU)
     loss = torch.tensor(3.0)
     assert half.scaled(loss) == loss
-    assert half.restored([torch.tensor([math.inf])])  # the optimizer names it
+    assert half.unscale([torch.tensor([math.inf])])  # the optimizer reports it
     assert half.scale == 1.0
 
 
 class Overflowing(Half):
-    """float16's bookkeeping around full precision, with gradients that overflow at the steps named."""
+    """Full precision with float16's loss scale, and gradients that overflow at some steps."""
 
     def __init__(self, at: set[int], **more):
         super().__init__(torch.float16, CPU, **more)
@@ -74,52 +73,52 @@ class Overflowing(Half):
     def autocast(self):
         return Precision.autocast(self)
 
-    def restored(self, gradients):
+    def unscale(self, gradients):
         gradients = list(gradients)
         self.step += 1
         if self.step in self.at:
             gradients[0].view(-1)[0] = math.inf
-        return super().restored(gradients)
+        return super().unscale(gradients)
 
 
-def test_a_step_that_overflows_is_left_out(write_bert) -> None:
-    """Nothing moves, decay and averages included; the schedule goes on; the loss is told, the gradient is not."""
-    folder, told, moved = write_bert(**TINY)[0], {}, {}
+def test_a_step_that_overflows_is_skipped(write_bert) -> None:
+    """Neither weights nor moments change; the schedule continues; the step has a loss but no gradient norm."""
+    folder, steps, states = write_bert(**TINY)[0], {}, {}
     for name, precision in (("plain", Precision()), ("overflow", Overflowing({3, 4}, scale=64.0, patience=2))):
         model = loaded(folder)
         optimizer = Optimizer(model, Recipe(lr=1e-3, warmup=0.0), 8)
-        told[name], moved[name] = [], [weights(model)]
+        steps[name], states[name] = [], [weights(model)]
 
-        def log(record, name=name, model=model):
-            told[name].append(record)
-            moved[name].append(weights(model))
+        def on_step(step, name=name, model=model):
+            steps[name].append(step)
+            states[name].append(weights(model))
 
         torch.manual_seed(0)
-        more = {"epochs": 2, "batch_size": 8, "seed": 0, "log": log, "precision": precision}
-        loop.train(model, Classification(("a", "b")), texts(32), texts(4), optimizer, **more)
+        more = {"epochs": 2, "batch_size": 8, "on_step": on_step, "precision": precision}
+        train(model, Classification(("a", "b")), texts(32), texts(4), optimizer, **more)
         assert optimizer.steps == 8
-    pairs = itertools.pairwise(moved["overflow"])
+    pairs = itertools.pairwise(states["overflow"])
     same = [all(torch.equal(old[name], new[name]) for name in old) for old, new in pairs]
     assert same == [step in (3, 4) for step in range(1, 9)]
     assert precision.scale == 64.0 * 2 / 2 / 2 * 2 * 2  # doubled after steps 2, 6 and 8, halved after 3 and 4
-    assert [record["gradient"] is None for record in told["overflow"]] == [step in (3, 4) for step in range(1, 9)]
-    assert [r["lr"] for r in told["overflow"]] == [r["lr"] for r in told["plain"]]
-    assert told["overflow"][:2] == told["plain"][:2]  # the scale cancels out, to the bit
-    # Adam counts the steps that it took: its state is that of six.
+    assert [step.gradient is None for step in steps["overflow"]] == [number in (3, 4) for number in range(1, 9)]
+    assert [step.lr for step in steps["overflow"]] == [step.lr for step in steps["plain"]]
+    assert steps["overflow"][:2] == steps["plain"][:2]  # the scale cancels out exactly
+    # Adam counts only the steps that were not skipped.
     assert {state["t"] for state in optimizer.state.values()} == {6}
 
 
 @pytest.mark.parametrize("math_name", ["equations", "kernels"])
 @pytest.mark.parametrize("frozen", [0, 2])
 def test_bfloat16_learns(write_bert, math_name: str, frozen: int) -> None:
-    """On the CPU, layers frozen or not: close to float32, and not the same; the weights stay float32."""
+    """On the CPU, with and without frozen layers: close to float32, but not equal; the weights stay float32."""
     chosen, losses = mathematics(math_name), {}
     folder = write_bert(**(TINY | QUIET | {"num_hidden_layers": 2}))[0]
     for name in ("fp32", "bf16"):
         model = loaded(folder, dtype=torch.float32, math=chosen)
-        examples, told = texts(32), []
+        examples, steps = texts(32), []
         layers = FrozenLayers(model, [(tuple(t.ids), tuple(t.segments)) for t in examples.tokens])
-        loop.train(
+        train(
             model,
             Classification(("a", "b"), math=chosen),
             examples,
@@ -127,20 +126,19 @@ def test_bfloat16_learns(write_bert, math_name: str, frozen: int) -> None:
             Optimizer(model, Recipe(lr=3e-3, warmup=0.0), 80, chosen),
             epochs=20,
             batch_size=8,
-            seed=0,
-            log=told.append,
+            on_step=steps.append,
             stage=lambda epoch, layers=layers: layers.below(frozen),
             precision=choose_precision(name, CPU),
         )
-        losses[name] = [record["loss"] for record in told]
+        losses[name] = [step.loss for step in steps]
         assert {p.dtype for p in model.parameters()} == {torch.float32}
         assert sum(losses[name][-4:]) < 0.8 * sum(losses[name][:4])
     assert losses["bf16"] != losses["fp32"]
     assert losses["bf16"][:4] == pytest.approx(losses["fp32"][:4], rel=0.05)
 
 
-def test_what_there_is_on_a_cpu() -> None:
+def test_the_precisions_of_a_cpu() -> None:
     assert type(choose_precision("fp32", CPU)) is Precision
     assert choose_precision("bf16", CPU).dtype is torch.bfloat16
-    with pytest.raises(InputError, match="--precision fp16 needs a GPU"):
+    with pytest.raises(InputError, match="`precision` fp16 needs a GPU"):
         choose_precision("fp16", CPU)

@@ -1,4 +1,4 @@
-"""Stopped after any step and resumed, a run comes to the same bits; a damaged state is refused in one line."""
+"""A run that is stopped after any step and resumed ends with the same bits; a damaged state is refused in one line."""
 
 import contextlib
 import dataclasses
@@ -21,7 +21,7 @@ from minitf.training.optimizer import Optimizer, Recipe
 from minitf.training.precision import FULL, Half, Precision, choose_precision
 from minitf.training.strategy import Strategy, freeze
 from minitf.training.workers import ALONE, Workers
-from tests.support.small_training import TINY, loaded, texts, weights
+from tests.support.small_training import TINY, loaded, texts, train, weights
 
 L = 2
 
@@ -31,15 +31,15 @@ class StoppedError(Exception):
 
 
 @dataclasses.dataclass
-class Told:
-    """All that a run says, over its parts; what was told of steps that are done again counts once."""
+class Events:
+    """The events of a run, over its parts; steps that are repeated after resuming count once."""
 
     steps: list = dataclasses.field(default_factory=list)
     epochs: list = dataclasses.field(default_factory=list)
 
 
-class Plan:
-    """A small training with dropout, in float32; `stops` are the calls of `keep` after which it is killed."""
+class Training:
+    """A small training with dropout, in float32; the state is saved after each event but the last step of an epoch."""
 
     def __init__(self, source, folder: Path, recipe: Recipe | None = None, strategy: Strategy | None = None, **more):
         self.source, self.folder = source, folder
@@ -48,8 +48,9 @@ class Plan:
         self.precision: Precision = more.pop("precision", FULL)
         self.more = {"epochs": 3, "batch_size": 4, "accumulate": 1} | more
 
-    def run(self, stop: int | None, told: Told, resume: bool) -> dict[str, torch.Tensor]:
-        torch.manual_seed(random.randrange(2**31) if resume else 7)  # what is drawn anew on resuming must not matter
+    def run(self, stop: int | None, events: Events, resume: bool) -> dict[str, torch.Tensor]:
+        """Run until the `stop`-th state is saved; return the weights."""
+        torch.manual_seed(random.randrange(2**31) if resume else 7)  # on resuming the seed must not matter
         model, epochs = loaded(self.source, dtype=torch.float32, math=KERNELS), self.more["epochs"]
         if not resume:
             torch.manual_seed(7)
@@ -61,42 +62,51 @@ class Plan:
         progress = state.restore_state(self.folder, optimizer, self.precision) if resume else None
         if resume:
             done = state.read_extra(self.folder)
-            told.steps, told.epochs = told.steps[: done["steps"]], told.epochs[: done["epochs"]]
+            events.steps, events.epochs = events.steps[: done["steps"]], events.epochs[: done["epochs"]]
         layers, calls = FrozenLayers(model, known), itertools.count(1)
+        progress = progress or loop.Progress()
 
         def stage(epoch: int):
             lowest = self.strategy.lowest(L, epoch, epochs)
             freeze(model, L, lowest)
             return layers.below(lowest)
 
-        def keep(progress: loop.Progress) -> None:
-            extra = {"steps": len(told.steps), "epochs": len(told.epochs)}
+        def save() -> None:
+            extra = {"steps": len(events.steps), "epochs": len(events.epochs)}
             state.save_state(self.folder, optimizer, progress, extra, self.precision)
             if next(calls) == stop:
                 raise StoppedError
 
+        def on_step(step: loop.Step) -> None:
+            events.steps.append(step.to_dict())
+            if not step.ends_epoch:
+                save()
+
+        def on_epoch(epoch: loop.Epoch) -> None:
+            events.epochs.append(epoch)
+            save()
+
         task = Classification(("a", "b"), math=KERNELS)
-        hooks = {"stage": stage, "keep": keep, "log": told.steps.append, "after_epoch": told.epochs.append}
-        loop.train(
+        train(
             model, task, examples, texts(9, seed=2), optimizer, seed=5, progress=progress, precision=self.precision,
-            **hooks, **self.more
+            stage=stage, on_step=on_step, on_epoch=on_epoch, **self.more
         )  # fmt: skip
         return weights(model)
 
-    def whole(self) -> tuple[dict, Told, dict]:
-        told = Told()
-        return self.run(None, told, False), told, load_file(self.folder / state.FILE)
+    def whole(self) -> tuple[dict, Events, dict]:
+        events = Events()
+        return self.run(None, events, False), events, load_file(self.folder / state.FILE)
 
-    def in_parts(self, stops: list[int]) -> tuple[dict, Told, dict]:
-        told = Told()
+    def in_parts(self, stops: list[int]) -> tuple[dict, Events, dict]:
+        events = Events()
         for n, stop in enumerate(stops):
             with pytest.raises(StoppedError):
-                self.run(stop, told, bool(n))
-        return self.run(None, told, True), told, load_file(self.folder / state.FILE)
+                self.run(stop, events, bool(n))
+        return self.run(None, events, True), events, load_file(self.folder / state.FILE)
 
 
-def plain(told: Told) -> tuple:
-    return told.steps, [dataclasses.replace(epoch, seconds=0.0) for epoch in told.epochs]
+def without_times(events: Events) -> tuple:
+    return events.steps, [dataclasses.replace(epoch, seconds=0.0) for epoch in events.epochs]
 
 
 def assert_same(first, second) -> None:
@@ -104,11 +114,11 @@ def assert_same(first, second) -> None:
         assert one.keys() == other.keys()
         assert all(torch.equal(one[name], other[name]) for name in one)
     assert json.dumps(first[1].steps) == json.dumps(second[1].steps)
-    for one, other in zip(plain(first[1])[1], plain(second[1])[1], strict=True):
+    for one, other in zip(without_times(first[1])[1], without_times(second[1])[1], strict=True):
         assert json.dumps(dataclasses.asdict(one)) == json.dumps(dataclasses.asdict(other))
 
 
-PLANS = {
+SETTINGS = {
     "adamw": {},
     "accumulate": {"accumulate": 2},
     "gradual": {"strategy": Strategy(gradual=True, layer_decay=0.7), "epochs": 4},
@@ -120,56 +130,56 @@ PLANS = {
 }
 
 
-@pytest.mark.parametrize("name", PLANS)
-def test_stopped_anywhere_it_comes_to_the_same_bits(write_bert, tmp_path: Path, name: str) -> None:
-    """After each step and each epoch, and after several of them."""
-    more = dict(PLANS[name])
+@pytest.mark.parametrize("name", SETTINGS)
+def test_resumed_after_any_step_it_ends_with_the_same_bits(write_bert, tmp_path: Path, name: str) -> None:
+    """After each step and each epoch, and stopped several times."""
+    more = dict(SETTINGS[name])
     if "precision" in more:
         more["precision"] = choose_precision(more["precision"], torch.device("cpu"))
-    plan = Plan(write_bert(**(TINY | {"num_hidden_layers": L}))[0], tmp_path / "last", **more)
-    expected = plan.whole()
+    training = Training(write_bert(**(TINY | {"num_hidden_layers": L}))[0], tmp_path / "last", **more)
+    expected = training.whole()
     if name == "early stopping":
         assert len(expected[1].epochs) == 2
-    calls = len(expected[1].steps)  # of `keep`: after each step, or the epoch that it ends
+    calls = len(expected[1].steps)  # a state is saved after each step, or the epoch that it ends
     stops = range(1, calls + 1, 2 if name == "adamw" else 6)
     for stop in stops:
-        assert_same(plan.in_parts([stop]), expected)
-    assert_same(plan.in_parts([1, 1, 3, 2]), expected)
+        assert_same(training.in_parts([stop]), expected)
+    assert_same(training.in_parts([1, 1, 3, 2]), expected)
 
 
-def test_what_it_would_miss(write_bert, tmp_path: Path, monkeypatch) -> None:
-    """Leave out any part of the state, and the bits differ."""
-    plan = Plan(write_bert(**(TINY | {"num_hidden_layers": L}))[0], tmp_path / "last")
-    expected = plan.whole()
+def test_every_part_of_the_state_is_needed(write_bert, tmp_path: Path, monkeypatch) -> None:
+    """Without any part of the state the bits differ."""
+    training = Training(write_bert(**(TINY | {"num_hidden_layers": L}))[0], tmp_path / "last")
+    expected = training.whole()
     restore = state.restore_state
 
-    def forgets_averages(folder, optimizer, *more):
+    def without_moments(folder, optimizer, *more):
         progress = restore(folder, optimizer, *more)
         optimizer.state = {name: {} for name in optimizer.state}
         return progress
 
-    def forgets_steps(folder, optimizer, *more):
+    def without_steps(folder, optimizer, *more):
         progress = restore(folder, optimizer, *more)
         optimizer.steps = 0
         return progress
 
-    def forgets_draws(*given):
+    def without_random_state(*given):
         progress = restore(*given)
         torch.manual_seed(1)
         return progress
 
-    def forgets_losses(*given):
+    def without_losses(*given):
         return dataclasses.replace(restore(*given), losses=[])
 
-    for wrong in (forgets_averages, forgets_steps, forgets_draws, forgets_losses):
+    for wrong in (without_moments, without_steps, without_random_state, without_losses):
         monkeypatch.setattr(state, "restore_state", wrong)
         with pytest.raises(AssertionError):
-            assert_same(plan.in_parts([8]), expected)
+            assert_same(training.in_parts([8]), expected)
     monkeypatch.setattr(state, "restore_state", restore)
-    assert_same(plan.in_parts([8]), expected)
+    assert_same(training.in_parts([8]), expected)
 
 
-def test_the_scale_of_float16_is_kept(write_bert, tmp_path: Path) -> None:
+def test_the_loss_scale_of_float16_is_restored(write_bert, tmp_path: Path) -> None:
     optimizer = Optimizer(loaded(write_bert(**TINY)[0]), Recipe(), 1)
     half = Half(torch.float16, torch.device("cpu"), scale=32.0)
     half.good = 7
@@ -184,11 +194,11 @@ def test_the_scale_of_float16_is_kept(write_bert, tmp_path: Path) -> None:
 
 @pytest.fixture
 def saved(write_bert, tmp_path: Path) -> tuple[Path, Optimizer]:
-    """A state with everything in it, and an optimizer that it belongs to."""
-    plan = Plan(write_bert(**(TINY | {"num_hidden_layers": L}))[0], tmp_path / "last")
+    """A saved state, and an optimizer that fits it."""
+    training = Training(write_bert(**(TINY | {"num_hidden_layers": L}))[0], tmp_path / "last")
     with pytest.raises(StoppedError):
-        plan.run(8, Told(), False)
-    return plan.folder, Optimizer(loaded(plan.source, dtype=torch.float32), Recipe(), 18)
+        training.run(8, Events(), False)
+    return training.folder, Optimizer(loaded(training.source, dtype=torch.float32), Recipe(), 18)
 
 
 def read(folder: Path, optimizer: Optimizer, workers: Workers = ALONE) -> None:
@@ -197,7 +207,7 @@ def read(folder: Path, optimizer: Optimizer, workers: Workers = ALONE) -> None:
 
 
 def refusal(folder: Path, optimizer: Optimizer, workers: Workers | None = None) -> str:
-    """What a resumed run is told; nothing of the optimizer may have been half restored and used."""
+    """The error of restoring the state: one line that names the folder."""
     with pytest.raises(InputError) as caught:
         read(folder, optimizer, workers or Workers())
     assert "\n" not in str(caught.value)
@@ -206,11 +216,11 @@ def refusal(folder: Path, optimizer: Optimizer, workers: Workers | None = None) 
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\0" * 100, b"\xff" * 100, b"not a state at all, but a text"])
-def test_something_else_in_its_place(saved, content: bytes) -> None:
+def test_another_file_in_its_place(saved, content: bytes) -> None:
     folder, optimizer = saved
     (folder / state.FILE).write_bytes(content)
     assert "cannot be read" in refusal(folder, optimizer)
-    assert "--overwrite" in refusal(folder, optimizer)
+    assert "start again with `overwrite`" in refusal(folder, optimizer)
 
 
 def test_cut_off_anywhere(saved) -> None:
@@ -223,7 +233,7 @@ def test_cut_off_anywhere(saved) -> None:
 
 
 def test_any_bit_changed(saved) -> None:
-    """In the header or in a tensor: refused, unless it changes nothing (a blank at the header's end)."""
+    """In the header or in a tensor: refused, unless it changes nothing (the padding of the header)."""
     folder, optimizer = saved
     whole = (folder / state.FILE).read_bytes()
     length, draw, unseen = int.from_bytes(whole[:8], "little"), random.Random(1), []
@@ -243,7 +253,7 @@ def test_any_bit_changed(saved) -> None:
 
 
 def rewritten(folder: Path, content: dict, tensors: dict | None = None) -> None:
-    """The state with another content, its checksum in order."""
+    """Write the state with another content and a valid checksum."""
     text, tensors = json.dumps(content), load_file(folder / state.FILE) if tensors is None else tensors
     sums = zlib.crc32(text.encode(), state._sum_of((name, tensors[name]) for name in sorted(tensors)))
     save_file(tensors, folder / state.FILE, {"state": text, "crc32": str(sums)})
@@ -261,18 +271,18 @@ def test_a_part_is_missing(saved, part: str) -> None:
 def test_a_tensor_is_missing(saved) -> None:
     folder, optimizer = saved
     content, tensors = state._content(folder), load_file(folder / state.FILE)
-    for prefix, said in (("weights/", "another model"), ("random/", "another number of processes")):
+    for prefix, message in (("weights/", "another model"), ("random/", "another number of processes")):
         name = next(name for name in tensors if name.startswith(prefix))
         fewer = {n: t for n, t in tensors.items() if n != name}
         rewritten(folder, content, fewer)
-        assert said in refusal(folder, optimizer)
+        assert message in refusal(folder, optimizer)
 
 
-def test_of_another_version(saved) -> None:
+@pytest.mark.parametrize("version", [1, state.VERSION + 1])
+def test_of_another_version(saved, version: int) -> None:
     folder, optimizer = saved
-    content = state._content(folder) | {"version": 2}
-    rewritten(folder, content)
-    assert "another version of minitf" in refusal(folder, optimizer)
+    rewritten(folder, state._content(folder) | {"version": version})
+    assert "was saved by another version of minitf" in refusal(folder, optimizer)
 
 
 def test_of_another_model(saved, write_bert) -> None:
@@ -288,11 +298,11 @@ def test_of_another_number_of_processes(saved) -> None:
     folder, optimizer = saved
     two = Workers()
     two.count = 2
-    assert "another number of processes; resume with as many" in refusal(folder, optimizer, two)
+    assert "another number of processes; resume with the same number" in refusal(folder, optimizer, two)
 
 
 def test_the_digest_of_weights(write_bert) -> None:
-    """Every bit of those that are named, in any order; and none of the others."""
+    """It depends on every bit of the named weights, not on their order, and not on the other weights."""
     model = loaded(write_bert(**TINY)[0], dtype=torch.float32)
     names = [name for name, _ in model.named_parameters()]
     found = state.digest(model, names[:-1])

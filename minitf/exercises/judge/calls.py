@@ -98,7 +98,7 @@ def call_safely(
             value = function(*given, **dict(options))
     except TooLongError:
         return CallResult(
-            error=f"it did not come to an end within {seconds:g} seconds: is there an endless loop?", kind="endless"
+            error=f"it did not finish within {seconds:g} seconds: is there an endless loop?", kind="endless"
         )
     except KeyboardInterrupt:
         raise
@@ -107,7 +107,7 @@ def call_safely(
     for i, (before, after) in enumerate(zip(inputs, given, strict=True)):
         if not unchanged(before, after):
             what = f"it changes its {('first', 'second', 'third', 'fourth', 'fifth')[min(i, 4)]} argument in place"
-            return CallResult(error=f"{what}: compute a new one", kind="in place")
+            return CallResult(error=f"{what}: write the result into a new tensor or list", kind="in place")
     return CallResult(value)
 
 

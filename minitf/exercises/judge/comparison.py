@@ -39,7 +39,7 @@ def find_difference(
     if mine is Ellipsis:
         return Difference("the blank is still there: write your code in the place of the `...`")
     if mine is None and target is not None:
-        return Difference("it returns nothing: the blank is still there, or a `return` is missing")
+        return Difference("it returns None: the blank is still there, or a `return` is missing")
     if isinstance(target, tuple | list):
         return _of_sequences(mine, target, tolerance, part, names)
     if isinstance(target, dict):
@@ -54,6 +54,9 @@ def find_difference(
 
 
 def _of_sequences(mine: Any, target: Any, tolerance: float, part: str, names: tuple[str, ...]) -> Difference | None:
+    if isinstance(mine, Tensor | np.ndarray) and mine.ndim == 1:  # np.array([low, high]) is a pair
+        of_arrays = any(isinstance(each, Tensor | np.ndarray) for each in target)
+        mine = mine if of_arrays and mine.dtype != object else list(mine)
     if not isinstance(mine, tuple | list):
         expected = "a list" if isinstance(target, list) else f"{len(target)} values"
         return Difference(f"{part or 'it'} is {_type_name(mine)}, not {expected}", mine, target)
@@ -133,6 +136,8 @@ def simple_relation(mine: Any, target: Any) -> str:
     if not x.size or not np.isfinite(x).all() or not np.isfinite(t).all():
         return ""
     distance = np.abs(x - t).max()
+    if distance == 0.0:  # the numbers are right, the type is not
+        return ""
 
     def explains(guess: Any) -> bool:
         """Whether `guess` removes nearly all of the difference."""
@@ -148,8 +153,11 @@ def simple_relation(mine: Any, target: Any) -> str:
     shift = float(np.median(x - t))
     if x.size > 1 and explains(t + shift):
         return f"it is the target plus {shift:.4g}"
-    single = distance <= 1e-6 * max(1.0, np.abs(t).max())
-    return "it is right to the seventh digit only: is something in float32, or a constant rounded?" if single else ""
+    if distance > 1e-6 * max(1.0, np.abs(t).max()):
+        return ""
+    if np.array_equal(x, x.astype(np.float32)):
+        return "it is correct to about seven digits only, and the result has the precision of float32: use float64"
+    return "it is correct to about seven digits only: a rounded constant, an added ε, or a part computed in float32?"
 
 
 def _type_name(value: Any) -> str:

@@ -54,7 +54,7 @@ def compare(exercise: Exercise, function: Function, numpy: bool) -> dict[str, st
             return Remark(f"hidden state {layer} of {mine.model_name} differs by {float((a - b).abs().max()):.1e}")
     checks = {"in a BERT": f"{mine.model_name}: {len(mine.states)} hidden states equal"}
     if not trained:
-        return checks | {"training": "not judged: NumPy has no gradients"}
+        return checks | {"training": "not checked: NumPy has no gradients"}
     if name == "dropout":  # correct functions may draw different random numbers
         if not all(torch.tensor(mine.losses).isfinite()):
             return Remark("a loss is NaN or infinite")
@@ -63,7 +63,7 @@ def compare(exercise: Exercise, function: Function, numpy: bool) -> dict[str, st
         if not abs(x - y) <= TOLERANCE * max(1.0, abs(y)):
             return Remark(f"the loss of training step {step} is {x:.6g}, not {y:.6g}")
     if not all(map(equal, mine.weights, target.weights)):
-        return Remark(f"after {STEPS} training steps the weights are not those of the equation")
+        return Remark(f"after {STEPS} training steps the weights differ from those trained with the equation")
     return checks | {"training": f"{STEPS} steps of its last two layers: losses and weights equal"}
 
 
@@ -154,5 +154,5 @@ def open_model(math: Mathematics, activation: str | None) -> tuple[Bert, Batch, 
     return (
         model,
         Batch(ids, torch.zeros_like(ids), mask),
-        "a small BERT of random weights (the official ones are not here)",
+        "a small BERT with random weights (the official weights are not on this machine)",
     )

@@ -18,7 +18,7 @@ from minitf.exercises.judge.submission import Submission, argument_names, collec
 from minitf.exercises.judge.verdict import FailingExample, Verdict
 
 IN_BERT = 60.0  # the time limit of the test in a BERT, in seconds
-KINDS = {"value": "values", "huge": "huge numbers", "corner": "corners"}
+KINDS = {"value": "values", "huge": "huge numbers", "corner": "edge cases"}
 
 
 def judge(exercise: Exercise, function: Any, on_hang: Callable[[], None] = do_nothing) -> Verdict:
@@ -41,7 +41,7 @@ def judge(exercise: Exercise, function: Any, on_hang: Callable[[], None] = do_no
         if of_kind:
             checks[title] = f"{len(of_kind)} of {len(of_kind)} cases"
     if exercise.gradients and submission.numpy:
-        checks["gradients"] = "not judged: NumPy has none"
+        checks["gradients"] = "not checked: NumPy has no gradients"
     elif exercise.gradients:
         with_gradient = [case for case in cases if case.kind == "value" or case.check_gradient]
         example = _first(_gradient_failure, submission, with_gradient)
@@ -61,7 +61,7 @@ def _skipped_options(exercise: Exercise, cases: list[Case]) -> dict[str, str]:
     skipped = sorted({name for case in exercise.cases if case not in cases for name in case.options})
     if not skipped:
         return {}
-    return {"not judged": f"{', '.join(skipped)}: your function does not take {'it' if len(skipped) == 1 else 'them'}"}
+    return {"not checked": f"{', '.join(skipped)}: your function does not take {'it' if len(skipped) == 1 else 'them'}"}
 
 
 def _failure(submission: Submission, case: Case) -> FailingExample | None:
@@ -90,7 +90,7 @@ def _gradient_failure(submission: Submission, case: Case) -> FailingExample | No
     found = compare_safely(given.value, target.value, submission.exercise.tolerance)
     if found is None:
         return None
-    message = f"the value is right, its gradient is not: {found.message}"
+    message = f"the value is correct, but its gradient is not: {found.message}"
     return FailingExample(case, message, *_shown(found, given.value, target.value))
 
 
@@ -139,5 +139,5 @@ def _judge_in_bert(submission: Submission, checks: dict[str, str]) -> Verdict:
     result = call_safely(compare, (), {}, IN_BERT, submission.on_hang)
     problem = result.error or (str(result.value) if isinstance(result.value, Remark) else "")
     if problem:
-        return Verdict(name, checks, problem=f"right by itself, but in a whole BERT: {problem}")
+        return Verdict(name, checks, problem=f"correct on its own, but not inside a whole BERT: {problem}")
     return Verdict(name, checks | result.value)

@@ -81,7 +81,7 @@ def _module_at(path: Path, on_hang: Callable[[], None]) -> types.ModuleType:
         with quiet(), time_limit(SECONDS, on_hang):
             spec.loader.exec_module(module)
     except TooLongError:
-        raise InputError(f"{path}: does not end within {SECONDS:g} seconds: is there an endless loop?") from None
+        raise InputError(f"{path}: does not finish within {SECONDS:g} seconds: is there an endless loop?") from None
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a learner's file may raise anything

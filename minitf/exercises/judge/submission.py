@@ -80,7 +80,7 @@ def _derivatives(
     total = (flat * torch.randn(flat.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)).sum()
     gradients = torch.autograd.grad(total, list(leaves.values()), allow_unused=True) if total.requires_grad else ()
     if all(g is None for g in gradients):
-        raise ValueError("no gradient reaches the inputs: a detach(), .data, .item() or NumPy cuts it off")
+        raise ValueError("no gradient reaches the inputs: detach(), .data, .item() or NumPy stops the backward pass")
     return {
         name: torch.zeros_like(x) if g is None else g for (name, x), g in zip(leaves.items(), gradients, strict=True)
     }

@@ -1,7 +1,41 @@
-"""Typical wrong answers to the exercises of lesson 1, and what each must be told."""
+"""Typical wrong answers to the exercises of lesson 1, and what the judge must say of each."""
 
 WRONG: dict[str, list[tuple[str, str]]] = {
     "wordpiece": [
+        (
+            """
+def wordpiece(word, vocabulary):
+    word, pieces, start = word.lower(), [], 0
+    while start < len(word):
+        for end in range(len(word), start, -1):
+            piece = ("##" if start else "") + word[start:end]
+            if piece in vocabulary:
+                break
+        else:
+            return ["[UNK]"]
+        pieces.append(piece)
+        start = end
+    return pieces
+""",
+            "the word is lowercased",
+        ),
+        (
+            """
+def wordpiece(word, vocabulary):
+    pieces, start = [], 0
+    while start < len(word):
+        for end in range(len(word), start, -1):
+            piece = ("##" if start else "") + word[start:end]
+            if piece in vocabulary:
+                break
+        else:
+            return ["[UNK]"]
+        pieces.append(piece)
+        start = end
+    return pieces if len(pieces) <= 5 else ["[UNK]"]
+""",
+            "a word of many pieces becomes [UNK]",
+        ),
         (
             """
 def wordpiece(word, vocabulary):
@@ -17,7 +51,7 @@ def wordpiece(word, vocabulary):
         start = end
     return pieces
 """,
-            "the shortest piece that fits is taken, not the longest",
+            "the shortest matching piece is taken, not the longest",
         ),
         (
             """
@@ -33,7 +67,7 @@ def wordpiece(word, vocabulary):
         start = end
     return pieces
 """,
-            "what goes on a word is looked up without ##",
+            "pieces inside a word are looked up without ##",
         ),
         (
             """
@@ -49,7 +83,7 @@ def wordpiece(word, vocabulary):
         word, mark = word[end:], "##"
     return pieces
 """,
-            "[UNK] stands for the rest of the word alone",
+            "[UNK] replaces only the rest of the word",
         ),
         (
             """
@@ -64,10 +98,14 @@ def wordpiece(word, vocabulary, start=0):
                 return [piece] + rest
     return ["[UNK]"]
 """,
-            "WordPiece is greedy, it never goes back",
+            "WordPiece is greedy and does not backtrack",
         ),
     ],
     "look_up": [
+        (
+            "def look_up(E, ids):\n    return torch.nn.functional.one_hot(ids).to(E.dtype) @ E\n",
+            "the length of the one-hot rows is taken from the largest id",
+        ),
         ("def look_up(E, ids):\n    return E[ids - 1]\n", "the rows are counted from 1"),
         ("def look_up(E, ids):\n    return E[ids].mean(dim=-2)\n", "the rows of a sentence are averaged"),
         (
@@ -76,6 +114,16 @@ def wordpiece(word, vocabulary, start=0):
         ),
     ],
     "sinusoidal_positions": [
+        (
+            """
+def sinusoidal_positions(S, D):
+    angle = torch.arange(S)[:, None] / 10000 ** (torch.arange(0, D, 2) / D)
+    PE = torch.empty(S, D)
+    PE[:, 0::2], PE[:, 1::2] = angle.sin(), angle.cos()
+    return PE
+""",
+            "the angles are computed in float32",
+        ),
         (
             """
 def sinusoidal_positions(S, D):
@@ -94,7 +142,7 @@ def sinusoidal_positions(S, D):
     PE[:, 0::2], PE[:, 1::2] = angle.sin(), angle.cos()
     return PE
 """,
-            "doubled once too often",
+            "2i is doubled a second time",
         ),
         (
             """

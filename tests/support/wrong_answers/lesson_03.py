@@ -21,26 +21,26 @@ def multi_head_attention(X, W_Q, W_K, W_V, W_O, H):
 
 WRONG: dict[str, list[tuple[str, str]]] = {
     "split_heads": [
-        (SPLIT.replace("B, S, H, D // H).transpose(1, 2)", "B, H, S, D // H)"), "the heads cut the sentence"),
-        (SPLIT.replace(".transpose(1, 2)", ""), "heads and tokens still have to change places"),
+        (SPLIT.replace("B, S, H, D // H).transpose(1, 2)", "B, H, S, D // H)"), "the sentence is split into heads"),
+        (SPLIT.replace(".transpose(1, 2)", ""), "the axes of heads and tokens must be swapped"),
         (
             SPLIT.replace("H, D // H).transpose(1, 2)", "D // H, H).permute(0, 3, 1, 2)"),
             "a head takes every H-th column",
         ),
     ],
     "merge_heads": [
-        (MERGE.replace(".transpose(1, 2)", ""), "the heads' answers are laid out head by head"),
-        (MERGE.replace(".transpose(1, 2)", ".permute(0, 2, 3, 1)"), "the heads' columns are interleaved"),
+        (MERGE.replace(".transpose(1, 2)", ""), "the outputs are ordered by head, not by token"),
+        (MERGE.replace(".transpose(1, 2)", ".permute(0, 2, 3, 1)"), "the columns of the heads are interleaved"),
     ],
     "multi_head_attention": [
-        (MULTI_HEAD.replace("projection.linear", "torch.matmul"), "X is multiplied by W as the file has it"),
+        (MULTI_HEAD.replace("projection.linear", "torch.matmul"), "X is multiplied by W as it is in the file"),
         (
             MULTI_HEAD.replace(
                 "projection.linear(attention.merge_heads(context), W_O)", "attention.merge_heads(context)"
             ),
-            "W_O does not mix them",
+            "the product with W_O is missing",
         ),
-        (MULTI_HEAD.replace("), H)", "), 1)"), "H is left out: one head of the whole width attends"),
+        (MULTI_HEAD.replace("), H)", "), 1)"), "H is not used: there is one head with the whole width"),
         (MULTI_HEAD.replace("attention(Q, K, V)", "attention(K, Q, V)"), "queries and keys are exchanged"),
         (MULTI_HEAD.replace("attention(Q, K, V)", "attention(Q, V, K)"), "keys and values are exchanged"),
         (
@@ -51,7 +51,7 @@ def multi_head_attention(X, W_Q, W_K, W_V, W_O, H):
     context, _ = attention.scaled_dot_product_attention(Q, K, V)
     return projection.linear(attention.merge_heads(context), W_O)
 """,
-            "the heads cut the sentence, not the width",
+            "the sentence is split into heads, not the width",
         ),
     ],
 }

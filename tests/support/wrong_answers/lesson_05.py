@@ -14,21 +14,21 @@ def pooled(X, W, b):
 def pooled(X, W, b):
     return torch.tanh(X.mean(dim=1) @ W.T + b)
 """,
-            "the mean of the tokens is read, not [CLS]",
+            "the mean of the tokens is used, not [CLS]",
         ),
         (
             """
 def pooled(X, W, b):
     return torch.tanh(X[0] @ W.T + b)
 """,
-            "the first sentence of the batch is read",
+            "the first sentence of the batch is used",
         ),
         (
             """
 def pooled(X, W, b):
     return X[:, 0] @ W.T + b
 """,
-            "there is no tanh",
+            "tanh is missing",
         ),
         (
             """
@@ -42,7 +42,7 @@ def pooled(X, W, b):
 def pooled(X, W, b):
     return torch.tanh(X[:, :1] @ W.T + b)
 """,
-            "the axis of tokens is still there",
+            "the axis of tokens is kept",
         ),
     ],
     "from_tensorflow": [
@@ -65,7 +65,7 @@ def from_tensorflow(name, array):
 def from_tensorflow(name, array):
     return array if "embeddings" in name else array.T
 """,
-            "output_weights is transposed as well",
+            "output_weights is transposed too",
         ),
     ],
     "varint": [
@@ -99,7 +99,7 @@ def varint(n):
         n >>= 7
     return bytes(written)
 """,
-            "0 is written as no byte at all",
+            "nothing is written for 0: it takes one byte",
         ),
         (
             """

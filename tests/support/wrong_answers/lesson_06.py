@@ -1,21 +1,28 @@
-"""Typical wrong answers to the exercises of lesson 6, and what each must be told."""
+"""Typical wrong answers to the exercises of lesson 6, and what the judge must say of each."""
 
 WRONG: dict[str, list[tuple[str, str]]] = {
     "cosine_similarity": [
         (
+            """
+def cosine_similarity(a, b):
+    return (a * b).sum(dim=-1) / (a.norm(dim=-1).clamp(min=1e-3) * b.norm(dim=-1).clamp(min=1e-3))
+""",
+            "the lower bound of the norms is too large",
+        ),
+        (
             "def cosine_similarity(a, b):\n    return (a * b).sum(dim=-1)\n",
-            "the product is not divided by the lengths",
+            "the dot product is not divided by the norms",
         ),
         (
             "def cosine_similarity(a, b):\n    return (a * b).sum(dim=-1) / (a.norm() * b.norm()).clamp(min=1e-12)\n",
-            "a length is taken over the whole tensor",
+            "the norm is computed over the whole tensor",
         ),
         (
             """
 def cosine_similarity(a, b):
     return (a * b).sum(dim=-1) / (a.norm(dim=-1) * b.norm(dim=-1))
 """,
-            "a vector of zeros is divided by its length",
+            "a vector of zeros is divided by its norm, 0",
         ),
         (
             """
@@ -30,16 +37,16 @@ def cosine_similarity(a, b):
     squares = a.square().sum(dim=-1) * b.square().sum(dim=-1)
     return (a * b).sum(dim=-1) / squares.clamp(min=1e-12)
 """,
-            "a root is missing",
+            "the square root is missing",
         ),
     ],
     "mean_of_tokens": [
-        ("def mean_of_tokens(X, mask):\n    return X.mean(dim=1)\n", "padding is counted too"),
+        ("def mean_of_tokens(X, mask):\n    return X.mean(dim=1)\n", "padding is included in the mean"),
         (
             "def mean_of_tokens(X, mask):\n    return (X * mask.unsqueeze(-1)).mean(dim=1)\n",
             "the sum is divided by S",
         ),
-        ("def mean_of_tokens(X, mask):\n    return X[:, 0]\n", "the first token alone is taken"),
+        ("def mean_of_tokens(X, mask):\n    return X[:, 0]\n", "only the first token is used"),
         (
             """
 def mean_of_tokens(X, mask):

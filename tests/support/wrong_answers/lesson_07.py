@@ -1,4 +1,4 @@
-"""Typical wrong answers to the exercises of lesson 7, and what the judge must say to each."""
+"""Typical wrong answers to the exercises of lesson 7, and what the judge must say of each."""
 
 CROSS_ENTROPY = """
 def cross_entropy(logits, labels):
@@ -21,10 +21,19 @@ def layer_norm_gradient(x, gamma, eps, dy):
     return dx, {}, {}
 """
 THREE_TERMS = "(g - g.mean(axis=-1, keepdims=True) - x_hat * (g * x_hat).mean(axis=-1, keepdims=True)) / s"
+MEAN_OF_SQUARES = "(x**2).mean(axis=-1, keepdims=True) - mu**2"
 SUMS = "(dy * x_hat).sum(axis=rows)", "dy.sum(axis=rows)"
 
 WRONG: dict[str, list[tuple[str, str]]] = {
     "cross_entropy": [
+        (
+            """
+def cross_entropy(logits, labels):
+    C = int(labels.max()) + 1
+    return -(torch.eye(C)[labels] * loss.log_softmax(logits[:, :C])).sum(-1).mean()
+""",
+            "the number of classes is taken from the labels",
+        ),
         (CROSS_ENTROPY.format("-loss.log_softmax(logits)[rows, labels].sum()"), "summed, not averaged"),
         (CROSS_ENTROPY.format("-torch.softmax(logits, dim=-1)[rows, labels].log().mean()"), "use log-softmax"),
         (CROSS_ENTROPY.format("-torch.softmax(logits, dim=-1)[rows, labels].mean()"), "minus the probability"),
@@ -36,10 +45,16 @@ WRONG: dict[str, list[tuple[str, str]]] = {
         (SOFTMAX_GRADIENT.format("A * (dA - dA.mean(axis=-1, keepdims=True))"), "the plain mean of dA"),
         (SOFTMAX_GRADIENT.format("A * (dA - (A * dA).sum(axis=-1))"), "keepdims is missing"),
         (SOFTMAX_GRADIENT.format("A * (dA - (A * dA).sum(axis=-2, keepdims=True))"), "over the queries"),
-        (SOFTMAX_GRADIENT.format("A * (dA - np.sum(A * dA))"), "one sum is taken over all rows"),
+        (SOFTMAX_GRADIENT.format("A * (dA - np.sum(A * dA))"), "one sum over all rows is used"),
     ],
     "layer_norm_gradient": [
-        (LAYER_NORM_GRADIENT.format("dx = dy * gamma / s", *SUMS), "taken for constants"),
+        (
+            LAYER_NORM_GRADIENT.replace("((x - mu) ** 2).mean(axis=-1, keepdims=True)", MEAN_OF_SQUARES).format(
+                f"g = dy * gamma; dx = {THREE_TERMS}", *SUMS
+            ),
+            "the variance is computed as mean(x²) − μ²",
+        ),
+        (LAYER_NORM_GRADIENT.format("dx = dy * gamma / s", *SUMS), "treated as constants"),
         (
             LAYER_NORM_GRADIENT.format("g = dy * gamma; dx = (g - g.mean(axis=-1, keepdims=True)) / s", *SUMS),
             "the term through σ is missing",

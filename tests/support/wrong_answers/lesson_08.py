@@ -5,10 +5,31 @@ WRONG: dict[str, list[tuple[str, str]]] = {
         (
             """
 def momentum(theta, g, state, lr, mu=0.9):
+    if "v" not in state:
+        state["v"] = g
+    else:
+        state["v"].mul_(mu).add_(g)
+    theta -= lr * state["v"]
+""",
+            "`state` holds the gradient tensor g itself, not a copy",
+        ),
+        (
+            """
+def momentum(theta, g, state, lr, mu=0.9):
+    v = state.setdefault("v", torch.zeros_like(theta))
+    theta -= lr * v
+    v *= mu
+    v += g
+""",
+            "θ is updated with v before g is added to v",
+        ),
+        (
+            """
+def momentum(theta, g, state, lr, mu=0.9):
     state["v"] = mu * state.get("v", torch.zeros_like(theta)) + g
     return theta - lr * state["v"]
 """,
-            "it is returned: write it into theta instead",
+            "write it into theta instead",
         ),
         (
             """
@@ -51,7 +72,7 @@ def adam(theta, g, state, lr, beta_1=0.9, beta_2=0.999, eps=1e-8):
     v = state["v"] = beta_2 * state.get("v", torch.zeros_like(theta)) + (1 - beta_2) * g * g
     theta -= lr * (m / (1 - beta_1**t)) / (v / (1 - beta_2**t) + eps).sqrt()
 """,
-            "ε stands inside the root",
+            "ε is inside the square root",
         ),
         (
             """
@@ -61,7 +82,7 @@ def adam(theta, g, state, lr, beta_1=0.9, beta_2=0.999, eps=1e-8):
     v = state["v"] = beta_2 * state.get("v", torch.zeros_like(theta)) + (1 - beta_2) * g * g
     theta -= lr * (m / (1 - beta_1**t)) / ((v / (1 - beta_2**t)).sqrt() + eps)
 """,
-            "t counts one too many",
+            "t is too large by 1",
         ),
     ],
     "adamw": [
@@ -70,7 +91,7 @@ def adam(theta, g, state, lr, beta_1=0.9, beta_2=0.999, eps=1e-8):
 def adamw(theta, g, state, lr, beta_1=0.9, beta_2=0.999, eps=1e-8, weight_decay=0.01):
     update.adam(theta, g + weight_decay * theta, state, lr, beta_1, beta_2, eps)
 """,
-            "Adam with L2",
+            "Adam with an L2 penalty",
         ),
         (
             """
@@ -78,7 +99,7 @@ def adamw(theta, g, state, lr, beta_1=0.9, beta_2=0.999, eps=1e-8, weight_decay=
     theta *= 1 - weight_decay
     update.adam(theta, g, state, lr, beta_1, beta_2, eps)
 """,
-            "the decay wants the learning rate too",
+            "the learning rate is missing in the decay",
         ),
         (
             """
@@ -97,7 +118,7 @@ def linear_schedule(step, lr, total, warmup):
         return lr * (step + 1) / warmup
     return lr * max(0.0, 1 - (step - warmup) / max(1, total - warmup))
 """,
-            "the warm-up begins at η/warmup",
+            "the warm-up starts at η/warmup",
         ),
         (
             """
@@ -106,7 +127,7 @@ def linear_schedule(step, lr, total, warmup):
         return lr * step / warmup
     return lr * max(0.0, 1 - step / total)
 """,
-            "the fall is counted from step 0 on",
+            "the decay is computed from step 0",
         ),
         (
             """
@@ -115,7 +136,7 @@ def linear_schedule(step, lr, total, warmup):
         return lr * step / warmup
     return lr * (1 - (step - warmup) / max(1, total - warmup))
 """,
-            "the rate goes below 0",
+            "the learning rate is negative",
         ),
         (
             """
@@ -124,7 +145,7 @@ def linear_schedule(step, lr, total, warmup):
         return lr * step / warmup
     return lr * max(0.0, 1 - (step - warmup) / total)
 """,
-            "the rate never reaches 0",
+            "the learning rate never reaches 0",
         ),
     ],
 }

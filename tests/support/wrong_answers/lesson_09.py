@@ -5,12 +5,32 @@ WRONG: dict[str, list[tuple[str, str]]] = {
         (
             """
 def confusion_matrix(predicted, actual, C):
+    size = max(predicted.max(), actual.max()) + 1
+    counts = np.zeros((size, size), dtype=int)
+    np.add.at(counts, (actual, predicted), 1)
+    return counts
+""",
+            "the largest class that occurs",
+        ),
+        (
+            """
+def confusion_matrix(predicted, actual, C):
+    counts = [[0] * C] * C
+    for t, p in zip(actual, predicted):
+        counts[t][p] += 1
+    return counts
+""",
+            "all rows are the same list",
+        ),
+        (
+            """
+def confusion_matrix(predicted, actual, C):
     counts = np.zeros((C, C), dtype=int)
     for p, t in zip(predicted, actual):
         counts[p, t] += 1
     return counts
 """,
-            "rows are what was predicted, columns what is true",
+            "rows are the predicted classes and columns the true ones",
         ),
         (
             """
@@ -19,7 +39,7 @@ def confusion_matrix(predicted, actual, C):
     counts[actual, predicted] += 1
     return counts
 """,
-            "a pair that occurs twice counts once",
+            "a pair that occurs twice is counted once",
         ),
         (
             """
@@ -27,7 +47,7 @@ def confusion_matrix(predicted, actual, C):
     classes = sorted(set(actual) | set(predicted))
     return np.array([[np.sum((actual == t) & (predicted == p)) for p in classes] for t in classes])
 """,
-            "there are C of each, always",
+            "the matrix always has C of each",
         ),
         (
             """
@@ -38,7 +58,7 @@ def confusion_matrix(predicted, actual, C):
             counts[t, p] += 1
     return counts
 """,
-            "the right answers alone are counted",
+            "only correct predictions are counted",
         ),
     ],
     "macro_f1": [
@@ -85,7 +105,7 @@ def accuracy_interval(correct, n):
     half = 1.96 * math.sqrt(p * (1 - p) / n)
     return p - half, p + half
 """,
-            "nothing keeps the ends within 0 and 1",
+            "the ends are not limited to 0 and 1",
         ),
         (
             """

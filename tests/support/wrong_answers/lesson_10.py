@@ -7,14 +7,14 @@ WRONG: dict[str, list[tuple[str, str]]] = {
 def layer_rate(lr, decay, layer, L):
     return lr * decay ** (L - layer)
 """,
-            "so pooler and head are faster than η",
+            "so that pooler and head have more than η",
         ),
         (
             """
 def layer_rate(lr, decay, layer, L):
     return lr * decay ** min(layer, L)
 """,
-            "the rate falls upwards",
+            "the learning rate decreases towards the top",
         ),
         (
             """
@@ -28,16 +28,25 @@ def layer_rate(lr, decay, layer, L):
 def layer_rate(lr, decay, layer, L):
     return lr * decay ** (L + 2 - layer)
 """,
-            "it is counted down from the head",
+            "the exponent is counted from the head",
         ),
     ],
     "mean_and_sd": [
         (
             """
 def mean_and_sd(scores):
+    n, mean = len(scores), sum(scores) / len(scores)
+    squares = sum(x**2 for x in scores) / n - mean**2
+    return mean, math.sqrt(max(0.0, squares) * n / max(1, n - 1))
+""",
+            "the variance is computed as mean(x²) − x̄²",
+        ),
+        (
+            """
+def mean_and_sd(scores):
     return float(np.mean(scores)), float(np.std(scores))
 """,
-            "the squares are divided by n:",
+            "the sum of squares is divided by n, not by n − 1",
         ),
         (
             """
@@ -45,14 +54,14 @@ def mean_and_sd(scores):
     mean = sum(scores) / len(scores)
     return mean, math.sqrt(sum((x - mean) ** 2 for x in scores) / (len(scores) - 1))
 """,
-            "one run alone is divided by n − 1 = 0",
+            "for one run it divides by n − 1 = 0",
         ),
         (
             """
 def mean_and_sd(scores):
     return float(np.mean(scores)), float(np.std(scores, ddof=1))
 """,
-            "one run is divided by n − 1 = 0",
+            "for one run it is divided by n − 1 = 0",
         ),
         (
             """
@@ -64,6 +73,16 @@ def mean_and_sd(scores):
         ),
     ],
     "stop_at": [
+        (
+            """
+def stop_at(losses, patience):
+    for epoch in range(patience, len(losses)):
+        if losses[epoch] >= losses[epoch - patience]:
+            return epoch + 1
+    return len(losses)
+""",
+            "is compared with the one `patience` epochs before it",
+        ),
         (
             """
 def stop_at(losses, patience):
@@ -104,7 +123,7 @@ def stop_at(losses, patience):
             break
     return kept
 """,
-            "this is the epoch that is kept",
+            "this is the best epoch",
         ),
         (
             """
@@ -119,7 +138,7 @@ def stop_at(losses, patience):
             return epoch
     return len(losses)
 """,
-            "all worse epochs are counted together",
+            "all epochs without a new best are counted together",
         ),
     ],
 }

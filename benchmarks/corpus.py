@@ -1,8 +1,8 @@
-"""The built-in corpus, over several seeds: guessing, weighted words, the network from scratch, the fine-tuned default.
+"""The built-in corpus over several seeds: majority class, bag of words, training from scratch, fine-tuning.
 
     python -m benchmarks.corpus
 
-All are measured on the test split, which nothing was chosen on. Writes results/corpus.json.
+All are measured on the test split, which was not used to choose anything. Writes results/corpus.json.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def majority() -> float:
 
 
 def bag_of_words() -> float:
-    """Logistic regression on TF-IDF of words and word pairs, its penalty chosen on the validation split."""
+    """Logistic regression on TF-IDF of words and word pairs; the penalty is chosen on the validation split."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
 
@@ -45,7 +45,7 @@ def bag_of_words() -> float:
 
 
 def finetuned(seed: int, *flags: str) -> dict[str, float]:
-    """One run of the command, as a user types it: test accuracy, best epoch, seconds."""
+    """Run the command once: test accuracy, best epoch, seconds."""
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
         finetune.main(["--seed", str(seed), "--output", str(run), *flags])
@@ -60,7 +60,7 @@ def finetuned(seed: int, *flags: str) -> dict[str, float]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
-    surroundings = record.surroundings()  # as it is now: the runs may outlast a commit
+    surroundings = record.surroundings()  # now, since the commit may change during the runs
     rows = {"from scratch": ("--from-scratch",), "fine-tuned": ()}
     runs = {name: [finetuned(seed, *flags) for seed in arguments.seeds] for name, flags in rows.items()}
     summary = {"majority": majority(), "bag of words": bag_of_words()}

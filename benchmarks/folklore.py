@@ -1,11 +1,12 @@
-"""What is said to help when a BERT is fine-tuned on few examples, and what it does here: each by itself, five seeds.
+"""Common advice for fine-tuning a BERT on few examples, and its effect here: one change at a time, five seeds.
 
-    python -m benchmarks.folklore --data FOLDER        # FOLDER holds GLUE's SST-2; under two hours on two cores
+    python -m benchmarks.folklore --data FOLDER        # FOLDER has GLUE's SST-2; under two hours on two cores
 
-Every row is `python -m minitf.finetune` with the usual recipe and one thing changed, on the same 1,000 sentences; the
-score is the accuracy of the model after the last epoch on the whole development set, on which nothing is chosen. The
-difference to the usual recipe is taken seed by seed. Rows that a killed run had finished are not trained again. As many
-rows as there are cores are trained at once, each on one thread: so more is done, and the same on any number of cores.
+Every row is `python -m minitf.finetune` with the usual recipe and one change, on the same 1,000 sentences. The score is
+the accuracy of the model after the last epoch on the whole development set, which is not used to choose anything. The
+difference from the usual recipe is taken seed by seed. With --work, finished rows are kept: a run that was stopped does
+not train them again. As many rows as there are cores are trained at once, one thread each, so the results do not
+depend on the number of cores.
 """
 
 import argparse
@@ -28,7 +29,7 @@ from typing import Any
 import torch
 
 from benchmarks import record
-from benchmarks.sst2 import interval
+from benchmarks.confidence import interval
 from minitf import finetune
 
 SEEDS = (0, 1, 2, 3, 4)
@@ -38,7 +39,7 @@ USUAL = ("--epochs", "3", "--batch-size", "16", "--lr", "5e-5", "--metric", "los
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """Something that is said, and the flags that make it."""
+    """A claim about fine-tuning, and the flags that test it."""
 
     name: str
     flags: tuple[str, ...]
@@ -47,7 +48,7 @@ class Claim:
 
     @property
     def slug(self) -> str:
-        """For names of files."""
+        """The name for files."""
         return self.name.replace(" ", "-").replace(":", "").replace(",", "")
 
 
@@ -56,36 +57,36 @@ CLAIMS = (
     Claim("no bias correction", ("--no-bias-correction",), "runs fail on few examples", "Mosbach et al. 2021"),
     Claim("no warm-up", ("--warmup", "0"), "training is less stable", "Mosbach et al. 2021"),
     Claim(
-        "neither",
+        "neither of the two",
         ("--no-bias-correction", "--warmup", "0"),
         "the worst of both",
         "Mosbach et al. 2021; Zhang et al. 2021",
     ),
     Claim("longer: 10 epochs", ("--epochs", "10"), "better and more stable on few examples", "Mosbach et al. 2021"),
     Claim("embeddings frozen", ("--freeze", "embeddings"), "costs little", "Lee et al. 2019"),
-    Claim("lower half frozen", ("--freeze", "3"), "nine tenths of the quality stay", "Lee et al. 2019"),
-    Claim("all frozen but the head", ("--freeze", "all"), "how much worse depends on the task", "Peters et al. 2019"),
+    Claim("lower half frozen", ("--freeze", "3"), "keeps nine tenths of the quality", "Lee et al. 2019"),
+    Claim("only the head trained", ("--freeze", "all"), "how much worse depends on the task", "Peters et al. 2019"),
     *(
         Claim(
-            f"all frozen, rate {rate}",
+            f"only the head, rate {rate}",
             ("--freeze", "all", "--lr", rate),
-            "a head alone wants a larger rate",
-            "not planned: added on seeing the row above",
+            "a head alone needs a larger rate",
+            "not planned: added after the row above",
         )
         for rate in ("1e-3", "1e-2")
     ),
     Claim("gradual unfreezing", ("--unfreeze", "gradual"), "forgets less", "Howard & Ruder 2018"),
     Claim("layer decay 0.9", ("--layer-lr-decay", "0.9"), "better", "Sun et al. 2019; Howard & Ruder 2018"),
-    Claim("top layer drawn anew", ("--reinit-top", "1"), "better on few examples", "Zhang et al. 2021"),
-    Claim("no dropout", ("--dropout", "0"), "over-fits", "Srivastava et al. 2014"),
-    Claim("dropout 0.2", ("--dropout", "0.2"), "over-fits less", "Srivastava et al. 2014"),
-    Claim("L1 1e-6", ("--l1", "1e-6"), "over-fits less", "Tibshirani 1996"),
-    Claim("L2 1e-4", ("--l2", "1e-4"), "over-fits less", "Krogh & Hertz 1991"),
+    Claim("top layer re-initialized", ("--reinit-top", "1"), "better on few examples", "Zhang et al. 2021"),
+    Claim("no dropout", ("--dropout", "0"), "overfits", "Srivastava et al. 2014"),
+    Claim("dropout 0.2", ("--dropout", "0.2"), "overfits less", "Srivastava et al. 2014"),
+    Claim("L1 1e-6", ("--l1", "1e-6"), "overfits less", "Tibshirani 1996"),
+    Claim("L2 1e-4", ("--l2", "1e-4"), "overfits less", "Krogh & Hertz 1991"),
     Claim("label smoothing 0.1", ("--label-smoothing", "0.1"), "better", "Szegedy et al. 2016; Müller et al. 2019"),
     Claim(
         "words deleted and swapped", ("--augment", "delete=0.1,swap=0.1"), "better on few examples", "Wei & Zou 2019"
     ),
-    Claim("from scratch", ("--from-scratch",), "pre-training is what it lives on", "Devlin et al. 2019"),
+    Claim("from scratch", ("--from-scratch",), "pre-training is essential", "Devlin et al. 2019"),
 )
 
 
@@ -94,8 +95,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--data", type=Path, required=True, metavar="FOLDER")
     p.add_argument("--sentences", type=int, default=1000)
     p.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
-    p.add_argument("--only", type=int, help="so many rows, for a trial")
-    p.add_argument("--work", type=Path, help="where finished rows are kept (default: a temporary folder)")
+    p.add_argument("--only", type=int, help="number of rows, for a trial")
+    p.add_argument("--work", type=Path, help="folder for finished rows (default: a temporary one)")
     p.add_argument("--processes", type=int, default=os.cpu_count(), help="rows at once (default: one for each core)")
     p.add_argument("--name", default="folklore", help="of the record")
     return p
@@ -114,11 +115,11 @@ def main(argv: Sequence[str] | None = None) -> int:
                 arguments.processes, multiprocessing.get_context("spawn"), torch.set_num_threads, (THREADS,)
             )
         )
-        begun = [
+        submitted = [
             pool.submit(record.once, work / f"{claim.slug}.json", functools.partial(measured, claim, arguments, work))
             for claim in CLAIMS[: arguments.only]
         ]
-        rows = [row.result() for row in begun]
+        rows = [row.result() for row in submitted]
     usual = rows[0]["accuracy"]
     for row in rows:
         differences = [100 * (a - b) for a, b in zip(row["accuracy"], usual, strict=True)]
@@ -142,7 +143,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def measured(claim: Claim, arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
-    """The accuracy after the last epoch for each seed."""
+    """Train with each seed; return the accuracies after the last epoch."""
     accuracies, losses, start = [], [], time.perf_counter()
     folder = work / f"run-{claim.slug}"
     for seed in arguments.seeds:
@@ -167,14 +168,14 @@ def measured(claim: Claim, arguments: argparse.Namespace, work: Path) -> dict[st
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
-    """In Markdown, for docs/results.md."""
+    """Format the rows in Markdown, for docs/results.md."""
     lines = ["| | claimed | accuracy, mean ± sd | lowest | difference, 95 % |", "|---|---|---|---|---|"]
     for row in rows:
-        said = f"{row['claimed']} ({row['source']})" if row["claimed"] else row["source"]
-        between = row["confidence_95_points"]
-        gap = "" if between is None else f"{row['difference_points']:+.1f} [{between[0]:+.1f}, {between[1]:+.1f}]"
+        claim = f"{row['claimed']} ({row['source']})" if row["claimed"] else row["source"]
+        bounds = row["confidence_95_points"]
+        gap = "" if bounds is None else f"{row['difference_points']:+.1f} [{bounds[0]:+.1f}, {bounds[1]:+.1f}]"
         score = f"{100 * row['mean']:.1f} ± {100 * row['sd']:.1f} | {100 * min(row['accuracy']):.1f}"
-        lines.append(f"| {row['name']} | {said} | {score} | {gap} |")
+        lines.append(f"| {row['name']} | {claim} | {score} | {gap} |")
     return "\n".join(lines)
 
 

@@ -1,10 +1,10 @@
-"""Spoiled checkpoints of every kind, loaded by the thousand: each is refused in words, or loads right.
+"""Load thousands of mutated checkpoints of every kind: each must be refused with a clear error, or load correctly.
 
     python -m benchmarks.fuzz
 
-Each case is a small checkpoint with one file spoiled (`fuzz_files`, `fuzz_hostile`), loaded in a worker that has no
-other work (`fuzz_case` says what is a finding there). The death of a worker is one too, and 20 seconds without an
-answer. A finding's files are kept by its number; `--case NUMBER --seed SEED` runs that one alone.
+Each case is a small checkpoint with one mutated file (`fuzz_files`, `fuzz_hostile`), loaded in a worker process
+(`fuzz_case` defines what is a finding there). It is a finding too if the worker dies or does not answer for 20 seconds.
+The files of a finding are kept under its number; `--case NUMBER --seed SEED` runs that case alone.
 """
 
 import argparse
@@ -25,12 +25,12 @@ from typing import Any
 
 from benchmarks import record
 
-PATIENCE = 20.0  # seconds for one case
-START = 120.0  # and for a worker to import everything
+TIMEOUT = 20.0  # seconds for one case
+START_TIMEOUT = 120.0  # for a worker to import everything
 CHILD = ("-m", "benchmarks.fuzz_case")
-GENERATION = 30_000  # cases until a worker is replaced, so that what little a library keeps adds up to nothing
+CASES_PER_WORKER = 30_000  # then a new one starts, so that small memory leaks of libraries do not add up
 
-READY = b"ready"  # what a worker says first
+READY = b"ready"  # the first line of a worker
 Results = collections.deque[dict[str, Any]]
 
 
@@ -40,8 +40,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--seed", default="0")
     p.add_argument("--workers", type=int, default=2)
     p.add_argument("--name", default="fuzz", help="of the record")
-    p.add_argument("--keep", type=Path, default=record.ROOT / "runs" / "fuzz", help="where the findings' files go")
-    p.add_argument("--case", type=int, help="run this one alone, here, and say what it comes to")
+    p.add_argument("--keep", type=Path, default=record.ROOT / "runs" / "fuzz", help="folder for the files of findings")
+    p.add_argument("--case", type=int, help="run this case alone, in this process, and print its result")
     return p
 
 
@@ -58,19 +58,19 @@ def main() -> int:
 
 
 def fuzz(folder: Path, seed: str, cases: int, workers: int, keep: Path) -> dict[str, Any]:
-    """Run the cases; what came of them, by kind, and the findings. `folder` is to be empty."""
+    """Run the cases; return the counts by kind, and the findings. `folder` must be empty."""
     from benchmarks import fuzz_files
 
     fuzz_files.write_bases(folder / "bases")
     start, results = time.perf_counter(), Results()
     with ThreadPoolExecutor(workers) as pool:
-        watched = [
+        futures = [
             pool.submit(_watch, folder, seed, range(first, cases, workers), results, keep) for first in range(workers)
         ]
-        while wait(watched, 10).not_done:
+        while wait(futures, 10).not_done:
             print(f"{len(results):,} of {cases:,} in {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
-        for future in watched:
-            future.result()  # raises what went wrong in the watching itself
+        for future in futures:
+            future.result()  # raises the errors of `_watch` itself
     seconds = time.perf_counter() - start
     kinds: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     for result in results:
@@ -83,30 +83,30 @@ def fuzz(folder: Path, seed: str, cases: int, workers: int, keep: Path) -> dict[
         "cases_per_second": round(len(results) / seconds, 1),
         "largest_growth_mib": round(max(result["growth"] for result in results) / 2**20, 1),
         "outcomes": dict(sum(kinds.values(), collections.Counter())),
-        "kinds": {kind: dict(sorted(counted.items())) for kind, counted in kinds.items()},
-        "spoils": dict(sorted(collections.Counter(f"{r['kind']}: {r['how']}" for r in results).items())),
+        "kinds": {kind: dict(sorted(counts.items())) for kind, counts in kinds.items()},
+        "mutations": dict(sorted(collections.Counter(f"{r['kind']}: {r['how']}" for r in results).items())),
         "findings": sorted((r for r in results if r["outcome"] == "finding"), key=lambda r: r["case"]),
     }
 
 
 def alone(folder: Path, seed: str, number: int, keep: Path) -> None:
-    """One case in this process; its files are kept."""
+    """Run one case in this process and keep its files."""
     from benchmarks import fuzz_case, fuzz_files
 
     fuzz_files.write_bases(folder / "bases")
-    kept = _keep(folder, seed, number, keep)
-    print(kept | {"files": str(keep / str(number))})
-    print(fuzz_case.examine(keep / str(number), kept["kind"], kept["head"]))
+    case = _keep(folder, seed, number, keep)
+    print(case | {"files": str(keep / str(number))})
+    print(fuzz_case.examine(keep / str(number), case["kind"], case["head"]))
 
 
 def _watch(folder: Path, seed: str, numbers: range, results: Results, keep: Path) -> None:
-    """One worker after another, each from where the last one stopped."""
+    """Run one worker after another; each continues where the last one stopped."""
     while numbers:
-        now, at = numbers[:GENERATION], 0
+        now, at = numbers[:CASES_PER_WORKER], 0
         with _worker(folder, seed, now) as process:
             lines = _lines(process)
             if next(lines, None) != READY:
-                raise RuntimeError(f"a worker does not start: {(folder / 'complaints').read_text()[-2000:]}")
+                raise RuntimeError(f"a worker does not start: {(folder / 'stderr').read_text()[-2000:]}")
             for line in lines:
                 results.append(json.loads(line))
                 if results[-1]["outcome"] == "finding":
@@ -114,29 +114,29 @@ def _watch(folder: Path, seed: str, numbers: range, results: Results, keep: Path
                 at += 1
             ended = process.poll()
         if at < len(now):
-            said = "no answer in time" if ended is None else f"the worker ended with status {ended}"
-            results.append(_keep(folder, seed, now[at], keep) | {"outcome": "finding", "said": said, "growth": 0})
+            why = "no answer in time" if ended is None else f"the worker ended with status {ended}"
+            results.append(_keep(folder, seed, now[at], keep) | {"outcome": "finding", "finding": why, "growth": 0})
             at += 1
         numbers = numbers[at:]
 
 
 @contextlib.contextmanager
 def _worker(folder: Path, seed: str, numbers: range) -> Iterator[subprocess.Popen[bytes]]:
-    """A process whose own folder, home and place for temporary files hold nothing but a file each."""
-    place = folder / f"worker-{numbers.start % numbers.step}"
-    shutil.rmtree(place, ignore_errors=True)
+    """A process whose working folder, home, temporary folder and weights folder contain one guarded file each."""
+    own = folder / f"worker-{numbers.start % numbers.step}"
+    shutil.rmtree(own, ignore_errors=True)
     for name in ("work", "home", "temporary", "weights"):
-        (place / name).mkdir(parents=True)
-        (place / name / "guarded").write_text(name)
-    surroundings = {"HOME": str(place / "home"), "TMPDIR": str(place / "temporary"), "RUST_BACKTRACE": "0"}
-    surroundings |= {"TOKENIZERS_PARALLELISM": "false"}
-    surroundings |= {"MINITF_WEIGHTS": str(place / "weights"), "PYTHONPATH": str(record.ROOT), "HF_HUB_OFFLINE": "1"}
+        (own / name).mkdir(parents=True)
+        (own / name / "guarded").write_text(name)
+    environment = {"HOME": str(own / "home"), "TMPDIR": str(own / "temporary"), "RUST_BACKTRACE": "0"}
+    environment |= {"TOKENIZERS_PARALLELISM": "false"}
+    environment |= {"MINITF_WEIGHTS": str(own / "weights"), "PYTHONPATH": str(record.ROOT), "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, "-W", "error", *CHILD, str(folder / "bases"), seed]
     command += [str(number) for number in (numbers.start, numbers.stop, numbers.step)]
     with (
-        (folder / "complaints").open("ab") as complaints,  # what a library prints that panics
+        (folder / "stderr").open("ab") as stderr,  # a library that panics prints there
         subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=complaints, cwd=place / "work", env=os.environ | surroundings
+            command, stdout=subprocess.PIPE, stderr=stderr, cwd=own / "work", env=os.environ | environment
         ) as process,
     ):
         yield process
@@ -144,21 +144,21 @@ def _worker(folder: Path, seed: str, numbers: range) -> Iterator[subprocess.Pope
 
 
 def _lines(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
-    """What it says line by line, until it ends or says nothing for too long."""
+    """The lines it prints, until it ends or prints nothing for too long."""
     assert process.stdout is not None
-    stream, said, patience = process.stdout.fileno(), b"", START
-    while select.select([stream], [], [], patience)[0]:
+    stream, rest, timeout = process.stdout.fileno(), b"", START_TIMEOUT
+    while select.select([stream], [], [], timeout)[0]:
         part = os.read(stream, 1 << 16)
         if not part:
             process.wait()
             return
-        *lines, said = (said + part).split(b"\n")
+        *lines, rest = (rest + part).split(b"\n")
         yield from lines
-        patience = PATIENCE
+        timeout = TIMEOUT
 
 
 def _keep(folder: Path, seed: str, number: int, keep: Path) -> dict[str, Any]:
-    """Write a case's files where they stay; what it was."""
+    """Write the files of a case to `keep`; return its description."""
     from benchmarks import fuzz_files, fuzz_hostile
 
     made = fuzz_hostile.case(seed, number, fuzz_files.read_bases(folder / "bases"))

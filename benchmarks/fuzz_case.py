@@ -1,9 +1,9 @@
-"""One spoiled checkpoint: what loading it comes to. As a program, one after another (see `fuzz`).
+"""Load one mutated checkpoint and check the result. As a program: many, one after another (see `fuzz`).
 
-A finding is whatever is neither a CheckpointError that names the file or its folder nor a sound model: another error, a
-file made or changed anywhere around, weights that differ from what nothing changed or a checksum seals, or memory
-beyond 64 MiB and twice what the checkpoint declares. Declared are the bytes of its files, four for each weight of the
-model that came of it, and 256 for each word: what a word takes in the tables of the library `tokenizers`.
+The result must be an InputError that names the file or its folder, or a correct model. A finding is anything else:
+another error; a file created or changed; weights that differ although they were not mutated or have a checksum; or
+memory beyond 64 MiB plus twice the declared size. The declared size is the bytes of the files, four for each weight of
+the loaded model, and 256 for each token, which is what a token takes in the tables of the library `tokenizers`.
 """
 
 import copy
@@ -24,17 +24,17 @@ from minitf.checkpoints.load import STORED_HEAD, load_tokenizer, load_with_repor
 from minitf.errors import InputError
 
 MOST_MEMORY = 64 << 20
-PER_WEIGHT, PER_WORD = 4, 256
+PER_WEIGHT, PER_TOKEN = 4, 256
 
 
-class Finding(Exception):  # noqa: N818 (what is looked for)
-    """What should not have happened, in words."""
+class Finding(Exception):  # noqa: N818 (the result of fuzzing, not an error of this program)
+    """A defect, in words."""
 
 
-def examine(folder: Path, kind: str, head: str | None = STORED_HEAD, sound: Bert | None = None) -> tuple[str, int]:
-    """Load what lies in `folder`: "loaded" or "refused", and how many bytes were declared. Raises Finding.
+def examine(folder: Path, kind: str, head: str | None = STORED_HEAD, original: Bert | None = None) -> tuple[str, int]:
+    """Load the checkpoint in `folder`; return "loaded" or "refused", and the declared bytes. Raises Finding.
 
-    If `sound` is given, what loads must have its weights.
+    If `original` is given, the loaded weights must equal its weights.
     """
     source = fuzz_hostile.source(folder, kind)
     declared = sum(file.stat().st_size for file in folder.iterdir())
@@ -44,10 +44,10 @@ def examine(folder: Path, kind: str, head: str | None = STORED_HEAD, sound: Bert
         str(report).encode()
     except InputError as error:
         outcome = _refused(error, folder)
-    except BaseException as error:  # a panic in Rust is no Exception
+    except BaseException as error:  # a panic in Rust is not an Exception
         raise _unexpected(error) from error
     else:
-        _check(model, report.loaded, sound)
+        _check(model, report.loaded, original)
         declared += PER_WEIGHT * report.parameters
     try:
         tokenizer = load_tokenizer(source, model=model)
@@ -58,7 +58,7 @@ def examine(folder: Path, kind: str, head: str | None = STORED_HEAD, sound: Bert
     except BaseException as error:
         raise _unexpected(error) from error
     else:
-        declared += PER_WORD * tokenizer.vocabulary_size
+        declared += PER_TOKEN * tokenizer.vocabulary_size
     return outcome, declared
 
 
@@ -72,77 +72,76 @@ def _unexpected(error: BaseException) -> Finding:
     return Finding(f"{type(error).__name__}: {error}"[:500])
 
 
-def _check(model: Bert, loaded: tuple[str, ...], sound: Bert | None) -> None:
-    """Raises Finding unless every weight is there as the config says, and what was loaded is what was sealed."""
-    held = {name: p.detach() for name, p in model.named_parameters()}
+def _check(model: Bert, loaded: tuple[str, ...], original: Bert | None) -> None:
+    """Raises Finding unless all weights have the shapes of the config, and those loaded equal the original's."""
+    weights = {name: p.detach() for name, p in model.named_parameters()}
     with torch.device("meta"):
-        fresh = Bert(model.config, model.head_name, pooler=model.pooler is not None)
-    if {name: p.shape for name, p in held.items()} != {name: p.shape for name, p in fresh.named_parameters()}:
-        raise Finding("the weights have not the shapes of the config")
-    for name, p in held.items():
+        expected = Bert(model.config, model.head_name, pooler=model.pooler is not None)
+    if {name: p.shape for name, p in weights.items()} != {name: p.shape for name, p in expected.named_parameters()}:
+        raise Finding("the weights do not have the shapes of the config")
+    for name, p in weights.items():
         if p.dtype != torch.float32 or p.device.type != "cpu":
             raise Finding(f"{name} is {p.dtype} on {p.device}")
         p.sum().item()  # reads every number
-    if sound is None:
+    if original is None:
         return
-    sealed = dict(sound.named_parameters())
+    originals = dict(original.named_parameters())
     for name in loaded:
-        # What two heads call alike is not the same.
-        alike = model.head_name == sound.head_name or not name.startswith("head.")
-        if alike and not (name in sealed and held[name].equal(sealed[name])):
-            raise Finding(f"{name} is not what the file has, which nothing changed or a checksum seals")
+        # Two heads can have different weights with the same name.
+        comparable = model.head_name == original.head_name or not name.startswith("head.")
+        if comparable and not (name in originals and weights[name].equal(originals[name])):
+            raise Finding(f"{name} differs from the file, although it was not mutated or has a checksum")
 
 
-# --- as a program
+# As a program --------------------------------------------------------------------------------------------------------
 
 
 def main(argv: list[str]) -> None:
     bases, seed = fuzz_files.read_bases(Path(argv[0])), argv[1]
-    resource.setrlimit(resource.RLIMIT_AS, (16 << 30, 16 << 30))  # what takes more is refused, not given
+    resource.setrlimit(resource.RLIMIT_AS, (16 << 30, 16 << 30))  # a limit on memory
     torch.set_num_threads(1)
-    around = Path.cwd().parent
-    folder = around / "case"
-    sound = {}
-    for kind, k in fuzz_hostile.KINDS.items():  # what a library keeps from its first use is none of a case's growth
+    folder = Path.cwd().parent / "case"
+    originals = {}
+    for kind, k in fuzz_hostile.KINDS.items():  # memory that a library keeps from its first use is not counted
         fuzz_files.put(folder, bases[0][k.layout])
         examine(folder, kind)
-        sound[kind] = copy.deepcopy(load_with_report(fuzz_hostile.source(folder, kind), STORED_HEAD)[0])
+        originals[kind] = copy.deepcopy(load_with_report(fuzz_hostile.source(folder, kind), STORED_HEAD)[0])
         shutil.rmtree(folder)
     print("ready", flush=True)
     for number in range(*map(int, argv[2:])):
         made = fuzz_hostile.case(seed, number, bases)
         fuzz_files.put(folder, made.files)
         what = {"case": number, "kind": made.kind, "how": made.how, "head": made.head}
-        print(json.dumps(what | run(made, folder, sound[made.kind])), flush=True)
+        print(json.dumps(what | run(made, folder, originals[made.kind])), flush=True)
         shutil.rmtree(folder)
 
 
-def run(made: fuzz_hostile.Case, folder: Path, sound: Bert) -> dict[str, Any]:
-    """A case in this process, watched from all sides."""
-    there = _listing(folder.parent)
-    ctypes.CDLL(None).malloc_trim(0)  # what is kept for later use would hide what a case takes
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+def run(made: fuzz_hostile.Case, folder: Path, original: Bert) -> dict[str, Any]:
+    """Run one case in this process; watch its memory and files."""
+    before_files = _listing(folder.parent)
+    ctypes.CDLL(None).malloc_trim(0)  # freed memory that is kept would hide the growth
+    Path("/proc/self/clear_refs").write_text("5")  # reset the peak
     before = memory("VmRSS")
     try:
-        outcome, declared = examine(folder, made.kind, made.head, sound if made.sealed else None)
+        outcome, declared = examine(folder, made.kind, made.head, original if made.weights_must_match else None)
         growth = max(0, memory("VmHWM") - before)
         if growth > MOST_MEMORY + 2 * declared:
             raise Finding(f"{growth / 2**20:.0f} MiB of memory for {declared:,} bytes declared")
-        if changed := {path for path, _ in there ^ _listing(folder.parent)}:
-            raise Finding(f"files made or changed: {sorted(changed)}"[:500])
+        if changed := {path for path, _ in before_files ^ _listing(folder.parent)}:
+            raise Finding(f"files created or changed: {sorted(changed)}"[:500])
     except Finding as finding:
-        return {"outcome": "finding", "said": str(finding), "growth": max(0, memory("VmHWM") - before)}
+        return {"outcome": "finding", "finding": str(finding), "growth": max(0, memory("VmHWM") - before)}
     return {"outcome": outcome, "growth": growth}
 
 
 def _listing(around: Path) -> set[tuple[str, tuple[int, int]]]:
-    """Every file with its size and when it was changed."""
-    found = [Path(place, name) for place, folders, files in os.walk(around) for name in [*folders, *files]]
+    """Every file with its size and modification time."""
+    found = [Path(parent, name) for parent, folders, files in os.walk(around) for name in [*folders, *files]]
     return {(str(path), ((stat := path.lstat()).st_size, stat.st_mtime_ns)) for path in found}
 
 
 def memory(name: str) -> int:
-    """Of this process, in bytes: VmRSS what it has, VmHWM the most that it had."""
+    """The memory of this process in bytes: VmRSS now, VmHWM its peak."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(name)) * 1024
 

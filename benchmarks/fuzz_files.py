@@ -1,6 +1,6 @@
-"""Checkpoints of every kind, tiny and sound, and what spoils any file whatever its format: bytes and JSON.
+"""Tiny valid checkpoints of every kind, and mutations of bytes and JSON for files of any format.
 
-What is built to be believed by the reader of one format (a pickle's, a zip's, an index's) is in `fuzz_hostile`.
+Mutations made for the reader of one format (pickle, zip, index) are in `fuzz_hostile`.
 """
 
 import copy
@@ -29,22 +29,22 @@ from minitf.checkpoints.save import save
 from minitf.text.tokenizer import Tokenizer
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "film", "was", "good", "bad", "##ly", "##s", ",", "."]
-MARKER = "executed"  # the file that every payload would make
+MARKER = "executed"  # the file that every payload would create
 STEM = "bert_model.ckpt"
 INDEX, SHARD = f"{STEM}.index", f"{STEM}.data-00000-of-00001"
 
 Files = dict[str, bytes]
 Bases = dict[str, Files]  # a checkpoint's layout -> its files; a zip is one file
-Spoil = Callable[[Random, bytes, bytes], bytes]  # of a file; the second is another of its kind, to splice with
+Mutation = Callable[[Random, bytes, bytes], bytes]  # of a file; the second file, of the same kind, is for splicing
 
 
 def write(folder: Path, layers: int = 1) -> Bases:
-    """The same kind of model in every layout, written below `folder`; `layers` also draws other numbers."""
+    """Write a model in every layout below `folder`; `layers` also seeds its random weights."""
     vocabulary = [*WORDS, *(f"more{i}" for i in range(layers))]
     tokenizer = Tokenizer.from_vocabulary("\n".join(vocabulary).encode(), "fuzz")
     sizes = {"hidden_size": 8, "num_attention_heads": 2, "intermediate_size": 12, "max_position_embeddings": 8}
     config = BertConfig(len(vocabulary), num_hidden_layers=layers, **sizes, labels=("no", "yes", "perhaps"))
-    save(_drawn(config, "classification"), tokenizer, folder / "whole")
+    save(_random_model(config, "classification"), tokenizer, folder / "whole")
     tensors, lines = load_file(folder / "whole" / "model.safetensors"), "\n".join(vocabulary) + "\n"
     for layout in ("plain", "sharded", "bin", "legacy", "google"):
         (folder / layout).mkdir()
@@ -56,9 +56,9 @@ def write(folder: Path, layers: int = 1) -> Bases:
         save_file({n: tensors[n] for n in names}, folder / "sharded" / f"model-{number:05d}-of-00002.safetensors")
     places = {name: f"model-{i % 2 + 1:05d}-of-00002.safetensors" for i, name in enumerate(tensors)}
     (folder / "sharded" / "model.safetensors.index.json").write_text(json.dumps({"weight_map": places}))
-    for layout, later in (("bin", True), ("legacy", False)):
-        torch.save(tensors, folder / layout / "pytorch_model.bin", _use_new_zipfile_serialization=later)
-    model = _drawn(dataclasses.replace(config, labels=()), "pretraining")
+    for layout, new in (("bin", True), ("legacy", False)):
+        torch.save(tensors, folder / layout / "pytorch_model.bin", _use_new_zipfile_serialization=new)
+    model = _random_model(dataclasses.replace(config, labels=()), "pretraining")
     bundles().write(folder / "google" / STEM, google_tensors(model))
     numbers = sizes | {"vocab_size": len(vocabulary), "num_hidden_layers": layers}
     (folder / "google" / "bert_config.json").write_text(json.dumps(numbers))
@@ -66,7 +66,7 @@ def write(folder: Path, layers: int = 1) -> Bases:
     return bases | {"zip": {"google.zip": zipped(bases["google"], "uncased/")}}
 
 
-def _drawn(config: BertConfig, head: str) -> Bert:
+def _random_model(config: BertConfig, head: str) -> Bert:
     generator, model = torch.Generator().manual_seed(config.num_hidden_layers), Bert(config, head)
     with torch.no_grad():
         for p in model.parameters():
@@ -75,7 +75,7 @@ def _drawn(config: BertConfig, head: str) -> Bert:
 
 
 def google_tensors(model: Bert) -> dict[str, Any]:
-    """As the writer of the tests takes them, by Google's names; a kernel is transposed."""
+    """The tensors under Google's names for the writer of the tests; kernels are transposed."""
     tensors = {}
     for name, p in model.named_parameters():
         theirs = TENSORFLOW.official_name(name, model.head_name)
@@ -86,8 +86,8 @@ def google_tensors(model: Bert) -> dict[str, Any]:
 
 @functools.cache
 def bundles() -> Any:
-    """The tests' writer of TensorFlow's files, which shares no line with the reader; here with a faster checksum."""
-    spec = importlib.util.spec_from_file_location("fuzz_bundles", record.ROOT / "tests" / "tensor_bundles.py")
+    """The tests' writer of TensorFlow files, independent of minitf's reader; here with a faster checksum."""
+    spec = importlib.util.spec_from_file_location("fuzz_bundles", record.ROOT / "tests/support/tensor_bundles.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -96,17 +96,17 @@ def bundles() -> Any:
 
 
 def zipped(files: Files | Iterable[tuple[str, bytes]], inside: str, compression: int = zipfile.ZIP_DEFLATED) -> bytes:
-    """The same bytes at any time; `inside` goes before each name. Pairs may give a name twice."""
+    """A zip, the same bytes each time; `inside` is put before each name. Pairs can have a name twice."""
     out = io.BytesIO()
     with warnings.catch_warnings(), zipfile.ZipFile(out, "w") as archive:
-        warnings.simplefilter("ignore")  # the library warns of a name given twice
+        warnings.simplefilter("ignore")  # the library warns of duplicate names
         for name, content in files.items() if isinstance(files, dict) else files:
             archive.writestr(zipfile.ZipInfo(inside + name), content, compression)
     return out.getvalue()
 
 
 def unzipped(content: bytes) -> Files:
-    """By the names below the first folder."""
+    """The files by their names below the first folder."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         return {name.partition("/")[2]: archive.read(name) for name in archive.namelist()}
 
@@ -118,7 +118,7 @@ def put(folder: Path, files: Files) -> None:
 
 
 def write_bases(folder: Path) -> None:
-    """The sound checkpoints, two of each layout, where `read_bases` reads them."""
+    """Write the valid checkpoints, two of each layout, for `read_bases`."""
     for layers in (1, 2):
         with tempfile.TemporaryDirectory() as written:
             for layout, files in write(Path(written), layers).items():
@@ -133,13 +133,13 @@ def _read(folder: Path) -> Bases:
     return {layout.name: {f.name: f.read_bytes() for f in sorted(layout.iterdir())} for layout in folder.iterdir()}
 
 
-# --- bytes, whatever they mean
+# Bytes ----------------------------------------------------------------------------------------------------------------
 
 _NUMBERS = (0, 1, 2**7, 2**8 - 1, 2**15, 2**16 - 1, 2**31 - 1, 2**31, 2**32 - 1, 2**40, 2**63 - 1, 2**63, 2**64 - 1)
 
 
-def spoiled_bytes(rng: Random, content: bytes, other: bytes) -> bytes:
-    """A few changes of any kind."""
+def mutated_bytes(rng: Random, content: bytes, other: bytes) -> bytes:
+    """Apply a few changes."""
     for _ in range(rng.choice((1, 1, 1, 2, 5))):
         content = rng.choice(_CHANGES)(rng, content, other)
     return content
@@ -182,7 +182,7 @@ def _spliced(rng: Random, content: bytes, other: bytes) -> bytes:
 
 
 def _numbered(rng: Random, content: bytes, other: bytes) -> bytes:
-    """A number that is hard to believe, in one of the ways that formats write numbers."""
+    """Write an extreme number in one of the encodings that file formats use."""
     number = rng.choice(_NUMBERS)
     written = rng.choice(
         [struct.pack(kind, number % 256 ** struct.calcsize(kind)) for kind in ("<H", "<I", "<Q", ">I")]
@@ -197,10 +197,10 @@ def _stretch(rng: Random, content: bytes) -> tuple[int, int]:
     return at, min(len(content) - at, rng.choice((1, 4, 32, 256)))
 
 
-_CHANGES: tuple[Spoil, ...] = (_flips, _run, _inserted, _deleted, _cut, _doubled, _spliced, _numbered)
+_CHANGES: tuple[Mutation, ...] = (_flips, _run, _inserted, _deleted, _cut, _doubled, _spliced, _numbered)
 
 
-# --- JSON
+# JSON -----------------------------------------------------------------------------------------------------------------
 
 _VALUES = (
     None,
@@ -225,7 +225,7 @@ _VALUES = (
 )
 _VALUES += ("", "bert", "distilbert", "roberta", "relu", "..", "../x", "/etc/passwd", "a\0b", "x" * 300, "é", "\ud800")
 _VALUES += ([], {}, [[]], {"0": None}, {"a": {"b": 1}}, ["BertForMaskedLM"], [0, 2**62], [2**32, 2**32], [-1])
-# What no `json.dumps` would write, by the sign that stands for it there.
+# JSON that `json.dumps` does not write, by its placeholder.
 _RAW = {
     "~inf~": "1e999",
     "~nan~": "NaN",
@@ -237,21 +237,21 @@ _RAW = {
 } | {f"~{depth} deep~": "[" * depth + "]" * depth for depth in range(800, 1000, 5)}
 
 
-def spoiled_json(rng: Random, content: bytes, other: bytes = b"{}") -> bytes:
-    """A JSON text of which some fields are changed, added, taken away, named otherwise or twice."""
+def mutated_json(rng: Random, content: bytes, other: bytes = b"{}") -> bytes:
+    """Change, add, delete, rename or double some fields of a JSON text."""
     parsed = json.loads(content)
     for _ in range(rng.choice((1, 1, 2, 4))):
-        _spoil_field(rng, parsed, json.loads(other))
+        _mutate_field(rng, parsed, json.loads(other))
     text = json.dumps(parsed)
-    for sign, raw in _RAW.items():
-        text = text.replace(f'"{sign}"', raw, 1)
+    for placeholder, raw in _RAW.items():
+        text = text.replace(f'"{placeholder}"', raw, 1)
     if rng.random() < 0.05:  # a second field of the same name
         text = text.replace("{", "{" + rng.choice([f'"{key}": 1, ' for key in json.loads(content)] or [""]), 1)
     return text.encode("utf-8", "surrogatepass")
 
 
-def _spoil_field(rng: Random, tree: Any, other: Any) -> None:
-    """One field of some object or list below, itself included."""
+def _mutate_field(rng: Random, tree: Any, other: Any) -> None:
+    """Mutate one field of `tree` or of an object or list inside it."""
     while True:
         keys = list(tree) if isinstance(tree, dict) else range(len(tree))
         deeper = [tree[key] for key in keys if isinstance(tree[key], dict | list)]

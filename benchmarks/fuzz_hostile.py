@@ -1,7 +1,7 @@
-"""Files built to be believed: sound where a reader checks first, hostile behind it. And which spoils which kind.
+"""Hostile files that pass a reader's first checks; and the table of file kinds with their mutations.
 
-Headers with their right lengths, index entries under their right checksums, zips rewritten whole, pickles changed one
-instruction at a time, pickles that ask for what no checkpoint needs.
+Headers with correct lengths, index entries with correct checksums, rewritten zips, pickles changed instruction by
+instruction, pickles that call what no checkpoint needs.
 """
 
 import base64
@@ -24,10 +24,10 @@ from benchmarks.fuzz_files import (
     SHARD,
     Bases,
     Files,
-    Spoil,
+    Mutation,
     bundles,
-    spoiled_bytes,
-    spoiled_json,
+    mutated_bytes,
+    mutated_json,
     unzipped,
     zipped,
 )
@@ -38,56 +38,56 @@ from minitf.checkpoints.sstable import read_table
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """One kind of file: in which layout it lies, and what spoils it."""
+    """One kind of file: the layout it belongs to, and its mutations."""
 
     layout: str
     file: str
-    spoils: tuple[Spoil, ...]
-    apart: bool = False  # from the weights, which no spoil then touches
-    sealed: bool = False  # by checksums, which only the spoils after the first make right again
+    mutations: tuple[Mutation, ...]
+    no_weights: bool = False  # the file has none, so its mutations change none
+    checksums: bool = False  # the file has checksums; only the mutations after the first recompute them
 
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """A checkpoint with one file spoiled."""
+    """A checkpoint with one mutated file."""
 
     kind: str
     how: str
-    head: str | None  # to be asked for
+    head: str | None  # to load
     files: Files
-    sealed: bool  # whether the weights that load all the same must be the sound one's
+    weights_must_match: bool  # if it loads, its weights must be the original ones
 
 
 def case(seed: int | str, number: int, bases: tuple[Bases, Bases]) -> Case:
-    """The same for the same seed and number; the kinds take turns."""
+    """The case of this seed and number, always the same; the kinds take turns."""
     kind = tuple(KINDS)[number % len(KINDS)]
-    return spoiled(kind, Random(f"{seed} {number}"), bases)
+    return draw_case(kind, Random(f"{seed} {number}"), bases)
 
 
-def spoiled(kind: str, rng: Random, bases: tuple[Bases, Bases]) -> Case:
-    """A case of this kind, drawn."""
+def draw_case(kind: str, rng: Random, bases: tuple[Bases, Bases]) -> Case:
+    """Draw a case of this kind."""
     k = KINDS[kind]
     own, other = (base[k.layout] for base in bases)
-    spoil = rng.choice(k.spoils)
-    changed = spoil(rng, own[k.file], other[k.file])
+    mutation = rng.choice(k.mutations)
+    changed = mutation(rng, own[k.file], other[k.file])
     head = rng.choice((*[STORED_HEAD] * 4, None, "masked-lm", "classification", "qa"))
-    sealed = k.apart or (k.sealed and spoil is spoiled_bytes)
-    return Case(kind, spoil.__name__.strip("_"), head, own | {k.file: changed}, sealed)
+    must_match = k.no_weights or (k.checksums and mutation is mutated_bytes)
+    return Case(kind, mutation.__name__.strip("_"), head, own | {k.file: changed}, must_match)
 
 
-# --- safetensors
+# safetensors ----------------------------------------------------------------------------------------------------------
 
 
 def header(rng: Random, content: bytes, other: bytes) -> bytes:
-    """A header changed field by field; its length is right, or wrong on purpose."""
+    """Change fields of the header; its stated length is correct, or wrong on purpose."""
     size = int.from_bytes(content[:8], "little")
-    text = spoiled_json(rng, content[8 : 8 + size]) + b" " * rng.choice((0, 0, 3))
+    text = mutated_json(rng, content[8 : 8 + size]) + b" " * rng.choice((0, 0, 3))
     stated = len(text) if rng.random() < 0.9 else rng.choice((0, 1, 2**20, 10**8, 2**40, 2**63, 2**64 - 1))
     return struct.pack("<Q", stated) + text + content[8 + size :]
 
 
 def dtypes(rng: Random, content: bytes, other: bytes) -> bytes:
-    """Other types of number, with the shapes that fill the same bytes or that the model has."""
+    """Change number types; offsets and data are adapted to the shapes."""
     size = int.from_bytes(content[:8], "little")
     parsed = json.loads(content[8 : 8 + size])
     kinds = ("F64", "F16", "BF16", "F8_E4M3", "F8_E5M2", "F8_E8M0", "F6_E2M3", "F4", "I64", "U8", "BOOL", "C64")
@@ -101,11 +101,11 @@ def dtypes(rng: Random, content: bytes, other: bytes) -> bytes:
     return struct.pack("<Q", len(text)) + text + (content[8 + size :] * 3)[:at]
 
 
-# --- a TensorFlow index under its right checksums
+# A TensorFlow index with correct checksums ----------------------------------------------------------------------------
 
 
 def entries(rng: Random, content: bytes, other: bytes) -> bytes:
-    """Keys and entries changed one by one, in a table that is sound."""
+    """Change keys and entries one by one, in a valid table."""
     pairs = _pairs(content)
     for _ in range(rng.choice((1, 1, 2, 4))):
         i = rng.randrange(len(pairs))
@@ -121,7 +121,7 @@ def entries(rng: Random, content: bytes, other: bytes) -> bytes:
             odd = (b"", b"\0" + key + b"\0\1", b"a/.ATTRIBUTES/b", b"\xff\xfe", b"k" * 5000, key[:-1], key + b"/adam_m")
             pairs[i] = rng.choice(odd), value
         elif change == "bytes":
-            pairs[i] = key, spoiled_bytes(rng, value, b"")
+            pairs[i] = key, mutated_bytes(rng, value, b"")
         else:
             pairs[i] = key, value + _field(rng)
     pairs = pairs if rng.random() < 0.2 else sorted(pairs)
@@ -131,7 +131,7 @@ def entries(rng: Random, content: bytes, other: bytes) -> bytes:
 
 
 def _field(rng: Random) -> bytes:
-    """A field of an entry, or of the header; the last one written counts."""
+    """A field of an entry or of the header; of duplicate fields the last one counts."""
     number = rng.choice((0, 1, 2, 3, 14, 19, 20, 23, 99, 2**16, 2**31, 2**32, 2**40, 2**62, 2**63, 2**64 - 1))
     field, which = bundles().field, rng.choice((1, 1, 2, 2, 3, 4, 5, 6, 7, 9))
     if which == 2:
@@ -143,15 +143,15 @@ def _field(rng: Random) -> bytes:
 
 
 def blocks(rng: Random, content: bytes, other: bytes) -> bytes:
-    """The bytes of a block, or its compressed form, changed under the right checksum; handles that point astray."""
+    """Change a block or its compressed form, with a correct checksum; or write invalid handles."""
     pairs = _pairs(content)
     body = bundles().contents(pairs, rng.choice((16, 2)))
     kind = rng.choice((0, 0, 1, 1, 2, 255))
     if rng.random() < 0.7:
-        body = spoiled_bytes(rng, body, content)
+        body = mutated_bytes(rng, body, content)
     if kind == 1:
         body = bytes(cramjam.snappy.compress_raw(body)) if rng.random() < 0.9 else body
-        body = spoiled_bytes(rng, body, content) if rng.random() < 0.5 else body
+        body = mutated_bytes(rng, body, content) if rng.random() < 0.5 else body
         body = bundles().varint(rng.choice((2**22, 2**31, 2**32 - 1))) + body[2:] if rng.random() < 0.2 else body
     varint, out = bundles().varint, b""
     handles = []
@@ -176,11 +176,11 @@ def _pairs(index: bytes) -> list[tuple[bytes, bytes]]:
     return list(read_table(index))
 
 
-# --- Google's zip
+# Google's zip ---------------------------------------------------------------------------------------------------------
 
 
 def members(rng: Random, content: bytes, other: bytes) -> bytes:
-    """The zip written again: other names, bombs, one name twice, other compressions."""
+    """Rewrite the zip with other names, bombs, duplicate names or other compressions."""
     files = {name: text for name, text in unzipped(content).items() if name}
     name = rng.choice(list(files))
     change = rng.choice(("rename", "bomb", "twice", "method", "drop", "inside", "bytes", "json", "more"))
@@ -208,9 +208,9 @@ def members(rng: Random, content: bytes, other: bytes) -> bytes:
     elif change == "drop":
         del files[name]
     elif change == "bytes":
-        files[name] = spoiled_bytes(rng, files[name], other)
+        files[name] = mutated_bytes(rng, files[name], other)
     elif change == "json":
-        files["bert_config.json"] = spoiled_json(rng, files["bert_config.json"])
+        files["bert_config.json"] = mutated_json(rng, files["bert_config.json"])
     elif change == "more":
         files |= {f"{i}": b"" for i in range(500)}
     again = zipped(files, rng.choice(("", "../", "/", "a/b/")) if change == "inside" else "uncased/", method)
@@ -228,7 +228,7 @@ def _bomb(name: str, method: int, content: bytes) -> bytes:
 
 
 def directory(rng: Random, content: bytes, other: bytes) -> bytes:
-    """A field of the zip's own records changed: sizes, offsets, method, flags, names."""
+    """Change a field of the zip's own records: sizes, offsets, method, flags, names."""
     changed = bytearray(content)
     starts = [
         i for mark in (b"PK\1\2", b"PK\3\4", b"PK\5\6") for i in range(len(content)) if content.startswith(mark, i)
@@ -241,11 +241,11 @@ def directory(rng: Random, content: bytes, other: bytes) -> bytes:
     return bytes(changed)
 
 
-# --- words
+# Tokenizers -----------------------------------------------------------------------------------------------------------
 
 
 def words(rng: Random, content: bytes, other: bytes) -> bytes:
-    """A vocabulary of lines that nobody would write."""
+    """Put unusual lines into a vocabulary."""
     lines = content.splitlines(keepends=True)
     odd = (
         b"",
@@ -276,7 +276,7 @@ def words(rng: Random, content: bytes, other: bytes) -> bytes:
 
 
 def tokenizers(rng: Random, content: bytes, other: bytes) -> bytes:
-    """A tokenizer.json with another model, or parts that do not fit, then perhaps changed field by field."""
+    """Write a tokenizer.json with another model or inconsistent parts; sometimes change its fields too."""
     parsed = json.loads(content)
     ids = parsed["model"]["vocab"]
     charsmap = base64.b64encode(rng.randbytes(rng.choice((0, 4, 40)))).decode()
@@ -309,26 +309,32 @@ def tokenizers(rng: Random, content: bytes, other: bytes) -> bytes:
         name, part = rng.choice(parts)
         parsed[name] = part
     again = json.dumps(parsed).encode()
-    return spoiled_json(rng, again, content) if rng.random() < 0.4 else again
+    return mutated_json(rng, again, content) if rng.random() < 0.4 else again
 
 
 KINDS: dict[str, Kind] = {
-    "config.json": Kind("plain", "config.json", (spoiled_bytes, spoiled_json, spoiled_json, spoiled_json), apart=True),
-    "bert_config.json": Kind("google", "bert_config.json", (spoiled_bytes, spoiled_json, spoiled_json), apart=True),
-    "safetensors": Kind("plain", "model.safetensors", (spoiled_bytes, header, header, dtypes)),
-    "shard": Kind("sharded", "model-00002-of-00002.safetensors", (spoiled_bytes, header)),
-    "index of shards": Kind("sharded", "model.safetensors.index.json", (spoiled_bytes, spoiled_json), apart=True),
-    "bin": Kind("bin", "pytorch_model.bin", (spoiled_bytes, payload, instructions, records, directory)),
-    "bin, legacy": Kind("legacy", "pytorch_model.bin", (spoiled_bytes, payload, instructions)),
-    "TensorFlow index": Kind("google", INDEX, (spoiled_bytes, entries, blocks), sealed=True),
-    "TensorFlow data": Kind("google", SHARD, (spoiled_bytes,), sealed=True),
-    "zip": Kind("zip", "google.zip", (spoiled_bytes, members, directory), sealed=True),
-    "vocab.txt": Kind("plain", "vocab.txt", (spoiled_bytes, words), apart=True),
-    "tokenizer.json": Kind("whole", "tokenizer.json", (spoiled_bytes, spoiled_json, *[tokenizers] * 2), apart=True),
-    "tokenizer_config.json": Kind("whole", "tokenizer_config.json", (spoiled_bytes, spoiled_json), apart=True),
+    "config.json": Kind(
+        "plain", "config.json", (mutated_bytes, mutated_json, mutated_json, mutated_json), no_weights=True
+    ),
+    "bert_config.json": Kind(
+        "google", "bert_config.json", (mutated_bytes, mutated_json, mutated_json), no_weights=True
+    ),
+    "safetensors": Kind("plain", "model.safetensors", (mutated_bytes, header, header, dtypes)),
+    "shard": Kind("sharded", "model-00002-of-00002.safetensors", (mutated_bytes, header)),
+    "index of shards": Kind("sharded", "model.safetensors.index.json", (mutated_bytes, mutated_json), no_weights=True),
+    "bin": Kind("bin", "pytorch_model.bin", (mutated_bytes, payload, instructions, records, directory)),
+    "bin, legacy": Kind("legacy", "pytorch_model.bin", (mutated_bytes, payload, instructions)),
+    "TensorFlow index": Kind("google", INDEX, (mutated_bytes, entries, blocks), checksums=True),
+    "TensorFlow data": Kind("google", SHARD, (mutated_bytes,), checksums=True),
+    "zip": Kind("zip", "google.zip", (mutated_bytes, members, directory), checksums=True),
+    "vocab.txt": Kind("plain", "vocab.txt", (mutated_bytes, words), no_weights=True),
+    "tokenizer.json": Kind(
+        "whole", "tokenizer.json", (mutated_bytes, mutated_json, *[tokenizers] * 2), no_weights=True
+    ),
+    "tokenizer_config.json": Kind("whole", "tokenizer_config.json", (mutated_bytes, mutated_json), no_weights=True),
 }
 
 
 def source(folder: Path, kind: str) -> Path:
-    """What is to be loaded of the files in a folder."""
+    """The path to load: the folder, or the zip in it."""
     return folder / "google.zip" if KINDS[kind].layout == "zip" else folder

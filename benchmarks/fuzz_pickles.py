@@ -1,4 +1,4 @@
-"""PyTorch's pickles made hostile: what no checkpoint holds, instructions that none has, a zip around them made anew."""
+"""Hostile PyTorch pickles: unexpected objects, changed instructions, and rewritten zip records."""
 
 import functools
 import io
@@ -15,11 +15,11 @@ from typing import Any
 
 import torch
 
-from benchmarks.fuzz_files import MARKER, spoiled_bytes, unzipped, zipped
+from benchmarks.fuzz_files import MARKER, mutated_bytes, unzipped, zipped
 
 
 class Call:
-    """What a pickle says to call."""
+    """An object that calls a function when it is unpickled."""
 
     def __init__(self, function: Any, *arguments: Any):
         self._reduced = function, arguments
@@ -30,9 +30,9 @@ class Call:
 
 @functools.cache
 def payloads() -> tuple[tuple[Any, ...], ...]:
-    """What no table of tensors has: code, large and odd objects, and tensors without numbers of their own."""
+    """Objects that no table of tensors has: code, huge and unusual objects, tensors without their own data."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # some of these PyTorch calls a prototype
+        warnings.simplefilter("ignore")  # PyTorch warns that some of these are prototypes
         quantized = torch.quantize_per_tensor(torch.ones(8), 0.1, 0, torch.qint8)
         csr = torch.eye(8).to_sparse_csr()
         nested = torch.nested.nested_tensor([torch.ones(2), torch.ones(3)])
@@ -50,7 +50,7 @@ def payloads() -> tuple[tuple[Any, ...], ...]:
 
 
 def payload(rng: Random, content: bytes, other: bytes) -> bytes:
-    """A table of tensors one of which is something else, or all of them."""
+    """Replace one tensor of the table, or the whole table, by another object."""
     tensors = torch.load(io.BytesIO(content), weights_only=True)
     odd = rng.choice(rng.choice(payloads()))
     if rng.random() < 0.2:
@@ -62,13 +62,13 @@ def payload(rng: Random, content: bytes, other: bytes) -> bytes:
     out = io.BytesIO()
     try:
         torch.save(tensors, out, _use_new_zipfile_serialization=content.startswith(b"PK"))
-    except Exception:  # not all can be said in both formats
+    except Exception:  # not every object can be saved in both formats
         return pickle.dumps(odd, rng.choice((0, 2, 4))) if isinstance(odd, Call) else content
     return out.getvalue()
 
 
 def instructions(rng: Random, content: bytes, other: bytes) -> bytes:
-    """Some instructions of a pickle changed, left out, doubled, or brought in; the zip around it is sound."""
+    """Change, delete, double or insert some instructions of a pickle; the zip around it is valid."""
     if not content.startswith(b"PK"):
         return _changed_pickle(rng, content, 5)  # one after another
     files = unzipped(content)
@@ -161,7 +161,7 @@ def _pickled_number(number: int) -> bytes:
 
 
 def records(rng: Random, content: bytes, other: bytes) -> bytes:
-    """The zip that a later `.bin` is, written again with other records."""
+    """Rewrite the zip of a newer `.bin` with other records."""
     files = unzipped(content)
     name = rng.choice(list(files))
     change = rng.choice(("drop", "cut", "grow", "swap", "deflate", "big endian", "bytes", "inside", "version", "zeros"))
@@ -174,7 +174,7 @@ def records(rng: Random, content: bytes, other: bytes) -> bytes:
     elif change == "big endian":
         files["byteorder"] = rng.choice((b"big", b"middle", b"\xff"))
     elif change == "bytes":
-        files[name] = spoiled_bytes(rng, files[name], b"")
+        files[name] = mutated_bytes(rng, files[name], b"")
     elif change == "version":
         files["version"] = files[".format_version"] = rng.choice((b"", b"99999999999", b"\0", b"-1"))
         files[".storage_alignment"] = rng.choice((b"0", b"-64", b"x", b"9" * 400))

@@ -4,10 +4,10 @@
     python -m benchmarks.golden               run them again and compare
     python -m benchmarks.golden --only tagging killed
 
-Each entry trains a model, asks it and evaluates it, through the commands only, so the same file runs before and after
-minitf's modules are moved. Recorded are the SHA-256 of the weights, of the numbers of metrics.jsonl, report.json and
-`evaluate`, and of the answers of `predict`; and in plain form the files left, the printed answers and the scores. Times
-are left out.
+Each entry trains a model, predicts with it and evaluates it, only through the commands, so the same file runs before
+and after minitf's modules are moved. Recorded are the SHA-256 of the weights, of the numbers of metrics.jsonl,
+report.json and `evaluate`, and of the output of `predict`; and as they are: the names of the files, the printed
+predictions and the scores. Times are left out.
 
 The digests depend on the processor and the version of PyTorch: a record of another machine is not compared (status 2).
 To compare two commits on a new machine, run `--record FILE` at the one and `--against FILE` at the other.
@@ -111,7 +111,7 @@ ENTRIES = (
 
 
 def columns(table: str) -> list[str]:
-    """The flags that name the columns, where they cannot be guessed."""
+    """The flags that name the columns, where minitf cannot find them."""
     return ["--text", "first", "--pair", "second", "--label", "score"] if table == "pairs" else []
 
 
@@ -197,7 +197,7 @@ def stopped(entry: Entry, folder: Path, out: Path, sent: signal.Signals) -> int:
 
 
 def answers(entry: Entry, best: Path, folder: Path) -> tuple[bytes, list[str]]:
-    """What `predict` writes for a table, and what it prints for texts."""
+    """The output of `predict` for a table, and the lines it prints for texts."""
     output = best.parent.parent / f"{entry.name}-answers{entry.suffix if entry.table != 'pairs' else '.csv'}"
     predict = ["-m", "minitf.predict", best, "--device", "cpu", "--offline"]
     run([*predict, "--input", entry.path("input"), "--output", output], folder)
@@ -241,7 +241,7 @@ def digest(content: bytes) -> str:
 
 
 def digest_of_numbers(value: Any) -> str:
-    """The digest of JSON values: whatever the order of keys, and without times."""
+    """The digest of JSON values, independent of the order of keys and of times."""
     return digest(json.dumps(without_times(value), sort_keys=True).encode())
 
 
@@ -280,7 +280,7 @@ def digest_of_inputs(folder: Path) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """What differs between two records of an entry, and which files are new, which is allowed."""
+    """The differences between two records of an entry; new files are allowed."""
 
     different: tuple[str, ...]
     new_files: tuple[str, ...]
@@ -308,7 +308,7 @@ def compare(recorded: dict[str, Any], found: dict[str, Any]) -> Comparison:
 
 
 def _change(before: Any, after: Any) -> str:
-    """Two values; of digests the first characters, of lists the items that differ."""
+    """Format two values; of digests the first characters, of lists the items that differ."""
     if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
         return "; ".join(f"{a!r} → {b!r}" for a, b in zip(before, after, strict=True) if a != b)
     if all(isinstance(value, str) and len(value) == 64 for value in (before, after)):
@@ -317,7 +317,7 @@ def _change(before: Any, after: Any) -> str:
 
 
 def not_comparable(recorded: dict[str, Any], surroundings: dict[str, Any]) -> list[str]:
-    """Why the digests of a record cannot be compared with new ones here."""
+    """The reasons why the digests of a record cannot be compared with new ones on this machine."""
     return [
         f"{name}: {recorded.get(name)!r} recorded, {surroundings[name]!r} here"
         for name in SAME_MACHINE
@@ -358,7 +358,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print("the earlier record cannot be compared with runs on this machine: " + "; ".join(reasons))
             return 2
         with ThreadPoolExecutor(arguments.jobs) as pool:
-            # In the order of the list, each as soon as it has ended.
+            # In the order of the list, each as soon as it is finished.
             found = zip(entries, pool.map(lambda entry: try_entry(entry, folder), entries), strict=True)
             if arguments.record is not None:
                 return write_record(arguments.record, surroundings, found, earlier)
@@ -366,7 +366,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def earlier_record(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The record to compare with, or of which single entries are replaced; empty for a new one."""
+    """The record to compare with, or to replace single entries in; empty for a new one."""
     path = arguments.against if arguments.record is None else arguments.record
     if arguments.record is not None and not (arguments.only and path.is_file()):
         return {}
@@ -408,7 +408,7 @@ def write_record(path: Path, surroundings: dict[str, Any], found: Found, earlier
 
 
 def compare_record(recorded: dict[str, Any], found: Found, whole: bool) -> int:
-    """Print a line for each entry, and what differs. Returns the exit status."""
+    """Print a line for each entry, and its differences. Returns the exit status."""
     entries, seen, different = recorded["entries"], set(), 0
     for entry, results in found:
         seen.add(entry.name)
@@ -420,7 +420,7 @@ def compare_record(recorded: dict[str, Any], found: Found, whole: bool) -> int:
         different += bool(comparison.different)
     if whole:
         for name in sorted(entries.keys() - seen):
-            print(f"{name}: recorded, but not in the list any more")
+            print(f"{name}: recorded, but no longer in the list")
             different += 1
     print(f"{different} of {len(seen)} entries differ from the record of commit {recorded['commit'][:7]}")
     return 1 if different else 0

@@ -1,6 +1,6 @@
 """The inputs of `benchmarks.golden`: small tables, and tiny BERT models with random weights.
 
-Everything is written from fixed seeds, so the files are the same on every run. Nothing of minitf is used.
+Everything is written from fixed seeds, so the files are the same on every run. minitf is not used.
 """
 
 import csv
@@ -154,7 +154,7 @@ def _pair(draw: random.Random, i: int) -> Row:
 
 
 def _long(draw: random.Random, i: int) -> Row:
-    """20 to 60 words, the sentence that tells the label somewhere among them."""
+    """20 to 60 words; one sentence among them decides the label."""
     text, label = _review(draw, i)
     before, after = ([draw.choice(FILLER) for _ in range(draw.randint(8, 25))] for _ in range(2))
     return " ".join([*before, text, *after]), label
@@ -179,7 +179,7 @@ def _columns(sentences: Sequence[list[tuple[str, str]]], tags: bool) -> str:
 
 
 def _paragraph(draw: random.Random, i: int) -> tuple[str, str, str, int]:
-    """A context, a question, its answer and where the answer begins."""
+    """A context, a question, its answer and the position of the answer."""
     good, bad = draw.choice(GOOD), draw.choice(BAD)
     things = draw.sample([thing for kind in sorted(THINGS) for thing in THINGS[kind]], 2)
     filler = " ".join(draw.choice(FILLER) for _ in range(draw.randint(5, 25)))

@@ -1,7 +1,7 @@
-"""What `gpu_report` measures of a forward and a backward pass: equivalence with `transformers`, the error of bfloat16.
+"""The checks of `gpu_report` for one forward and backward pass: equivalence with `transformers`, bfloat16 error.
 
-A check takes a Setup and gives what it found: plain numbers, and whether it passed. None asks whether the device is a
-GPU. On a CPU the same code compares minitf with `transformers` there. What it takes to train is in `gpu_training`.
+A check takes a Setup and returns its numbers and whether it passed. No check depends on the type of the device: on a
+CPU the same code compares minitf with `transformers` there. The checks of training are in `gpu_training`.
 """
 
 import dataclasses
@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from benchmarks.sst2 import WARM_UP
+from benchmarks.side_by_side import WARM_UP, inputs
 from minitf.bert import BertConfig
 from minitf.checkpoints import pytorch, sources
 from minitf.checkpoints.load import load_tokenizer
@@ -23,11 +22,12 @@ from minitf.proof.divergence import STEPS, TOLERANCES, Row, Tolerance, compare, 
 from minitf.proof.reference import Pair, open_pair, stand_in
 from minitf.proof.sentences import LABELS, encode_sentences
 from minitf.tasks.classification.task import Classification
-from minitf.text.batches import Batch, Examples, pad
+from minitf.text.batches import Examples, pad
 
 CLASSES = ("negative", "positive")  # of the built-in corpus
-SINGLE = 1e-5  # a product in float32 is nearer to the truth than this, in TF32 farther
-# Both sides round what they multiply to 2⁻¹¹. Emulated on a CPU that makes 1e-3 in the forward pass, 3e-3 in gradients.
+SINGLE = 1e-5  # the error of a product in float32 is smaller than this, in TF32 larger
+# Both sides round their factors to 2⁻¹¹. Emulated on a CPU, this makes errors of 1e-3 in the forward pass and 3e-3 in
+# gradients.
 TF32 = Tolerance(5e-2, 1e-1, 1.0)
 RATIO = 1.10
 
@@ -38,20 +38,20 @@ Found = dict[str, Any]
 class Size:
     """How much is measured."""
 
-    sentences: int  # whose error in bfloat16 is measured
+    sentences: int  # for the error of bfloat16
     steps: int  # of the trajectory
-    batch: int  # sentences in each of them
-    turns: int  # of the race for speed; the first WARM_UP and the last are not timed
-    race_batch: int
+    batch: int  # sentences per step of the trajectory
+    turns: int  # of the speed comparison; the first WARM_UP and the last are not timed
+    speed_batch: int
 
 
-FULL = Size(sentences=64, steps=50, batch=16, turns=WARM_UP + 21, race_batch=32)
-QUICK = Size(sentences=8, steps=4, batch=4, turns=WARM_UP + 2, race_batch=2)
+FULL = Size(sentences=64, steps=50, batch=16, turns=WARM_UP + 21, speed_batch=32)
+QUICK = Size(sentences=8, steps=4, batch=4, turns=WARM_UP + 2, speed_batch=2)
 
 
 @dataclasses.dataclass(frozen=True)
 class Setup:
-    """What is measured, where, and both mathematics, which a test replaces by spoiled ones."""
+    """The model, the device, and both mathematics, which a test replaces by faulty ones."""
 
     folder: Path
     device: torch.device
@@ -65,41 +65,41 @@ class Setup:
         return min(128, config.longest)
 
     def examples(self, n: int) -> Examples:
-        """n labelled sentences of the built-in corpus, over and over if it has fewer."""
+        """n labelled sentences of the built-in corpus, repeated if it has fewer."""
         encoded = Classification(CLASSES).encode(built_in_corpus()[0], load_tokenizer(self.folder), self.max_length)
-        return taken(encoded, [i % len(encoded.tokens) for i in range(n)])
+        return subset(encoded, [i % len(encoded.tokens) for i in range(n)])
 
     def pair(self, math: Mathematics, dtype: torch.dtype, attention: str, device: torch.device | None = None) -> Pair:
         """minitf and the reference in eval mode, on this device unless another is given."""
-        torch.manual_seed(0)  # the classifier is new: drawn here, given to both
+        torch.manual_seed(0)  # for the new classifier, which both get
         return open_pair(self.folder, math, dtype, device or self.device, len(CLASSES), attention=attention)
 
 
 def find(model: str) -> Path:
-    """The folder of `model`. Raises CheckpointError."""
+    """Return the folder of `model`. Raises CheckpointError."""
     return sources.find(model).folder
 
 
-def taken(examples: Examples, indices: Sequence[int]) -> Examples:
+def subset(examples: Examples, indices: Sequence[int]) -> Examples:
     return Examples([examples.tokens[i] for i in indices], examples.targets[torch.tensor(indices)])
 
 
 def float64(setup: Setup) -> Found:
-    """Every tensor, loss, gradient, and weight after five steps; eval mode, and train mode under a fixed dropout."""
+    """Compare every tensor, loss, gradient, and weight after five steps; in eval mode, and with a fixed dropout."""
     return _equivalence(setup, torch.float64, TOLERANCES[torch.float64], steps=STEPS, train=True)
 
 
 def float32(setup: Setup) -> Found:
-    """Every tensor and gradient, TF32 off."""
+    """Compare every tensor and gradient, with TF32 off."""
     with float32_products("ieee"):
         found = _equivalence(setup, torch.float32, TOLERANCES[torch.float32])
         found["numbers"]["error_of_a_product"] = error = product_error(setup.device)
-    found["passed"] &= error < SINGLE  # else TF32 was on
+    found["passed"] &= error < SINGLE  # otherwise TF32 is on
     return found
 
 
 def tf32(setup: Setup) -> Found:
-    """The same, TF32 on for both. A CPU has none: there the setting does nothing, and the finding says so."""
+    """Compare the same with TF32 on for both. On a CPU the setting has no effect, and the result says so."""
     with float32_products("tf32"):
         found = _equivalence(setup, torch.float32, TF32)
         found["numbers"]["error_of_a_product"] = error = product_error(setup.device)
@@ -110,16 +110,16 @@ def tf32(setup: Setup) -> Found:
 
 @torch.no_grad()
 def bfloat16(setup: Setup) -> Found:
-    """The error of the last hidden state, root mean square over real tokens, beside that of `transformers`."""
+    """Compare the error of the last hidden state (root mean square over real tokens) with that of `transformers`."""
     texts = setup.examples(setup.size.sentences).tokens
     batch = pad(texts)
-    real, near = batch.mask.bool(), batch.to(setup.device)
+    real, on_device = batch.mask.bool(), batch.to(setup.device)
     reference = setup.pair(setup.equations, torch.float64, "eager", torch.device("cpu")).theirs
     truth = reference.bert(**inputs(batch)).last_hidden_state[real]
     pair = setup.pair(setup.kernels, torch.bfloat16, "sdpa")
     states = {
-        "minitf": pair.ours(near.token_ids, near.segment_ids, near.mask).hidden_states[-1],
-        "transformers": pair.theirs.bert(**inputs(near)).last_hidden_state,
+        "minitf": pair.ours(on_device.token_ids, on_device.segment_ids, on_device.mask).hidden_states[-1],
+        "transformers": pair.theirs.bert(**inputs(on_device)).last_hidden_state,
     }
     error = {name: float((X.cpu().double()[real] - truth).square().mean().sqrt()) for name, X in states.items()}
     ratio = error["minitf"] / error["transformers"]
@@ -132,13 +132,13 @@ def bfloat16(setup: Setup) -> Found:
 
 
 def _equivalence(setup: Setup, dtype: torch.dtype, tolerance: Tolerance, steps: int = 0, train: bool = False) -> Found:
-    """Both mathematics beside the reference; the largest differences are relative, as `proof.divergence` counts."""
+    """Compare both mathematics with the reference; the largest differences are relative, as in `proof.divergence`."""
     cases = {}
     for name, math in (("equations", setup.equations), ("kernels", setup.kernels)):
         cases[f"{name}, eval"] = _compared(setup, math, dtype, tolerance, steps)
         if train:
-            still = math.overlay(dropout=stand_in)
-            cases[f"{name}, train"] = _compared(setup, still, dtype, tolerance, steps, fixed_dropout=True)
+            fixed = math.overlay(dropout=stand_in)
+            cases[f"{name}, train"] = _compared(setup, fixed, dtype, tolerance, steps, fixed_dropout=True)
     cases["kernels, fused attention"] = _fused(setup, dtype, tolerance)
     largest = _largest([row for rows in cases.values() for row in rows])
     firsts = {case: first for case, rows in cases.items() if (first := first_divergence(rows)) is not None}
@@ -169,20 +169,15 @@ def _compared(
 
 @torch.no_grad()
 def _fused(setup: Setup, dtype: torch.dtype, tolerance: Tolerance) -> list[Row]:
-    """`compare_models` requests attention weights, which a fused kernel does not compute. Here neither side does."""
+    """Compare fused attention. (`compare_models` requests attention weights, which a fused kernel does not compute.)"""
     pair = setup.pair(setup.kernels, dtype, "sdpa")
     batch = encode_sentences(load_tokenizer(setup.folder), setup.max_length).to(setup.device)
-    mine = pair.ours(batch.token_ids, batch.segment_ids, batch.mask)
-    other = pair.theirs(**inputs(batch), output_hidden_states=True)
+    ours = pair.ours(batch.token_ids, batch.segment_ids, batch.mask)
+    theirs = pair.theirs(**inputs(batch), output_hidden_states=True)
     real = batch.mask.bool()
-    states = enumerate(zip(mine.hidden_states, other.hidden_states, strict=True))
+    states = enumerate(zip(ours.hidden_states, theirs.hidden_states, strict=True))
     rows = [compare("forward", f"hidden state {i}", X[real], Y[real], tolerance.forward) for i, (X, Y) in states]
-    return [*rows, compare("forward", "logits", mine.logits, other.logits, tolerance.forward)]
-
-
-def inputs(batch: Batch) -> dict[str, Tensor]:
-    """A batch under the names of `transformers`."""
-    return {"input_ids": batch.token_ids, "token_type_ids": batch.segment_ids, "attention_mask": batch.mask}
+    return [*rows, compare("forward", "logits", ours.logits, theirs.logits, tolerance.forward)]
 
 
 def _largest(rows: Sequence[Row]) -> dict[str, float]:
@@ -193,9 +188,9 @@ def _largest(rows: Sequence[Row]) -> dict[str, float]:
 
 @contextmanager
 def float32_products(precision: str) -> Iterator[None]:
-    """Inside the block a GPU multiplies float32 matrices in "ieee", or in "tf32" with 10 of their 23 bits of mantissa.
+    """Multiply float32 matrices on a GPU as "ieee", or as "tf32" with 10 of their 23 mantissa bits.
 
-    By PyTorch's setting from 2.9 on; the older `allow_tf32` warns, and may not be touched beside it.
+    This is PyTorch's setting since 2.9; the older `allow_tf32` warns and must not be used together with it.
     """
     matmul = torch.backends.cuda.matmul
     before = matmul.fp32_precision
@@ -207,7 +202,7 @@ def float32_products(precision: str) -> Iterator[None]:
 
 
 def product_error(device: torch.device) -> float:
-    """The largest error of a float32 product of two random matrices, over its largest value."""
+    """The largest error of a float32 product of two random matrices, divided by its largest value."""
     X, Y = torch.randn(2, 256, 256, generator=torch.Generator().manual_seed(0)).to(device)
     exact = X.double() @ Y.double()
     return float(((X @ Y).double() - exact).abs().max() / exact.abs().max())

@@ -1,11 +1,11 @@
-"""Is minitf right, and how fast is it, on this GPU? Ten minutes at most; needs torch and transformers, no installation.
+"""Check minitf on this GPU, and measure its speed. At most ten minutes; needs only torch and transformers.
 
     python -m benchmarks.gpu_report
 
-Equivalence with transformers in float64 and float32 (TF32 off and on), the error of bfloat16 against a float64 truth,
-training in float64 against the same on the CPU, and training speed beside a reference loop. Exit status 0 if all
-checks pass, 1 if not. On a GPU writes results/gpu-NAME.json and the table between the marks in docs/results.md; a CPU
-runs the same checks, but its numbers go nowhere but to --output.
+The checks: equivalence with transformers in float64 and float32 (TF32 off and on), the error of bfloat16 relative to
+float64, training in float64 compared with the CPU, and training speed beside a reference loop. Exit status 0 if all
+checks pass, 1 if not. On a GPU, writes results/gpu-NAME.json and the table between the marks in docs/results.md. A CPU
+runs the same checks, but writes its record only to --output.
 """
 
 import argparse
@@ -47,21 +47,21 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--model", default="all-MiniLM-L6-v2", help="default: %(default)s")
     p.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: %(default)s")
-    p.add_argument("--quick", action="store_true", help="a few sentences and steps, to see that all of it runs")
-    p.add_argument("--output", type=Path, metavar="FOLDER", help="for the record; docs/results.md is then left alone")
+    p.add_argument("--quick", action="store_true", help="a few sentences and steps, as a test of the program")
+    p.add_argument("--output", type=Path, metavar="FOLDER", help="for the record; leaves docs/results.md unchanged")
     return p
 
 
 def main(argv: Sequence[str] | None = None, equations: Mathematics = EQUATIONS, kernels: Mathematics = KERNELS) -> int:
-    """The mathematics are arguments so that a test can spoil them."""
+    """The mathematics are arguments so that a test can replace them by faulty ones."""
     arguments = parser().parse_args(argv)
     device = choose_device(arguments.device)
-    make(arguments.output)
+    make_folder(arguments.output)
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     setup = Setup(find(arguments.model), device, QUICK if arguments.quick else FULL, equations, kernels)
     print(f"{arguments.model} on {device_name(device)}", flush=True)
-    checks = [judge(name, check, setup) for name, check in CHECKS.items()]
+    checks = [run_check(name, check, setup) for name, check in CHECKS.items()]
     content = {**surroundings(device), "model": arguments.model, "size": dataclasses.asdict(setup.size)}
     content["checks"] = checks
     failed = [check["name"] for check in checks if not check["passed"]]
@@ -71,14 +71,14 @@ def main(argv: Sequence[str] | None = None, equations: Mathematics = EQUATIONS, 
     return 1 if failed else 0
 
 
-def judge(name: str, check: Callable[[Setup], Found], setup: Setup) -> dict[str, Any]:
-    """What `check` found, under its name, with its seconds. One that breaks has failed; the others still run."""
+def run_check(name: str, check: Callable[[Setup], Found], setup: Setup) -> dict[str, Any]:
+    """Run one check; return its result with its name and seconds. A check that raises fails; the others still run."""
     start = time.perf_counter()
     try:
         found = check(setup)
     except Exception as error:
         traceback.print_exc()
-        first_line = str(error).split("\n")[0].replace("|", "/")  # a bar would end the cell of the table
+        first_line = str(error).split("\n")[0].replace("|", "/")  # a bar would end the table cell
         found = {"passed": False, "measured": f"{type(error).__name__}: {first_line}", "tolerance": None, "numbers": {}}
     seconds = round(time.perf_counter() - start, 1)
     print(f"{'pass' if found['passed'] else 'FAIL'}  {name}: {found['measured']}  [{seconds} s]", flush=True)
@@ -86,7 +86,7 @@ def judge(name: str, check: Callable[[Setup], Found], setup: Setup) -> dict[str,
 
 
 def surroundings(device: torch.device) -> dict[str, Any]:
-    """Those of every record; the GPU is named only where it did the work."""
+    """The surroundings of every record; the GPU is named only if it did the work."""
     known = record.surroundings()
     known.pop("gpu", None)
     if device.type == "cuda":
@@ -95,13 +95,14 @@ def surroundings(device: torch.device) -> dict[str, Any]:
 
 
 def publish(content: dict[str, Any], device: torch.device, output: Path | None, quick: bool) -> None:
-    """Write the record where it belongs, and say where. A GPU's full run alone may add to the repository."""
+    """Write the record and print where. Only a full run on a GPU adds to the repository."""
     on_gpu = device.type == "cuda"
     name = f"gpu-{slug(content['gpu'])}" if on_gpu else "cpu-check"
     if on_gpu:
         print(f"\n{table(content)}\n")
     if output is None and (quick or not on_gpu):
-        print(f"nothing written: {'a quick run' if on_gpu else 'no GPU measured this'}; --output keeps the record")
+        why = "this was a quick run" if on_gpu else "not measured on a GPU"
+        print(f"nothing written: {why}; --output writes the record")
         return
     path = record.write(name, content, output or record.RESULTS)
     print(f"written: {path.name}")
@@ -109,17 +110,17 @@ def publish(content: dict[str, Any], device: torch.device, output: Path | None, 
         print(f"written: the table in {PAGE.name}")
 
 
-def make(output: Path | None) -> None:
-    """The folder for the record, before anything is measured. Raises InputError."""
+def make_folder(output: Path | None) -> None:
+    """Create the folder for the record, before anything is measured. Raises InputError."""
     try:
         if output is not None:
             output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"--output {output}: cannot be made ({error.strerror}); give another folder") from None
+        raise InputError(f"--output {output}: cannot be created ({error.strerror}); give another folder") from None
 
 
 def table(content: dict[str, Any]) -> str:
-    """A record as Markdown: the sentence that says where its numbers come from, and a row for each check."""
+    """Format a record in Markdown: where its numbers come from, and a row for each check."""
     commit = content["commit"][:7] or "unknown"
     changes = " and changes" if content["dirty"] else ""
     versions = f"PyTorch {content['torch']}, transformers {content['transformers']}, CUDA {content['cuda']}"
@@ -139,14 +140,14 @@ def table(content: dict[str, Any]) -> str:
 
 
 def allowed(tolerance: Any) -> str:
-    """A tolerance as text: one number, or one for each stage, or none."""
+    """Format a tolerance: one number, one for each stage, or none."""
     if isinstance(tolerance, dict):
         return ", ".join(f"{stage} {value:.0e}" for stage, value in tolerance.items())
     return "–" if tolerance is None else f"{tolerance:g}"
 
 
 def insert(page: Path, text: str) -> bool:
-    """Put `text` between the marks of `page`; False, and nothing done, if it has none."""
+    """Put `text` between the marks of `page`. Returns False, and changes nothing, if it has no marks."""
     old = page.read_text(encoding="utf-8") if page.is_file() else ""
     before, start, rest = old.partition(MARKS[0])
     _, end, after = rest.partition(MARKS[1])

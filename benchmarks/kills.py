@@ -1,12 +1,11 @@
-"""Random `kill -9` during a run, each run resumed to its end: all must come to the same bits.
+"""Send `kill -9` at random times during a run, resume it to its end, and require the same result bit for bit.
 
     python -m benchmarks.kills --kills 50
 
-The moments are drawn uniformly over the duration of a whole run, which saves at every step; half of the kills wait for
-the next save, and come in its midst. Some of the resumed runs are killed again, before they are left to end. Compared
-are the SHA-256 of best/model.safetensors, that of every tensor of the final state (weights, optimizer, random numbers),
-and the journal and the report but for their times. One thread; a process is a fork of one that has Python's modules
-loaded.
+The times are drawn uniformly over the duration of a whole run, which saves at every step. Half of the kills wait for
+the next save and interrupt it. Some of the resumed runs are killed again before they may finish. Compared are the
+SHA-256 of best/model.safetensors, of every tensor of the final state (weights, optimizer, random state), and of the
+journal and the report without their times. One thread; a run is a fork of this process, which has all modules loaded.
 """
 
 import argparse
@@ -15,6 +14,7 @@ import hashlib
 import json
 import os
 import random
+import shlex
 import shutil
 import signal
 import statistics
@@ -34,65 +34,46 @@ from minitf.checkpoints.load import load_tokenizer, load_with_report
 from minitf.checkpoints.save import save
 from minitf.cli import console
 from minitf.datasets.dataset import built_in_corpus
+from minitf.files import leftovers
 
-SAVING = 0.5  # share of the kills that wait for the next save
-AGAIN = 0.3  # share of the killed runs of which the resumed one is killed too
+DURING_SAVE = 0.5  # share of the kills that wait for the next save
+AGAIN = 0.3  # share of the killed runs whose resumed run is killed too
+FLAGS = shlex.split(
+    "--offline --epochs 3 --batch-size 8 --accumulate 2 --max-length 48 --lr 1e-3 --metric loss --freeze embeddings"
+    " --unfreeze gradual --device cpu --seed 1"
+)
 
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="python -m benchmarks.kills", description=__doc__)
     p.add_argument("--kills", type=int, default=50)
-    p.add_argument("--model", help="default: one of BERT-Tiny's size, drawn at random")
+    p.add_argument("--model", help="default: one of BERT-Tiny's size with random weights")
     p.add_argument("--sentences", type=int, default=96, help="of the built-in corpus, to train on")
     p.add_argument("--save-every", type=int, default=1)
-    p.add_argument("--seed", type=int, default=0, help="draws the moments")
+    p.add_argument("--seed", type=int, default=0, help="of the random times")
     p.add_argument("--name", default="kills", help="of the record")
-    p.add_argument("--folder", type=Path, help="where to work (default: a temporary one)")
+    p.add_argument("--folder", type=Path, help="working folder (default: a temporary one)")
     return p
 
 
-HOW = [
-    "--offline",
-    "--epochs",
-    "3",
-    "--batch-size",
-    "8",
-    "--accumulate",
-    "2",
-    "--max-length",
-    "48",
-    "--lr",
-    "1e-3",
-    "--metric",
-    "loss",
-    "--freeze",
-    "embeddings",
-    "--unfreeze",
-    "gradual",
-    "--device",
-    "cpu",
-    "--seed",
-    "1",
-]
-
-
 def command(arguments: argparse.Namespace, data: Path, out: Path) -> list[str]:
-    where = ("--train", data / "train.jsonl", "--valid", data / "valid.jsonl", "--output", out)
-    return [str(word) for word in ("--model", arguments.model, "--save-every", arguments.save_every, *where, *HOW)]
+    """The flags of the run."""
+    paths = ("--train", data / "train.jsonl", "--valid", data / "valid.jsonl", "--output", out)
+    return [str(word) for word in ("--model", arguments.model, "--save-every", arguments.save_every, *paths, *FLAGS)]
 
 
 def write_model(folder: Path) -> None:
-    """Two layers of width 128, as BERT-Tiny has them, with the words of the default model."""
+    """Write a model of two layers of width 128, like BERT-Tiny, with the default model's vocabulary."""
     torch.manual_seed(0)
     small = {"num_hidden_layers": 2, "hidden_size": 128, "num_attention_heads": 2, "intermediate_size": 512}
-    model, found = load_with_report(
+    model, report = load_with_report(
         "all-MiniLM-L6-v2", from_scratch=True, change=lambda config: dataclasses.replace(config, **small)
     )
-    save(model, load_tokenizer(found.source.folder), folder)
+    save(model, load_tokenizer(report.source.folder), folder)
 
 
 def write_tables(arguments: argparse.Namespace, folder: Path) -> None:
-    """The first sentences of the built-in corpus, as many of each label as of the other."""
+    """Write the first sentences of the built-in corpus, the same number for each label."""
     train, valid, _ = built_in_corpus()
     for name, table, n in (("train", train, arguments.sentences), ("valid", valid, 32)):
         labels = sorted({str(e.label) for e in table.examples})
@@ -102,27 +83,27 @@ def write_tables(arguments: argparse.Namespace, folder: Path) -> None:
 
 
 def digests(out: Path) -> dict[str, str]:
-    """What must be the same."""
+    """Everything that must be the same."""
     state = hashlib.sha256()
     for name, tensor in sorted(load_file(out / "last" / "state.safetensors").items()):
         state.update(name.encode() + tensor.tobytes())
     lines = (out / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    told = [_timeless(json.loads(line)) for line in [*lines, (out / "report.json").read_text(encoding="utf-8")]]
+    reports = [_without_times(json.loads(line)) for line in [*lines, (out / "report.json").read_text(encoding="utf-8")]]
     return {
         "best": hashlib.sha256((out / "best" / "model.safetensors").read_bytes()).hexdigest(),
         "state": state.hexdigest(),
-        "told": hashlib.sha256(json.dumps(told).encode()).hexdigest(),
+        "reports": hashlib.sha256(json.dumps(reports).encode()).hexdigest(),
     }
 
 
-def _timeless(value: Any) -> Any:
+def _without_times(value: Any) -> Any:
     if isinstance(value, dict):
-        return {k: _timeless(v) for k, v in value.items() if k not in ("seconds", "output", "command")}
-    return [_timeless(v) for v in value] if isinstance(value, list) else value
+        return {k: _without_times(v) for k, v in value.items() if k not in ("seconds", "output", "command")}
+    return [_without_times(v) for v in value] if isinstance(value, list) else value
 
 
-def begun(words: list[str], log: Path) -> int:
-    """A run in a process of its own: a fork of this one, for starting Python takes longer than the run. Its number."""
+def start(flags: list[str], log: Path) -> int:
+    """Start a run in a fork of this process (starting Python would take longer than the run); return its process id."""
     process = os.fork()
     if process:
         return process
@@ -131,17 +112,20 @@ def begun(words: list[str], log: Path) -> int:
         os.dup2(file.fileno(), 2)
     status = 1
     try:
-        console.run(lambda _: finetune.main(words))
-    except SystemExit as left:
-        status = int(left.code or 0)
+        console.run(lambda _: finetune.main(flags))
+    except SystemExit as error:
+        status = int(error.code or 0)
     finally:
         os._exit(status)
 
 
-def killed(words: list[str], log: Path, after: float, saving: Path | None) -> bool:
-    """Begin a run and kill it; with `saving`, its folder, in its next save from then on. False if it ended before."""
-    process, end = begun(words, log), time.perf_counter() + after
-    while time.perf_counter() < end or (saving is not None and not half_written(saving)):
+def kill(flags: list[str], log: Path, after: float, saving: Path | None) -> bool:
+    """Start a run and kill it after some seconds, or with `saving`, its folder, during the next save after them.
+
+    Returns False if the run ended before.
+    """
+    process, end = start(flags, log), time.perf_counter() + after
+    while time.perf_counter() < end or (saving is not None and not is_saving(saving)):
         done, _ = os.waitpid(process, os.WNOHANG)
         if done:
             return False
@@ -151,47 +135,60 @@ def killed(words: list[str], log: Path, after: float, saving: Path | None) -> bo
     return os.WIFSIGNALED(status)
 
 
-def half_written(out: Path) -> bool:
-    return any(out.glob(".*-*")) or any(out.glob("last/.*"))
+def is_saving(out: Path) -> bool:
+    """Whether a file or folder is being written."""
+    return bool(leftovers(out) or leftovers(out / "last"))
 
 
-def ended(words: list[str], log: Path) -> None:
-    """A run that is left alone. Raises RuntimeError if it does not end well."""
-    _, status = os.waitpid(begun(words, log), 0)
+def finish(flags: list[str], log: Path) -> None:
+    """Run to the end. Raises RuntimeError if the exit status is not 0."""
+    _, status = os.waitpid(start(flags, log), 0)
     if status:
         raise RuntimeError(f"status {os.waitstatus_to_exitcode(status)}: {log.read_text(encoding='utf-8')}")
 
 
 def found_in(out: Path) -> str:
-    """What the killed process left, in a word."""
+    """The state in which a killed process left its folder."""
     if not out.exists():
         return "no folder yet"
-    if half_written(out):
-        return "in the midst of a save"
+    if is_saving(out):
+        return "during a save"
     if not (out / "last" / "state.safetensors").exists():
         return "nothing saved yet"
     return "done" if (out / "report.json").exists() else "between two saves"
 
 
-def one_kill(words: list[str], out: Path, draw: random.Random, duration: float) -> dict[str, Any]:
-    """Kill a run, perhaps kill the resumed one too, and let it come to its end."""
+def one_run(flags: list[str], out: Path, draw: random.Random, duration: float) -> dict[str, Any]:
+    """Kill a run, sometimes kill the resumed run too, and resume it to its end."""
     shutil.rmtree(out, ignore_errors=True)
     after = draw.uniform(0.0, duration)
-    log, saving = out.with_name("log.txt"), out if draw.random() < SAVING else None
-    told: dict[str, Any] = {"after": round(after, 3), "saving": saving is not None}
-    told |= {"killed": killed(words, log, after, saving), "left": found_in(out)}
-    again = [*words, "--resume"] if out.exists() else words
+    log, saving = out.with_name("log.txt"), out if draw.random() < DURING_SAVE else None
+    result: dict[str, Any] = {"after": round(after, 3), "saving": saving is not None}
+    result |= {"killed": kill(flags, log, after, saving), "left": found_in(out)}
+    resumed = [*flags, "--resume"] if out.exists() else flags
     if draw.random() < AGAIN:
         after = draw.uniform(0.0, duration)
-        told |= {"again_after": round(after, 3), "again": killed(again, log, after, None), "again_left": found_in(out)}
-        again = [*words, "--resume"] if out.exists() else words
-    ended(again, log)
-    return told | digests(out)
+        result |= {"again_after": round(after, 3), "again": kill(resumed, log, after, None)}
+        result |= {"again_left": found_in(out)}
+        resumed = [*flags, "--resume"] if out.exists() else flags
+    finish(resumed, log)
+    return result | digests(out)
+
+
+def undisturbed(flags: list[str], out: Path) -> tuple[dict[str, str], float]:
+    """The digests of a run that is not killed, and its duration: the median of three."""
+    durations = []
+    for _ in range(3):
+        shutil.rmtree(out, ignore_errors=True)
+        began = time.perf_counter()
+        finish(flags, out.with_name("log.txt"))
+        durations.append(time.perf_counter() - began)
+    return digests(out), statistics.median(durations)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
-    torch.set_num_threads(1)  # a fork has no threads but its own
+    torch.set_num_threads(1)  # a fork keeps only the thread that forks
     surroundings = record.surroundings()
     with tempfile.TemporaryDirectory() as temporary:
         folder = (arguments.folder or Path(temporary)).absolute()
@@ -200,33 +197,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.model is None:
             arguments.model = str(folder / "model")
             write_model(folder / "model")
-        words = command(arguments, folder, folder / "out")
-        durations = []
-        for _ in range(3):
-            shutil.rmtree(folder / "out", ignore_errors=True)
-            start = time.perf_counter()
-            ended(words, folder / "log.txt")
-            durations.append(time.perf_counter() - start)
-        expected, duration = digests(folder / "out"), statistics.median(durations)
-        best, state = expected["best"][:12], expected["state"][:12]
-        print(f"a whole run takes {duration:.1f} s; best/ {best}, state {state}", flush=True)
-        draw, kills = random.Random(arguments.seed), []
-        while sum(kill["killed"] for kill in kills) < arguments.kills:
-            kill = one_kill(words, folder / "out", draw, duration)
-            kills.append(kill | {"same": {name: kill.pop(name) == expected[name] for name in expected}})
-            said = "the same bits" if all(kills[-1]["same"].values()) else f"OTHERWISE: {kills[-1]}"
-            print(f"{len(kills)}: killed after {kill['after']:.2f} s, {kill['left']}: {said}", flush=True)
-    real = [kill for kill in kills if kill["killed"]]
-    different = [kill for kill in kills if not all(kill["same"].values())]
+        out = folder / "out"
+        flags = command(arguments, folder, out)
+        expected, duration = undisturbed(flags, out)
+        print(f"a whole run takes {duration:.1f} s; best/ {expected['best'][:12]}, state {expected['state'][:12]}")
+        draw, runs = random.Random(arguments.seed), list[dict[str, Any]]()
+        while sum(run["killed"] for run in runs) < arguments.kills:
+            run = one_run(flags, out, draw, duration)
+            runs.append(run | {"same": {name: run.pop(name) == expected[name] for name in expected}})
+            verdict = "same result" if all(runs[-1]["same"].values()) else f"DIFFERENT: {runs[-1]}"
+            print(f"{len(runs)}: killed after {run['after']:.2f} s, {run['left']}: {verdict}", flush=True)
+    killed = [run for run in runs if run["killed"]]
+    different = [run for run in runs if not all(run["same"].values())]
     summary = {
-        "kills": len(real) + sum(kill.get("again", False) for kill in kills),
-        "runs": len(real),
-        "left": dict(Counter(kill["left"] for kill in real)),
+        "kills": len(killed) + sum(run.get("again", False) for run in runs),
+        "runs": len(killed),
+        "left": dict(Counter(run["left"] for run in killed)),
         "different": len(different),
         "seconds_of_a_whole_run": round(duration, 2),
     }
-    path = record.write(arguments.name, {**surroundings, "summary": summary, "expected": expected, "runs": kills})
-    print(f"{summary['kills']} kills in {len(real)} runs, {len(different)} of which ended otherwise")
+    path = record.write(arguments.name, {**surroundings, "summary": summary, "expected": expected, "runs": runs})
+    print(f"{summary['kills']} kills in {len(killed)} runs; {len(different)} ended differently")
     print(f"{summary['left']}; written: {path.name}")
     return 1 if different else 0
 

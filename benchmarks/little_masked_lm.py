@@ -1,10 +1,10 @@
-"""A masked language model to have at hand where no official one is: the default encoder, its head taught in minutes.
+"""Train a small masked language model in minutes, for machines without an official one.
 
     python -m benchmarks.little_masked_lm FOLDER
 
-Of the words of the built-in corpus one in three is predicted, half of these hidden and half left to be seen (Devlin et
-al. 2019, §3.1, with other shares: there is little to learn from). Good for looking into, not for answering: 800 short
-reviews are all that the head has ever read.
+The encoder is the default model's; its head is new. One word in three of the built-in corpus is predicted; half of
+these are masked, half left as they are (Devlin et al. 2019, §3.1, with larger shares, because the corpus is small). The
+model is for demonstrations only: its head has seen nothing but 800 short reviews.
 """
 
 import argparse
@@ -24,7 +24,7 @@ def main() -> None:
 
 
 def make(folder: Path, steps: int) -> None:
-    """Train and write it."""
+    """Train the model and save it."""
     import torch
 
     import minitf
@@ -35,7 +35,7 @@ def make(folder: Path, steps: int) -> None:
     torch.manual_seed(0)
     name = "all-MiniLM-L6-v2"
     model, tokenizer = minitf.load(name, head="masked-lm").train(), minitf.load_tokenizer(name)
-    model.embeddings.requires_grad_(False)  # half of the weights, and what the head compares with
+    model.embeddings.requires_grad_(False)  # half of the weights; the head multiplies by them
     texts = built_in_corpus()[0].texts
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=5e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 5e-4, total_steps=steps, pct_start=0.1)
@@ -46,11 +46,11 @@ def make(folder: Path, steps: int) -> None:
         batch = tokenizer([texts[i] for i in rows])
         word = (batch.mask == 1) & ~torch.isin(batch.token_ids, special)
         draw = torch.rand(word.shape, generator=generator)
-        asked, hidden = word & (draw < 1 / 3), word & (draw < 1 / 6)
-        E = model.embeddings(batch.token_ids.masked_fill(hidden, tokenizer.mask_id), batch.segment_ids)
+        predicted, masked = word & (draw < 1 / 3), word & (draw < 1 / 6)
+        E = model.embeddings(batch.token_ids.masked_fill(masked, tokenizer.mask_id), batch.segment_ids)
         states, _ = model.encoder(E, padding_mask(batch.mask))
-        _, logits = model.read_out(states[-1][asked][None])  # where it counts alone: the table has 30,522 words
-        loss = torch.nn.functional.cross_entropy(logits[0], batch.token_ids[asked])
+        _, logits = model.read_out(states[-1][predicted][None])  # at these positions only: the vocabulary is large
+        loss = torch.nn.functional.cross_entropy(logits[0], batch.token_ids[predicted])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

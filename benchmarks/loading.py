@@ -1,11 +1,11 @@
-"""Loading weights of bert-base size, every layout, beside `transformers`: time and private memory.
+"""Load weights of bert-base size in every layout, beside `transformers`: time and private memory.
 
     python -m benchmarks.loading
 
-Each load is a process of its own that has imported everything and waits; this one then reads its memory from outside
-while it loads. minitf and the reference take turns. Weights that are mapped from a file cost nothing until they are
-used, so the clock stops when every weight has been read once. Beside them: reading the files' bytes, and building the
-model without numbers; the sum of the two is what a load cannot well be faster than. The files are in the page cache.
+Each load runs in a new process that has imported everything; this process reads its memory from outside meanwhile.
+minitf and the reference take turns. Weights that are mapped from a file cost nothing until they are used, so the clock
+stops when every weight has been read once. For comparison, a third process reads the bytes of the files and builds the
+model without numbers: a lower bound for a load. The files are in the page cache.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +46,9 @@ def main() -> None:
         size = write_files(Path(folder), arguments.layers)
         content |= {"parameters_bytes": size, "layouts": {}}
         for layout in LAYOUTS:
-            path = place(Path(folder), layout)
+            path = path_of(Path(folder), layout)
             turns: dict[str, list[dict[str, float]]] = {"minitf": [], "bytes and building": []}
-            if not layout.startswith("tensorflow"):  # which the reference can no longer read
+            if not layout.startswith("tensorflow"):  # the reference cannot read it any more
                 turns["transformers"] = []
             for _ in range(arguments.repeats):
                 for who, measured in turns.items():
@@ -57,21 +58,20 @@ def main() -> None:
     print(f"written: {record.write(arguments.name, content)}")
 
 
-def place(folder: Path, layout: str) -> Path:
+def path_of(folder: Path, layout: str) -> Path:
+    """The path of a layout; several share one."""
     return folder / {"tensorflow, unverified": "tensorflow", "tensorflow zip": "tensorflow.zip"}.get(layout, layout)
 
 
 def write_files(folder: Path, layers: int) -> int:
-    """The same weights in every layout; the size of the tensors in bytes."""
+    """Write the same weights in every layout; return the size of the tensors in bytes."""
     import google_crc32c
     import torch
     import transformers
 
-    sys.path.insert(0, str(record.ROOT / "tests"))
-    import google_layout  # the writer that the tests have, which shares no line with the reader
-    import tensor_bundles
+    from tests.support import google_layout, tensor_bundles  # the tests' writer, independent of minitf's reader
 
-    tensor_bundles.crc32c = google_crc32c.value  # theirs is a loop in Python
+    tensor_bundles.crc32c = google_crc32c.value  # the tests' own is a loop in Python
     torch.manual_seed(0)
     transformers.utils.logging.disable_progress_bar()
     model = transformers.BertForPreTraining(transformers.BertConfig(num_hidden_layers=layers))
@@ -87,7 +87,7 @@ def write_files(folder: Path, layers: int) -> int:
 
 
 def one(who: str, layout: str, path: Path) -> dict[str, float]:
-    """One load in a process of its own: seconds, and the peak of its private memory above what it had before."""
+    """Load once in a new process; return the seconds and the growth of its private memory at its peak."""
     command = [sys.executable, "-m", "benchmarks.loading", "--child", who, layout, str(path)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=record.ROOT
@@ -97,33 +97,17 @@ def one(who: str, layout: str, path: Path) -> dict[str, float]:
         before = peak = rss_anon(process.pid)
         process.stdin.write("go\n")
         process.stdin.flush()
-        done = _Line(process.stdout)
-        while not done.there():
-            peak = max(peak, rss_anon(process.pid))
-            time.sleep(0.001)
-        measured: dict[str, float] = json.loads(done.line)
+        with ThreadPoolExecutor(1) as pool:
+            line = pool.submit(process.stdout.readline)
+            while not line.done():
+                peak = max(peak, rss_anon(process.pid))
+                time.sleep(0.001)
+        measured: dict[str, float] = json.loads(line.result())
     return measured | {"peak": peak - before}
 
 
-class _Line:
-    """A line that a process will print, waited for beside other work."""
-
-    def __init__(self, stream: Any):
-        import threading
-
-        self.line = ""
-        self._thread = threading.Thread(target=self._read, args=(stream,), daemon=True)
-        self._thread.start()
-
-    def _read(self, stream: Any) -> None:
-        self.line = stream.readline()
-
-    def there(self) -> bool:
-        return not self._thread.is_alive()
-
-
 def rss_anon(pid: int) -> int:
-    """Private memory of a process, in bytes: what is mapped from a file is not in it."""
+    """The private memory of a process in bytes, without mapped files."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("RssAnon:"):
             return int(line.split()[1]) * 1024
@@ -131,13 +115,13 @@ def rss_anon(pid: int) -> int:
 
 
 def child(who: str, layout: str, path: str) -> None:
-    """Import all, say so, wait, work, tell the seconds."""
+    """Import everything, print "ready", wait for a line, work, and print the seconds."""
     import torch
 
     work = {"minitf": _minitf, "transformers": _reference, "bytes and building": _bytes_and_building}[who](
         layout, Path(path)
     )
-    torch.ones(1000, 1000).sum()  # wakes the threads
+    torch.ones(1000, 1000).sum()  # starts the threads
     print("ready", flush=True)
     sys.stdin.readline()
     start = time.perf_counter()
@@ -146,14 +130,14 @@ def child(who: str, layout: str, path: str) -> None:
     if model is not None:
         with torch.no_grad():
             for p in model.parameters():
-                p.view(torch.uint8 if p.dim() else p.dtype)[..., ::4096].sum()  # a byte of every page, and so all pages
+                p.view(torch.uint8 if p.dim() else p.dtype)[..., ::4096].sum()  # one byte of every page
     print(json.dumps({"seconds": time.perf_counter() - start, "returned": loaded}), flush=True)
 
 
 def _minitf(layout: str, path: Path) -> Callable[[], Any]:
     import minitf
 
-    minitf.load  # noqa: B018 (its imports come with the name)
+    minitf.load  # noqa: B018 (accessing the name imports its module)
     return lambda: minitf.load(path, HEAD, verify=layout != "tensorflow, unverified")
 
 
@@ -178,7 +162,7 @@ def _bytes_and_building(layout: str, path: Path) -> Callable[[], Any]:
 
     def read() -> list[bytes]:
         if path.is_file():
-            with zipfile.ZipFile(path) as archive:  # the bytes in a zip are read by uncompressing them
+            with zipfile.ZipFile(path) as archive:  # reading the bytes of a zip means decompressing them
                 return [archive.read(name) for name in archive.namelist()]
         return [file.read_bytes() for file in folder.iterdir()]
 
@@ -192,7 +176,7 @@ def _bytes_and_building(layout: str, path: Path) -> Callable[[], Any]:
 
 
 def summary(turns: list[dict[str, float]], size: int) -> dict[str, float]:
-    """Medians; the peak as a share of the tensors' size."""
+    """The medians; the peak is a share of the tensors' size."""
     seconds = [turn["seconds"] for turn in turns]
     return {
         "seconds": round(statistics.median(seconds), 4),

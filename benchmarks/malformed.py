@@ -1,11 +1,11 @@
-"""Spoiled tables by the thousand, through `finetune --dry-run`: each is refused in one line, or read whole.
+"""Thousands of malformed tables through `finetune --dry-run`: each must be refused in one line, or read completely.
 
     python -m benchmarks.malformed
 
-A case is a sound table in one of the formats, spoiled (`malformed_spoils`), then read, checked and tokenised as
-`finetune` does before it trains. It must end with status 2 and one line that names a file or a flag that was given, or
-well, with no row lost or changed by the account of an independent reader; and no file, an earlier run's among them, may
-differ afterwards. Anything else is a finding; `--case NUMBER` runs that one alone and shows it.
+A case is a valid table in one of the formats, mutated (`malformed_mutations`), then read, checked and tokenized as
+`finetune` does before it trains. It must end either with status 2 and one line that names a given file or flag, or
+with status 0 and no row lost or changed, compared with an independent reader. No file may change, not even those of
+an earlier run. Anything else is a finding; `--case NUMBER` runs and shows that case alone.
 """
 
 import argparse
@@ -23,9 +23,10 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from benchmarks import record
-from benchmarks.malformed_spoils import Case, case
+from benchmarks.malformed_mutations import Case, case
 
 SLOW = 10.0  # seconds from which a case is a finding
 WORDS = """
@@ -40,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--seed", default="0")
     p.add_argument("--workers", type=int, default=2)
     p.add_argument("--name", default="malformed", help="of the record")
-    p.add_argument("--case", type=int, help="run this one alone and show it")
+    p.add_argument("--case", type=int, help="run and show this case alone")
     return p
 
 
@@ -56,19 +57,19 @@ def main() -> int:
     with ProcessPoolExecutor(arguments.workers) as pool:
         parts = pool.map(_run_all, [arguments.seed] * len(numbers), numbers)
         results = [result for part in parts for result in part]
-    summary = record.surroundings() | summarised(results, arguments.seed, time.perf_counter() - start)
+    summary = record.surroundings() | summarize(results, arguments.seed, time.perf_counter() - start)
     print(f"{len(summary['findings'])} findings; written: {record.write(arguments.name, summary)}")
     return int(bool(summary["findings"]))
 
 
-def summarised(results: list[Result], seed: str, seconds: float) -> dict[str, Any]:
-    """What the cases came to, by format and task and by what spoilt them."""
+def summarize(results: list[Result], seed: str, seconds: float) -> dict[str, Any]:
+    """Count the outcomes, by format and task and by mutation."""
     kinds: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
-    spoils: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+    mutations: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     for result in results:
         kinds[result["kind"]][result["outcome"]] += 1
         for how in result["how"]:
-            spoils[how][result["outcome"]] += 1
+            mutations[how][result["outcome"]] += 1
     return {
         "seed": seed,
         "cases": len(results),
@@ -76,7 +77,7 @@ def summarised(results: list[Result], seed: str, seconds: float) -> dict[str, An
         "slowest_case_seconds": round(max(result["seconds"] for result in results), 2),
         "outcomes": dict(sum(kinds.values(), collections.Counter[str]())),
         "kinds": {kind: dict(sorted(counts.items())) for kind, counts in sorted(kinds.items())},
-        "spoils": {how: dict(sorted(counts.items())) for how, counts in sorted(spoils.items())},
+        "mutations": {how: dict(sorted(counts.items())) for how, counts in sorted(mutations.items())},
         "different_refusals": len({result["shape"] for result in results if result["outcome"] == "refused"}),
         "findings": [r for r in sorted(results, key=lambda r: r["case"]) if r["outcome"] == "finding"],
     }
@@ -87,12 +88,12 @@ def _run_all(seed: str, numbers: range) -> list[Result]:
 
 
 def run(seed: str, numbers: range | list[int]) -> Iterator[Result]:
-    """The cases in a folder of their own, which is left as it was found."""
+    """Run the cases in a temporary folder."""
     import torch
 
     torch.set_num_threads(1)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    here = Path.cwd()
+    previous = Path.cwd()
     with tempfile.TemporaryDirectory() as folder:
         around = Path(folder)
         write_model(around / "model")
@@ -103,65 +104,66 @@ def run(seed: str, numbers: range | list[int]) -> Iterator[Result]:
             for number in numbers:
                 yield {"case": number} | examine(case(seed, number), around)
         finally:
-            os.chdir(here)
+            os.chdir(previous)
 
 
 def examine(made: Case, around: Path) -> Result:
-    """One case, its files in the working folder; what it came to."""
+    """Run one case in the working folder, which has its files; return its result."""
     for name, content in made.files.items():
         Path(name).write_bytes(content)
     before = contents(around)
     start = time.perf_counter()
     status, out, err, read = dry_run(made, around)
     seconds = time.perf_counter() - start
-    said = complaint(made, status, out, err, read)
+    finding = problem(made, status, out, err, read)
     after = contents(around)
     if changed := sorted(name for name in before | after if before.get(name) != after.get(name)):
-        said = f"files made, lost or changed: {changed}"
+        finding = f"files created, deleted or changed: {changed}"
     if seconds > SLOW:
-        said = f"took {seconds:.1f} s"
+        finding = f"took {seconds:.1f} s"
     for path in Path().iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    outcome = "finding" if said else "ran" if status == 0 else "refused"
+    outcome = "finding" if finding else "ran" if status == 0 else "refused"
     shape = "".join(c for c in err if not c.isdigit())[:60] if outcome == "refused" else ""
-    told = {"said": said} if said else {}
-    return {"kind": made.kind, "how": list(made.how), "outcome": outcome, "seconds": seconds, "shape": shape} | told
+    more = {"finding": finding} if finding else {}
+    return {"kind": made.kind, "how": list(made.how), "outcome": outcome, "seconds": seconds, "shape": shape} | more
 
 
 def dry_run(made: Case, around: Path) -> tuple[object, str, str, dict[str, Any]]:
-    """(status, what it says, its complaints, the tables that were read) of `finetune --dry-run`."""
+    """Run `finetune --dry-run`; return its status, standard output, standard error, and the tables it read."""
     from minitf import finetune
     from minitf.cli import console
-    from minitf.fine_tuning import folder
+    from minitf.fine_tuning import run as fine_tuning_run
 
-    read: dict[str, Any] = {}
-    read_data = folder.read_data
+    tables: dict[str, Any] = {}
+    read_data = fine_tuning_run.read_data
 
-    def remembering(*arguments: Any) -> Any:
-        read.update(read_data(*arguments))
-        return read
+    def read(*arguments: Any) -> Any:
+        tables.update(read_data(*arguments))
+        return tables
 
     flags = [*made.flags, "--model", str(around / "model"), "--max-length", "12", "--device", "cpu", "--dry-run"]
     flags += ["--output", str(around / "earlier"), "--overwrite", "--offline"]
     out, err = io.StringIO(), io.StringIO()
     status: object = None
-    folder.read_data = remembering
-    try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), warnings.catch_warnings():
-            warnings.simplefilter("error")
-            try:
-                console.run(lambda _: finetune.main(flags))
-            except SystemExit as left:
-                status = left.code
-            except BaseException:  # what a person would see as a traceback
-                status = traceback.format_exc(limit=-3)
-    finally:
-        folder.read_data = read_data
-    return status, out.getvalue(), err.getvalue(), read
+    with (
+        mock.patch.object(fine_tuning_run, "read_data", read),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("error")
+        try:
+            console.run(lambda _: finetune.main(flags))
+        except SystemExit as error:
+            status = error.code
+        except BaseException:  # a user would see a traceback
+            status = traceback.format_exc(limit=-3)
+    return status, out.getvalue(), err.getvalue(), tables
 
 
-def complaint(made: Case, status: object, out: str, err: str, read: dict[str, Any]) -> str:
-    """What is wrong with how a case ended; nothing if nothing is."""
+def problem(made: Case, status: object, out: str, err: str, tables: dict[str, Any]) -> str:
+    """What is wrong with the end of a case; empty if nothing is."""
     if status == 2:
         lines = err.splitlines()
         if len(lines) != 1 or not err.startswith("minitf: "):
@@ -173,24 +175,24 @@ def complaint(made: Case, status: object, out: str, err: str, read: dict[str, An
         return f"status {status!s:.1500}; {err!r:.300}"
     if "dry run: everything is in order" not in out:
         return f"status 0, but it says {out[-200:]!r}"
-    return lost(made, read)
+    return lost_rows(made, tables)
 
 
-def lost(made: Case, read: dict[str, Any]) -> str:
-    """Whether every text of every file was read, in its order, as an independent reader has it."""
-    tables: dict[str, list[Any]] = collections.defaultdict(list)
-    for table in read.values():  # without --valid two tables are of one file
-        tables[table.path].append(table)
+def lost_rows(made: Case, tables: dict[str, Any]) -> str:
+    """How the texts read differ from those of the independent reader; empty if they do not."""
+    by_path: dict[str, list[Any]] = collections.defaultdict(list)
+    for table in tables.values():  # without --valid two tables come from one file
+        by_path[table.path].append(table)
     for name, content in made.files.items():
-        parts = tables.get(name, [])
+        parts = by_path.get(name, [])
         found = sorted((e for table in parts for e in table.examples), key=lambda e: e.row)
         columns = (parts[0].text_column, parts[0].pair_column) if parts else ("", None)
         try:
             expected = made.format.read(content, *columns)
         except Exception as error:
-            return f"{name}: was read, but not by the independent reader: {error!r:.200}"
+            return f"{name}: read, but not by the independent reader: {error!r:.200}"
         if [(e.text, getattr(e, "pair", None)) for e in found] != expected:
-            return f"{name}: {len(found)} rows were read, {len(expected)} are there, or their texts differ"
+            return f"{name}: {len(found)} rows read of {len(expected)}, or their texts differ"
     return ""
 
 
@@ -199,7 +201,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def write_model(folder: Path) -> None:
-    """A tiny checkpoint."""
+    """Write a tiny checkpoint."""
     from minitf.bert import Bert, BertConfig
     from minitf.checkpoints.save import save
     from minitf.text.tokenizer import Tokenizer
@@ -213,7 +215,7 @@ def write_model(folder: Path) -> None:
 
 
 def write_run(folder: Path) -> None:
-    """What must not be lost."""
+    """Write files of an earlier run, which must not change."""
     (folder / "best").mkdir(parents=True)
     (folder / "best" / "model.safetensors").write_text("an earlier model")
     (folder / "metrics.jsonl").write_text("{}\n")

@@ -1,4 +1,4 @@
-"""Sound tables of every format and task, and what an independent reader finds in them.
+"""Valid tables of every format and task, and an independent reader for each format.
 
 A new format is a row of FORMATS.
 """
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from random import Random
 
 THINGS = ("the film", "the food", "a hotel room", "the book", "café 中国", "it")
-SAID = {
+OPINIONS = {
     "good": ("was great", "was so good !", "we loved", "is not bad"),
     "bad": ("was awful", "is not good", "never again"),
 }
@@ -19,16 +19,16 @@ FILLERS = ("", " , so very very", " - was it ?", ' "very"', " and a , b", " . th
 
 TABLES = ("classification", "pairs", "multilabel", "regression")
 
-ASIDE = ("# ", "#begin ", "#end ", "-DOCSTART-")  # what begins a line of CoNLL's that holds no word
+NO_WORD = ("# ", "#begin ", "#end ", "-DOCSTART-")  # beginnings of CoNLL lines without a word
 
-Row = dict[str, object]  # a cell by its column; a list is a set of labels
+Row = dict[str, object]  # column -> cell; a list is a set of labels
 Rows = list[Row]
-Read = list[tuple[str, str | None]]  # what must not be lost of each row: text and second text
+Read = list[tuple[str, str | None]]  # the text and second text of each row
 
 
 @dataclasses.dataclass(frozen=True)
 class Format:
-    """How rows are written, and read again by other means than minitf's; `read` is for files that were accepted."""
+    """How rows are written, and read without minitf; `read` is only for files that minitf accepted."""
 
     ending: str
     write: Callable[[Rows], bytes]
@@ -37,11 +37,11 @@ class Format:
 
 
 def rows(draw: Random, task: str, n: int) -> Rows:
-    """`n` of them, each label among them twice at least."""
+    """Make `n` rows; each label occurs at least twice."""
     made: Rows = []
     for i in range(n):
-        mood = ("good", "bad")[i % 2]
-        text = f"{draw.choice(THINGS)} {draw.choice(SAID[mood])}{draw.choice(FILLERS)} {i}"
+        opinion = ("good", "bad")[i % 2]
+        text = f"{draw.choice(THINGS)} {draw.choice(OPINIONS[opinion])}{draw.choice(FILLERS)} {i}"
         row: Row = {"text": text}
         if task == "qa":
             at = draw.randrange(len(text) - 3)
@@ -53,11 +53,11 @@ def rows(draw: Random, task: str, n: int) -> Rows:
         if task == "pairs":
             row = {"sentence1": text, "sentence2": f"{draw.choice(THINGS)} was {draw.choice(('good', 'bad'))}"}
         if task == "multilabel":
-            row["label"] = [[mood], ["good", "bad"], [], [mood, "odd"]][i // 2 % 4]
+            row["label"] = [[opinion], ["good", "bad"], [], [opinion, "odd"]][i // 2 % 4]
         elif task == "regression":
             row["label"] = round(draw.uniform(-1, 5), 2) if i % 5 else i % 3
         else:
-            row["label"] = mood
+            row["label"] = opinion
         made.append(row)
     return made
 
@@ -82,25 +82,25 @@ def write_jsonl(rows: Rows) -> bytes:
 
 
 def write_conll(rows: Rows) -> bytes:
-    """A row is a sentence: its words and their tags."""
-    parted = "\t" if len(rows) % 2 else " "
-    return "\n".join("".join(f"{word}{parted}{tag}\n" for word, tag in row.items()) for row in rows).encode()
+    """Write each row as a sentence: its words and their tags."""
+    separator = "\t" if len(rows) % 2 else " "
+    return "\n".join("".join(f"{word}{separator}{tag}\n" for word, tag in row.items()) for row in rows).encode()
 
 
 def write_squad(rows: Rows) -> bytes:
-    """A row is a paragraph with two questions that have the same answer."""
+    """Write each row as a paragraph with two questions that have the same answer."""
     paragraphs = []
     for i, row in enumerate(rows):
         context, start, end = str(row["context"]), int(str(row["from"])), int(str(row["to"]))
         answer = {"text": context[start:end], "answer_start": start}
-        asked = [{"id": f"{i}{n}", "question": f"{row['question']} {n}", "answers": [answer]} for n in "ab"]
-        paragraphs.append({"context": context, "qas": asked})
+        questions = [{"id": f"{i}{n}", "question": f"{row['question']} {n}", "answers": [answer]} for n in "ab"]
+        paragraphs.append({"context": context, "qas": questions})
     articles = [{"title": "", "paragraphs": paragraphs[i : i + 4]} for i in range(0, len(paragraphs), 4)]
     return json.dumps({"version": "1.1", "data": articles}, ensure_ascii=False).encode() + b"\n"
 
 
 def read_csv(content: bytes, text: str, pair: str | None) -> Read:
-    """RFC 4180, character by character."""
+    """Read RFC 4180 character by character."""
     records: list[list[str]] = []
     cells, cell, quoted, fresh, i = [], "", False, True, 0
     data = content.decode("utf-8").removeprefix("\ufeff")
@@ -142,14 +142,14 @@ def _columns(records: list[list[str]], text: str, pair: str | None) -> Read:
 def read_jsonl(content: bytes, text: str, pair: str | None) -> Read:
     data = content.decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     found = [json.loads(line) for line in data.split("\n") if line.strip()]
-    return [(_said(record.get(text)), None if pair is None else _said(record.get(pair))) for record in found]
+    return [(_to_text(record.get(text)), None if pair is None else _to_text(record.get(pair))) for record in found]
 
 
 def read_conll(content: bytes, text: str, pair: str | None) -> Read:
-    """Words between blank lines; what is left out are documents' beginnings, and comments before a sentence."""
+    """Read words between blank lines, without the beginnings of documents and comments before a sentence."""
     data = content.decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     lines = data.split("\n")
-    words = [line for line in lines if line.strip(" \t") and not line.startswith(ASIDE)]
+    words = [line for line in lines if line.strip(" \t") and not line.startswith(NO_WORD)]
     tabs = 2 * sum("\t" in line for line in words) >= len(words)
     sentences: list[list[str]] = [[]]
     for line in lines:
@@ -163,16 +163,16 @@ def read_conll(content: bytes, text: str, pair: str | None) -> Read:
 
 
 def read_squad(content: bytes, text: str, pair: str | None) -> Read:
-    """Or JSON lines, which may have this ending too."""
+    """Read SQuAD's JSON, or JSON lines, which may have the same ending."""
     try:
         articles = json.loads(content.decode("utf-8-sig"))["data"]
     except (json.JSONDecodeError, KeyError, TypeError):
         return read_jsonl(content, text, pair)
     paragraphs = [paragraph for article in articles for paragraph in article["paragraphs"]]
-    return [(asked["question"], paragraph["context"]) for paragraph in paragraphs for asked in paragraph["qas"]]
+    return [(entry["question"], paragraph["context"]) for paragraph in paragraphs for entry in paragraph["qas"]]
 
 
-def _said(value: object) -> str:
+def _to_text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value).removesuffix(".0")
 
 
@@ -185,7 +185,7 @@ FORMATS = {
 }
 
 
-def another(draw: Random) -> bytes:
-    """What a table of some format holds."""
+def other_format(draw: Random) -> bytes:
+    """The content of a table of some format."""
     form = draw.choice(list(FORMATS.values()))
     return form.write(rows(draw, draw.choice(form.tasks), 9))

@@ -13,7 +13,6 @@ import argparse
 import os
 import statistics
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,6 @@ from typing import Any
 import numpy as np
 
 from benchmarks import pages_bertviz, record
-
-sys.path.insert(0, str(record.ROOT / "tests"))
 from tests.support import browser
 
 PAGE = record.ROOT / "docs" / "results.md"

@@ -1,4 +1,4 @@
-"""What every record holds beside its numbers: where, when, with what, and from which commit."""
+"""The record of a benchmark: its numbers, and the commit, command, versions and machine that produced them."""
 
 import datetime
 import json
@@ -15,7 +15,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def surroundings() -> dict[str, Any]:
-    """Commit, command, versions and machine. `dirty` tells of changes that no commit holds."""
+    """Commit, command, versions and machine. `dirty`: whether there are uncommitted changes."""
     import torch
     import transformers
 
@@ -40,27 +40,27 @@ def surroundings() -> dict[str, Any]:
 
 
 def write(name: str, content: dict[str, Any], folder: Path = RESULTS) -> Path:
-    """`results/NAME.json`, or in another folder."""
+    """Write `folder`/NAME.json."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.json"
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
 
 
-def once(kept: Path | None, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What `make` gives, kept in the file `kept`; read back if it is there already, from a run that was killed."""
-    if kept is not None and kept.is_file():
-        found: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
+def once(cache: Path | None, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return the result of `compute` and save it in `cache`; if that file exists, from an earlier run, read it."""
+    if cache is not None and cache.is_file():
+        found: dict[str, Any] = json.loads(cache.read_text(encoding="utf-8"))
         return found
-    made = make()
-    if kept is not None:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_text(json.dumps(made), encoding="utf-8")
-    return made
+    result = compute()
+    if cache is not None:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        cache.write_text(json.dumps(result), encoding="utf-8")
+    return result
 
 
 def _argument(word: str) -> str:
-    """Of a path on this machine, its last part."""
+    """Reduce an absolute path to its last part."""
     return Path(word).name if Path(word).is_absolute() else word
 
 

@@ -9,14 +9,11 @@
 import argparse
 import dataclasses
 import io
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from benchmarks import record
-
-sys.path.insert(0, str(record.ROOT / "tests"))
 from tests.support import browser
 
 FOLDER = record.ROOT / "docs" / "attention"

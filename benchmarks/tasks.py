@@ -1,15 +1,15 @@
-"""Real data beside `transformers`: the same recipe, batches and seeds for each task; the scores after the last epoch.
+"""Each task on real data beside `transformers`: the same recipe, batches and seeds; the scores after the last epoch.
 
     python -m benchmarks.tasks --data FOLDER cola stsb wnut17          # three seeds each
-    python -m benchmarks.tasks --data FOLDER sst2 squad imdb           # one
+    python -m benchmarks.tasks --data FOLDER sst2 squad imdb           # one seed
 
-FOLDER holds a folder for each data set. With --work, seeds that a killed run had finished are not trained again. With
---equal-draws minitf computes its last layer for every token, so that a classifier draws as much dropout as the
-reference's does, and each number is the same one: what is left of a difference would be a difference of the programs.
-Both models start from the same weights, the new head's included, and see the same batches in the same order; dropout
-is drawn by each on its own. minitf trains through `training.loop.train`; after every few steps of it the reference
-takes as many, so both meet the same load and their times can be compared. Nothing is chosen on the development set:
-what counts is the model after the last epoch.
+FOLDER has a folder for each data set. With --work, finished seeds are kept: a run that was stopped does not train them
+again. Both models start from the same weights, the new head's included, and see the same batches in the same order;
+each draws its own dropout. They train alternately (`side_by_side`). Nothing is chosen on the development set: the
+model after the last epoch is measured.
+
+With --equal-draws minitf computes its last layer for every token. Then a classifier draws the same dropout as the
+reference's, so that any remaining difference would be one of the programs.
 """
 
 import argparse
@@ -20,7 +20,6 @@ import functools
 import json
 import statistics
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,30 +27,47 @@ from unittest import mock
 
 import torch
 import transformers
-from torch import Tensor, nn
 
 from benchmarks import record
-from benchmarks.sst2 import interval
+from benchmarks.confidence import interval
+from benchmarks.side_by_side import WARM_UP, Reference, Turn, alternate
+from minitf.bert import Bert
 from minitf.checkpoints.load import load_with_report
-from minitf.cli import finetune
+from minitf.checkpoints.report import LoadReport
 from minitf.mathematics import KERNELS
 from minitf.proof.reference import copy_new
 from minitf.tasks import registry
-from minitf.tasks.base import Task
-from minitf.tasks.whole_text.encoding import mean_of_windows
-from minitf.text.batches import Batch, Examples, by_length, shuffled
+from minitf.tasks.base import Metrics, Task
+from minitf.tasks.spec import Table, TaskSettings
+from minitf.tasks.whole_text import encoding
+from minitf.text.batches import Examples, shuffled
 from minitf.training import loop
 from minitf.training.compact_vocabulary import CompactVocabulary
+from minitf.training.loop import Epoch, Plan, TrainingData
 from minitf.training.optimizer import Optimizer, Recipe
 
-TURN = 8  # steps that one side takes before the other
-WARM_UP = 2  # turns not timed
 MODEL = "all-MiniLM-L6-v2"
+DEFAULT = TaskSettings()
+CLASSES = {
+    "classification": transformers.BertForSequenceClassification,
+    "regression": transformers.BertForSequenceClassification,
+    "tagging": transformers.BertForTokenClassification,
+    "qa": transformers.BertForQuestionAnswering,
+}
+
+
+def copy_file(source: Path, target: Path) -> None:
+    target.write_bytes(source.read_bytes())
+
+
+def add_header(source: Path, target: Path) -> None:
+    """Copy a file of CoLA's, which have no header, with one."""
+    target.write_text("source\tlabel\tmark\tsentence\n" + source.read_text(encoding="utf-8"), encoding="utf-8")
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One data set and its recipe, fixed beforehand."""
+    """One data set and its recipe, fixed before the runs."""
 
     task: str
     train: str
@@ -62,20 +78,15 @@ class Row:
     batch_size: int = 32
     max_length: int = 128
     seeds: tuple[int, ...] = (0, 1, 2)
-    most: int | None = None  # of the training examples, the first after a shuffle by the seed
+    most: int | None = None  # training examples: the first after a shuffle by the seed
     most_dev: int | None = None
-    words: tuple[str, ...] = ()  # more flags of finetune
-    prepare: Callable[[Path, Path], None] = lambda source, target: target.write_bytes(source.read_bytes())
-
-
-def with_header(source: Path, target: Path) -> None:
-    """CoLA's files have none."""
-    target.write_text("source\tlabel\tmark\tsentence\n" + source.read_text(encoding="utf-8"), encoding="utf-8")
+    settings: TaskSettings = DEFAULT
+    prepare: Callable[[Path, Path], None] = copy_file
 
 
 IMDB = Row("classification", "imdb/train-5k.tsv", "imdb/test-5k.tsv", "accuracy", 2, 5e-5, 16, 128, (0,), 1000, 1000)
 ROWS = {
-    "cola": Row("classification", "cola/train.tsv", "cola/dev.tsv", "matthews", 3, 1e-4, prepare=with_header),
+    "cola": Row("classification", "cola/train.tsv", "cola/dev.tsv", "matthews", 3, 1e-4, prepare=add_header),
     "stsb": Row("regression", "stsb/train.tsv", "stsb/dev.tsv", "pearson", 3, 1e-4),
     "wnut17": Row("tagging", "wnut17/train.conll", "wnut17/test.conll", "f1", 3, 1e-4),
     "sst2": Row("classification", "sst2/train.tsv", "sst2/dev.tsv", "accuracy", 1, 5e-5, seeds=(0,)),
@@ -91,11 +102,11 @@ ROWS = {
         (0,),
         2000,
         1000,
-        ("--stride", "128"),
+        TaskSettings(stride=128),
     ),
     "imdb-truncate": IMDB,
-    "imdb-head-tail": dataclasses.replace(IMDB, words=("--long-text", "head-tail")),
-    "imdb-windows": dataclasses.replace(IMDB, words=("--long-text", "windows", "--stride", "16")),
+    "imdb-head-tail": dataclasses.replace(IMDB, settings=TaskSettings("head-tail")),
+    "imdb-windows": dataclasses.replace(IMDB, settings=TaskSettings("windows", 16)),
 }
 GROUPS = {"imdb": ("imdb-truncate", "imdb-head-tail", "imdb-windows")}
 
@@ -106,7 +117,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--data", type=Path, required=True, metavar="FOLDER")
     p.add_argument("--seeds", type=int, nargs="+", help="fewer for a trial")
     p.add_argument("--most", type=int, help="training examples, fewer for a trial")
-    p.add_argument("--work", type=Path, help="where finished seeds are kept")
+    p.add_argument("--work", type=Path, help="folder for finished seeds")
     p.add_argument("--suffix", default="", help="of the records' names")
     p.add_argument("--equal-draws", action="store_true", help="task-ROW-equal-draws.json: compute the whole last layer")
     return p
@@ -114,134 +125,30 @@ def parser() -> argparse.ArgumentParser:
 
 @contextlib.contextmanager
 def equal_draws() -> Iterator[None]:
-    """Classifiers compute the whole last layer, and draw dropout for all of it."""
-    with mock.patch.object(texts, "logits_of_first_token", lambda model, *batch: model(*batch).logits):
+    """Make classifiers compute the whole last layer, and draw dropout for all of it."""
+    with mock.patch.object(encoding, "logits_of_first_token", lambda model, *batch: model(*batch).logits):
         yield
 
 
-class Reference:
-    """The same recipe with `transformers` and PyTorch's fused AdamW: the loop that their users write."""
-
-    def __init__(self, model: Any, row: Row, task: Task, examples: Examples, batches: list[list[int]]):
-        self.model, self.task, self.examples, self.batches = model, task, examples, batches
-        self.many = examples.windows is not None
-        decayed = [p for p in model.parameters() if p.dim() > 1]
-        others = [p for p in model.parameters() if p.dim() == 1]
-        groups = [{"params": decayed, "weight_decay": 0.01}, {"params": others, "weight_decay": 0.0}]
-        self.optimizer = torch.optim.AdamW(groups, lr=row.lr, fused=True)
-        self.schedule = transformers.get_linear_schedule_with_warmup(
-            self.optimizer, round(0.1 * len(batches)), len(batches)
-        )
-        self.done = 0
-
-    def steps(self, n: int) -> None:
-        self.model.train()
-        for indices in self.batches[self.done : self.done + n]:
-            batch, targets = self.examples.batch(indices)
-            loss = self.loss(batch, targets)
-            loss.item()  # logged at every step, as minitf does
-            loss.backward()
-            nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-            self.optimizer.step()
-            self.schedule.step()
-            self.optimizer.zero_grad()
-            self.done += 1
-
-    def loss(self, batch: Batch, targets: Tensor) -> Tensor:
-        """The library's own, but for the mean over windows, which it does not have."""
-        given = {"input_ids": batch.token_ids, "token_type_ids": batch.segment_ids, "attention_mask": batch.mask}
-        if self.task.name == "qa":
-            loss = self.model(**given, start_positions=targets[:, 0], end_positions=targets[:, 1]).loss
-        elif self.many:
-            loss = nn.functional.cross_entropy(mean_of_windows(self.model(**given).logits, batch), targets)
-        else:
-            labels = targets.float() if self.task.name == "regression" else targets
-            loss = self.model(**given, labels=labels).loss
-        return loss
-
-    @torch.no_grad()
-    def answers(self, examples: Examples) -> list[Tensor]:
-        self.model.eval()
-        rows: dict[int, Tensor] = {}
-        for indices in by_length(examples.lengths(), 32):
-            batch, _ = examples.batch(indices)
-            out = self.model(input_ids=batch.token_ids, token_type_ids=batch.segment_ids, attention_mask=batch.mask)
-            logits = torch.stack([out.start_logits, out.end_logits], -1) if self.task.name == "qa" else out.logits
-            if self.many:
-                logits = mean_of_windows(logits, batch)
-            rows.update(zip(indices, self.task.answers(logits, batch), strict=True))
-        return [rows[i] for i in range(len(examples))]
-
-
-CLASSES = {
-    "classification": transformers.BertForSequenceClassification,
-    "regression": transformers.BertForSequenceClassification,
-    "tagging": transformers.BertForTokenClassification,
-    "qa": transformers.BertForQuestionAnswering,
-}
-
-
-def one_seed(row: Row, train: Any, dev: Any, seed: int) -> dict[str, Any]:
-    """Train both, turn by turn; the scores on dev and the seconds of each turn."""
+def one_seed(row: Row, train: Table, dev: Table, seed: int) -> dict[str, Any]:
+    """Train both alternately; return the scores on `dev` and the seconds."""
     torch.manual_seed(seed)
     order = torch.randperm(len(train.examples), generator=torch.Generator().manual_seed(seed)).tolist()
     chosen = [train.examples[i] for i in sorted(order[: row.most])]
     train = dataclasses.replace(train, examples=tuple(chosen))
-    kind = registry.KINDS[row.task]
-    arguments = finetune.parse("", ["--task", row.task, *row.words])
-    task = kind.make(train, arguments, KERNELS)
+    task = registry.SPECS[row.task].create(train, row.settings, KERNELS)
     model, report = load_with_report(MODEL, task.head, labels=task.labels or None, math=KERNELS)
+    theirs = open_reference(row, task, model, report)
     tokenizer = report.checked_tokenizer()
-    more: dict[str, Any] = {"problem_type": "regression"} if row.task == "regression" else {}
-    if task.labels:
-        more["num_labels"] = len(task.labels)
-    theirs = CLASSES[row.task].from_pretrained(report.source.folder, **more)
-    copy_new(model, theirs, report.new)
     examples, development = (task.encode(table, tokenizer, row.max_length) for table in (train, dev))
-
-    batches = [b for e in range(1, row.epochs + 1) for b in shuffled(examples.lengths(), row.batch_size, seed, e)]
-    reference = Reference(copy.deepcopy(theirs), row, task, examples, batches)
-    vocabulary = CompactVocabulary(model.embeddings.word, [examples, development])
-    optimizer = Optimizer(model, Recipe(lr=row.lr), len(batches), KERNELS)
-    turns: list[tuple[float, float]] = []
-    states = {"theirs": torch.get_rng_state()}
-    start = time.perf_counter()
-
-    def theirs_now(logged: dict[str, Any]) -> None:
-        nonlocal start
-        if logged["step"] % TURN and logged["step"] != len(batches):
-            return
-        took = time.perf_counter() - start
-        states["ours"] = torch.get_rng_state()
-        torch.set_rng_state(states["theirs"])
-        start = time.perf_counter()
-        reference.steps(min(TURN, len(batches) - reference.done))
-        turns.append((took, time.perf_counter() - start))
-        states["theirs"] = torch.get_rng_state()
-        torch.set_rng_state(states["ours"])
-        start = time.perf_counter()
-
-    few = vocabulary.renumber(development)
-    history = loop.train(
-        model,
-        task,
-        vocabulary.renumber(examples),
-        few,
-        optimizer,
-        epochs=row.epochs,
-        batch_size=row.batch_size,
-        seed=seed,
-        metric=row.metric,
-        log=theirs_now,
-    )
-    measured = task.measure(reference.answers(development), development).to_dict()
+    history, turns, measured = train_both(row, task, model, theirs, examples, development, seed)
     timed = turns[WARM_UP:-1] or turns
     result = {
         "seed": seed,
         "train": len(train.examples),
         "dev": len(dev.examples),
         "minitf": _numbers(history[-1].valid),
-        "transformers": _numbers(measured),
+        "transformers": _numbers(measured.to_dict()),
         "median_speed_ratio": statistics.median(t / o for o, t in timed),
         "seconds": [round(sum(o for o, _ in turns), 1), round(sum(t for _, t in turns), 1)],
     }
@@ -253,28 +160,46 @@ def one_seed(row: Row, train: Any, dev: Any, seed: int) -> dict[str, Any]:
     return result
 
 
+def open_reference(row: Row, task: Task, model: Bert, report: LoadReport) -> Any:
+    """The model of `transformers`, with the same new weights."""
+    options: dict[str, Any] = {"problem_type": "regression"} if row.task == "regression" else {}
+    if task.labels:
+        options["num_labels"] = len(task.labels)
+    theirs = CLASSES[row.task].from_pretrained(report.source.folder, **options)
+    copy_new(model, theirs, report.new)
+    return copy.deepcopy(theirs)
+
+
+def train_both(
+    row: Row, task: Task, model: Bert, theirs: Any, examples: Examples, development: Examples, seed: int
+) -> tuple[list[Epoch], list[Turn], Metrics]:
+    """The history of minitf, the seconds of each turn, and the metrics of the reference."""
+    batches = [b for e in range(1, row.epochs + 1) for b in shuffled(examples.lengths(), row.batch_size, seed, e)]
+    recipe = Recipe(lr=row.lr)
+    reference = Reference(theirs, recipe, task, examples, batches)
+    vocabulary = CompactVocabulary(model.embeddings.word, [examples, development])
+    optimizer = Optimizer(model, recipe, len(batches), KERNELS)
+    data = TrainingData(vocabulary.renumber(examples), vocabulary.renumber(development))
+    plan = Plan(row.epochs, row.batch_size, seed, metric=row.metric)
+    history, turns = alternate(loop.train(model, task, data, optimizer, plan), reference)
+    return history, turns, task.measure(reference.predict_logits(development, batch_size=32), development)
+
+
 def _numbers(metrics: dict[str, Any]) -> dict[str, float]:
     return {name: value for name, value in metrics.items() if isinstance(value, int | float)}
 
 
 def one_row(name: str, arguments: argparse.Namespace) -> None:
+    """Run all seeds of a row and write its record."""
     surroundings = record.surroundings()
     name, row = name + "-equal-draws" * arguments.equal_draws, ROWS[name]
     row = dataclasses.replace(row, seeds=tuple(arguments.seeds or row.seeds), most=arguments.most or row.most)
-    kind = registry.KINDS[row.task]
     with tempfile.TemporaryDirectory() as folder:
-        tables = []
-        for path in (row.train, row.dev):
-            copied = Path(folder) / path.replace("/", "-")
-            row.prepare(arguments.data / path, copied)
-            columns = {"text": "sentence", "label": "label"} if row.train == "cola/train.tsv" else {}
-            tables.append(kind.read(str(copied), **{"text": None, "pair": None, "label": None, **columns}))
-        train, dev = tables
-        dev = dataclasses.replace(dev, examples=dev.examples[: row.most_dev])
-        runs = []
-        for seed in row.seeds:
-            kept = arguments.work / f"{name}-{seed}.json" if arguments.work else None
-            runs.append(record.once(kept, functools.partial(one_seed, row, train, dev, seed)))
+        train, dev = read_tables(row, arguments.data, Path(folder))
+    runs = []
+    for seed in row.seeds:
+        cache = arguments.work / f"{name}-{seed}.json" if arguments.work else None
+        runs.append(record.once(cache, functools.partial(one_seed, row, train, dev, seed)))
     differences = [100 * (r["minitf"][row.metric] - r["transformers"][row.metric]) for r in runs]
     means = {side: statistics.mean(r[side][row.metric] for r in runs) for side in ("minitf", "transformers")}
     summary = {
@@ -289,6 +214,20 @@ def one_row(name: str, arguments: argparse.Namespace) -> None:
         f"task-{name}{arguments.suffix}", {**surroundings, "recipe": recipe, "summary": summary, "runs": runs}
     )
     print(f"{name}: {json.dumps(summary)}; written: {path.name}", flush=True)
+
+
+def read_tables(row: Row, data: Path, folder: Path) -> tuple[Table, Table]:
+    """The training and development tables; their prepared copies are written to `folder`."""
+    tables = []
+    for path in (row.train, row.dev):
+        copied = folder / path.replace("/", "-")
+        row.prepare(data / path, copied)
+        columns = {"text": "sentence", "label": "label"} if row.prepare is add_header else {}
+        tables.append(
+            registry.SPECS[row.task].read(str(copied), **{"text": None, "pair": None, "label": None, **columns})
+        )
+    train, dev = tables
+    return train, dataclasses.replace(dev, examples=dev.examples[: row.most_dev])
 
 
 def main(argv: Sequence[str] | None = None) -> int:

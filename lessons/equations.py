@@ -2,7 +2,7 @@
 
     python lessons/equations.py
 
-A lesson says which equations it introduces in its first cell, "**Equations.** `attention.softmax`, …".
+The first cell of a lesson lists the equations that it introduces: "**Equations.** `attention.softmax`, …".
 """
 
 import ast
@@ -23,29 +23,29 @@ INTRODUCES = re.compile(r"^\*\*Equations\.\*\* (.+)$", re.MULTILINE)
 
 
 def every_equation() -> dict[str, Any]:
-    """`module.name` -> function, of all public functions of `minitf.equations`, in the order of the files."""
+    """`module.name` -> function, for all public functions of `minitf.equations`, in the order of the files."""
     found = {}
     for module in sorted(m.name for m in pkgutil.iter_modules(equations.__path__)):
-        room = importlib.import_module(f"minitf.equations.{module}")
-        own = [f for f in vars(room).values() if inspect.isfunction(f) and f.__module__ == room.__name__]
+        imported = importlib.import_module(f"minitf.equations.{module}")
+        own = [f for f in vars(imported).values() if inspect.isfunction(f) and f.__module__ == imported.__name__]
         public = sorted((f for f in own if not f.__name__.startswith("_")), key=lambda f: f.__code__.co_firstlineno)
         found |= {f"{module}.{f.__name__}": f for f in public}
     return found
 
 
 def introduced() -> dict[str, list[Path]]:
-    """`module.name` -> the lessons that say that they introduce it."""
+    """`module.name` -> the lessons that introduce it."""
     found: dict[str, list[Path]] = {}
     for path in sorted((ROOT / "lessons").glob("[0-9][0-9]_*.ipynb")):
         first = nbformat.read(path, as_version=4).cells[0].source
-        for said in INTRODUCES.findall(first):
-            for name in re.findall(r"`([\w.]+)`", said):
+        for names in INTRODUCES.findall(first):
+            for name in re.findall(r"`([\w.]+)`", names):
                 found.setdefault(name, []).append(path)
     return found
 
 
 def tests_of(name: str) -> list[str]:
-    """The tests in `tests/equations` of the equation's module that name it, or a list in which it stands."""
+    """The tests of the equation's module that use it by name, or a list that contains it."""
     module, function = name.split(".")
     path = ROOT / "tests" / "equations" / f"test_{module}.py"
     if not path.is_file():
@@ -61,7 +61,7 @@ def tests_of(name: str) -> list[str]:
 
 
 def formula(function: Any) -> str:
-    """The first sentence of the docstring, where the formula is."""
+    """The first sentence of the docstring, which has the formula."""
     lines = inspect.cleandoc(function.__doc__).split("\n\n")[0].replace("\n", " ")
     return re.split(r"(?<=[^0-9])\. |;  ?`| Source:", lines)[0].rstrip(".;,").replace("|", "\\|")
 
@@ -71,14 +71,14 @@ def table() -> str:
     for name, function in every_equation().items():
         module = name.split(".")[0]
         (lesson,) = lessons.get(name, [None])
-        where = f"[{lesson.stem[:2]}](../lessons/{lesson.name})" if lesson else "still to come"
+        where = f"[{lesson.stem[:2]}](../lessons/{lesson.name})" if lesson else "none yet"
         tests = len(tests_of(name))
         test = f"[{tests}](../tests/equations/test_{module}.py)"
         rows.append(f"| {formula(function)} | {where} | [`{name}`](../minitf/equations/{module}.py) | {test} |")
     head = (
         "# The equations\n\n"
-        "Every equation of the package, the lesson that introduces it, the function that is it, and the number of\n"
-        "tests that name it. Written by `python lessons/equations.py`; a test keeps it true.\n"
+        "Every equation of the package: the lesson that introduces it, its function, and the number of tests that use\n"
+        "it. Written by `python lessons/equations.py`; a test checks that it is up to date.\n"
     )
     return "\n".join([head, "| equation | lesson | function | tests |", "|---|---|---|---|", *rows]) + "\n"
 

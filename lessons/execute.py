@@ -1,10 +1,10 @@
-"""Run lessons anew, from a fresh kernel, and write their outputs back.
+"""Execute lessons in a new kernel and save their outputs.
 
-    python lessons/execute.py                 # all of them
-    python lessons/execute.py 02 07           # these
+    python lessons/execute.py                 # all lessons
+    python lessons/execute.py 02 07           # these lessons
 
-A lesson is committed in this state: cells numbered from 1, no times, no widget state, nothing that names a machine.
-An error in a cell ends with status 1 and leaves the file as it was. Needs `pip install -e ".[lessons]"`.
+Lessons are committed in this form: cells numbered from 1, no times, no widget state, no paths of a machine. If a cell
+raises an error, the file is not changed, and the exit status is 1. Needs `pip install -e ".[lessons]"`.
 """
 
 import argparse
@@ -19,17 +19,16 @@ import nbclient
 import nbformat
 
 LESSONS = Path(__file__).parent
-SECONDS = 60  # that a lesson may take on two cores
 
 
 def lessons(wanted: Sequence[str] = ()) -> list[Path]:
-    """The notebooks in their order; those whose names begin with one of `wanted`, if any are."""
+    """The notebooks in their order; with `wanted`, only those whose names begin with one of these."""
     found = sorted(LESSONS.glob("[0-9][0-9]_*.ipynb"))
     return [path for path in found if not wanted or path.name.startswith(tuple(wanted))]
 
 
 def executed(path: Path, timeout: int = 600) -> Any:
-    """The notebook at `path` as a fresh kernel leaves it, in the form that is committed."""
+    """Execute the notebook at `path` in a new kernel; return it in the form that is committed."""
     notebook = nbformat.read(path, as_version=4)
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     client = nbclient.NotebookClient(
@@ -38,14 +37,14 @@ def executed(path: Path, timeout: int = 600) -> Any:
         kernel_name="python3",
         resources={"metadata": {"path": str(LESSONS)}},
         record_timing=False,
-        extra_arguments=["--log-level=40"],  # errors; a warning of its sockets helps nobody here
+        extra_arguments=["--log-level=40"],  # errors only, without warnings about its sockets
     )
     client.execute()
     return tidy(notebook)
 
 
 def tidy(notebook: Any) -> Any:
-    """Only what a reader sees, so that a run changes nothing but what it printed."""
+    """Remove everything that a reader does not see, so that a run changes only the outputs."""
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
@@ -61,7 +60,7 @@ def tidy(notebook: Any) -> Any:
                 and output.output_type == "stream" == outputs[-1].output_type
                 and output.name == outputs[-1].name
             ):
-                outputs[-1].text += output.text  # how a stream is cut into pieces is a matter of time
+                outputs[-1].text += output.text  # how a stream is split depends on timing
             else:
                 outputs.append(output)
         if cell.cell_type == "code":
@@ -71,7 +70,7 @@ def tidy(notebook: Any) -> Any:
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python lessons/execute.py", description=__doc__)
-    parser.add_argument("lessons", nargs="*", metavar="NN", help="which ones, by their numbers (default: all)")
+    parser.add_argument("lessons", nargs="*", metavar="NN", help="numbers of lessons (default: all)")
     for path in lessons(parser.parse_args(argv).lessons):
         start = time.perf_counter()
         try:

@@ -143,7 +143,7 @@ def test_a_file_without_end(judged, monkeypatch):
     from minitf.exercises.judge import learner_file
 
     monkeypatch.setattr(learner_file, "SECONDS", 0.3)
-    with pytest.raises(InputError, match="does not end"):
+    with pytest.raises(InputError, match="does not finish"):
         judged("while True:\n    pass\n")
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from minitf.exercises.exercise import Case, Exercise, WrongAnswer
-from minitf.text.wordpiece import pieces_of, without_accents
+from minitf.text.wordpiece import pieces_of, remove_accents
 
 Vocabulary = Mapping[str, int]
 
@@ -149,7 +149,7 @@ WORDPIECE = Exercise(
         WrongAnswer(
             "accents removed",
             "accents are removed: that is an earlier step of the tokenizer, WordPiece takes the word as it is",
-            lambda word, vocabulary: pieces_of(without_accents(word), vocabulary),
+            lambda word, vocabulary: pieces_of(remove_accents(word), vocabulary),
         ),
         WrongAnswer(
             "few pieces",

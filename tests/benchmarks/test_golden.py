@@ -1,4 +1,4 @@
-"""The golden runs: what they cover, and that a comparison finds whatever has changed."""
+"""The golden runs: what they cover, and that a comparison finds every change."""
 
 import copy
 import dataclasses
@@ -80,12 +80,12 @@ def test_a_missing_file_is_a_difference_and_a_new_one_is_not() -> None:
     assert comparison == golden.Comparison(("files: missing curves.png",), ("notes.txt",))
 
 
-def test_what_is_not_recorded_or_failed_is_different() -> None:
+def test_a_missing_or_failed_entry_is_different() -> None:
     assert compare({}, entry("classes")).different == ("not recorded",)
     assert compare(entry("classes"), {"failed": "status 1"}).different == ("status 1",)
 
 
-def test_times_do_not_count_and_numbers_do() -> None:
+def test_times_are_ignored_and_numbers_are_not() -> None:
     record = {"epochs": [{"seconds": 1.0, "loss": 0.5}]}
     later = {"epochs": [{"loss": 0.5, "seconds": 2.0}]}
     assert golden.digest_of_numbers(record) == golden.digest_of_numbers(later)
@@ -103,7 +103,7 @@ def test_the_inputs_are_the_same_again(tmp_path: Path) -> None:
 
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """The command with runs of no time: `results` instead of them."""
+    """The command with `results` instead of runs."""
     monkeypatch.setattr(golden, "write_models", lambda folder: None)
 
     def call(results: dict[str, Any], *flags: object) -> tuple[int, str]:
@@ -115,7 +115,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 
 
 def test_the_command(command, tmp_path: Path) -> None:
-    """Recorded, compared, changed, and one entry recorded anew."""
+    """Record, compare, change, and record one entry again."""
     path, results = tmp_path / "golden.json", {name: entry(name) for name in RECORDED["entries"]}
     status, out = command(results, "--record", path)
     assert status == 0 and out.endswith("written: golden.json\n")
@@ -150,7 +150,7 @@ def test_a_failed_run_is_not_recorded(command, monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_a_run(tmp_path: Path) -> None:
-    """One step, its answers and its evaluation, through the commands."""
+    """One step, its predictions and its evaluation, through the commands."""
     golden.write_tables(tmp_path / "tables")
     golden.write_models(tmp_path / "models")
     short = Entry("short", "classes", "--epochs 1 --batch-size 60 --max-length 8")

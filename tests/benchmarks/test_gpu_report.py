@@ -1,5 +1,5 @@
-"""The GPU report on a CPU, where all of it runs: every check passes, every check can fail, and no number of a CPU
-gets to where those of a GPU are kept."""
+"""The GPU report on a CPU, where all of it runs: every check passes, every check can fail, and a CPU's numbers are
+never written where those of a GPU are kept."""
 
 import dataclasses
 import json
@@ -24,7 +24,7 @@ CPU = torch.device("cpu")
 TINY = {"num_hidden_layers": 2, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 24}
 OVERLAY = {mistake.name: mistake.overlay for mistake in MISTAKES}
 
-# What a machine with torch and transformers alone does not have. The report must not want it.
+# Packages that a machine with only torch and transformers lacks. The report must not need them.
 ABSENT = ("matplotlib", "sklearn", "scipy", "pandas", "hypothesis", "pytest", "optuna")
 BARE = f"""
 import runpy, sys
@@ -44,8 +44,8 @@ def setup(tiny: Path) -> Setup:
 
 
 @pytest.fixture
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The places that a GPU's full run writes to, moved here: results/ and results.md."""
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The places that a full run on a GPU writes to, moved to a temporary folder: results/ and results.md."""
     (tmp_path / "results").mkdir()
     (tmp_path / "results.md").write_text("above\n<!-- gpu table -->\nold\n<!-- /gpu table -->\nbelow\n")
     monkeypatch.setattr(record, "RESULTS", tmp_path / "results")
@@ -55,13 +55,13 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def truncated_products(monkeypatch: pytest.MonkeyPatch) -> None:
-    """float32 products as TF32 makes them, by `@`: 10 bits of mantissa go in, what comes out is float32."""
-    whole = torch.Tensor.__matmul__
+    """Emulate TF32 in `@`: factors have 10 mantissa bits, the product is float32."""
+    exact = torch.Tensor.__matmul__
 
-    def short(X: torch.Tensor) -> torch.Tensor:
+    def truncated(X: torch.Tensor) -> torch.Tensor:
         return (X.contiguous().view(torch.int32) & ~0x1FFF).view(torch.float32) if X.dtype == torch.float32 else X
 
-    monkeypatch.setattr(torch.Tensor, "__matmul__", lambda X, Y: whole(short(X), short(Y)))
+    monkeypatch.setattr(torch.Tensor, "__matmul__", lambda X, Y: exact(truncated(X), truncated(Y)))
 
 
 def test_the_whole_report_on_a_bare_machine(tiny: Path, tmp_path: Path):
@@ -104,27 +104,27 @@ def test_the_whole_report_on_a_bare_machine(tiny: Path, tmp_path: Path):
     assert speed["peak_bytes"] == {"minitf": None, "transformers": None}
 
 
-def test_a_full_run_is_what_was_asked_for():
+def test_the_size_of_a_full_run():
     assert gpu_checks.FULL.steps == 50
-    assert gpu_checks.FULL.race_batch == 32
+    assert gpu_checks.FULL.speed_batch == 32
 
 
-def test_a_planted_mistake_ends_with_1_and_is_named(tiny: Path, capsys, elsewhere: Path):
+def test_a_planted_mistake_gives_status_1_and_is_named(tiny: Path, capsys, repository: Path):
     flags = ["--quick", "--device", "cpu", "--model", str(tiny)]
-    before = (elsewhere / "results.md").read_text()
+    before = (repository / "results.md").read_text()
     assert gpu_report.main(flags, kernels=KERNELS.overlay(gelu=activation.gelu_tanh)) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == "FAILED: equivalence, float64; equivalence, float32; trajectory, float64"
     first = next(line for line in lines if line.startswith("FAIL  equivalence, float64"))
     assert "kernels, eval: encoder.layers.0.activation (forward)" in first
-    # and a CPU's numbers were kept nowhere
-    assert "nothing written: no GPU measured this; --output keeps the record" in lines
-    assert list((elsewhere / "results").iterdir()) == []
-    assert (elsewhere / "results.md").read_text() == before
+    # the numbers of a CPU are written nowhere
+    assert "nothing written: not measured on a GPU; --output writes the record" in lines
+    assert list((repository / "results").iterdir()) == []
+    assert (repository / "results.md").read_text() == before
 
 
 def wrong_unseen(Q, K, V, mask=None, dropout=0.0, need_attention=False, *, softmax, drop):
-    """Attention that is right when it is looked at."""
+    """Attention that is correct only if the attention weights are requested."""
     f = EQUATIONS.scaled_dot_product_attention
     context, A = f(Q, K, V, mask, dropout, need_attention, softmax=softmax, drop=drop)
     return (context if need_attention else context * 1.001), A
@@ -134,12 +134,12 @@ def coarse(x, gamma, beta, eps):
     return KERNELS.layer_norm(x, gamma, beta, eps) * 1.01
 
 
-def still(theta, g, state, lr, **settings):
-    """An update that updates nothing."""
+def no_update(theta, g, state, lr, **settings):
+    """An update rule that changes nothing."""
 
 
 @pytest.mark.parametrize(
-    ("check", "side", "overlay", "told"),
+    ("check", "side", "overlay", "expected"),
     [
         ("equivalence, float64", "equations", OVERLAY["LayerNorm ε 1e-5"], "equations, eval: embeddings.norm"),
         ("equivalence, float64", "kernels", {"scaled_dot_product_attention": wrong_unseen}, "ffn_norm/without-A"),
@@ -148,32 +148,32 @@ def still(theta, g, state, lr, **settings):
         ("equivalence, float32 with TF32", "kernels", OVERLAY["no scaling"], "QKᵀ/√d_k"),
         ("error, bfloat16", "kernels", {"layer_norm": coarse}, "×"),
         ("trajectory, float64", "kernels", OVERLAY["no bias correction"], "after 4 steps"),
-        ("trajectory, float64", "both", {"adamw": still}, "0.0e+00 after 4 steps"),
+        ("trajectory, float64", "both", {"adamw": no_update}, "0.0e+00 after 4 steps"),
     ],
 )
-def test_every_judged_check_can_fail(setup: Setup, check, side, overlay, told):
+def test_every_judged_check_can_fail(setup: Setup, check, side, overlay, expected):
     sides = ("equations", "kernels") if side == "both" else (side,)
-    spoiled = dataclasses.replace(setup, **{s: getattr(setup, s).overlay(**overlay) for s in sides})
-    found = gpu_report.judge(check, gpu_report.CHECKS[check], spoiled)
+    faulty = dataclasses.replace(setup, **{s: getattr(setup, s).overlay(**overlay) for s in sides})
+    found = gpu_report.run_check(check, gpu_report.CHECKS[check], faulty)
     assert found["passed"] is False
-    assert told in found["measured"]
+    assert expected in found["measured"]
 
 
-def test_weights_that_are_no_numbers_are_far_apart(setup: Setup):
-    """Of a maximum, NaN is easily lost."""
+def test_nan_weights_fail(setup: Setup):
+    """A maximum can miss NaN."""
 
     @torch.no_grad()
-    def last_step_spoils_one(theta, g, state, lr, **settings):
+    def last_step_sets_one(theta, g, state, lr, **settings):
         update.adamw(theta, g, state, lr, **settings)
         if state["t"] == QUICK.steps and theta.dim() == 1:
             theta[0] = torch.nan
 
-    spoiled = dataclasses.replace(setup, kernels=KERNELS.overlay(adamw=last_step_spoils_one))
-    with pytest.raises(InputError, match="nan"):  # in the report, a check that raises has failed
-        gpu_training.trajectory(spoiled)
+    faulty = dataclasses.replace(setup, kernels=KERNELS.overlay(adamw=last_step_sets_one))
+    with pytest.raises(InputError, match="nan"):  # in the report, a check that raises fails
+        gpu_training.trajectory(faulty)
 
 
-def test_products_in_tf32_are_noticed(setup: Setup, truncated_products):
+def test_tf32_products_are_detected(setup: Setup, truncated_products):
     assert gpu_checks.product_error(CPU) > 10 * SINGLE
     found = gpu_checks.tf32(setup)
     assert found["numbers"]["in_effect"] is True
@@ -181,13 +181,13 @@ def test_products_in_tf32_are_noticed(setup: Setup, truncated_products):
 
 
 def test_float32_fails_if_tf32_was_on_for_both(setup: Setup, monkeypatch: pytest.MonkeyPatch):
-    """Then both sides are equally wrong, and only the product tells."""
+    """Then both sides are equally wrong, and only the product shows it."""
     assert gpu_checks.product_error(CPU) < SINGLE / 10
     monkeypatch.setattr(gpu_checks, "product_error", lambda device: 2e-4)
     assert gpu_checks.float32(setup)["passed"] is False
 
 
-def test_the_setting_of_products_is_put_back():
+def test_the_precision_of_products_is_restored():
     before = torch.backends.cuda.matmul.fp32_precision
     with gpu_checks.float32_products("tf32"):
         assert torch.backends.cuda.matmul.fp32_precision == "tf32"
@@ -197,7 +197,7 @@ def test_the_setting_of_products_is_put_back():
     assert torch.backends.cuda.matmul.fp32_precision == before
 
 
-def test_a_check_that_breaks_has_failed_and_the_next_one_runs(tiny: Path, capsys, monkeypatch: pytest.MonkeyPatch):
+def test_a_check_that_raises_fails_and_the_next_one_runs(tiny: Path, capsys, monkeypatch: pytest.MonkeyPatch):
     def broken(setup):
         raise RuntimeError("out of | memory\nand more")
 
@@ -212,15 +212,15 @@ def test_a_check_that_breaks_has_failed_and_the_next_one_runs(tiny: Path, capsys
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "expected"),
     [
         (["--device", "cuda"], "--device cuda: PyTorch sees no NVIDIA GPU here; use --device cpu"),
-        (["--device", "cpu", "--output", __file__], "cannot be made"),
+        (["--device", "cpu", "--output", __file__], "cannot be created"),
         (["--device", "cpu", "--model", __file__], "test_gpu_report.py"),
         (["--device", "tpu"], "argument --device"),
     ],
 )
-def test_bad_input_ends_with_2_and_one_line(flags, told, monkeypatch: pytest.MonkeyPatch, capsys):
+def test_bad_input_ends_with_2_and_one_line(flags, expected, monkeypatch: pytest.MonkeyPatch, capsys):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(sys, "argv", ["gpu_report", *flags])
     with pytest.raises(SystemExit) as left:
@@ -229,7 +229,7 @@ def test_bad_input_ends_with_2_and_one_line(flags, told, monkeypatch: pytest.Mon
     out, err = capsys.readouterr()
     assert out == ""
     assert err.count("\n") == 1
-    assert told in err
+    assert expected in err
 
 
 CONTENT = {
@@ -259,20 +259,20 @@ some-model on Maker's Card 9000 (80GB); PyTorch 3.4, transformers 5.6, CUDA 1.2;
 | c | 6 | – | yes | 61 |"""
 
 
-def test_a_gpu_writes_its_record_and_its_table(elsewhere: Path, capsys):
-    """Twice, the second time over the first; of the page nothing changes but what is between the marks."""
+def test_a_gpu_writes_its_record_and_its_table(repository: Path, capsys):
+    """Twice; the second run replaces the first. Only the text between the marks of the page changes."""
     for _ in range(2):
         gpu_report.publish(CONTENT, torch.device("cuda"), None, quick=False)
         assert TABLE in capsys.readouterr().out
-        page = (elsewhere / "results.md").read_text()
+        page = (repository / "results.md").read_text()
         assert page == f"above\n<!-- gpu table -->\n{TABLE}\n<!-- /gpu table -->\nbelow\n"
-        assert [path.name for path in (elsewhere / "results").iterdir()] == ["gpu-maker-s-card-9000-80gb.json"]
-        assert json.loads((elsewhere / "results" / "gpu-maker-s-card-9000-80gb.json").read_text()) == CONTENT
+        assert [path.name for path in (repository / "results").iterdir()] == ["gpu-maker-s-card-9000-80gb.json"]
+        assert json.loads((repository / "results" / "gpu-maker-s-card-9000-80gb.json").read_text()) == CONTENT
 
 
 @pytest.mark.parametrize("page", [None, "no marks\n", "<!-- /gpu table -->\n<!-- gpu table -->\n"])
-def test_a_page_without_marks_is_left_alone(elsewhere: Path, page):
-    path = elsewhere / "results.md"
+def test_a_page_without_marks_is_not_changed(repository: Path, page):
+    path = repository / "results.md"
     path.unlink()
     if page is not None:
         path.write_text(page)
@@ -281,27 +281,27 @@ def test_a_page_without_marks_is_left_alone(elsewhere: Path, page):
 
 
 @pytest.mark.parametrize(("device", "quick"), [("cpu", False), ("cpu", True), ("cuda", True)])
-def test_nothing_else_adds_to_the_repository(elsewhere: Path, device, quick):
-    page = (elsewhere / "results.md").read_text()
+def test_nothing_else_adds_to_the_repository(repository: Path, device, quick):
+    page = (repository / "results.md").read_text()
     gpu_report.publish(CONTENT, torch.device(device), None, quick)
-    gpu_report.make(elsewhere / "mine")
-    gpu_report.publish(CONTENT, torch.device(device), elsewhere / "mine", quick)
-    assert len(list((elsewhere / "mine").iterdir())) == 1
-    assert [path.name for path in (elsewhere / "results").iterdir()] == []
-    assert (elsewhere / "results.md").read_text() == page
+    gpu_report.make_folder(repository / "own")
+    gpu_report.publish(CONTENT, torch.device(device), repository / "own", quick)
+    assert len(list((repository / "own").iterdir())) == 1
+    assert [path.name for path in (repository / "results").iterdir()] == []
+    assert (repository / "results.md").read_text() == page
 
 
-def test_the_folder_is_made_before_anything_is_measured(tmp_path: Path):
-    gpu_report.make(tmp_path / "a" / "b")
+def test_the_folder_is_created_before_anything_is_measured(tmp_path: Path):
+    gpu_report.make_folder(tmp_path / "a" / "b")
     assert (tmp_path / "a" / "b").is_dir()
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="cannot be made"):
-        gpu_report.make(tmp_path / "file" / "below")
+    with pytest.raises(InputError, match="cannot be created"):
+        gpu_report.make_folder(tmp_path / "file" / "below")
 
 
 @pytest.mark.gpu
 def test_on_a_gpu(tmp_path: Path):
-    """The real thing, ten minutes at most."""
+    """The full report, at most ten minutes."""
     assert gpu_report.main(["--device", "cuda", "--output", str(tmp_path)]) == 0
     (path,) = tmp_path.iterdir()
     assert path.name == f"gpu-{gpu_report.slug(torch.cuda.get_device_name())}.json"
@@ -310,5 +310,5 @@ def test_on_a_gpu(tmp_path: Path):
     assert device_name(torch.device("cuda")) == f"cuda ({content['gpu']})"
     checks = {check["name"]: check["numbers"] for check in content["checks"]}
     assert checks["trajectory, float64"]["sides"] == ["kernels on cuda", "equations on cpu"]
-    for race in checks["training speed"].values():
-        assert min(race["peak_bytes"].values()) > 0
+    for measured in checks["training speed"].values():
+        assert min(measured["peak_bytes"].values()) > 0

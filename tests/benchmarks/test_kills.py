@@ -1,4 +1,4 @@
-"""The benchmark of random kills: that it kills, compares, and sees a state that is not whole."""
+"""The benchmark of random kills: it kills, compares, and finds a state that is incomplete."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ def bench(write_bert, tmp_path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     written = []
     monkeypatch.setattr(kills.record, "write", lambda name, content: written.append(content) or tmp_path / name)
     monkeypatch.setattr(
-        "minitf.fine_tuning.figures.draw_curves", lambda steps, history, path: path.write_bytes(b"curves")
+        "minitf.fine_tuning.train.draw_curves", lambda steps, history, path: path.write_bytes(b"curves")
     )
 
     def call(n: int) -> tuple[int, dict]:
@@ -27,15 +27,15 @@ def bench(write_bert, tmp_path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
 
 
 def test_kills(bench) -> None:
-    status, told = bench(3)
-    assert status == told["summary"]["different"] == 0
-    assert told["summary"]["runs"] == 3
-    assert sum(run["killed"] for run in told["runs"]) == 3
-    assert all(set(run["same"].values()) == {True} for run in told["runs"])
+    status, results = bench(3)
+    assert status == results["summary"]["different"] == 0
+    assert results["summary"]["runs"] == 3
+    assert sum(run["killed"] for run in results["runs"]) == 3
+    assert all(set(run["same"].values()) == {True} for run in results["runs"])
 
 
-def test_a_state_without_random_numbers_is_seen(bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Dropout draws other numbers after a resumption: if any kill fell between the first save and the end."""
+def test_a_state_without_its_random_numbers_is_found(bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dropout draws other numbers after resuming, if any kill came between the first save and the end."""
     restore = state.restore_state
 
     def forgetful(*given):
@@ -44,6 +44,6 @@ def test_a_state_without_random_numbers_is_seen(bench, monkeypatch: pytest.Monke
         return progress
 
     monkeypatch.setattr(state, "restore_state", forgetful)
-    status, told = bench(4)
+    status, results = bench(4)
     assert status == 1
-    assert told["summary"]["different"] > 0
+    assert results["summary"]["different"] > 0

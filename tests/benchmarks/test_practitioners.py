@@ -1,4 +1,6 @@
-"""The long measurements of fine-tuning: what they ask for is there, and their table says what was measured."""
+"""The long measurements of fine-tuning: their settings exist, and their tables show the measurements."""
+
+import dataclasses
 
 import pytest
 import torch
@@ -6,21 +8,24 @@ import torch
 from benchmarks import folklore, record, tasks
 from minitf.bert import Bert, BertConfig
 from minitf.cli import finetune
+from minitf.fine_tuning.config import FineTuneConfig
 from minitf.tasks import registry
 from minitf.tasks.whole_text import encoding
 from minitf.text.batches import Batch
 
 
 @pytest.mark.parametrize("claim", folklore.CLAIMS, ids=lambda claim: claim.name)
-def test_every_claim_is_a_change_of_the_usual_recipe(claim):
-    usual, changed = (vars(finetune.parse("", words)) for words in (folklore.USUAL, (*folklore.USUAL, *claim.flags)))
-    finetune.check(finetune.parse("", (*folklore.USUAL, *claim.flags)))
+def test_every_claim_changes_the_usual_recipe(claim):
+    usual, changed = (
+        FineTuneConfig.of(**finetune.given("", flags)).settings()
+        for flags in (folklore.USUAL, (*folklore.USUAL, *claim.flags))
+    )
     differs = {name for name in usual if usual[name] != changed[name]}
     assert bool(differs) == bool(claim.flags)
     assert bool(claim.claimed) == bool(claim.flags) and claim.source
 
 
-def test_names_are_files_of_their_own():
+def test_every_claim_has_its_own_file_name():
     assert len({claim.slug for claim in folklore.CLAIMS}) == len(folklore.CLAIMS)
 
 
@@ -38,16 +43,15 @@ def test_the_table():
 @pytest.mark.parametrize("name", tasks.ROWS)
 def test_every_row_is_a_task_with_its_metric(name):
     row = tasks.ROWS[name]
-    assert row.metric in registry.KINDS[row.task].metrics
     assert row.task in tasks.CLASSES
-    arguments = finetune.parse("", ["--task", row.task, *row.words])
-    finetune.check(arguments)
+    settings = FineTuneConfig().replace(task=row.task, metric=row.metric, **dataclasses.asdict(row.settings)).settings()
+    assert registry.SPECS[row.task].problem(settings) is None
     assert len(row.seeds) in (1, 3)
 
 
 def test_colas_files_get_a_header(tmp_path):
     (tmp_path / "cola.tsv").write_text("gj04\t1\t\tOur friends.\n")
-    tasks.with_header(tmp_path / "cola.tsv", tmp_path / "with.tsv")
+    tasks.add_header(tmp_path / "cola.tsv", tmp_path / "with.tsv")
     table = registry.CLASSIFICATION.read(str(tmp_path / "with.tsv"), text="sentence", pair=None, label="label")
     assert [(e.text, e.label) for e in table.examples] == [("Our friends.", "1")]
 
@@ -70,14 +74,14 @@ def test_equal_draws_are_those_of_the_whole_model():
     assert drawn(lambda: encoding.logits_of_texts(model, batch)) != expected
 
 
-def test_what_is_finished_is_not_made_again(tmp_path):
-    made = []
-    kept = tmp_path / "work" / "cola-0.json"
-    for path in (kept, kept, None):
-        assert record.once(path, lambda: made.append("once more") or {"seed": 0}) == {"seed": 0}
-    assert len(made) == 2
+def test_finished_results_are_read_again(tmp_path):
+    calls = []
+    cache = tmp_path / "work" / "cola-0.json"
+    for path in (cache, cache, None):
+        assert record.once(path, lambda: calls.append("computed") or {"seed": 0}) == {"seed": 0}
+    assert len(calls) == 2
 
 
-def test_a_record_names_no_path_of_the_machine(monkeypatch, tmp_path):
+def test_a_record_has_no_path_of_the_machine(monkeypatch, tmp_path):
     monkeypatch.setattr(record.sys, "argv", ["tasks.py", "--data", str(tmp_path / "data"), "cola", "--work", "../kept"])
     assert record.surroundings()["command"].endswith(" --data data cola --work ../kept")

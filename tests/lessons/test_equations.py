@@ -1,4 +1,4 @@
-"""The table of the equations is true: each is introduced in one lesson, which works with it, and has its tests."""
+"""The table of equations is up to date: each is introduced in one lesson, which uses it, and has tests."""
 
 import runpy
 from pathlib import Path
@@ -11,9 +11,9 @@ EQUATIONS = runpy.run_path(str(ROOT / "lessons" / "equations.py"))
 EVERY, INTRODUCED = EQUATIONS["every_equation"](), EQUATIONS["introduced"]()
 
 
-def test_the_table_is_of_this_state():
+def test_the_table_is_up_to_date():
     written = (ROOT / "docs" / "equations.md").read_text(encoding="utf-8")
-    assert written == EQUATIONS["table"](), "write it anew: python lessons/equations.py"
+    assert written == EQUATIONS["table"](), "write it again: python lessons/equations.py"
 
 
 def test_every_equation_is_introduced_once():
@@ -22,7 +22,7 @@ def test_every_equation_is_introduced_once():
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_the_lesson_works_with_it_and_it_is_tested(name):
+def test_the_lesson_uses_it_and_it_is_tested(name):
     (path,) = INTRODUCED[name]
     module, function = name.split(".")
     code = "\n".join(c.source for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code")
@@ -30,7 +30,7 @@ def test_the_lesson_works_with_it_and_it_is_tested(name):
     assert EQUATIONS["tests_of"](name)
 
 
-def test_a_formula_ends_where_it_ends():
+def test_formulas():
     formula = EQUATIONS["formula"]
     assert formula(EVERY["activation.relu"]) == "max(0, x)"
     assert formula(EVERY["update.gradient_descent"]) == "θ ← θ − η g"

@@ -1,4 +1,4 @@
-"""lessons/README.md names every lesson with its minutes, and its commands exist."""
+"""lessons/README.md lists every lesson with its minutes, and every exercise exists."""
 
 import re
 import runpy
@@ -13,7 +13,7 @@ INDEX = (ROOT / "lessons" / "README.md").read_text(encoding="utf-8")
 LESSONS = runpy.run_path(str(ROOT / "lessons" / "execute.py"))["lessons"]()
 
 
-def test_the_path_is_that_of_the_notebooks():
+def test_the_table_lists_the_notebooks():
     rows = re.findall(r"^\| (\d+) \| \[(.+)\]\((.+)\) \| .+ \| (\d+) \|$", INDEX, flags=re.MULTILINE)
     found = []
     for number, _, file, minutes in rows:
@@ -25,11 +25,11 @@ def test_the_path_is_that_of_the_notebooks():
 
 
 def test_every_exercise_of_a_lesson_is_registered():
-    asked = {
+    used = {
         name
         for path in LESSONS
         for cell in nbformat.read(path, as_version=4).cells
         if cell.cell_type == "code"
         for name in re.findall(r"^check\.(\w+)\(", cell.source, flags=re.MULTILINE)
     }
-    assert asked <= set(EXERCISES) and len(asked) >= 20
+    assert used <= set(EXERCISES) and len(used) >= 20

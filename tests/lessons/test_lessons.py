@@ -1,7 +1,7 @@
-"""The lessons run, print what they show, and are committed in the form that a reader wants; their exercises judge.
+"""The lessons run, print their saved outputs, and have the form that is committed; their exercises work.
 
-Every lesson is executed here from a fresh kernel, without network. Its exercises: the blank fails with a message that
-helps, the solution in the notebook passes, and the wrong answers in `tests/support/wrong_answers` are told apart.
+Every lesson is executed in a new kernel, without network. Of each exercise the blank fails with a helpful message, the
+solution in the notebook passes, and the wrong answers in `tests/support/wrong_answers` get different messages.
 """
 
 import difflib
@@ -35,13 +35,13 @@ def tagged(path: Path, tag: str) -> list[Any]:
 
 
 def printed(cell: Any) -> str:
-    """What a cell shows as text."""
+    """The text output of a cell."""
     texts = [o.get("text") or o.get("data", {}).get("text/plain", "") for o in cell.get("outputs", ())]
     return "".join("" if text.startswith("<Figure") else text for text in texts)
 
 
-def same(shown: str, fresh: str, tolerance: float) -> str | None:
-    """Why two outputs are not the same but for rounding; None if they are."""
+def difference(shown: str, fresh: str, tolerance: float) -> str | None:
+    """The difference of two outputs beyond rounding; None if there is none."""
     shown, fresh = (TIME.sub("TIME", text) for text in (shown, fresh))
     if NUMBER.sub("N", shown) != NUMBER.sub("N", fresh):
         return f"the notebook shows\n{shown}\na run prints\n{fresh}"
@@ -50,18 +50,20 @@ def same(shown: str, fresh: str, tolerance: float) -> str | None:
 
 
 def close(shown: str, fresh: str, tolerance: float) -> bool:
-    """Two numbers as they are printed: alike to `tolerance`, or to one in their last decimal place."""
+    """Whether two printed numbers are equal to `tolerance`, or to one in their last decimal place."""
     x, y = (float(n.replace(",", "").replace("−", "-")) for n in (shown, fresh))
-    if "e" in shown and "e" in fresh and max(abs(x), abs(y)) < 1e-4:  # what is left of rounding
+    if "e" in shown and "e" in fresh and max(abs(x), abs(y)) < 1e-4:  # rounding errors
         return True
     decimals = re.fullmatch(r"[-+−]?[\d,]+\.(\d+)", shown)
     last = 1.001 * 10.0 ** -len(decimals[1]) if decimals else 0.0
     return abs(x - y) <= max(last, tolerance * max(abs(x), abs(y)))
 
 
-def alike(shown: str, fresh: str) -> str | None:
-    """The same of what training printed, which another processor may bring to other digits and another order: four
-    fifths of the lines are the same but for numbers, and of the numbers in those three quarters to a fifth."""
+def difference_after_training(shown: str, fresh: str) -> str | None:
+    """The difference of two outputs of training, which depend on the processor; None if they are similar.
+
+    Four fifths of the lines must be equal except for their numbers, and three quarters of these numbers to a fifth.
+    """
     old, new = ([TIME.sub("TIME", line) for line in text.splitlines()] for text in (shown, fresh))
     forms = [[NUMBER.sub("N", line) for line in lines] for lines in (old, new)]
     blocks = difflib.SequenceMatcher(None, *forms, autojunk=False).get_matching_blocks()
@@ -74,15 +76,16 @@ def alike(shown: str, fresh: str) -> str | None:
 
 
 @each_lesson
-def test_it_runs_and_prints_what_it_shows(path, monkeypatch, tmp_path):
-    """To a hundredth; what comes out of training, in cells tagged `trained`, by and large."""
+def test_it_runs_and_prints_its_saved_outputs(path, monkeypatch, tmp_path):
+    """To a hundredth; cells tagged `trained` need only be similar."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
     fresh = EXECUTE["executed"](path)
     for old, new in zip(committed(path).cells, fresh.cells, strict=True):
+        outputs = printed(old), printed(new)
         trained = "trained" in old.metadata.get("tags", ())
-        different = alike(printed(old), printed(new)) if trained else same(printed(old), printed(new), 0.01)
-        assert different is None, f"{path.name}, cell [{old.get('execution_count')}]: {different}"
+        found = difference_after_training(*outputs) if trained else difference(*outputs, 0.01)
+        assert found is None, f"{path.name}, cell [{old.get('execution_count')}]: {found}"
 
 
 @pytest.mark.parametrize(
@@ -101,15 +104,15 @@ def test_it_runs_and_prints_what_it_shows(path, monkeypatch, tmp_path):
         ("difference 9.5e-07 in float32", "difference 1.3e-06 in float32", False),
     ],
 )
-def test_the_comparison_sees_a_difference(shown, fresh, differs):
-    assert (same(shown, fresh, 0.01) is not None) == differs
+def test_the_comparison_finds_a_difference(shown, fresh, differs):
+    assert (difference(shown, fresh, 0.01) is not None) == differs
 
 
 @each_lesson
 def test_its_form(path):
     notebook, text = committed(path), path.read_text(encoding="utf-8")
     counts = [cell.execution_count for cell in notebook.cells if cell.cell_type == "code"]
-    assert counts == list(range(1, len(counts) + 1)), "execute it from a fresh kernel: python lessons/execute.py"
+    assert counts == list(range(1, len(counts) + 1)), "execute it in a new kernel: python lessons/execute.py"
     assert len(notebook.cells) <= 30
     assert len(text.encode()) < 500_000
     assert "widget" not in text
@@ -123,26 +126,26 @@ def test_its_form(path):
     assert any("assert" in cell.source for cell in tagged(path, "closing")), "a closing assertion"
 
 
-TABLE = "epoch 1  loss 0.70\nepoch 2  loss 0.50\nsaid films\nsaid books\naccuracy 0.60"
+TABLE = "epoch 1  loss 0.70\nepoch 2  loss 0.50\npredicted films\npredicted books\naccuracy 0.60"
 
 
 @pytest.mark.parametrize(
     ("fresh", "differs"),
     [
         (TABLE.replace("0.50", "0.52"), False),
-        (TABLE.replace("said films", "said music"), False),
-        (TABLE.replace("said films", "said music").replace("said books", "said hotels"), True),
+        (TABLE.replace("predicted films", "predicted music"), False),
+        (TABLE.replace("predicted films", "predicted music").replace("predicted books", "predicted hotels"), True),
         (TABLE.replace("0.50", "5.0").replace("0.70", "7.0"), True),
         (TABLE.split("\n", 2)[2], True),
     ],
 )
-def test_what_training_printed_is_compared_by_and_large(fresh, differs):
-    assert alike(TABLE, TABLE) is None
-    assert (alike(TABLE, fresh) is not None) == differs
+def test_outputs_of_training_are_compared_roughly(fresh, differs):
+    assert difference_after_training(TABLE, TABLE) is None
+    assert (difference_after_training(TABLE, fresh) is not None) == differs
 
 
 def exercises() -> list[Any]:
-    """Every exercise: the lesson, the blank, the cell that checks it, and the notebook's solution."""
+    """Every exercise: the lesson, the blank, the cell with its check, and the notebook's solution."""
     found = []
     for path in LESSONS:
         cells = committed(path).cells
@@ -157,8 +160,8 @@ def exercises() -> list[Any]:
     return found
 
 
-def judged(path: Path, code: str, check: Any) -> Any:
-    """The verdict on `code` in the place of the blank."""
+def verdict_on(path: Path, code: str, check: Any) -> Any:
+    """The verdict on `code` instead of the blank."""
     (setup,) = tagged(path, "setup")
     namespace: dict[str, Any] = {"__name__": "lesson"}
     exec(setup.source, namespace)
@@ -167,7 +170,7 @@ def judged(path: Path, code: str, check: Any) -> Any:
 
 
 def wrong_answers(path: Path, check: Any) -> list[tuple[str, str]]:
-    """Code, and what the message must hold."""
+    """Wrong code, and a part of the expected message."""
     answers = importlib.import_module(f"tests.support.wrong_answers.lesson_{path.name[:2]}").WRONG
     found: list[tuple[str, str]] = answers[check.source.split("(")[0].removeprefix("check.")]
     return found
@@ -175,21 +178,21 @@ def wrong_answers(path: Path, check: Any) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("path", "blank", "check", "solution"), exercises())
 class TestExercise:
-    def test_the_blank_fails_and_says_so(self, path, blank, check, solution):
-        verdict = judged(path, blank.source, check)
+    def test_the_blank_fails_with_a_message(self, path, blank, check, solution):
+        verdict = verdict_on(path, blank.source, check)
         assert not verdict.passed
         assert "..." in blank.source and "the blank" in str(verdict)
 
     def test_the_solution_passes(self, path, blank, check, solution):
-        verdict = judged(path, solution, check)
+        verdict = verdict_on(path, solution, check)
         assert verdict.passed, str(verdict)
 
-    def test_typical_wrong_answers_are_told_apart(self, path, blank, check, solution):
+    def test_typical_wrong_answers_get_different_messages(self, path, blank, check, solution):
         answers = wrong_answers(path, check)
         assert len(answers) >= 2
         messages = []
         for code, expected in answers:
-            verdict = judged(path, code, check)
+            verdict = verdict_on(path, code, check)
             assert not verdict.passed, code
             assert expected in str(verdict), f"{code}\n{verdict}"
             messages.append(expected)

@@ -1,4 +1,4 @@
-"""What spoils a table whatever its format: bytes, lines, cells, JSON values; and the cases that are made so."""
+"""Mutations of a table in any format: bytes, lines, cells, JSON values; and the test cases made with them."""
 
 import dataclasses
 import json
@@ -6,19 +6,19 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
-from benchmarks.malformed_tables import FORMATS, TABLES, Format, another, rows
+from benchmarks.malformed_tables import FORMATS, TABLES, Format, other_format, rows
 
-Spoil = Callable[[Random, bytes], bytes]
+Mutation = Callable[[Random, bytes], bytes]
 STRANGE = (
     *("\0", "\ud800", "\u2028", "\x85", "\x0b", "\x0c", "\x1c", "\ufeff", "\u202e", "\u00a0", "\u200b", "e\u0301"),
     *("\t", "\r", "\n", " ", "|", "||", "a|b", '"', '""', "'", "\\", "\\ud800", "{", "[", "]", "{}", "%s", "🏳️‍🌈"),
     *("null", "true", "NaN", "Infinity", "1e999", "-0", "1_000", "١٢", "0x10", "9" * 400, "x" * 3000, "=1+1"),
     *("[MASK]", "[SEP]", "<script>", "../x"),
 )
-ENDS = (b"\r\n", b"\r", b"\n\r", b"\n\n", b" ")
+LINE_ENDS = (b"\r\n", b"\r", b"\n\r", b"\n\n", b" ")
 BLANKS = (b"\n", b"  \n", b"\r\n", b"\t\n", b",\n")
-NOTHING = (b"", b"\n", b" ", b"\xef\xbb\xbf", b"\0", b"{}", b"[]", b'""', b"null\n")
-CODINGS = ("utf-16", "utf-8-sig", "latin-1", "utf-32", "cp1252")
+EMPTY = (b"", b"\n", b" ", b"\xef\xbb\xbf", b"\0", b"{}", b"[]", b'""', b"null\n")
+ENCODINGS = ("utf-16", "utf-8-sig", "latin-1", "utf-32", "cp1252")
 VALUES: tuple[object, ...] = (
     *(None, True, 0, -1.5, 1e308, 10**400, "", " "),
     *([], {}, ["a"], [None], [["a"]], {"a": 1}),
@@ -29,21 +29,21 @@ def _lines(content: bytes) -> list[bytes]:
     return content.splitlines(keepends=True)
 
 
-def _at_a_line(change: Callable[[Random, list[bytes], int], Sequence[bytes]]) -> Spoil:
-    """A spoil of one line: what stands in its place."""
+def _of_a_line(change: Callable[[Random, list[bytes], int], Sequence[bytes]]) -> Mutation:
+    """A mutation of one line; `change` returns the lines that replace it."""
 
-    def spoil(draw: Random, content: bytes) -> bytes:
+    def mutate(draw: Random, content: bytes) -> bytes:
         lines = _lines(content)
         if not lines:
             return content
         i = draw.randrange(len(lines))
         return b"".join([*lines[:i], *change(draw, lines, i), *lines[i + 1 :]])
 
-    return spoil
+    return mutate
 
 
-def _in_a_line(draw: Random, lines: list[bytes], i: int) -> Sequence[bytes]:
-    """Something strange in it, or in the place of one of its cells."""
+def _strange_text(draw: Random, lines: list[bytes], i: int) -> Sequence[bytes]:
+    """Insert a strange text, or replace a cell by one."""
     strange = draw.choice(STRANGE).encode("utf-8", errors="surrogatepass")
     line = lines[i]
     if draw.random() < 0.5:
@@ -56,7 +56,7 @@ def _in_a_line(draw: Random, lines: list[bytes], i: int) -> Sequence[bytes]:
 
 
 def _bytes(draw: Random, content: bytes) -> bytes:
-    """A few of them changed, lost, doubled or new."""
+    """Change, delete, double or insert a few bytes."""
     data = bytearray(content)
     for _ in range(draw.choice((1, 1, 2, 8))):
         at, n = draw.randrange(len(data) + 1), draw.choice((1, 1, 2, 7))
@@ -66,7 +66,7 @@ def _bytes(draw: Random, content: bytes) -> bytes:
 
 
 def _header(draw: Random, content: bytes) -> bytes:
-    """Other names, or none."""
+    """Change or delete the column names."""
     first, *rest = _lines(content) or [b""]
     change = draw.choice((b"", b"label", b"text", b"x", b"text,text", b"TEXT", b"\xef\xbb\xbftext", b" text "))
     new = draw.choice((b"", change + b"\n", first.replace(b"text", change), first.replace(b"label", change)))
@@ -74,10 +74,10 @@ def _header(draw: Random, content: bytes) -> bytes:
 
 
 def _json(draw: Random, lines: list[bytes], i: int) -> Sequence[bytes]:
-    """Another value somewhere in an object; nothing of the kind in a line that is none."""
+    """Change a JSON object somewhere; a line that is no object stays."""
     try:
         record = json.loads(lines[i])
-        node = _somewhere(draw, record)
+        node = _some_object(draw, record)
         key = draw.choice(list(node))
     except (ValueError, TypeError, IndexError, AttributeError, RecursionError):  # no object, or an empty one
         return [lines[i]]
@@ -97,13 +97,13 @@ def _json(draw: Random, lines: list[bytes], i: int) -> Sequence[bytes]:
     return [json.dumps(record, ensure_ascii=draw.random() < 0.5).encode("utf-8", errors="surrogatepass") + b"\n"]
 
 
-def _somewhere(draw: Random, record: dict[str, Any]) -> dict[str, Any]:
-    """The object itself, or one that lies in it."""
+def _some_object(draw: Random, record: dict[str, Any]) -> dict[str, Any]:
+    """The object itself, or one inside it."""
     inside = [value for value in record.values() if isinstance(value, list) and value and isinstance(value[0], dict)]
-    return _somewhere(draw, draw.choice(draw.choice(inside))) if inside and draw.random() < 0.8 else record
+    return _some_object(draw, draw.choice(draw.choice(inside))) if inside and draw.random() < 0.8 else record
 
 
-def _halved(draw: Random, lines: list[bytes], i: int) -> Sequence[bytes]:
+def _split_line(draw: Random, lines: list[bytes], i: int) -> Sequence[bytes]:
     half = len(lines[i]) // 2
     return [lines[i][:half], b"\n", lines[i][half:]]
 
@@ -113,58 +113,58 @@ def _one_text(draw: Random, content: bytes) -> bytes:
     return b"".join([*lines[:1], *(lines[1:2] * draw.randrange(1, 30))])
 
 
-def _commas(draw: Random, content: bytes) -> bytes:
+def _separators(draw: Random, content: bytes) -> bytes:
     return content.replace(draw.choice((b",", b"\t", b":")), draw.choice((b";", b"\t", b", ")))
 
 
-SPOILS: dict[str, Spoil] = {
+MUTATIONS: dict[str, Mutation] = {
     "nothing": lambda draw, content: content,
     "bytes": _bytes,
-    "in a line": _at_a_line(_in_a_line),
-    "in an object": _at_a_line(_json),
+    "in a line": _of_a_line(_strange_text),
+    "in an object": _of_a_line(_json),
     "header": _header,
-    "line lost": _at_a_line(lambda draw, lines, i: []),
-    "line doubled": _at_a_line(lambda draw, lines, i: [lines[i], lines[i]]),
-    "line of another": _at_a_line(lambda draw, lines, i: [draw.choice(lines)]),
-    "line broken": _at_a_line(_halved),
-    "blank lines": _at_a_line(lambda draw, lines, i: [lines[i], draw.choice(BLANKS)]),
-    "cut off": lambda draw, content: content[: draw.randrange(len(content) + 1)],
-    "line ends": lambda draw, content: content.replace(b"\n", draw.choice(ENDS)),
-    "other commas": _commas,
-    "coding": lambda draw, content: content.decode("utf-8", "replace").encode(draw.choice(CODINGS), "replace"),
+    "line deleted": _of_a_line(lambda draw, lines, i: []),
+    "line doubled": _of_a_line(lambda draw, lines, i: [lines[i], lines[i]]),
+    "line replaced": _of_a_line(lambda draw, lines, i: [draw.choice(lines)]),
+    "line split": _of_a_line(_split_line),
+    "blank lines": _of_a_line(lambda draw, lines, i: [lines[i], draw.choice(BLANKS)]),
+    "truncated": lambda draw, content: content[: draw.randrange(len(content) + 1)],
+    "line ends": lambda draw, content: content.replace(b"\n", draw.choice(LINE_ENDS)),
+    "separators": _separators,
+    "encoding": lambda draw, content: content.decode("utf-8", "replace").encode(draw.choice(ENCODINGS), "replace"),
     "few rows": lambda draw, content: b"".join(_lines(content)[: draw.randrange(5)]),
     "one text": _one_text,
-    "empty": lambda draw, content: draw.choice(NOTHING),
-    "another format": lambda draw, content: another(draw),
+    "empty": lambda draw, content: draw.choice(EMPTY),
+    "other format": lambda draw, content: other_format(draw),
 }
 
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """Files by their names, of which `spoiled` is not as it should be, and the flags that name them."""
+    """Files by name, one of them mutated, and the flags that name them."""
 
     kind: str  # format and task
-    how: tuple[str, ...]  # what spoilt it
+    how: tuple[str, ...]  # the mutations
     files: dict[str, bytes]
-    spoiled: str
+    mutated: str
     flags: tuple[str, ...]
     format: Format
 
 
 def case(seed: str, number: int) -> Case:
-    """The same for the same seed and number."""
+    """The case of this seed and number, always the same."""
     draw = Random(f"malformed/{seed}/{number}")
     name = draw.choice(list(FORMATS))
     form = FORMATS[name]
     task = draw.choice(form.tasks)
     parts = draw.choice((("train",), ("train", "valid"), ("train", "valid", "test")))
     files = {f"{part}{form.ending}": form.write(rows(draw, task, 24 if part == "train" else 9)) for part in parts}
-    spoiled = draw.choice(list(files))
-    how = tuple(draw.choice(list(SPOILS)) for _ in range(draw.choice((1, 1, 1, 2, 3))))
-    content = files[spoiled]
-    for spoil in how:
-        content = SPOILS[spoil](draw, content)
-    files[spoiled] = content
+    mutated = draw.choice(list(files))
+    how = tuple(draw.choice(list(MUTATIONS)) for _ in range(draw.choice((1, 1, 1, 2, 3))))
+    content = files[mutated]
+    for mutation in how:
+        content = MUTATIONS[mutation](draw, content)
+    files[mutated] = content
     named = "classification" if task == "pairs" else task
     columns = form.tasks == TABLES
     flags = [x for part in parts for x in (f"--{part}", f"{part}{form.ending}")]
@@ -175,4 +175,4 @@ def case(seed: str, number: int) -> Case:
         flags += ["--long-text", draw.choice(("windows", "head-tail"))]
     if draw.random() < 0.2 and columns:
         flags += ["--augment", "delete=0.2,swap=0.2"]
-    return Case(f"{name}, {task}", how, files, spoiled, tuple(flags), form)
+    return Case(f"{name}, {task}", how, files, mutated, tuple(flags), form)

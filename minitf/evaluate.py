@@ -9,25 +9,20 @@ from pathlib import Path
 from minitf.cli import evaluate as cli
 from minitf.cli.console import flags_in_errors, run, say_error
 from minitf.cli.shared import labelled, model_options
-from minitf.errors import InputError
 from minitf.fine_tuning.evaluation import evaluate
 from minitf.fine_tuning.evaluation_report import result_lines, write_report
 from minitf.fine_tuning.provenance import command_line
-
-ENDINGS = (".html", ".json")
 
 
 @flags_in_errors
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = cli.parser().parse_args(argv)
-    output = arguments.output and Path(arguments.output)
-    if output and output.suffix.lower() not in ENDINGS:
-        raise InputError(f"--output {output}: the ending must be .html or .json")
+    cli.check(arguments)
     result = evaluate(arguments.model, labelled(arguments), model_options(arguments), say_error, arguments.batch_size)
     print(result_lines(result, arguments.mistakes))  # has no settings, but the user's texts
-    if output:
-        write_report(output, result, arguments.model, command_line("evaluate", argv))
-        print(f"\nwritten: {output}")
+    if arguments.output:
+        write_report(Path(arguments.output), result, arguments.model, command_line("evaluate", argv))
+        print(f"\nwritten: {arguments.output}")
     return 0
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from minitf import __version__
-from minitf.cli.console import flags_in_errors, run
+from minitf.cli.console import flags_in_errors, run, say
 from minitf.cli.validate import parser
 
 
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         hidden_act=arguments.hidden_act,
         verify=not arguments.no_verify,
     )
-    print(pair.report)
+    say(str(pair.report))
     tokenizer = pair.report.tokenizer or pair.report.files.tokenizer()  # the second raises an error with the reason
     batch = encode_sentences(tokenizer, pair.ours.config.longest, arguments.max_length).to(device)
     if pair.report.source.tensorflow:

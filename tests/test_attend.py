@@ -276,7 +276,7 @@ def test_one_head_by_its_number(folder, run_command, tmp_path):
             ["--output", "maps.png", "--view", "explain", "--label", "x"],
             "--label x: the model has no such class; it has LABEL_0, LABEL_1",
         ),
-        (["--output", "maps.png", "--max-length", "99"], "--max-length 99: this model has only 64 positions"),
+        (["--output", "maps.png", "--max-length", "99"], "--max-length 99: the model has only 64 positions"),
         (["--output", "none/maps.png"], "none/maps.png: cannot be written"),
     ],
 )

@@ -66,8 +66,8 @@ def test_the_scores_are_the_references(command, model, table, tmp_path):
     assert [m["loss"] for m in report["mistakes"]] == pytest.approx([losses[i] for i in wrong], rel=1e-4)
     for m, i in zip(report["mistakes"], wrong, strict=True):
         assert (m["text"], m["true"]) == rows()[i]
-        assert m["predicted"].startswith(f"{LABELS[predicted[i]]} (")
-    shown = out.split("mistakes\n")[1].splitlines()
+        assert m["said"].startswith(f"{LABELS[predicted[i]]} (")
+    shown = out.split("mistakes:\n")[1].splitlines()
     assert [line.split(":")[0].strip() for line in shown[:3]] == [f"row {i + 2}" for i in wrong[:3]]
     assert f"always guessing one class: {max(map(true.count, range(3))) / 40:.4f}" in out
 
@@ -88,7 +88,8 @@ def test_without_a_table_for_the_terminal(command, model, table):
     ("flags", "expected"),
     [
         (["--output", "report.txt"], "the ending must be .html or .json"),
-        (["--max-length", "65"], "this model has only 64 positions"),
+        (["--output", "none/report.json"], "none/report.json: cannot be written"),
+        (["--max-length", "65"], "the model has only 64 positions"),
         (["--task", "tagging"], "held out.csv"),
         (["--text", "none"], "none"),
     ],

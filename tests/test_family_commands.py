@@ -95,7 +95,7 @@ def test_max_length_beyond_the_positions_is_refused(write_member, run_command, t
     argv = ["--train", table, "--model", folder, "--output", tmp_path / "run", "--max-length", longest + 1]
     status, _, err = run_command(finetune.main, *argv)
     assert status == 2
-    assert err == f"minitf: --max-length {longest + 1}: this model has only {longest} positions\n"
+    assert err == f"minitf: --max-length {longest + 1}: the model has only {longest} positions\n"
 
 
 @pytest.mark.parametrize("model_type", ["roberta", "xlm-roberta"])

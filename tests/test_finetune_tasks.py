@@ -181,7 +181,7 @@ def test_what_is_for_classes(run_command, here: Path, tiny: Path, task: str, fla
 @pytest.mark.parametrize(
     ("task", "label", "expected"),
     [
-        ("regression", "many", "t.csv:42: column 'label' holds 'many', no finite number"),
+        ("regression", "many", "t.csv:42: column 'label' has 'many', not a finite number"),
         ("regression", "", "t.csv:42: column 'label' is empty"),
         ("multilabel", "a||b", "t.csv:42: column 'label': one of its 3 labels is empty"),
         ("auto", "a||b", "t.csv:42: column 'label': one of its 3 labels is empty"),

@@ -82,6 +82,7 @@ def test_a_sweep(command, model, table, tmp_path):
         ([], "one of the arguments"),
         (["--weights", "1"], "--weights"),
         (["--sweep", "heads", "--output", "sweep.txt"], "must be .png or .svg"),
+        (["--sweep", "heads", "--output", "none/sweep.png"], "none/sweep.png: cannot be written"),
     ],
 )
 def test_refusals(command, model, table, flags, expected):

@@ -205,7 +205,7 @@ def test_bad_files(run_command, here, tiny):
     assert (status, "read from SQuAD's JSON" in err) == (2, True)
     (here / "t.json").write_text('{"data": [{"paragraphs": []}]}')
     status, _, err = run_command(finetune.main, "--train", "t.json", "--model", tiny)
-    assert (status, "holds no question" in err) == (2, True)
+    assert (status, "t.json: has no questions" in err) == (2, True)
 
 
 @pytest.mark.parametrize(

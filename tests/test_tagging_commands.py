@@ -247,7 +247,7 @@ def test_stride_without_windows(run_command, here, tiny):
     ("content", "expected"),
     [
         ("the\tO\nhotel\n\nfilm\tB-x\n", "train.conll:2: has 1 column"),
-        ("the\tO\n", "one sentence is too little"),
+        ("the\tO\n", "one sentence is too few"),
         ("the\tO\n\nfilm\tO\n", "every word has the tag 'O'"),
         ("the\tO\n\nfilm\tB-x\n", "too few to hold some out"),
     ],
@@ -262,7 +262,7 @@ def test_bad_files(run_command, here, tiny, content, expected):
 @pytest.mark.parametrize(
     ("argv", "expected"),
     [
-        (("text", "--pair", "x"), "--pair: this model tags the words of one text at a time"),
+        (("text", "--pair", "x"), "--pair: this model tags the words of single texts"),
         ((" ",), "text 1 is empty"),
         (("--input", "nothing.conll"), "no such file"),
         (("--input", "table.csv"), "read from CoNLL columns"),

@@ -7,6 +7,7 @@ from pathlib import Path
 from minitf.cli.console import Parser, number
 from minitf.cli.shared import model_flags
 from minitf.errors import InputError
+from minitf.files import check_output
 
 VIEWS = ("grid", "head", "lines", "rollout", "summary", "explain", "lens")
 ENDINGS = (".html", ".svg", ".png", ".pdf")
@@ -100,6 +101,7 @@ def check(arguments: argparse.Namespace) -> None:
             raise InputError(f"{flag} {column} is a column of --input FILE; give a text without a flag")
     if arguments.label is not None and arguments.attribution == "never":
         raise InputError("--label chooses the class of the attribution; leave out --attribution never")
+    check_output(Path(arguments.output), [Path(arguments.input)] if arguments.input else [])
 
 
 def _check_uses(arguments: argparse.Namespace, page: bool, view: str) -> None:

@@ -1,13 +1,19 @@
 """The flags of `evaluate`."""
 
+import argparse
+from pathlib import Path
+
 from minitf.cli.console import Parser, number
 from minitf.cli.shared import labelled_flags
+from minitf.errors import InputError
+from minitf.files import check_output
 
 DESCRIPTION = """\
 Evaluate a fine-tuned model on a labelled table.
 
 DIR is a run's best/, or any model with a trained head. Prints the scores, the baseline, the scores of each class and
 the worst mistakes; --output writes a report as .html or .json."""
+ENDINGS = (".html", ".json")
 EXAMPLES = (
     "runs/stars/best --data held_out.csv",
     "runs/stars/best --data held_out.csv --output report.html --mistakes 20",
@@ -33,3 +39,13 @@ def parser() -> Parser:
     )
     out.add_argument("--output", metavar="FILE", help="a report, .html or .json (default: none)")
     return p
+
+
+def check(arguments: argparse.Namespace) -> None:
+    """Raise InputError for a report that cannot be written."""
+    if arguments.output is None:
+        return
+    output = Path(arguments.output)
+    if output.suffix.lower() not in ENDINGS:
+        raise InputError(f"--output {output}: the ending must be .html or .json")
+    check_output(output, [Path(arguments.data)])

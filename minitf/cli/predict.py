@@ -6,6 +6,7 @@ from pathlib import Path
 from minitf.cli.console import Parser, number
 from minitf.cli.shared import BATCH_SIZE_HELP, model_flags
 from minitf.errors import InputError
+from minitf.files import check_output
 
 DESCRIPTION = """\
 Predict with a fine-tuned model: labels for texts, or for a file.
@@ -66,5 +67,5 @@ def check(arguments: argparse.Namespace) -> None:
         raise InputError("give either texts or --input FILE")
     if arguments.text and not arguments.input:
         raise InputError(f"--text {arguments.text} names a column of --input FILE; leave it out")
-    if arguments.input and arguments.output and Path(arguments.input).resolve() == Path(arguments.output).resolve():
-        raise InputError(f"--output {arguments.output}: is the table that is read; give another file")
+    if arguments.output:
+        check_output(Path(arguments.output), [Path(arguments.input)] if arguments.input else [])

@@ -6,6 +6,7 @@ from pathlib import Path
 from minitf.cli.console import Parser, number
 from minitf.cli.shared import labelled_flags
 from minitf.errors import InputError
+from minitf.files import check_output
 
 DESCRIPTION = """\
 Remove what a fine-tuned model does not need, and see what it costs.
@@ -56,5 +57,6 @@ def check(arguments: argparse.Namespace) -> None:
     if arguments.sweep:
         if output.suffix.lower() not in (".png", ".svg"):
             raise InputError(f"--output {output}: with --sweep the ending must be .png or .svg")
+        check_output(output)
     elif output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise InputError(f"--output {output}: exists already; give another folder")
+        raise InputError(f"--output {output}: exists already; choose another folder")

@@ -1,1 +1,1 @@
-"""Tasks: what a model learns to predict. Each folder holds one task; `registry` lists them."""
+"""Tasks: what a model learns to predict. Each folder contains one task; `registry` lists them."""

@@ -32,7 +32,7 @@ def read_inputs(inputs: Inputs, metadata: Mapping[str, Any]) -> TagRequest:
     """Return the sentences to tag; a file is read once, to check it. Raises InputError."""
     for name, value in (("pair", inputs.pair or inputs.pairs), ("text", inputs.text)):
         if value is not None:
-            raise InputError(f"`{name}`: this model tags the words of single texts; leave it out")
+            raise InputError(f"`{name}`: this model tags the words of one text at a time; leave it out")
     if inputs.path is not None:
         layout = conll.read_layout(inputs.path)
         return TagRequest((), inputs.path, layout, sum(1 for _ in conll.sentences(inputs.path, layout)))

@@ -362,6 +362,6 @@ def test_an_earlier_run_is_deleted_only_after_all_checks(run_command, run, flags
         assert {path: path.read_bytes() for path in (here / "out").rglob("*") if path.is_file()} == before
     status, _, err = run_command(finetune.main, *flags, "--seeds", "2", "--output", "out")
     assert status == 2
-    assert "holds an earlier run" in err
+    assert "has an earlier run" in err
     run("--seeds", 2, "--seed", 5, "--output", "out", "--overwrite")
     assert {path.name for path in (here / "out").iterdir()} == {"seed-5", "seed-6", "report.json"}

@@ -56,7 +56,7 @@ def learning_curve(
         say(f"{share:6.0%}  {len(chosen):8,} rows  {table} {metric} {mean:.4f} ± {sd:.4f}")
     write_json(folder / "learning-curve.json", {"metric": metric, "measured on": table, "shares": rows})
     figures.draw_learning_curve(rows, f"{table} {metric}", folder / "learning-curve.png")
-    say(f"drawn: {folder / 'learning-curve.png'}")
+    say(f"written: {folder / 'learning-curve.png'}")
 
 
 def _values(

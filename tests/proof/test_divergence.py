@@ -1,4 +1,4 @@
-"""minitf against `transformers`, tensor by tensor, float64, every weight re-drawn: the claim of the project."""
+"""minitf against `transformers`, tensor by tensor, in float64, with weights far from their initial values."""
 
 import dataclasses
 
@@ -48,7 +48,7 @@ def test_everything_is_equal_in_train_mode_with_a_stand_in_for_dropout(folder, b
 
 
 def test_train_mode_is_not_eval_mode(folder):
-    """Without this, the two tests above would show nothing about dropout."""
+    """Otherwise the two tests above would not test dropout."""
     batch, targets = padded_batch(2)
     pair = open_pair(folder, EQUATIONS.overlay(dropout=stand_in), num_labels=3)
     pair.theirs.config.hidden_dropout_prob = 0.0
@@ -90,7 +90,7 @@ def test_fifty_steps_stay_equal(folder):
 
 
 def test_a_spoiled_layer_is_named(write_bert):
-    """A mistake in layer 4 alone is reported at layer 4, at the tensor where it acts."""
+    """A mistake in layer 4 only is reported at layer 4, at the tensor that it changes."""
     folder, _ = write_bert(transformers.BertForSequenceClassification, num_labels=3, num_hidden_layers=6)
     pair = open_pair(folder, num_labels=3)
     layer = pair.ours.encoder.layers[4]

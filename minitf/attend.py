@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             figure = views.draw(model, text, view, say)
         missing = figures.save(figure, output)
         if missing:
-            print(f"no installed font has {missing:.40}, drawn as boxes; install one, or write an .svg or .html")
+            print(f"no installed font has {missing:.40}, drawn as boxes; install such a font or write .svg or .html")
     print(f"written: {output}")
     return 0
 

@@ -39,8 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     tokenizer = pair.report.tokenizer or pair.report.files.tokenizer()  # the second raises an error with the reason
     batch = encode_sentences(tokenizer, pair.ours.config.longest, arguments.max_length).to(device)
     if pair.report.source.tensorflow:
-        print("transformers cannot read a TensorFlow checkpoint: it gets minitf's tensors, and only the computation")
-        print("is compared, not the reading of the files")
+        print("transformers cannot read a TensorFlow checkpoint, so it gets minitf's tensors: only the")
+        print("computation is compared, not the reading of the files")
     print(f"{versions}; {arguments.dtype}, {arguments.math}, {report.device_name(device)}")
     sentences, longest = batch.token_ids.shape
     print(f"{sentences} sentences of {int(batch.mask.sum(1).min())} to {longest} tokens in one padded batch\n")

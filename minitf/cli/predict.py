@@ -1,4 +1,4 @@
-"""The flags of `predict`, and which of them go together."""
+"""The flags of `predict`, and the check for incompatible flags."""
 
 import argparse
 from pathlib import Path
@@ -11,8 +11,8 @@ from minitf.files import check_output
 DESCRIPTION = """\
 Predict with a fine-tuned model: labels for texts, or for a file.
 
---fill predicts the words behind [MASK] with a pre-trained model. --embed gives sentence vectors, from any BERT: the
-mean of the last layer over the tokens, of length 1."""
+--fill predicts the masked words ([MASK]) with a pre-trained model. --embed returns sentence vectors of any BERT: the
+mean of the last layer over the tokens, normalized to length 1."""
 EXAMPLES = (
     'runs/reviews-1/best "I loved it." "The soup was cold."',
     "runs/stars/best --input new.csv --output answers.csv",
@@ -56,12 +56,12 @@ def parser() -> Parser:
 
 
 def check(arguments: argparse.Namespace) -> None:
-    """Raise InputError for flags that do not go together."""
+    """Raise InputError for incompatible flags."""
     given = [name for name, value in (("texts", arguments.texts), ("--input", arguments.input)) if value]
     if arguments.fill is not None:
         others = [*given, *(["--embed"] if arguments.embed else []), *(["--pair"] if arguments.pair else [])]
         if others:
-            raise InputError(f"--fill has a text of its own; leave {others[0]} out")
+            raise InputError(f"--fill TEXT is the only input; leave {others[0]} out")
         return
     if len(given) != 1:
         raise InputError("give either texts or --input FILE")

@@ -31,7 +31,7 @@ class LabelledModel:
 
     model: "Bert"
     tokenizer: "Tokenizer"
-    metadata: Mapping[str, Any]  # of a run of minitf; {} for another model
+    metadata: Mapping[str, Any]  # of a minitf run; {} for other models
     spec: TaskSpec
     table: Table
     task: "Task"
@@ -61,7 +61,7 @@ class Evaluation:
 
 @dataclasses.dataclass(frozen=True)
 class Labelled:
-    """A labelled table: its file or records, its columns, and the task (default: that of the model)."""
+    """A labelled table: its file or records, its columns, and the task (default: the model's)."""
 
     data: Any
     task: str | None = None
@@ -137,7 +137,7 @@ def score(
 
 
 def _read(spec: TaskSpec, labelled: Labelled, metadata: Mapping[str, Any]) -> Table:
-    """Read the table; columns that are not given are those of training, unless the task finds its own."""
+    """Read the table; the default columns are those used in training, unless the task finds its own."""
     given: Columns = {"text": labelled.text, "pair": labelled.pair, "label": labelled.label}
     names = {name: column or (None if name in spec.unused else metadata.get(name)) for name, column in given.items()}
     return spec.read(labelled.data, **names)

@@ -1,4 +1,4 @@
-"""`metrics.jsonl`: every step and epoch of a run, one JSON object per line, each written at once."""
+"""`metrics.jsonl`: every step and epoch of a run, one JSON object per line, each written immediately."""
 
 import contextlib
 import json

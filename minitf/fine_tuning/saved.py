@@ -1,4 +1,4 @@
-"""Open a saved model: what evaluation, prediction and pruning have in common."""
+"""Open a saved model: used by evaluation, prediction and pruning."""
 
 import dataclasses
 from contextlib import suppress
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class ModelOptions:
-    """How a model is opened: the settings of every command that runs one."""
+    """The options for opening a model, the same for every command that runs a model."""
 
     max_length: int | None = None
     math: str = "kernels"

@@ -94,7 +94,7 @@ def test_a_model_without_a_masked_lm_head(write_member, run_command, head):
 @pytest.mark.parametrize(
     ("argv", "expected"),
     [
-        (["--fill", "no mask here"], "--fill: the text has no [MASK]; write it where a word is to be predicted"),
+        (["--fill", "no mask here"], "--fill: the text has no [MASK]; write it in place of the word to predict"),
         (
             ["--fill", "a b c d [MASK]", "--max-length", "4"],
             "--fill: the [MASK] is beyond the 4 tokens of --max-length",

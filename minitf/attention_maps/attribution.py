@@ -200,7 +200,7 @@ def spearman(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def _logit(model: Bert, batch: Batch, E: Tensor, label: int) -> Tensor:
-    """Compute the logit of the class `label` with `E [1, S, D]` in the place of the word embeddings."""
+    """Compute the logit of the class `label` with `E [1, S, D]` instead of the word embeddings."""
     hook = model.embeddings.word.register_forward_hook(lambda module, inputs, output: E)
     try:
         logit: Tensor = model(batch.token_ids, batch.segment_ids, batch.mask).logits[0, label]

@@ -19,7 +19,7 @@ class AttentionMaps:
     A: np.ndarray  # [L, H, S, S], rows sum to 1
     labels: tuple[str, ...]  # C names, () for a model without a classifier
     probabilities: tuple[float, ...]  # C, one for each label
-    readable_tokens: tuple[str, ...] = ()  # S, without a tokenizer's own signs; "##" before what continues a word
+    readable_tokens: tuple[str, ...] = ()  # S, without the tokenizer's marker characters; "##" marks a continued word
     words: tuple[int, ...] = ()  # S: the number of the word that each token belongs to
     Q: np.ndarray | None = None  # [L, H, S, d_k], queries and keys, if requested
     K: np.ndarray | None = None

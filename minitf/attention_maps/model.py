@@ -78,7 +78,7 @@ def segments(ids: list[int], tokenizer: Tokenizer) -> tuple[int, ...]:
 def readable_tokens(words: list[str], numbers: list[int]) -> tuple[str, ...]:
     """Mark each token that continues a word with "##", as BERT does, in every model family.
 
-    `words` are the tokens without their tokenizer's own signs, `numbers` the word that each token belongs to.
+    `words` are the tokens without the tokenizer's marker characters, `numbers` the word that each token belongs to.
     """
     result = []
     for i, (word, number) in enumerate(zip(words, numbers, strict=True)):

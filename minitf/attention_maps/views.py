@@ -1,4 +1,4 @@
-"""From a text to a figure or to the page: run the model for everything that it shows."""
+"""Make a figure or the page from a text: run the model, and compute everything that is shown."""
 
 import dataclasses
 from collections.abc import Callable, Iterator
@@ -121,7 +121,7 @@ def write_page(
 def _attribution_of_page(
     opened: OpenModel, text: Text, maps: AttentionMaps, parts: PageParts, say: Say
 ) -> Attribution | None:
-    """Attribute the prediction of a classifier, unless it is unwanted or, without a request, takes long."""
+    """Attribute the prediction of a classifier, unless it is switched off, or takes long and was not requested."""
     requested = parts.attribution == "always" or parts.label is not None
     if parts.attribution == "never" or not (maps.labels or requested):
         return None

@@ -27,7 +27,7 @@ _ONLY = {
     "pruned_heads": {},
     "embedding_size": None,
 }
-MAX_LABELS = 1 << 16  # limit for a bare `num_labels`, which no list of names supports
+MAX_LABELS = 1 << 16  # limit for `num_labels` without a list of label names
 PROBLEM_TYPES = (None, "single_label_classification", "multi_label_classification", "regression")
 
 
@@ -48,7 +48,7 @@ class BertConfig:
     hidden_dropout_prob: float = 0.1
     attention_probs_dropout_prob: float = 0.1
     max_position_embeddings: int = 512
-    # Google's code defaults to 16, but in each of its published files it is 2 or is left out and means 2.
+    # Google's code defaults to 16, but in each of its published files it is 2, or missing, which means 2.
     type_vocab_size: int = 2
     initializer_range: float = 0.02
     layer_norm_eps: float = 1e-12

@@ -54,7 +54,7 @@ def missing(names: Collection[str]) -> str | None:
 
 
 def missing_shards(names: Collection[str]) -> str | None:
-    """Return what is missing if there are fewer shards than their names (…-of-00003.safetensors) tell; else None."""
+    """Return what is missing if there are fewer shards than their names (…-of-00003.safetensors) say; else None."""
     first, *shards = weight_files(names)
     count = int(re.split(r"-of-|\.", shards[0])[1]) if shards else 1
     return f"shards of {first}" if first.endswith(".index.json") and len(shards) < count else None
@@ -118,7 +118,7 @@ def download_from_hub(repository: str, names: list[str]) -> Path:
 
 
 def with_timeout(seconds: float, call: Callable[[], Result]) -> Result:
-    """Return or raise what `call` does; raise UnavailableError after `seconds`.
+    """Call `call` and return its result; raise UnavailableError after `seconds`.
 
     The time limit of a request applies to each packet, restarts with each retry, and does not cover the lookup of the
     address. So the call runs in a thread that can be abandoned: a daemon, so that the process does not wait for it.

@@ -36,7 +36,7 @@ def load(
 
     `head` is None, "masked-lm", "next-sentence", "pretraining", "classification", "multiple-choice", "tagging" or
     "qa". A head that the checkpoint does not have, or has for another number of labels, is initialized with torch's
-    random generator; `load_with_report` tells which tensors are new. `hidden_act` replaces the activation function of
+    random generator; `load_with_report` lists the new tensors. `hidden_act` replaces the activation function of
     the config: Google's own code computes "gelu_tanh" where its files say "gelu". `verify` checks the checksums of a
     TensorFlow checkpoint. Weights are mapped from their file where possible: do not overwrite it in place.
 
@@ -71,7 +71,7 @@ def load_with_report(
 ) -> tuple[Bert, LoadReport]:
     """Load as `load` does; also return a report of what was loaded.
 
-    `head` may be STORED_HEAD. `say` gets a line before each download. `change` may replace values of the config
+    `head` may be STORED_HEAD. `say` is called before each download. `change` may replace values of the config
     (dropout). `from_scratch` reads only the config and initializes every weight.
     """
     if head != STORED_HEAD:

@@ -29,7 +29,7 @@ CLASS_ENDINGS = {
     "tagging": "ForTokenClassification",
     "qa": "ForQuestionAnswering",
 }
-# Heads whose tensors have the same official names: only the config tells which one a checkpoint has.
+# Heads whose tensors have the same official names: only the config says which one a checkpoint has.
 _SAME_NAMES = {"classification", "multiple-choice", "tagging"}
 
 
@@ -140,7 +140,7 @@ class OfficialFiles:
     def stored_head(self) -> str | None:
         """Return the head that the files have: the largest whose tensors are complete.
 
-        Of heads with the same tensor names the config tells which; if it does not, a file without a pooler has a
+        If heads have the same tensor names, the config decides; if it does not, a file without a pooler has a
         tagging head, because the others use the pooler.
         """
         official_names = list(self.layout.names())

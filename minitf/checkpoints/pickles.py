@@ -1,4 +1,4 @@
-"""Read PyTorch's own files without unpickling: a dict of tensors, from the few instructions that write one.
+"""Read PyTorch's own files without unpickling: only the few pickle instructions for a dict of tensors are supported.
 
 A pickle is a program for a stack machine. Here it is interpreted, but nothing is called and no object is created: where
 the program calls for a tensor, the arguments tell which numbers it has, and any other call is refused.
@@ -26,7 +26,7 @@ from torch import Tensor
 from minitf.checkpoints.storage import Archive, FileBytes, FolderStorage
 from minitf.checkpoints.tensor_bytes import as_tensor
 
-LARGEST = 1 << 18  # bytes of the pickles; those of a BERT-large, about 400 tensors, have about 60,000
+LARGEST = 1 << 18  # bytes of the pickles; BERT-large, with about 400 tensors, has about 60,000
 _ZIP = b"PK\3\4"
 _MAGIC = 0x1950A86A20F9469CFC6C
 _TYPES = {

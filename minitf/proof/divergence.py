@@ -23,7 +23,7 @@ STEPS = 5
 LR = 5e-5
 
 # A difference is divided by the tensor's largest value, or by this if that is smaller: the gradient of the key bias is
-# zero in theory (softmax ignores what all scores of a row share), so its computed value is only rounding error.
+# zero in theory (softmax does not depend on a constant added to a row), so its computed value is only rounding error.
 FLOOR = 1e-3
 
 
@@ -51,8 +51,8 @@ class Tolerance:
     weight: float
 
 
-# float64 shows every known mistake, the shorter types only the coarse ones: weight decay on LayerNorm, for example,
-# moves a weight by a millionth in five steps. In a short type the gradient of a key bias is rounding error, and Adam
+# float64 shows every known mistake, lower precision only the large ones: weight decay on LayerNorm, for example,
+# moves a weight by a millionth in five steps. In lower precision the gradient of a key bias is rounding error, and Adam
 # divides it by its own size. So a key bias is only required to stay within the distance that five steps can cover.
 FREE = 2 * STEPS * LR / FLOOR
 TOLERANCES = {
@@ -148,7 +148,7 @@ def _forward_rows(
 def _real_only(label: str, t: Tensor, real: Tensor) -> Tensor:
     """Select the part of a tensor that belongs to real tokens: the values at padding do not matter."""
     if label.endswith("QKᵀ/√d_k"):
-        pairs = (real[:, :, None] & real[:, None, :])[:, None].expand(t.shape)  # a masked score: −∞ here, not there
+        pairs = (real[:, :, None] & real[:, None, :])[:, None].expand(t.shape)  # a masked score is −∞ only in minitf
         return t[pairs]
     if label.endswith(".A"):
         return t.transpose(1, 2)[real]  # rows of real queries, [n, H, S]: padded keys must have weight 0
@@ -166,7 +166,7 @@ def _gradient_rows(ours: nn.Module, theirs: nn.Module, tolerance: Tolerance) -> 
         if p.grad is None or other is None:
             yield Row("gradient", name, math.inf, math.inf, tolerance.gradient)
             continue
-        # In a short type the key bias has rounding error instead of zero: divide it by the largest of all gradients.
+        # In lower precision the key bias has rounding error, not zero: divide it by the largest of all gradients.
         short = name.endswith("W_K.bias") and p.dtype is not torch.float64
         floor = max(FLOOR, steepest) if short else FLOOR
         yield compare("gradient", name, p.grad, other, tolerance.gradient, floor)

@@ -179,7 +179,7 @@ def run_ours(pair: Pair, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
 
 
 def run_ours_without_attention(pair: Pair, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-    """Return our logits and hidden states without asking for A, as in training: this runs a fused attention."""
+    """Return our logits and hidden states without requesting A, as in training: this runs a fused attention."""
     out = pair.ours(batch.token_ids, batch.segment_ids, batch.mask)
     assert out.logits is not None
     states = {f"encoder.layers.{i}.ffn_norm": X.detach() for i, X in enumerate(out.hidden_states[1:])}

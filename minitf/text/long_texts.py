@@ -26,7 +26,7 @@ def encode(
 ) -> tuple[list[Tokens], list[range] | None]:
     """Return rows of at most `max_length` tokens, and the rows of each text (None: each text is one row).
 
-    Raises InputError if `max_length` is too small, and for pairs with another method than truncate.
+    Raises InputError if `max_length` is too small, and for pairs with a method other than truncate.
     """
     if long_text.method == "truncate":
         return tokenizer.encode(texts, pairs, max_length), None
@@ -59,7 +59,7 @@ def batch(
 
 
 def head_and_tail(pieces: list[int], size: int) -> list[int]:
-    """Keep `size` word pieces: a quarter of them from the start of the text, the others from its end."""
+    """Keep `size` word pieces: a quarter of them from the start of the text, the rest from its end."""
     if len(pieces) <= size:
         return pieces
     head = -(-size // 4)

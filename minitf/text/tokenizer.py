@@ -42,7 +42,7 @@ ROBERTA = SpecialTokens("<pad>", "<unk>", "<s>", "</s>", "<mask>")
 
 @dataclasses.dataclass(frozen=True)
 class Pieces:
-    """The word pieces of a text without special tokens: ids, and of each the word or the characters."""
+    """The word pieces of a text without special tokens: ids, and the word or the characters of each piece."""
 
     ids: list[int]
     words: list[int]
@@ -64,7 +64,7 @@ class Tokenizer:
             raise CheckpointError(f"the vocabulary has no {', '.join(missing)}, so it is not of BERT or RoBERTa")
         self.pad_id, self.unknown_id = ids[self.special.pad], ids[self.special.unknown]
         self.separator_id = ids[self.special.separator]
-        # Neither the mask token nor [UNK], which stand for words.
+        # The mask token and [UNK] are not included, because they stand for words.
         self.special_ids = frozenset((self.pad_id, self.separator_id, ids[self.special.first]))
         self.segments = 1 if self.special is ROBERTA else 2  # number of segments; a model may have fewer
         self._lock = threading.Lock()  # the library's truncation is a setting of the object, not of the call
@@ -92,7 +92,7 @@ class Tokenizer:
 
     @property
     def vocabulary_size(self) -> int:
-        """The number of tokens, with added ones."""
+        """The number of tokens, including added tokens."""
         return int(self._fast.get_vocab_size())
 
     @property
@@ -187,7 +187,7 @@ class Tokenizer:
     def words(self, ids: Sequence[int]) -> list[str]:
         """Return each token as readable text, without the character that marks a space in BPE and Unigram."""
         texts = [self._fast.decode([int(i)], skip_special_tokens=False).strip() for i in ids]
-        # A token of bytes that are not a whole character cannot be decoded, so it is returned unchanged.
+        # A token whose bytes are not a whole character cannot be decoded, so it is returned unchanged.
         return [t if t and "\ufffd" not in t else token for t, token in zip(texts, self.tokens(ids), strict=True)]
 
     def word_numbers(self, text: str, pair: str | None = None, max_length: int = 128) -> list[int]:
@@ -231,7 +231,7 @@ class Tokenizer:
     def _vocabulary(self) -> str:
         """Return the contents of a `vocab.txt`."""
         vocabulary = {i: token for token, i in self._fast.get_vocab(with_added_tokens=False).items()}
-        # An id without a token (of a line that is twice in the official file) keeps its line.
+        # An id has no token if its line occurs twice in the official file. It still needs a line here.
         lines = [vocabulary.get(i, f"[unused line {i}]") for i in range(max(vocabulary) + 1)]
         return "".join(f"{token}\n" for token in lines)
 

@@ -15,10 +15,10 @@ from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 from minitf.errors import CheckpointError
 
 BERT_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-LARGEST_VOCABULARY = 8 << 20  # bytes of a vocab.txt; that of BERT for 104 languages has 1 << 20
-LARGEST_TOKENIZER = 64 << 20  # bytes of a tokenizer.json; that of XLM-RoBERTa has 9 million, or 17 if indented
+LARGEST_VOCABULARY = 8 << 20  # bytes of a vocab.txt; the file of BERT for 104 languages has 1 << 20
+LARGEST_TOKENIZER = 64 << 20  # bytes of a tokenizer.json; XLM-RoBERTa's file has 9 million, or 17 if indented
 LARGEST_SETTINGS = 2 << 20
-# A token takes about 350 bytes of memory. XLM-V has the most tokens, 901,629; of the BERTs, LaBSE, 501,153.
+# A token takes about 350 bytes of memory. The largest vocabularies: XLM-V, 901,629; LaBSE, a BERT, 501,153.
 MOST_WORDS = 1 << 20
 TRIAL = "The film, it was so good! café Ελλάς 中国 ꙮ 😀 x\u0301\u200b 123"
 

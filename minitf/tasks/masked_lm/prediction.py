@@ -22,7 +22,7 @@ def fill(loaded: Loaded, text: str, out: TextIO) -> None:
     if len(positions) == 0:
         if tokenizer.special.mask in masked_text:
             raise InputError(f"`fill`: the [MASK] is beyond the {loaded.max_length} tokens of `max_length`")
-        raise InputError("`fill`: the text has no [MASK]; write it where a word is to be predicted")
+        raise InputError("`fill`: the text has no [MASK]; write it in place of the word to predict")
     b = batch.to(next(model.parameters()).device)
     with torch.no_grad():
         logits = model(b.token_ids, b.segment_ids, b.mask).logits[0, positions]  # [masks, N]

@@ -1,7 +1,7 @@
 """Precision, recall and F1 of predicted entities. They are counts, not tensors.
 
 An entity is right if its first word, its last word and its type are right. Source: the script conlleval of the shared
-task (Tjong Kim Sang & De Meulder 2003); `tags` tells which entities the tags mark. seqeval computes the same numbers.
+task (Tjong Kim Sang & De Meulder 2003); `tags` defines which entities the tags mark. seqeval computes the same numbers.
 """
 
 import dataclasses
@@ -40,7 +40,7 @@ class EntityMetrics:
 def entity_metrics(
     true: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], loss: float, prefixed: bool = True
 ) -> EntityMetrics:
-    """Compute the metrics from the tags of every sentence; without prefixes every word with a tag but O is an entity.
+    """Compute the metrics from the tags of every sentence; without prefixes every word with a tag other than O is one.
 
     Raises ValueError without words, or if the numbers of words and tags differ.
     """

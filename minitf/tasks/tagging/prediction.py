@@ -39,7 +39,7 @@ class TagPrediction:
             }
 
     def write(self, out: TextIO, *, as_table: bool) -> None:
-        """Write texts as lines for a person; a file, or with `as_table`, in columns: those of the file, and the tag."""
+        """Write texts as readable lines; a file, or texts with `as_table`, as the columns of the input and the tag."""
         with tqdm(total=self.request.count, unit="sentence", disable=None, leave=False) as bar:
             for lines in self._file_lines() if self.request.path is not None else self._text_lines(as_table=as_table):
                 out.writelines(f"{line}\n" for line in lines)

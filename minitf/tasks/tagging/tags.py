@@ -25,7 +25,7 @@ class Entity:
 
 
 def have_prefixes(tags: Sequence[str]) -> bool:
-    """Return whether all tags but O have the form B-type; False if there is no tag but O."""
+    """Return whether all tags other than O have the form B-type; False if every tag is O."""
     marked = set(tags) - {OUTSIDE}
     return bool(marked) and all(_PREFIXED.fullmatch(tag) for tag in marked)
 
@@ -42,7 +42,7 @@ def entities(tags: Sequence[str], prefixed: bool = True) -> list[Entity]:
     """Return the entities that `tags` mark, in order; tags that break the rules are accepted.
 
     They are counted as by the script conlleval, and by seqeval's default: an entity begins at B or S, after O, E or S,
-    and where the type changes. So an I after O begins an entity. Without prefixes every word with a tag but O is one.
+    and where the type changes. So an I after O begins an entity. Without prefixes every word not tagged O is one.
     """
     if not prefixed:
         return [Entity(i, i + 1, tag) for i, tag in enumerate(tags) if tag != OUTSIDE]

@@ -23,11 +23,12 @@ PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples
 # The largest difference allowed, of the largest value where that is beyond 1.
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}
 
-# A schedule is arithmetic on single numbers and has no kernel; its `linear` is not that of `projection`.
+# A schedule is arithmetic on single numbers and has no kernel; its `linear` is not that of `projection`. `domain` has the
+# checks that both share.
 ROOMS = [
     importlib.import_module(f"{equations.__name__}.{room.name}")
     for room in pkgutil.iter_modules(equations.__path__)
-    if room.name != "schedule"
+    if room.name not in ("domain", "schedule")
 ]
 
 

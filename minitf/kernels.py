@@ -45,11 +45,14 @@ def scaled_dot_product_attention(
     softmax: Callable[[Tensor], Tensor] = softmax,
     drop: Callable[[Tensor, float], Tensor] = dropout,
 ) -> tuple[Tensor, Tensor | None]:
-    """`equations.attention.scaled_dot_product_attention`; `softmax` and `drop` are used only with `need_attention`."""
+    """`equations.attention.scaled_dot_product_attention`; `softmax` and `drop` are used only with `need_attention`.
+
+    On a CPU the fused kernel gives 0 where a query or a key is NaN; the equation gives NaN.
+    """
     if need_attention:
         return _equation.scaled_dot_product_attention(Q, K, V, mask, dropout, True, softmax=softmax, drop=drop)
-    _domain.check_probability("the dropout rate", dropout)
     _domain.check_attention(Q, K, V, mask)
+    _domain.check_probability("the dropout rate", dropout)
     may_look = None if mask is None else torch.atleast_2d(mask)  # the kernel needs at least two axes
     return F.scaled_dot_product_attention(Q, K, V, attn_mask=may_look, dropout_p=dropout), None
 
@@ -62,12 +65,13 @@ def linear(X: Tensor, W: Tensor, b: Tensor | None = None) -> Tensor:
 
 def look_up(E: Tensor, ids: Tensor) -> Tensor:
     """`equations.projection.look_up`."""
-    _domain.check_indices("ids", ids, E.shape[0])
+    _domain.check_look_up(E, ids)
     return F.embedding(ids, E)
 
 
 def relu(x: Tensor) -> Tensor:
     """`equations.activation.relu`."""
+    _domain.check_floating("x", x)
     return F.relu(x)
 
 

@@ -14,6 +14,7 @@ from minitf.equations import domain
 
 def relu(x: Tensor) -> Tensor:
     """max(0, x). Source: Vaswani et al. 2017, §3.3, eq. 2."""
+    domain.check_floating("x", x)
     return x.masked_fill(x <= 0.0, 0.0)  # clamp(min=0) has the gradient 1 at 0; the convention is 0
 
 

@@ -56,6 +56,13 @@ def check_cross_entropy(
     check_probability("label_smoothing", label_smoothing)
 
 
+def check_look_up(E: Any, ids: Any) -> None:
+    """A table `[N, D]`, and integers from 0 to N − 1."""
+    if E.ndim != 2:
+        raise ValueError(f"E must be [N, D], not {_shape(E)}")
+    check_indices("ids", ids, E.shape[0])
+
+
 def check_linear(X: Any, W: Any, b: Any) -> None:
     """`X […, D_in]`, `W [D_out, D_in]`, `b [D_out]` in the dtype of W."""
     if W.ndim != 2 or X.shape[-1:] != W.shape[1:]:
@@ -65,11 +72,12 @@ def check_linear(X: Any, W: Any, b: Any) -> None:
 
 
 def check_layer_norm(x: Any, gamma: Any, beta: Any) -> None:
-    """`x […, D]`, `gamma [D]`, `beta [D]`, in one dtype; a short x may have a gain and bias of another."""
+    """`x […, D]`, `gamma [D]`, `beta [D]`, in one dtype; a half-precision x may have a gain and bias in float32."""
     check_floating("x", x)
     if x.ndim < 1 or gamma.shape != x.shape[-1:] or beta.shape != gamma.shape:
         raise ValueError(f"x {_shape(x)}, gamma {_shape(gamma)}, beta {_shape(beta)} must be […, D], [D] and [D]")
-    if gamma.dtype != beta.dtype or (x.dtype != gamma.dtype and _dtype(x) in ("float32", "float64")):
+    half = _dtype(x) in ("bfloat16", "float16") and _dtype(gamma) == "float32"
+    if gamma.dtype != beta.dtype or not (half or x.dtype == gamma.dtype):
         raise ValueError(f"x, gamma and beta must have one dtype, not {_dtype(x)}, {_dtype(gamma)}, {_dtype(beta)}")
 
 
@@ -85,6 +93,9 @@ def check_attention(Q: Any, K: Any, V: Any, mask: Any) -> None:
         raise ValueError(
             f"Q {_shape(Q)}, K {_shape(K)} and V {_shape(V)} must be […, S_q, d_k], […, S_k, d_k] and […, S_k, d_v]"
         )
+    check_floating("Q", Q)
+    if not Q.dtype == K.dtype == V.dtype:
+        raise ValueError(f"Q, K and V must have one dtype, not {_dtype(Q)}, {_dtype(K)}, {_dtype(V)}")
     if mask is None:
         return
     if _dtype(mask) != "bool":

@@ -42,14 +42,18 @@ def regression_metrics(true: Sequence[float], predicted: Sequence[float], loss: 
 
 
 def pearson(x: Sequence[float], y: Sequence[float]) -> float:
-    """Σ (xᵢ − x̄)(yᵢ − ȳ) / √(Σ (xᵢ − x̄)² Σ (yᵢ − ȳ)²); 0 where x or y is constant."""
+    """Σ (xᵢ − x̄)(yᵢ − ȳ) / √(Σ (xᵢ − x̄)² Σ (yᵢ − ȳ)²); 0 where x or y is constant, NaN if a number is not finite."""
+    if not all(map(math.isfinite, (*x, *y))):
+        return math.nan
     a, b = _centred(x), _centred(y)
-    length = math.sqrt(sum(v * v for v in a)) * math.sqrt(sum(v * v for v in b))
-    return max(-1.0, min(1.0, sum(v * w for v, w in zip(a, b, strict=True)) / length)) if length else 0.0
+    length = math.hypot(*a) * math.hypot(*b)
+    return max(-1.0, min(1.0, math.fsum(v * w for v, w in zip(a, b, strict=True)) / length)) if length else 0.0
 
 
 def ranks(x: Sequence[float]) -> list[float]:
-    """The place of each in the order of size, from 1; those alike share the mean of their places."""
+    """The rank of each number, from 1 for the smallest; equal numbers share the mean of their ranks. NaN has no rank."""
+    if any(map(math.isnan, x)):
+        return [math.nan] * len(x)
     order = sorted(range(len(x)), key=x.__getitem__)
     places = [0.0] * len(x)
     start = 0
@@ -62,11 +66,21 @@ def ranks(x: Sequence[float]) -> list[float]:
 
 
 def _centred(x: Sequence[float]) -> list[float]:
-    """The distances from the mean, in units of the largest, so that no square is too large or too small for a float."""
+    """Return xᵢ − x̄, divided by a power of 2 so that no square is too large or too small for a float.
+
+    The mean is subtracted first, and twice: rounding moves the first mean by up to half a unit in its last place, which
+    is much where the numbers are large and differ by little.
+    """
     if all(v == x[0] for v in x):
         return [0.0] * len(x)
-    scale = max(map(abs, x))
-    mean = sum(v / scale for v in x) / len(x)
-    distances = [v / scale - mean for v in x]
-    largest = max(map(abs, distances))
-    return [d / largest for d in distances]
+    centred = _scaled(x)
+    for _ in range(2):
+        mean = math.fsum(centred) / len(centred)
+        centred = _scaled([v - mean for v in centred])
+    return centred
+
+
+def _scaled(x: Sequence[float]) -> list[float]:
+    """Return x times the power of 2 that brings the largest |xᵢ| to 0.5 … 1. Nothing is rounded."""
+    _, exponent = math.frexp(max(map(abs, x)))
+    return [math.ldexp(v, -exponent) for v in x]

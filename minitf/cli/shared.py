@@ -51,6 +51,9 @@ def labelled_flags() -> argparse.ArgumentParser:
     data.add_argument("--text", metavar="COL", help="column of the text (default: as in training)")
     data.add_argument("--pair", metavar="COL", help="column of the second text of a pair (default: as in training)")
     data.add_argument("--label", metavar="COL", help="column of the label (default: as in training)")
+    data.add_argument(
+        "--strict", action="store_true", help="tagging: count only entities that break no rule of their tagging scheme"
+    )
     data.add_argument("--batch-size", type=number(1, whole=True), default=64, metavar="N", help="default: %(default)s")
     return p
 

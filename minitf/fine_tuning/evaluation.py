@@ -60,13 +60,17 @@ class Evaluation:
 
 @dataclasses.dataclass(frozen=True)
 class Labelled:
-    """A labelled table for a model: its file, its columns, and the task, if the model does not say it."""
+    """A labelled table for a model: its file, its columns, and the task, if the model does not say it.
+
+    `strict` counts only entities that break no rule of their tagging scheme.
+    """
 
     data: Any
     task: str | None = None
     text: str | None = None
     pair: str | None = None
     label: str | None = None
+    strict: bool = False
 
 
 def open_labelled(
@@ -91,7 +95,10 @@ def open_labelled(
     spec = spec or registry.of_checkpoint(source, model.head_name, model.config)
     if table is None:
         table = _read(spec, labelled, metadata)
-    task = spec.restore(model.config, TaskSettings.saved(metadata), math)
+    if labelled.strict and not spec.entities:
+        raise InputError(f"`strict` is about entities, and `task` {spec.name} has none; leave it out")
+    settings = dataclasses.replace(TaskSettings.saved(metadata), strict=labelled.strict)
+    task = spec.restore(model.config, settings, math)
     if task.head != model.head_name:
         raise InputError(f"{source}: `task` {spec.name} needs a {task.head} head, the model has {model.head_name}")
     given = options.max_length or metadata.get("max_length")
@@ -120,6 +127,7 @@ def score(
     text: str | None = None,
     pair: str | None = None,
     label: str | None = None,
+    strict: bool = False,
     batch_size: int = BATCH_SIZE,
     **options: Any,
 ) -> "Metrics":
@@ -128,9 +136,10 @@ def score(
         minitf.score("runs/a/best", data="held_out.csv").accuracy
 
     `model` is a run's best/ or any source of a model with a trained head; `data` a file, or a list of records; `text`,
-    `pair` and `label` name columns (default: as in training); `options` are those of `ModelOptions`. Raises InputError.
+    `pair` and `label` name columns (default: as in training); `strict` counts only entities that break no rule of their
+    tagging scheme; `options` are those of `ModelOptions`. Raises InputError.
     """
-    labelled = Labelled(data, task, text, pair, label)
+    labelled = Labelled(data, task, text, pair, label, strict)
     return evaluate(str(model), labelled, ModelOptions(**options), _nothing, batch_size).metrics
 
 

@@ -30,6 +30,7 @@ class TaskSettings:
     stride: int | None = None
     class_weights: str = "none"
     label_smoothing: float = 0.0
+    strict: bool = False  # of an evaluation: how entities are counted
 
     def long_text_handling(self) -> LongText:
         """How long texts are handled, for tasks that cut them."""
@@ -85,6 +86,7 @@ class TaskSpec:
     unused: tuple[str, ...] = ()  # settings without a meaning for this task
     truncates: bool = True  # whether a long text is cut, unless `long_text` says otherwise
     max_length: int = 128  # where none is given
+    entities: bool = False  # whether it is measured by entities, which have a strict mode
     unit: str = "texts"  # what the examples of a table are
     batch_unit: str = "texts"  # what a batch counts
     lower_is_better: frozenset[str] = LOWER_IS_BETTER  # of the metrics

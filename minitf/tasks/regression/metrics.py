@@ -51,7 +51,7 @@ def pearson(x: Sequence[float], y: Sequence[float]) -> float:
 
 
 def ranks(x: Sequence[float]) -> list[float]:
-    """The rank of each number, from 1 for the smallest; equal numbers share the mean of their ranks. NaN has no rank."""
+    """The rank of each number, from 1 for the smallest; equal numbers share the mean of their ranks. NaN has none."""
     if any(map(math.isnan, x)):
         return [math.nan] * len(x)
     order = sorted(range(len(x)), key=x.__getitem__)

@@ -1,7 +1,8 @@
 """How well entities are found: precision, recall and F1, whole entities only. Plain counting, no tensors.
 
 An entity is right if its first word, its last word and its type are. Source: the shared task's script conlleval (Tjong
-Kim Sang & De Meulder 2003); what marks an entity is in `text.tags`. The same numbers as seqeval's.
+Kim Sang & De Meulder 2003). The scores are conlleval's for tags B, I and O, and seqeval's for these and for BIOES; what
+marks an entity, and the differences, are in `tags.entities`.
 """
 
 import dataclasses
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from minitf.tasks.metrics import ClassScore, class_score, class_table
-from minitf.tasks.tagging.tags import entities
+from minitf.tasks.tagging.tags import entities, scheme
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,20 +39,26 @@ class EntityMetrics:
 
 
 def entity_metrics(
-    true: Sequence[Sequence[str]], said: Sequence[Sequence[str]], loss: float, prefixed: bool = True
+    true: Sequence[Sequence[str]],
+    said: Sequence[Sequence[str]],
+    loss: float,
+    prefixed: bool = True,
+    strict: bool = False,
 ) -> EntityMetrics:
-    """All of it from the tags of every sentence; without prefixes each marked word is an entity of its own.
+    """Compute all metrics from the tags of every sentence; without prefixes each marked word is an entity.
 
-    Raises ValueError for no words, or sentences of other lengths.
+    `strict` counts only entities that follow the rules of the true tags' `scheme`, on both sides: an I after O then
+    marks none. It needs prefixes. Raises ValueError for no words, or sentences of other lengths.
     """
     words = sum(map(len, true))
     if not words or [len(tags) for tags in true] != [len(tags) for tags in said]:
         raise ValueError(f"{words} words in {len(true)} sentences, {sum(map(len, said))} tags in {len(said)}")
+    rules = scheme(true) if strict and prefixed else None
     there: Counter[str] = Counter()
     given: Counter[str] = Counter()
     hits: Counter[str] = Counter()
     for t, s in zip(true, said, strict=True):
-        at, claimed = set(entities(t, prefixed)), set(entities(s, prefixed))
+        at, claimed = set(entities(t, prefixed, rules)), set(entities(s, prefixed, rules))
         there.update(entity.type for entity in at)
         given.update(entity.type for entity in claimed)
         hits.update(entity.type for entity in at & claimed)

@@ -37,14 +37,22 @@ def parts(tag: str) -> tuple[str, str]:
     return _CANONICAL.get(prefix, prefix), kind or _UNNAMED
 
 
-def entities(tags: Sequence[str], prefixed: bool = True) -> list[Entity]:
-    """The entities that `tags` mark, in their order, however malformed; without prefixes each marked word is one.
+def entities(tags: Sequence[str], prefixed: bool = True, rules: str | None = None) -> list[Entity]:
+    """Return the entities that `tags` mark, in their order. Without prefixes each marked word is one.
 
-    As the script conlleval counts, and seqeval by default: an entity begins at B or S, after O, E or S, and wherever
-    the type is another than before; so an I after O begins one.
+    An entity begins at B or S, after O, E or S, and where the type changes; so an I after O begins one. With the
+    `rules` of a `scheme` (strict mode) only entities count that break none of them.
+
+    With tags B, I and O these are the entities of the script conlleval. With BIOES they are not: conlleval does not
+    know S, and joins an entity to another of its type before it. There they are those of seqeval: of its default mode
+    for any tags, and of its strict mode where the tags break no rule, or with `rules`. L and U are read as E and S,
+    which seqeval does in strict mode only.
     """
     if not prefixed:
         return [Entity(i, i + 1, tag) for i, tag in enumerate(tags) if tag != OUTSIDE]
+    if rules is not None:
+        odd = set(odd_places(tags, rules))
+        return [entity for entity in entities(tags) if odd.isdisjoint(range(entity.start, entity.end))]
     found: list[Entity] = []
     start, before, kind_before = 0, OUTSIDE, ""
     for i, tag in enumerate([*tags, OUTSIDE]):
@@ -84,19 +92,19 @@ def scheme(sentences: Sequence[Sequence[str]]) -> str:
 
 
 def odd_places(tags: Sequence[str], rules: str) -> Iterator[int]:
-    """The words whose tag cannot stand where it does by the `rules` of a `scheme`."""
+    """Yield the words whose tag breaks the `rules` of a `scheme` at its place."""
     before, kind_before = OUTSIDE, ""
     for i, tag in enumerate([*tags, OUTSIDE]):
         prefix, kind = parts(tag)
         inside = before in ("B", "I") and kind == kind_before  # of an entity that may go on
+        if rules == "BIOES" and before in ("B", "I") and (prefix not in ("I", "E") or kind != kind_before):
+            yield i - 1  # an entity that never ends
         if (
             (rules == "BIO" and prefix == "I" and not inside)
             or (rules == "IOB1" and prefix == "B" and not inside)
             or (rules == "BIOES" and prefix in ("I", "E") and not inside)
         ):
             yield i
-        elif rules == "BIOES" and before in ("B", "I") and (prefix not in ("I", "E") or kind != kind_before):
-            yield i - 1  # an entity that never ends
         before, kind_before = prefix, kind
 
 

@@ -59,6 +59,7 @@ class Tagging:
     math: Mathematics = EQUATIONS
     label_smoothing: float = 0.0
     stride: int | None = None
+    strict: bool = False  # only entities that break no rule of their scheme count
     name: ClassVar[str] = "tagging"
     head: ClassVar[str] = "tagging"
     problem_type: ClassVar[str | None] = None
@@ -131,7 +132,8 @@ class Tagging:
         targets = torch.cat([examples.targets[i][examples.labelled[i].places] for i in rows])
         plain = dataclasses.replace(self, label_smoothing=0.0)
         said = [[tag for tag, _ in sentence] for sentence in self.tags(logits, examples)]
-        return entity_metrics(examples.sentences, said, float(plain.loss(z, targets)), have_prefixes(self.labels))
+        prefixed = have_prefixes(self.labels)
+        return entity_metrics(examples.sentences, said, float(plain.loss(z, targets)), prefixed, self.strict)
 
     def tags(self, logits: Sequence[Tensor], examples: TaggedExamples) -> list[list[tuple[str, float]]]:
         """(tag, its probability) of every word of every sentence; O, with certainty, for a word without a piece."""

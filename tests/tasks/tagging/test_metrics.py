@@ -2,7 +2,7 @@
 
 import pytest
 import seqeval.metrics
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 
@@ -20,6 +20,78 @@ PAIRS = st.lists(st.tuples(ROW, st.randoms(use_true_random=False)), min_size=1, 
 def test_entities_are_seqevals(tags):
     expected = [Entity(start, end + 1, kind) for kind, start, end in get_entities(tags)]
     assert entities(tags) == expected
+
+
+def conlleval(tags):
+    """`startOfChunk` and `endOfChunk` of the script, without its brackets; [(start, end + 1, type)]."""
+    found, open_chunk, before, kind_before = [], None, "O", ""
+    for i, tag in enumerate([*tags, "O"]):
+        prefix, _, kind = tag.partition("-")
+        ends = before + prefix in ("BB", "BO", "IB", "IO", "EE", "EI", "EO") or (before != "O" and kind_before != kind)
+        starts = before + prefix in ("BB", "IB", "OB", "OI", "EE", "EI", "OE") or (
+            prefix != "O" and kind_before != kind
+        )
+        if ends and open_chunk:
+            found.append((*open_chunk[:1], i, open_chunk[1]))
+            open_chunk = None
+        if starts:
+            open_chunk = (i, kind)
+        before, kind_before = prefix, kind
+    return found
+
+
+def rows_of(prefixes):
+    marked = [f"{prefix}-{kind}" for prefix in prefixes for kind in ("per", "loc")]
+    return st.lists(st.sampled_from(["O", *marked]), min_size=1, max_size=9)
+
+
+@PROPERTY
+@given(tags=rows_of("BI"))
+def test_on_iob_entities_are_conllevals(tags):
+    assert [(e.start, e.end, e.type) for e in entities(tags)] == conlleval(tags)
+
+
+def test_on_bioes_conlleval_joins_and_we_do_not():
+    assert conlleval(["S-x", "S-x"]) == [(0, 2, "x")]
+    assert conlleval(["B-x", "E-x", "B-x", "E-x"]) == [(0, 4, "x")]
+    assert [len(entities(tags)) for tags in (["S-x", "S-x"], ["B-x", "E-x", "B-x", "E-x"])] == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("prefixes", "rules", "theirs"), [("BI", "BIO", "IOB2"), ("BIES", "BIOES", "IOBES"), ("BILU", "BIOES", "BILOU")]
+)
+@PROPERTY
+@given(data=st.data())
+def test_strict_entities_are_those_of_strict_seqeval(prefixes, rules, theirs, data):
+    from seqeval import scheme as schemes
+
+    tags = data.draw(rows_of(prefixes))
+    (found,) = schemes.Entities([tags], getattr(schemes, theirs)).entities
+    strict = entities(tags, rules=rules)
+    assert strict == [Entity(e.start, e.end, e.tag) for e in found]
+    assert set(strict) <= set(entities(tags))
+    if not list(odd_places(tags, rules)):
+        assert strict == entities(tags)
+
+
+@pytest.mark.parametrize(("prefixes", "theirs"), [("BI", "IOB2"), ("BIES", "IOBES")])
+@settings(PROPERTY, max_examples=150)
+@given(data=st.data())
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
+def test_strict_scores_are_those_of_strict_seqeval(prefixes, theirs, data):
+    from seqeval import scheme as schemes
+
+    true = [["B-per", "I-per"] if prefixes == "BI" else ["B-per", "E-per"], *data.draw(st.lists(rows_of(prefixes)))]
+    assume(scheme(true) == ("BIO" if prefixes == "BI" else "BIOES"))
+    predicted = [
+        data.draw(st.lists(st.sampled_from(sorted({*sum(true, ["O"])})), min_size=n, max_size=n))
+        for n in map(len, true)
+    ]
+    ours = entity_metrics(true, predicted, loss=0.5, strict=True)
+    settings = {"mode": "strict", "scheme": getattr(schemes, theirs), "zero_division": 0}
+    for name in ("precision", "recall", "f1"):
+        score = getattr(seqeval.metrics, f"{name}_score")(true, predicted, **settings)
+        assert getattr(ours, name) == pytest.approx(score, abs=1e-12)
 
 
 @PROPERTY

@@ -183,6 +183,22 @@ class Tokenizer:
         """The word pieces behind `ids`."""
         return [self._fast.id_to_token(int(i)) or self.special.unknown for i in ids]
 
+    def decode(self, ids: Sequence[int], skip_special_tokens: bool = True) -> str:
+        """Return the text of `ids`, joined as the reference joins it: not always the original, which was normalized.
+
+        Raises InputError for an id that the vocabulary has not.
+        """
+        try:
+            numbers = [int(i) for i in ids]
+        except (TypeError, ValueError, RuntimeError):
+            raise InputError("ids must be the token ids of one text: a sequence of integers") from None
+        highest = self.highest_id
+        for i in numbers:
+            if not 0 <= i <= highest or self._fast.id_to_token(i) is None:
+                raise InputError(f"the vocabulary has no token with the id {i}; ids are from 0 to {highest}")
+        text: str = self._fast.decode(numbers, skip_special_tokens=skip_special_tokens)
+        return text
+
     def words(self, ids: Sequence[int]) -> list[str]:
         """Each id as a person reads it: without the sign for the space before a word that BPE and Unigram have."""
         texts = [self._fast.decode([int(i)], skip_special_tokens=False).strip() for i in ids]

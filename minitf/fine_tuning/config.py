@@ -72,6 +72,7 @@ class ModelConfig(Checked):
     """The checkpoint, what replaces its settings, and which of its weights are trained."""
 
     model: str = setting("all-MiniLM-L6-v2", Text(), "folder, Google's zip, or name", "M")
+    revision: str | None = setting(None, Text(), "branch, tag or commit of a name on the hub", "REV", "its default")
     from_scratch: bool = setting(False, Flag(), "use the model's configuration, not its weights")
     hidden_act: str | None = setting(
         None, Choice(("gelu", "gelu_tanh", "relu")), "activation function", None, "the checkpoint's"

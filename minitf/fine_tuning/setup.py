@@ -166,6 +166,7 @@ def _load(
         change=lambda official: _changed(official, config.model, task.problem_type),
         from_scratch=config.model.from_scratch,
         verify=not config.model.no_verify,
+        revision=config.model.revision,
     )
     say(str(loaded))
     return model, loaded

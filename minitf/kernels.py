@@ -16,6 +16,7 @@ from torch.optim.adamw import adamw as _torch_adamw
 
 from minitf.equations import attention as _equation
 from minitf.equations import domain as _domain
+from minitf.equations import normalization as _normalization
 from minitf.equations import update as _update
 
 
@@ -90,6 +91,8 @@ def gelu_tanh(x: Tensor) -> Tensor:
 def layer_norm(x: Tensor, gamma: Tensor, beta: Tensor, eps: float) -> Tensor:
     """`equations.normalization.layer_norm`."""
     _domain.check_layer_norm(x, gamma, beta)
+    if not (x.dtype == gamma.dtype == beta.dtype or torch.is_autocast_enabled(x.device.type)):
+        return _normalization.layer_norm(x, gamma, beta, eps)  # the kernel takes one dtype
     return F.layer_norm(x, gamma.shape, gamma, beta, eps)
 
 

@@ -38,7 +38,7 @@ def cross_entropy(
 
     q is 1 for the label and 0 elsewhere; with `label_smoothing` ε it is (1 − ε) of that plus ε/C for every class, each
     weighted by its own w_c. `logits [B, C]`, `labels [B]` (integers 0 … C − 1), `class_weights [C]`.
-    Examples with the label `ignore_index` (often −100) do not count. Of no examples the loss is NaN, a mean of nothing.
+    Examples with the label `ignore_index` (often −100) do not count. Without examples the loss is NaN.
     Raises ValueError for other labels, shapes and dtypes, and for an ε outside of 0 … 1.
     Source: Goodfellow et al. 2016, §6.2.2.3; dividing by the sum of the weights keeps the scale of the loss.
     Label smoothing: Szegedy et al. 2016, §7; with class weights as in PyTorch.

@@ -97,7 +97,7 @@ def open_labelled(
     if table is None:
         table = _read(spec, labelled, metadata)
     if labelled.strict and not spec.entities:
-        raise InputError(f"`strict` is about entities, and `task` {spec.name} has none; leave it out")
+        raise InputError(f"`strict` is for metrics of entities, and `task` {spec.name} has none; leave it out")
     settings = dataclasses.replace(TaskSettings.saved(metadata), strict=labelled.strict)
     task = spec.restore(model.config, settings, math)
     if task.head != model.head_name:

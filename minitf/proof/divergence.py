@@ -39,7 +39,7 @@ class Row:
     label: str
     absolute: float  # the largest difference
     relative: float  # the same, divided by the tensor's largest value or FLOOR
-    tolerance: float  # of `relative`; where a difference is judged absolutely, in the same unit
+    tolerance: float  # of `relative`; for an absolute comparison, in the same unit
 
     @property
     def within_tolerance(self) -> bool:

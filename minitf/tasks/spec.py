@@ -30,7 +30,7 @@ class TaskSettings:
     stride: int | None = None
     class_weights: str = "none"
     label_smoothing: float = 0.0
-    strict: bool = False  # of an evaluation: how entities are counted
+    strict: bool = False  # of an evaluation: whether only entities that break no rule count
 
     def long_text_handling(self) -> LongText:
         """Return how long texts are handled, for tasks that predict for whole texts."""

@@ -185,9 +185,9 @@ class Tokenizer:
         return [self._fast.id_to_token(int(i)) or self.special.unknown for i in ids]
 
     def decode(self, ids: Sequence[int], skip_special_tokens: bool = True) -> str:
-        """Return the text of `ids`, joined as the reference joins it: not always the original, which was normalized.
+        """Return the text of `ids`, as the reference decodes it. It can differ from the original, which was normalized.
 
-        Raises InputError for an id that the vocabulary has not.
+        Raises InputError for an id that is not in the vocabulary.
         """
         try:
             numbers = [int(i) for i in ids]

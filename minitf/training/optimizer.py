@@ -36,7 +36,7 @@ class Recipe:
     rule: str = "adamw"
     lr: float = 5e-5
     schedule: str = "linear"
-    min_lr: float = 0.0  # where the schedule ends, instead of at 0
+    min_lr: float = 0.0  # the rate at the end of the schedule
     warmup: float = 0.1  # share of the steps
     weight_decay: float = 0.01  # adamw only
     l1: float = 0.0

@@ -23,9 +23,9 @@ INTRODUCES = re.compile(r"^\*\*Equations\.\*\* (.+)$", re.MULTILINE)
 
 
 def every_equation() -> dict[str, Any]:
-    """`module.name` -> function, for all public functions of `minitf.equations`, in the order of the files."""
+    """`module.name` -> function, for all equations (not the checks in `domain`), in the order of the files."""
     found = {}
-    for module in sorted(m.name for m in pkgutil.iter_modules(equations.__path__)):
+    for module in sorted(m.name for m in pkgutil.iter_modules(equations.__path__) if m.name != "domain"):
         imported = importlib.import_module(f"minitf.equations.{module}")
         own = [f for f in vars(imported).values() if inspect.isfunction(f) and f.__module__ == imported.__name__]
         public = sorted((f for f in own if not f.__name__.startswith("_")), key=lambda f: f.__code__.co_firstlineno)

@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from minitf.attention_maps.model import open_model
     from minitf.bert.device import choose_device
 
-    def opened(source: str) -> "OpenModel":
+    def opened(source: str, revision: str | None = None) -> "OpenModel":
         return open_model(
             source,
             arguments.math,
@@ -29,9 +29,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             offline=arguments.offline,
             hidden_act=arguments.hidden_act,
             verify=not arguments.no_verify,
+            revision=revision,
         )
 
-    model, output = opened(arguments.model), Path(arguments.output)
+    model, output = opened(arguments.model, arguments.revision), Path(arguments.output)
     text = views.Text(arguments.text, arguments.pair, arguments.max_length)
     if output.suffix.lower() == ".html":
         parts = views.PageParts(arguments.attribution, attend.ATTRIBUTION_LIMIT, arguments.label, arguments.query_key)

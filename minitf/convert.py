@@ -20,6 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         offline=arguments.offline,
         verify=not arguments.no_verify,
         hidden_act=arguments.hidden_act,
+        revision=arguments.revision,
         say=say,
     )
     return 0

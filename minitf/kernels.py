@@ -15,11 +15,14 @@ from torch.optim.adam import adam as _torch_adam
 from torch.optim.adamw import adamw as _torch_adamw
 
 from minitf.equations import attention as _equation
+from minitf.equations import domain as _domain
+from minitf.equations import normalization as _normalization
 from minitf.equations import update as _update
 
 
 def softmax(x: Tensor) -> Tensor:
     """`equations.attention.softmax`."""
+    _domain.check_floating("x", x)
     # PyTorch's kernel returns NaN for a row of −∞, in its gradient too: replace such a row, and set its result to 0.
     masked = (x == -torch.inf).all(dim=-1, keepdim=True)
     return torch.softmax(x.masked_fill(masked, 0.0), dim=-1).masked_fill(masked, 0.0)
@@ -27,6 +30,8 @@ def softmax(x: Tensor) -> Tensor:
 
 def dropout(x: Tensor, p: float) -> Tensor:
     """`equations.normalization.dropout`; on a CPU the same random numbers from the same seed."""
+    _domain.check_probability("the dropout rate", p)
+    _domain.check_floating("x", x)
     return F.dropout(x, p) if p else x
 
 
@@ -41,57 +46,78 @@ def scaled_dot_product_attention(
     softmax: Callable[[Tensor], Tensor] = softmax,
     drop: Callable[[Tensor, float], Tensor] = dropout,
 ) -> tuple[Tensor, Tensor | None]:
-    """`equations.attention.scaled_dot_product_attention`; `softmax` and `drop` are used only with `need_attention`."""
+    """`equations.attention.scaled_dot_product_attention`; `softmax` and `drop` are used only with `need_attention`.
+
+    On a CPU the fused kernel gives 0 where a query or a key is NaN; the equation gives NaN.
+    """
     if need_attention:
         return _equation.scaled_dot_product_attention(Q, K, V, mask, dropout, True, softmax=softmax, drop=drop)
+    _domain.check_attention(Q, K, V, mask)
+    _domain.check_probability("the dropout rate", dropout)
     may_look = None if mask is None else torch.atleast_2d(mask)  # the kernel needs at least two axes
     return F.scaled_dot_product_attention(Q, K, V, attn_mask=may_look, dropout_p=dropout), None
 
 
 def linear(X: Tensor, W: Tensor, b: Tensor | None = None) -> Tensor:
     """`equations.projection.linear`."""
+    _domain.check_linear(X, W, b)
     return F.linear(X, W, b)
 
 
 def look_up(E: Tensor, ids: Tensor) -> Tensor:
     """`equations.projection.look_up`."""
+    _domain.check_look_up(E, ids)
     return F.embedding(ids, E)
 
 
 def relu(x: Tensor) -> Tensor:
     """`equations.activation.relu`."""
+    _domain.check_floating("x", x)
     return F.relu(x)
 
 
 def gelu(x: Tensor) -> Tensor:
     """`equations.activation.gelu`."""
+    _domain.check_floating("x", x)
     return F.gelu(x)
 
 
 def gelu_tanh(x: Tensor) -> Tensor:
     """`equations.activation.gelu_tanh`."""
+    _domain.check_floating("x", x)
     return F.gelu(x, approximate="tanh")
 
 
 def layer_norm(x: Tensor, gamma: Tensor, beta: Tensor, eps: float) -> Tensor:
     """`equations.normalization.layer_norm`."""
+    _domain.check_layer_norm(x, gamma, beta)
+    if not (x.dtype == gamma.dtype == beta.dtype or torch.is_autocast_enabled(x.device.type)):
+        return _normalization.layer_norm(x, gamma, beta, eps)  # the kernel takes one dtype
     return F.layer_norm(x, gamma.shape, gamma, beta, eps)
 
 
 def cross_entropy(
-    logits: Tensor, labels: Tensor, class_weights: Tensor | None = None, label_smoothing: float = 0.0
+    logits: Tensor,
+    labels: Tensor,
+    class_weights: Tensor | None = None,
+    label_smoothing: float = 0.0,
+    ignore_index: int | None = None,
 ) -> Tensor:
     """`equations.loss.cross_entropy`."""
-    return F.cross_entropy(logits, labels, weight=class_weights, label_smoothing=label_smoothing)
+    _domain.check_cross_entropy(logits, labels, class_weights, label_smoothing, ignore_index)
+    ignored = -100 if ignore_index is None else ignore_index  # without one, the check refuses −100
+    return F.cross_entropy(logits, labels.long(), class_weights, ignore_index=ignored, label_smoothing=label_smoothing)
 
 
 def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     """`equations.loss.binary_cross_entropy`."""
+    _domain.check_alike("logits", logits, "targets", targets)
     return F.binary_cross_entropy_with_logits(logits, targets)
 
 
 def mean_squared_error(prediction: Tensor, target: Tensor) -> Tensor:
     """`equations.loss.mean_squared_error`."""
+    _domain.check_alike("prediction", prediction, "target", target)
     return F.mse_loss(prediction, target)
 
 
@@ -106,9 +132,9 @@ def adam(
     eps: float = 1e-8,
     bias_correction: bool = True,
 ) -> None:
-    """`equations.update.adam`; without bias correction there is no fused kernel and the equation is used."""
-    if not bias_correction:
-        _update.adam(theta, g, state, lr, beta_1, beta_2, eps, False)
+    """`equations.update.adam`, which is used where the fused kernel cannot be (`_has_fused_step`)."""
+    if not _has_fused_step(theta, g, state, bias_correction):
+        _update.adam(theta, g, state, lr, beta_1, beta_2, eps, bias_correction)
         return
     _fused_step(_torch_adam, theta, g, state, lr=lr, beta1=beta_1, beta2=beta_2, eps=eps, weight_decay=0.0)
 
@@ -125,11 +151,32 @@ def adamw(
     weight_decay: float = 0.01,
     bias_correction: bool = True,
 ) -> None:
-    """`equations.update.adamw`; without bias correction there is no fused kernel and the equation is used."""
-    if not bias_correction:
-        _update.adamw(theta, g, state, lr, beta_1, beta_2, eps, weight_decay, False)
+    """`equations.update.adamw`, which is used where the fused kernel cannot be (`_has_fused_step`)."""
+    if not _has_fused_step(theta, g, state, bias_correction):
+        _update.adamw(theta, g, state, lr, beta_1, beta_2, eps, weight_decay, bias_correction)
         return
     _fused_step(_torch_adamw, theta, g, state, lr=lr, beta1=beta_1, beta2=beta_2, eps=eps, weight_decay=weight_decay)
+
+
+def _has_fused_step(theta: Tensor, g: Tensor, state: dict[str, Any], bias_correction: bool) -> bool:
+    """Whether the fused kernel computes this step.
+
+    It always corrects the bias, and it takes the elements in the order of memory, whatever the strides: so θ and its
+    moments must have the same strides, without gaps. With a gap it would write beside θ.
+    """
+    averages = [state[name] for name in ("m", "v") if name in state]
+    alike = all((t.shape, t.stride(), t.dtype) == (theta.shape, theta.stride(), theta.dtype) for t in averages)
+    return bias_correction and alike and _is_dense(theta) and g.shape == theta.shape and g.dtype == theta.dtype
+
+
+def _is_dense(x: Tensor) -> bool:
+    """Whether the elements of `x` fill their memory without gap or overlap, in any order of the axes."""
+    step = 1
+    for stride, size in sorted(zip(x.stride(), x.shape, strict=True)):
+        if size > 1 and stride != step:
+            return False
+        step *= size
+    return True
 
 
 def _fused_step(rule: Callable[..., None], theta: Tensor, g: Tensor, state: dict[str, Any], **settings: float) -> None:

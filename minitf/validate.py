@@ -34,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         offline=arguments.offline,
         hidden_act=arguments.hidden_act,
         verify=not arguments.no_verify,
+        revision=arguments.revision,
     )
     say(str(pair.report))
     tokenizer = pair.report.tokenizer or pair.report.files.tokenizer()  # the second raises an error with the reason

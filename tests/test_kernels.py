@@ -23,11 +23,12 @@ PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples
 # The largest difference allowed, of the largest value where that is beyond 1.
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}
 
-# A schedule is arithmetic on single numbers and has no kernel; its `linear` is not that of `projection`.
+# A schedule is arithmetic on single numbers and has no kernel; its `linear` is not that of `projection`. `domain`
+# has the checks that both share.
 ROOMS = [
     importlib.import_module(f"{equations.__name__}.{room.name}")
     for room in pkgutil.iter_modules(equations.__path__)
-    if room.name != "schedule"
+    if room.name not in ("domain", "schedule")
 ]
 
 
@@ -100,8 +101,14 @@ def layer_norm_inputs(draw):
 def cross_entropy_inputs(draw):
     B, C = draw(SIDE), draw(SIDE)
     class_weights = draw(st.none() | tensors(C, st.floats(0.125, 8, width=32)))
-    smoothing = draw(st.sampled_from([0.0, 0.1, 0.9]))
-    return draw(tensors((B, C), NUMBERS)), draw(integers(B, C)), class_weights, smoothing
+    smoothing = draw(st.sampled_from([0.0, 0.1, 0.9, 1.0]))
+    labels, ignored = draw(integers(B, C)), draw(st.sampled_from([None, -100, 0, C]))
+    if ignored is not None:
+        labels[1:][torch.from_numpy(draw(hnp.arrays(np.bool_, B - 1)))] = ignored
+        labels[0] = labels[0] if ignored else C - 1  # one example at least counts, unless there is one class
+    if C == 1 and ignored == 0:
+        ignored = None
+    return draw(tensors((B, C), NUMBERS)), labels, class_weights, smoothing, ignored
 
 
 def pairs(second):
@@ -213,6 +220,201 @@ def test_update_kernel_is_the_equation(name, dtype, data, shape, seed, **setting
     assert state.keys() == its_state.keys() and state["t"] == its_state["t"] == 10
     assert_near(state["m"], its_state["m"])
     assert_near(state["v"], its_state["v"])
+
+
+# --- outside of the domain
+
+FLOATS = [torch.float64, torch.float32, torch.bfloat16]
+DTYPES = [*FLOATS, torch.int64, torch.int32, torch.uint8, torch.bool]
+
+
+@st.composite
+def changed(draw, arguments):
+    """The arguments with one of them outside of its domain, or still in it: another shape, dtype, value or memory."""
+    arguments = list(arguments)
+    i = draw(st.sampled_from([i for i, x in enumerate(arguments) if isinstance(x, Tensor | float)]))
+    x = arguments[i]
+    if isinstance(x, float):
+        arguments[i] = draw(st.sampled_from([-1.0, -1e-9, 0.0, 1.0, 1.0 + 1e-9, 1.2, math.nan, math.inf]))
+        return arguments
+    axis = draw(st.integers(0, x.dim() - 1)) if x.dim() else None
+    changes = [
+        lambda: x.unsqueeze(0),
+        lambda: x.unsqueeze(-1),
+        lambda: x.to(draw(st.sampled_from(DTYPES))),
+        lambda: x.to(draw(st.sampled_from(FLOATS))),
+        lambda: torch.stack([x, x], dim=-1)[..., 0],  # gaps in memory
+    ]
+    if axis is not None:
+        changes += [
+            lambda: torch.cat([x, x], axis),
+            lambda: x.narrow(axis, 0, 1),
+            lambda: x.narrow(axis, 0, 0),
+            lambda: x.select(axis, 0),
+        ]
+    if not x.is_floating_point() and x.dtype != torch.bool:
+        changes.append(lambda: x - draw(st.sampled_from([1, 100, -1, -4])))
+    arguments[i] = draw(st.sampled_from(changes))()
+    return arguments
+
+
+def outcome(f, arguments):
+    """The outputs, or the error."""
+    torch.manual_seed(0)
+    try:
+        output = f(*(x.clone() if isinstance(x, Tensor) else x for x in arguments))
+    except (ValueError, RuntimeError) as error:  # PyTorch's own: two dtypes in one product
+        return [], error
+    return [y for y in (output if isinstance(output, tuple) else (output,)) if y is not None], None
+
+
+def assert_same_outcome(ours, theirs):
+    (values, error), (others, other) = ours, theirs
+    assert type(error) is type(other), (error, other)
+    if isinstance(error, ValueError):
+        assert str(error) == str(other)
+    assert len(values) == len(others)
+    for a, b in zip(values, others, strict=True):
+        assert a.dtype == b.dtype and a.shape == b.shape
+        tolerance = {torch.bfloat16: 0.05, **TOLERANCE}.get(a.dtype, 0.0)
+        a, b = a.double(), b.double()
+        largest = max(1.0, float(b.nan_to_num().abs().max()) if b.numel() else 0.0)
+        assert torch.allclose(a, b, rtol=0.0, atol=tolerance * largest, equal_nan=True)
+
+
+@pytest.mark.parametrize("name", CASES)
+@settings(PROPERTY, max_examples=150)
+@given(data=st.data())
+def test_outside_of_the_domain_both_refuse_alike_or_agree(name, data):
+    arguments = data.draw(CASES[name].flatmap(changed))
+    assert_same_outcome(outcome(KERNELS[name], arguments), outcome(EQUATIONS[name], arguments))
+
+
+Z, Q = torch.ones(3, 4), torch.ones(1, 2, 3, 4)
+REFUSED = {
+    "a label -100": ("cross_entropy", (Z, torch.tensor([1, -100, 2]))),
+    "a label -1": ("cross_entropy", (Z, torch.tensor([1, -1, 2]))),
+    "a label C": ("cross_entropy", (Z, torch.tensor([1, 4, 2]))),
+    "a label beside the ignored one": ("cross_entropy", (Z, torch.tensor([1, -1, -100]), None, 0.0, -100)),
+    "labels as one-hot rows": ("cross_entropy", (Z, Z)),
+    "as many labels as classes": ("cross_entropy", (Z, torch.tensor([0, 1, 2, 3]))),
+    "logits of a sequence": ("cross_entropy", (Z[None], torch.tensor([[1, 0, 2]]))),
+    "class weights of another dtype": ("cross_entropy", (Z, torch.tensor([1, 0, 2]), torch.ones(4).double())),
+    "fewer class weights": ("cross_entropy", (Z, torch.tensor([1, 0, 2]), torch.ones(3))),
+    "smoothing above 1": ("cross_entropy", (Z, torch.tensor([1, 0, 2]), None, 1.2)),
+    "smoothing below 0": ("cross_entropy", (Z, torch.tensor([1, 0, 2]), None, -0.1)),
+    "a column of logits": ("binary_cross_entropy", (torch.zeros(5, 1), torch.ones(5))),
+    "targets of integers": ("binary_cross_entropy", (torch.zeros(5), torch.ones(5, dtype=torch.long))),
+    "a column of predictions": ("mean_squared_error", (torch.zeros(5, 1), torch.arange(5.0))),
+    "a target that broadcasts": ("mean_squared_error", (torch.zeros(5), torch.ones(()))),
+    "a dropout rate above 1": ("dropout", (Z, 1.5)),
+    "a dropout rate below 0": ("dropout", (Z, -0.1)),
+    "a dropout rate in attention": ("scaled_dot_product_attention", (Q, Q, Q, None, 1.5)),
+    "a floating-point mask": ("scaled_dot_product_attention", (Q, Q, Q, torch.zeros(3, 3))),
+    "a mask of integers": ("scaled_dot_product_attention", (Q, Q, Q, torch.ones(3, 3, dtype=torch.long))),
+    "a mask of more texts": ("scaled_dot_product_attention", (Q, Q, Q, torch.ones(2, 1, 1, 3, dtype=torch.bool))),
+    "fewer keys than values": ("scaled_dot_product_attention", (Q, Q[:, :, :2], Q)),
+    "one head's keys": ("scaled_dot_product_attention", (Q, Q[:, :1], Q[:, :1])),
+    "an id -1": ("look_up", (Z, torch.tensor([0, -1]))),
+    "an id N": ("look_up", (Z, torch.tensor([0, 3]))),
+    "ids as a mask": ("look_up", (Z, torch.tensor([True, False, True]))),
+    "a gain over two axes": ("layer_norm", (Z, Z, Z, 1e-12)),
+    "a bias that broadcasts": ("linear", (Z, Z, torch.ones(1))),
+    "softmax of integers": ("softmax", (Z.long(),)),
+}
+
+
+@pytest.mark.parametrize("need_attention", [False, True])
+@pytest.mark.parametrize("case", REFUSED)
+def test_outside_of_the_domain_both_raise_value_error(case, need_attention):
+    name, arguments = REFUSED[case]
+    if need_attention and name != "scaled_dot_product_attention":
+        return
+    settings = {"need_attention": True} if need_attention else {}
+    messages = []
+    for f in (KERNELS[name], EQUATIONS[name]):
+        with pytest.raises(ValueError, match=r"must|does not broadcast") as error:
+            f(*arguments, **settings)
+        messages.append(str(error.value))
+    assert messages[0] == messages[1]
+
+
+@pytest.mark.parametrize("f", [KERNELS["softmax"], EQUATIONS["softmax"]], ids=["kernel", "equation"])
+@pytest.mark.parametrize("shape", [(0,), (3, 0), (0, 3), (2, 0, 4)])
+def test_softmax_of_nothing_is_nothing(f, shape):
+    x = torch.ones(shape, requires_grad=True)
+    assert f(x).shape == shape
+    assert torch.autograd.grad(f(x).sum(), x)[0].shape == shape
+
+
+@pytest.mark.parametrize("f", [kernels, equations], ids=["kernels", "equations"])
+def test_of_no_keys_the_context_is_0(f):
+    f = (KERNELS if f is kernels else EQUATIONS)["scaled_dot_product_attention"]
+    context, _ = f(Q, Q[:, :, :0], Q[:, :, :0])
+    assert torch.equal(context, torch.zeros_like(Q))
+
+
+@pytest.mark.parametrize("f", [KERNELS["cross_entropy"], EQUATIONS["cross_entropy"]], ids=["kernel", "equation"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_ignored_examples_do_not_count(f, smoothing):
+    random = torch.Generator().manual_seed(0)
+    z = torch.randn(5, 3, dtype=torch.float64, generator=random, requires_grad=True)
+    labels = torch.tensor([2, -100, 0, -100, 1])
+    weights = torch.tensor([0.5, 1.0, 2.0], dtype=torch.float64)
+    loss = f(z, labels, weights, smoothing, -100)
+    assert_near(loss, f(z[[0, 2, 4]], labels[[0, 2, 4]], weights, smoothing))
+    (g,) = torch.autograd.grad(loss, z)
+    assert (g[[1, 3]] == 0.0).all() and (g[[0, 2, 4]] != 0.0).all()
+    nothing = f(z, torch.full((5,), -100), weights, smoothing, -100)
+    assert nothing.isnan()  # a mean of nothing, as in PyTorch
+    assert (torch.autograd.grad(nothing, z)[0] == 0.0).all()
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+@pytest.mark.parametrize("name", UPDATES)
+@PROPERTY
+@given(data=st.data(), shape=hnp.array_shapes(min_dims=1, max_dims=3, max_side=4), seed=st.integers(0, 2**32))
+def test_update_kernel_is_the_equation_in_any_memory(name, dtype, data, shape, seed):
+    """θ may be a part of a larger tensor: nothing beside it changes. Its moments may have come from a file."""
+    random = torch.Generator().manual_seed(seed)
+    axis, start, step = (
+        data.draw(st.integers(0, len(shape) - 1)),
+        data.draw(st.integers(0, 2)),
+        data.draw(st.integers(1, 3)),
+    )
+    order = data.draw(st.permutations(range(len(shape))))
+    larger = [n + 3 if i == axis else n for i, n in enumerate(shape)]
+    larger[axis] = start + step * shape[axis] + 1
+
+    def part(tensor):
+        return tensor.permute(order)[
+            tuple(slice(start, start + step * n, step) if i == axis else slice(None) for i, n in enumerate(shape))
+        ]
+
+    inverse = sorted(range(len(shape)), key=order.__getitem__)
+    whole = torch.randn([larger[i] for i in inverse], generator=random).to(dtype)
+    ours, theirs, beside = whole.clone(), whole.clone(), torch.ones_like(whole, dtype=torch.bool)
+    part(beside).fill_(False)
+    assert part(whole).shape == shape
+    state, its_state = {}, {}
+    for i in range(4):
+        g = torch.randn(shape, generator=random).to(dtype)
+        KERNELS[name](part(ours), g, state, 0.01)
+        EQUATIONS[name](part(theirs), g, its_state, 0.01)
+        if i == 1:
+            state |= {moment: state[moment].clone(memory_format=torch.contiguous_format) for moment in ("m", "v")}
+    assert_near(ours, theirs)
+    assert torch.equal(ours[beside], whole[beside])
+
+
+@pytest.mark.parametrize("name", ["gradient_descent", "momentum", "rmsprop", *UPDATES])
+@pytest.mark.parametrize("shape", [(1,), (3,), (4, 1), (2, 3), (5, 4)])
+def test_an_update_refuses_a_gradient_of_another_shape(name, shape):
+    for f in filter(None, (KERNELS.get(name), EQUATIONS[name])):
+        theta, state = torch.ones(3, 4), {}
+        with pytest.raises(ValueError, match="must have the shape of its parameter"):
+            f(theta, torch.ones(shape), state, 0.1)
+        assert torch.equal(theta, torch.ones(3, 4)) and not state
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)

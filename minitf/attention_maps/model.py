@@ -31,6 +31,7 @@ def open_model(
     offline: bool = False,
     hidden_act: str | None = None,
     verify: bool = True,
+    revision: str | None = None,
 ) -> OpenModel:
     """Load the model of `source`, with the head that the checkpoint has, and its tokenizer.
 
@@ -45,6 +46,7 @@ def open_model(
         offline=offline,
         hidden_act=hidden_act,
         verify=verify,
+        revision=revision,
     )
     tokenizer = report.tokenizer or report.files.tokenizer()  # the second raises the error that explains why
     return OpenModel(str(source), model, tokenizer)

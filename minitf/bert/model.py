@@ -27,8 +27,10 @@ class Bert(nn.Module):
     """BERT with the head named `head`, or without a head.
 
     `token_ids`, `segment_ids`, `mask` are `[B, S]`; mask is 1 for a real token, 0 for padding. Without `segment_ids`
-    all segments are 0, without `mask` all tokens are real. `pooler` applies to a model without a head; a model with a
-    head has a pooler if the head reads it. Raises InputError for a head that does not exist or has no labels.
+    all segments are 0, without `mask` all tokens are real. Raises ValueError for other shapes, for ids that are not in
+    the tables, and for a floating-point mask: an additive mask has 0 for a real token.
+    `pooler` applies to a model without a head; a model with a head has a pooler if the head reads it. Raises InputError
+    for a head that does not exist or has no labels.
     Source: Devlin et al. 2019, §3; the other models of the family: `bert.family`.
     """
 
@@ -79,6 +81,8 @@ class Bert(nn.Module):
         need_attention: bool = False,
     ) -> BertOutput:
         segment_ids = token_ids.new_zeros(token_ids.shape) if segment_ids is None else segment_ids
+        if mask is not None and mask.shape != token_ids.shape:
+            raise ValueError(f"mask {list(mask.shape)} and token_ids {list(token_ids.shape)} must both be [B, S]")
         may_look = None if mask is None else padding_mask(mask)  # [B, 1, 1, S]: no query sees padding
         X = self.embeddings(token_ids, segment_ids)
         states, attentions = self.encoder(X, may_look, need_attention)

@@ -20,6 +20,7 @@ def convert(
     offline: bool = False,
     verify: bool = True,
     hidden_act: str | None = None,
+    revision: str | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> None:
     """Write the checkpoint `source` as `folder`, complete or not at all; `say` is called with each line of the report.
@@ -29,7 +30,7 @@ def convert(
     """
     check_folder(folder, overwrite)
     model, report = load_with_report(
-        source, STORED_HEAD, offline=offline, say=say, hidden_act=hidden_act, verify=verify
+        source, STORED_HEAD, offline=offline, say=say, hidden_act=hidden_act, verify=verify, revision=revision
     )
     say(str(report))
     if report.source.folder.resolve() == folder.resolve():

@@ -64,12 +64,15 @@ def file_names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir() if path.is_file()}
 
 
-def find_in_hub_cache(repository: str) -> Path:
-    """Return the snapshot of a repository that any program has downloaded. Uses no network."""
+def find_in_hub_cache(repository: str, revision: str | None = None) -> Path:
+    """Return the snapshot of a repository that any program has downloaded. Uses no network.
+
+    `revision` is a branch, a tag or a commit; without one it is the default branch.
+    """
     from huggingface_hub import try_to_load_from_cache
 
     try:
-        config = try_to_load_from_cache(repository, "config.json")
+        config = try_to_load_from_cache(repository, "config.json", revision=revision)
     except ValueError:  # not a valid name on the hub
         config = None
     if not isinstance(config, str):
@@ -81,40 +84,41 @@ def find_in_hub_cache(repository: str) -> Path:
     return folder
 
 
-def fetch_from_hub(repository: str, say: Callable[[str], None]) -> Path:
+def fetch_from_hub(repository: str, say: Callable[[str], None], revision: str | None = None) -> Path:
     """Download the config, weights and tokenizer of a repository into the cache of `huggingface_hub`."""
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:
         raise UnavailableError("not tried, because HF_HUB_OFFLINE is set")
+    version = {} if revision is None else {"revision": revision}
     say(f"Asking the hub for {repository} …")
     try:
-        sizes = with_timeout(HUB_TIMEOUT, lambda: ask_hub(repository))
+        sizes = with_timeout(HUB_TIMEOUT, lambda: ask_hub(repository, **version))
         if lacking := missing(sizes):
             raise UnavailableError(f"the repository lacks {lacking}")
         wanted = [*(name for name in TEXT_FILES if name in sizes), *weight_files(sizes)]
         size = sum(sizes[name] or 0 for name in wanted) / 1e6
         say(f"Fetching {repository} ({size:.0f} MB) from the hub to {constants.HF_HUB_CACHE} …")
-        return download_from_hub(repository, wanted)
+        return download_from_hub(repository, wanted, **version)
     except UnavailableError:
         raise
     except Exception as error:  # of the network, the disk, or any library that the hub's client uses
         raise UnavailableError(_reason(error)) from error
 
 
-def ask_hub(repository: str) -> dict[str, int | None]:
+def ask_hub(repository: str, revision: str | None = None) -> dict[str, int | None]:
     """Ask for the names and sizes of a repository's files."""
     from huggingface_hub import HfApi
 
-    info = HfApi().model_info(repository, timeout=HUB_TIMEOUT, files_metadata=True)
+    info = HfApi().model_info(repository, revision=revision, timeout=HUB_TIMEOUT, files_metadata=True)
     return {file.rfilename: file.size for file in info.siblings or ()}
 
 
-def download_from_hub(repository: str, names: list[str]) -> Path:
+def download_from_hub(repository: str, names: list[str], revision: str | None = None) -> Path:
     """Download the snapshot with these files; HF_HUB_DOWNLOAD_TIMEOUT and the library's other settings apply."""
     from huggingface_hub import snapshot_download
 
-    return Path(snapshot_download(repository, allow_patterns=names))
+    return Path(snapshot_download(repository, revision=revision, allow_patterns=names))
 
 
 def with_timeout(seconds: float, call: Callable[[], Result]) -> Result:
@@ -210,8 +214,10 @@ def remove_old_leftovers(folder: Path) -> None:
 
 def _reason(error: Exception) -> str:
     """Describe an error in one short line."""
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
+    if isinstance(error, RevisionNotFoundError):
+        return "the repository has no such revision"
     if isinstance(error, RepositoryNotFoundError) and not isinstance(error, GatedRepoError):
         return "no such repository (or a private one)"
     line = next((line.strip() for line in str(error).splitlines() if line.strip()), "")

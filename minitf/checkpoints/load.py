@@ -31,6 +31,7 @@ def load(
     offline: bool = False,
     hidden_act: str | None = None,
     verify: bool = True,
+    revision: str | None = None,
 ) -> Bert:
     """Load the model of `source` (a folder, a file, or a name that `sources.find` finds), in eval mode.
 
@@ -38,18 +39,32 @@ def load(
     "qa". A head that the checkpoint does not have, or has for another number of labels, is initialized with torch's
     random generator; `load_with_report` lists the new tensors. `hidden_act` replaces the activation function of
     the config: Google's own code computes "gelu_tanh" where its files say "gelu". `verify` checks the checksums of a
-    TensorFlow checkpoint. Weights are mapped from their file where possible: do not overwrite it in place.
+    TensorFlow checkpoint. `revision` is the branch, tag or commit of a name on the hub. Weights are mapped from their
+    file where possible: do not overwrite it in place.
 
     Raises CheckpointError for a checkpoint that cannot be found, read or loaded, InputError for invalid arguments.
     """
-    return load_with_report(
-        source, head, num_labels, labels, math, dtype, device, offline, hidden_act=hidden_act, verify=verify
-    )[0]
+    model, _ = load_with_report(
+        source,
+        head,
+        num_labels,
+        labels,
+        math,
+        dtype,
+        device,
+        offline,
+        hidden_act=hidden_act,
+        verify=verify,
+        revision=revision,
+    )
+    return model
 
 
-def load_tokenizer(source: str | Path, offline: bool = False, model: Bert | None = None) -> Tokenizer:
+def load_tokenizer(
+    source: str | Path, offline: bool = False, model: Bert | None = None, revision: str | None = None
+) -> Tokenizer:
     """Load the tokenizer of `source`. Raises CheckpointError, also if it does not match `model`."""
-    found = sources.find(source, offline=offline)
+    found = sources.find(source, offline=offline, revision=revision)
     tokenizer = OfficialFiles(found).tokenizer() if found.tensorflow else Tokenizer.from_folder(found.folder)
     return tokenizer if model is None else tokenizer_for(model.config, tokenizer, found.folder)
 
@@ -68,6 +83,7 @@ def load_with_report(
     from_scratch: bool = False,
     hidden_act: str | None = None,
     verify: bool = True,
+    revision: str | None = None,
 ) -> tuple[Bert, LoadReport]:
     """Load as `load` does; also return a report of what was loaded.
 
@@ -78,7 +94,7 @@ def load_with_report(
         check_head(head)
     _check_arguments(num_labels, labels, dtype, device)
     functions = mathematics(math)
-    found = sources.find(source, offline=offline, say=say)
+    found = sources.find(source, offline=offline, say=say, revision=revision)
     try:
         files = OfficialFiles(found, verify)
         head = files.stored_head() if head == STORED_HEAD else head

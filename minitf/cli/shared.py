@@ -42,6 +42,7 @@ def checkpoint_flags() -> argparse.ArgumentParser:
 def _checkpoint_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--hidden-act", choices=ACTIVATIONS, help="activation function (default: the checkpoint's)")
     group.add_argument("--no-verify", action="store_true", help="skip the checksums of a TensorFlow checkpoint")
+    group.add_argument("--revision", metavar="REV", help="branch, tag or commit of a name on the hub")
     group.add_argument("--offline", action="store_true", help="use no network")
 
 
@@ -59,6 +60,9 @@ def labelled_flags() -> argparse.ArgumentParser:
     data.add_argument("--text", metavar="COL", help="column of the text (default: as in training)")
     data.add_argument("--pair", metavar="COL", help="column of the second text of a pair (default: as in training)")
     data.add_argument("--label", metavar="COL", help="column of the label (default: as in training)")
+    data.add_argument(
+        "--strict", action="store_true", help="tagging: count only entities that break no rule of their tagging scheme"
+    )
     data.add_argument("--batch-size", type=number(1, whole=True), default=64, metavar="N", help=BATCH_SIZE_HELP)
     return p
 

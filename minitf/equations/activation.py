@@ -9,17 +9,22 @@ import math
 import torch
 from torch import Tensor
 
+from minitf.equations import domain
+
 
 def relu(x: Tensor) -> Tensor:
     """max(0, x). Source: Vaswani et al. 2017, §3.3, eq. 2."""
+    domain.check_floating("x", x)
     return x.masked_fill(x <= 0.0, 0.0)  # clamp(min=0) has the gradient 1 at 0; the convention is 0
 
 
 def gelu(x: Tensor) -> Tensor:
     """x Φ(x) = x/2 · (1 + erf(x / √2)). Source: Hendrycks & Gimpel 2016, §2."""
+    domain.check_floating("x", x)
     return x / 2.0 * (1.0 + torch.erf(x / math.sqrt(2.0)))
 
 
 def gelu_tanh(x: Tensor) -> Tensor:
     """x/2 · (1 + tanh(√(2/π) · (x + 0.044715 x³))). Source: Hendrycks & Gimpel 2016, §2; Google's `modeling.py`."""
+    domain.check_floating("x", x)
     return x / 2.0 * (1.0 + torch.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x**3)))

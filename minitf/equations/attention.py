@@ -9,15 +9,19 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from minitf.equations import domain
 from minitf.equations.normalization import dropout as _dropout
 
 
 def softmax(x: Tensor) -> Tensor:
     """softmax(x)ᵢ = exp(xᵢ) / Σⱼ exp(xⱼ), over the last axis; `[…, S] -> […, S]`.
 
-    A row of −∞ (a query whose keys are all masked) gives zeros, not NaN.
+    A row of −∞ (a query that may look nowhere) gives zeros, not NaN; an empty axis stays empty.
     Source: Bridle 1990; used in Vaswani et al. 2017, §3.2.1.
     """
+    domain.check_floating("x", x)
+    if not x.numel():
+        return x.clone()  # no largest element
     # softmax(x) = softmax(x − c) for any c. With c = max x no exp overflows, and the sum is at least exp(0) = 1.
     peak = x.detach().amax(dim=-1, keepdim=True)
     e = torch.exp(x - peak.masked_fill(peak == -math.inf, 0.0))
@@ -39,9 +43,11 @@ def scaled_dot_product_attention(
 
     `Q [B, H, S_q, d_k]`, `K [B, H, S_k, d_k]`, `V [B, H, S_k, d_v]` -> context `[B, H, S_q, d_v]` and, if
     `need_attention`, the attention weights `A [B, H, S_q, S_k]` before dropout, else None.
-    `mask` is boolean, broadcasts to `[B, H, S_q, S_k]`, and is True where attention is allowed.
+    `mask` is boolean, broadcasts to `[B, H, S_q, S_k]`, and is True where a query may look. Raises ValueError for
+    other shapes, and for a mask that is not boolean.
     Source: Vaswani et al. 2017, §3.2.1, eq. 1; dropout on A: the authors' and BERT's code, not in the paper.
     """
+    domain.check_attention(Q, K, V, mask)
     d_k = Q.shape[-1]
     scores = Q @ K.transpose(-2, -1) / math.sqrt(d_k)  # [B, H, S_q, S_k]
     if mask is not None:

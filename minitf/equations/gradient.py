@@ -14,30 +14,40 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minitf.equations import domain
+
 Array = NDArray[np.float64]
 
 # --- losses ----------------------------------------------------------------------------------------------------
 
 
-def cross_entropy_gradient(logits: Array, labels: NDArray[np.integer]) -> Array:
+def cross_entropy_gradient(logits: Array, labels: NDArray[np.integer], ignore_index: int | None = None) -> Array:
     """dz = (p − y) / B, p = softmax(z), y the label as a one-hot vector; `[B, C]`, `labels [B]` -> `[B, C]`.
 
     From log pᵢ = zᵢ − log Σⱼ exp(zⱼ): ∂(−log p_label)/∂zᵢ = pᵢ − yᵢ. Source: Bishop 2006, §4.3.4 and eq. 5.18.
+    The row of a label `ignore_index` is 0, and B does not count it. Raises ValueError outside of the loss's domain.
     """
+    domain.check_cross_entropy(logits, labels, None, 0.0, ignore_index)
+    if ignore_index is not None:
+        kept = labels != ignore_index
+        dz: Array = np.zeros_like(logits)
+        dz[kept] = cross_entropy_gradient(logits[kept], labels[kept])
+        return dz
     B, C = logits.shape
     y = np.eye(C)[labels]  # [B, C]
-    dz: Array = (_softmax(logits) - y) / B
-    return dz
+    return (_softmax(logits) - y) / B
 
 
 def binary_cross_entropy_gradient(logits: Array, targets: Array) -> Array:
     """dz = (σ(z) − t) / n, n the number of logits; any shape. Source: Bishop 2006, §4.3.2 and eq. 5.18."""
+    domain.check_alike("logits", logits, "targets", targets)
     sigma = np.exp(-np.logaddexp(0.0, -logits))  # 1 / (1 + exp(−z)), without overflow
     return (sigma - targets) / logits.size
 
 
 def mean_squared_error_gradient(prediction: Array, target: Array) -> Array:
     """dy = 2 (y − t) / n, n the number of predictions; any shape. Source: Bishop 2006, eq. 5.18 (for half the sum)."""
+    domain.check_alike("prediction", prediction, "target", target)
     return 2.0 * (prediction - target) / prediction.size
 
 
@@ -178,7 +188,7 @@ def encoder_layer_gradient(
 
 def _softmax(x: Array) -> Array:
     """`attention.softmax`; a row of −∞ gives zeros."""
-    peak = x.max(axis=-1, keepdims=True)
+    peak = x.max(axis=-1, keepdims=True, initial=-np.inf)
     e = np.exp(x - np.where(np.isneginf(peak), 0.0, peak))
     total: Array = e.sum(axis=-1, keepdims=True)
     return e / np.maximum(total, 1.0)

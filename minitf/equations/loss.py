@@ -16,23 +16,37 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from minitf.equations import domain
+
 
 def log_softmax(z: Tensor) -> Tensor:
     """log softmax(z)ᵢ = zᵢ − log Σⱼ exp(zⱼ), over the last axis; `[…, C] -> […, C]`. Stable for large |z|."""
+    if not z.numel():
+        return z.clone()  # no largest element
     shifted = z - z.detach().amax(dim=-1, keepdim=True)
     return shifted - torch.exp(shifted).sum(dim=-1, keepdim=True).log()
 
 
 def cross_entropy(
-    logits: Tensor, labels: Tensor, class_weights: Tensor | None = None, label_smoothing: float = 0.0
+    logits: Tensor,
+    labels: Tensor,
+    class_weights: Tensor | None = None,
+    label_smoothing: float = 0.0,
+    ignore_index: int | None = None,
 ) -> Tensor:
     """−Σ w_y Σ_c q_c log softmax(z)_c / Σ w_y over the examples, w = 1 without `class_weights`; a scalar.
 
     q is 1 for the label and 0 elsewhere; with `label_smoothing` ε it is (1 − ε) of that plus ε/C for every class, each
     weighted by its own w_c. `logits [B, C]`, `labels [B]` (integers 0 … C − 1), `class_weights [C]`.
+    Examples with the label `ignore_index` (often −100) do not count. Without examples the loss is NaN.
+    Raises ValueError for other labels, shapes and dtypes, and for an ε outside of 0 … 1.
     Source: Goodfellow et al. 2016, §6.2.2.3; dividing by the sum of the weights keeps the scale of the loss.
     Label smoothing: Szegedy et al. 2016, §7; with class weights as in PyTorch.
     """
+    domain.check_cross_entropy(logits, labels, class_weights, label_smoothing, ignore_index)
+    labels = labels.long()
+    if ignore_index is not None:
+        logits, labels = logits[labels != ignore_index], labels[labels != ignore_index]
     log_p = log_softmax(logits)  # [B, C]
     w = logits.new_ones(logits.shape[-1]) if class_weights is None else class_weights  # [C]
     w_y = w[labels]  # [B]
@@ -45,13 +59,16 @@ def cross_entropy(
 def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     """−mean(t log σ(z) + (1 − t) log(1 − σ(z))), a scalar; `logits` and `targets` of the same shape, t in [0, 1].
 
-    Computed as (1 − t) z + log(1 + exp(−z)), which is equal and does not overflow.
+    Computed as (1 − t) z + log(1 + exp(−z)), which is equal and does not overflow. Raises ValueError for two shapes or
+    dtypes.
     """
+    domain.check_alike("logits", logits, "targets", targets)
     return ((1.0 - targets) * logits + torch.logaddexp(torch.zeros_like(logits), -logits)).mean()
 
 
 def mean_squared_error(prediction: Tensor, target: Tensor) -> Tensor:
-    """mean((y − t)²), a scalar; both of the same shape."""
+    """mean((y − t)²), a scalar; both of the same shape. Raises ValueError for two shapes or dtypes."""
+    domain.check_alike("prediction", prediction, "target", target)
     return (prediction - target).square().mean()
 
 

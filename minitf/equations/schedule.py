@@ -3,41 +3,63 @@
 Each starts with a warm-up: the rate rises linearly from 0 over the first `warmup` steps (Vaswani et al. 2017, §5.3),
 because Adam's moving averages are inaccurate after only a few gradients (Mosbach et al. 2021). Step 0 of a warm-up has
 the rate 0, as in `transformers` and Google's code. Below, `s` counts steps after the warm-up and `n` = total − warmup.
+
+With a minimum rate `least` each decays from η to `least` instead of to 0: least + (η − least) f, where η f is the
+formula below. The warm-up does not change.
 """
 
 import math
 
 
-def constant(step: int, lr: float, total: int, warmup: int = 0) -> float:
-    """η, constant."""
-    return lr * _warmup_factor(step, warmup)
+def constant(step: int, lr: float, total: int, warmup: int = 0, least: float = 0.0) -> float:
+    """η, constant. Nothing decays, so `least` changes nothing."""
+    return _rate(step, lr, warmup, 1.0, lr)
 
 
-def linear(step: int, lr: float, total: int, warmup: int = 0) -> float:
+def linear(step: int, lr: float, total: int, warmup: int = 0, least: float = 0.0) -> float:
     """η (1 − s/n): linear decay to 0. Source: Devlin et al. 2019, appendix A.2; their code decays from step 0 on."""
-    return lr * _warmup_factor(step, warmup) * (1.0 - _progress(step, total, warmup))
+    return _rate(step, lr, warmup, _remaining(step, total, warmup), least)
 
 
-def step(step: int, lr: float, total: int, warmup: int = 0, gamma: float = 0.1, parts: int = 3) -> float:
+def polynomial(step: int, lr: float, total: int, warmup: int = 0, least: float = 0.0, power: float = 2.0) -> float:
+    """η (1 − s/n)ᵖ, p = `power`: with p = 1 linear decay, with p > 1 faster at first.
+
+    Source: Chen et al. 2017 (DeepLabv3), §4.1, with p = 0.9; in `transformers` p is 1 by default.
+    """
+    return _rate(step, lr, warmup, math.pow(_remaining(step, total, warmup), power), least)
+
+
+def step(
+    step: int, lr: float, total: int, warmup: int = 0, gamma: float = 0.1, parts: int = 3, least: float = 0.0
+) -> float:
     """η γ^⌊parts · s/n⌋: constant in each of `parts` equal parts, multiplied by γ from one part to the next."""
     completed = parts * max(0, step - warmup) // max(1, total - warmup)
-    return lr * _warmup_factor(step, warmup) * math.pow(gamma, completed)
+    return _rate(step, lr, warmup, math.pow(gamma, completed), least)
 
 
-def exponential(step: int, lr: float, total: int, warmup: int = 0, final: float = 0.01) -> float:
+def exponential(step: int, lr: float, total: int, warmup: int = 0, final: float = 0.01, least: float = 0.0) -> float:
     """η final^(s/n): the same factor at every step; `final` · η at the end."""
-    return lr * _warmup_factor(step, warmup) * math.pow(final, _progress(step, total, warmup))
+    return _rate(step, lr, warmup, math.pow(final, _progress(step, total, warmup)), least)
 
 
-def cosine(step: int, lr: float, total: int, warmup: int = 0) -> float:
-    """η (1 + cos(π s/n)) / 2: half a cosine wave from η to 0. Source: Loshchilov & Hutter 2017 (SGDR), eq. 5."""
-    return lr * _warmup_factor(step, warmup) * (1.0 + math.cos(math.pi * _progress(step, total, warmup))) / 2.0
+def cosine(step: int, lr: float, total: int, warmup: int = 0, least: float = 0.0) -> float:
+    """η (1 + cos(π s/n)) / 2: half a cosine wave from η to 0. Source: Loshchilov & Hutter 2017 (SGDR), eq. 5.
+
+    `least` is the paper's η_min.
+    """
+    return _rate(step, lr, warmup, (1.0 + math.cos(math.pi * _progress(step, total, warmup))) / 2.0, least)
 
 
-def _warmup_factor(step: int, warmup: int) -> float:
-    return step / warmup if step < warmup else 1.0
+def _rate(step: int, lr: float, warmup: int, factor: float, least: float) -> float:
+    """The rate in the warm-up, or after it: `factor` of the way from `least` to η."""
+    return lr * (step / warmup) if step < warmup else least + (lr - least) * factor
 
 
 def _progress(step: int, total: int, warmup: int) -> float:
     """s/n: the completed share of the steps after the warm-up, from 0 to 1."""
     return min(1.0, max(0.0, (step - warmup) / max(1, total - warmup)))
+
+
+def _remaining(step: int, total: int, warmup: int) -> float:
+    """1 − s/n, and 0 at the end of a run that is all warm-up."""
+    return 0.0 if step >= max(total, warmup) else 1.0 - _progress(step, total, warmup)

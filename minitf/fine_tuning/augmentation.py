@@ -66,6 +66,7 @@ def _masked_language_model(config: FineTuneConfig, max_length: int, math: Mathem
         offline=config.output.offline,
         say=say,
         verify=not config.model.no_verify,
+        revision=config.model.revision,
     )
     if any(name.startswith("head.") for name in loaded.new) or loaded.checked_tokenizer().mask_id is None:
         raise InputError(

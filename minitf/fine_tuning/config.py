@@ -75,6 +75,7 @@ class ModelConfig(Checked):
     """The checkpoint, changes of its configuration, and which of its weights are trained."""
 
     model: str = setting("all-MiniLM-L6-v2", Text(), "folder, Google's zip, or name", "M")
+    revision: str | None = setting(None, Text(), "branch, tag or commit of a name on the hub", "REV", "its default")
     from_scratch: bool = setting(False, Flag(), "use the model's configuration, not its weights")
     hidden_act: str | None = setting(
         None, Choice(("gelu", "gelu_tanh", "relu")), "activation function", None, "the checkpoint's"
@@ -107,9 +108,10 @@ class RecipeConfig(Checked):
     lr: float = setting(5e-5, Number(0, above=True), "peak learning rate", "η", "5e-5")
     schedule: str = setting(
         "linear",
-        Choice(("constant", "linear", "step", "exponential", "cosine")),
+        Choice(("constant", "linear", "polynomial", "step", "exponential", "cosine")),
         "learning-rate schedule after the warm-up",
     )
+    min_lr: float = setting(0.0, _COEFFICIENT, "minimum learning rate, where the schedule ends", "η")
     warmup: float = setting(0.1, _SHARE, "share of the steps in which the rate rises", "SHARE")
     weight_decay: float | None = setting(None, _COEFFICIENT, "decoupled weight decay, adamw only", "λ", "0.01 there")
     l1: float = setting(0.0, _COEFFICIENT, "penalty λ‖θ‖₁", "λ")
@@ -179,6 +181,8 @@ class FineTuneConfig:
             raise InputError(f"`weight_decay` is for adamw only; with `optimizer` {recipe.optimizer} use `l2`")
         if recipe.no_bias_correction and recipe.optimizer not in ("adam", "adamw"):
             raise InputError(f"`no_bias_correction` is for adam and adamw, not for `optimizer` {recipe.optimizer}")
+        if recipe.min_lr > recipe.lr:
+            raise InputError(f"`min_lr` {recipe.min_lr:g} is above `lr` {recipe.lr:g}; give a smaller one")
         if model.from_scratch and (model.freeze is not None or model.unfreeze):
             raise InputError(
                 "`from_scratch` initializes all weights randomly, and `freeze` would not train them; leave one out"

@@ -61,13 +61,17 @@ class Evaluation:
 
 @dataclasses.dataclass(frozen=True)
 class Labelled:
-    """A labelled table: its file or records, its columns, and the task (default: the model's)."""
+    """A labelled table: its file or records, its columns, and the task (default: that of the model).
+
+    `strict` counts only entities that break no rule of their tagging scheme.
+    """
 
     data: Any
     task: str | None = None
     text: str | None = None
     pair: str | None = None
     label: str | None = None
+    strict: bool = False
 
 
 def open_labelled(
@@ -92,7 +96,10 @@ def open_labelled(
     spec = spec or registry.of_checkpoint(source, model.head_name, model.config)
     if table is None:
         table = _read(spec, labelled, metadata)
-    task = spec.restore(model.config, TaskSettings.saved(metadata), math)
+    if labelled.strict and not spec.entities:
+        raise InputError(f"`strict` is for metrics of entities, and `task` {spec.name} has none; leave it out")
+    settings = dataclasses.replace(TaskSettings.saved(metadata), strict=labelled.strict)
+    task = spec.restore(model.config, settings, math)
     if task.head != model.head_name:
         raise InputError(f"{source}: `task` {spec.name} needs a {task.head} head, the model has {model.head_name}")
     given = options.max_length or metadata.get("max_length")
@@ -121,6 +128,7 @@ def score(
     text: str | None = None,
     pair: str | None = None,
     label: str | None = None,
+    strict: bool = False,
     batch_size: int = BATCH_SIZE,
     **options: Any,
 ) -> "Metrics":
@@ -129,10 +137,10 @@ def score(
         minitf.score("runs/a/best", data="held_out.csv").accuracy
 
     `model` is the best/ of a run or any source of a model with a trained head; `data` is a file or a list of records;
-    `text`, `pair` and `label` name columns (default: as in training); `options` are those of `ModelOptions`. Raises
-    InputError.
+    `text`, `pair` and `label` name columns (default: as in training); `strict` counts only entities that break no rule
+    of their tagging scheme; `options` are those of `ModelOptions`. Raises InputError.
     """
-    labelled = Labelled(data, task, text, pair, label)
+    labelled = Labelled(data, task, text, pair, label, strict)
     return evaluate(str(model), labelled, ModelOptions(**options), silent, batch_size).metrics
 
 

@@ -25,6 +25,7 @@ class ModelOptions:
     hidden_act: str | None = None
     no_verify: bool = False
     offline: bool = False
+    revision: str | None = None
 
 
 def open_model(
@@ -43,6 +44,7 @@ def open_model(
         say=say,
         hidden_act=options.hidden_act,
         verify=not options.no_verify,
+        revision=options.revision,
     )
 
 
@@ -59,5 +61,6 @@ def stored_head(source: str, options: ModelOptions, say: Say) -> str | None:
     from minitf.checkpoints.official import OfficialFiles
 
     with suppress(CheckpointError):
-        return OfficialFiles(sources.find(source, offline=options.offline, say=say)).stored_head()
+        found = sources.find(source, offline=options.offline, say=say, revision=options.revision)
+        return OfficialFiles(found).stored_head()
     return None

@@ -171,6 +171,7 @@ def _load(
         change=lambda official: _changed(official, config.model, task.problem_type),
         from_scratch=config.model.from_scratch,
         verify=not config.model.no_verify,
+        revision=config.model.revision,
     )
     say(str(loaded))
     return model, loaded
@@ -201,10 +202,8 @@ def _describe(setup: TrainingSetup, longest: int, augmentation_lines: list[str],
     if recipe.accumulate > 1:
         size = f"{recipe.accumulate} × {size}"
     steps = total_steps(recipe, len(setup.encoded.examples["train"]))
-    say(
-        f"{recipe.optimizer}, {steps} steps of {size}, learning rate {recipe.lr:g}, {recipe.schedule},"
-        f" seed {recipe.seed}"
-    )
+    schedule = f"{recipe.schedule} to {recipe.min_lr:g}" if recipe.min_lr else recipe.schedule
+    say(f"{recipe.optimizer}, {steps} steps of {size}, learning rate {recipe.lr:g}, {schedule}, seed {recipe.seed}")
     say(setup.parameters)
     if setup.config.model.freeze == "all" and recipe.optimizer in ("adam", "adamw") and recipe.lr < 1e-3:
         say(f"warning: `freeze` all trains the head alone, which learns slowly at `lr` {recipe.lr:g}; try 1e-2")
@@ -226,6 +225,7 @@ def optimizer_recipe(recipe: RecipeConfig) -> Recipe:
         rule=recipe.optimizer,
         lr=recipe.lr,
         schedule=recipe.schedule,
+        min_lr=recipe.min_lr,
         warmup=recipe.warmup,
         weight_decay=decay,
         l1=recipe.l1,

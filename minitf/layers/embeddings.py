@@ -42,7 +42,8 @@ class BertEmbeddings(nn.Module):
 
     `token_ids`, `segment_ids` `[B, S]` -> `[B, S, D]`. Positions are learned; the table has `S_max`
     rows. `number_positions` gives each token its position; positions below `first_position` are reserved. With
-    `segments` = 0 there is no E_segment. Raises ValueError if S exceeds the number of positions.
+    `segments` = 0 there is no E_segment. Raises ValueError if S exceeds the number of positions, and for ids outside of
+    a table or in two shapes.
     Source: Devlin et al. 2019, §3 and figure 2; LayerNorm: their code, not in the paper; dropout: Vaswani et al. 2017,
     §5.4.
     """
@@ -68,6 +69,9 @@ class BertEmbeddings(nn.Module):
         self.dropout = Dropout(dropout, math)
 
     def forward(self, token_ids: Tensor, segment_ids: Tensor) -> Tensor:
+        if token_ids.dim() != 2 or segment_ids.shape != token_ids.shape:
+            shapes = f"{list(token_ids.shape)} and {list(segment_ids.shape)}"
+            raise ValueError(f"token_ids and segment_ids must both be [B, S], not {shapes}")
         S, S_max = token_ids.shape[1], self.position.weight.shape[0] - self.first_position
         if S > S_max:
             raise ValueError(f"{S} tokens, but this model has only {S_max} positions")

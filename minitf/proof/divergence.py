@@ -22,9 +22,13 @@ from minitf.training.optimizer import Optimizer, Recipe
 STEPS = 5
 LR = 5e-5
 
-# A difference is divided by the tensor's largest value, or by this if that is smaller: the gradient of the key bias is
-# zero in theory (softmax does not depend on a constant added to a row), so its computed value is only rounding error.
+# A difference is divided by the tensor's largest value, or by this if that is smaller.
 FLOOR = 1e-3
+
+# The gradient of a key bias is zero in theory, because softmax ignores what all scores of a row share. Its computed
+# value is rounding error, in which every digit may differ, and Adam divides it by its own size. So a key bias is
+# compared absolutely: its gradient with the largest of all gradients, itself with the distance that Adam can move it.
+ZERO_GRADIENT = "W_K.bias"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Row:
     label: str
     absolute: float  # the largest difference
     relative: float  # the same, divided by the tensor's largest value or FLOOR
-    tolerance: float  # of `relative`
+    tolerance: float  # of `relative`; for an absolute comparison, in the same unit
 
     @property
     def within_tolerance(self) -> bool:
@@ -51,14 +55,12 @@ class Tolerance:
     weight: float
 
 
-# float64 shows every known mistake, lower precision only the large ones: weight decay on LayerNorm, for example,
-# moves a weight by a millionth in five steps. In lower precision the gradient of a key bias is rounding error, and Adam
-# divides it by its own size. So a key bias is only required to stay within the distance that five steps can cover.
-FREE = 2 * STEPS * LR / FLOOR
+# float64 shows every known mistake, the shorter types only the coarse ones: weight decay on LayerNorm, for example,
+# moves a weight by a millionth in five steps. In bfloat16 five steps move a weight by less than it is rounded.
 TOLERANCES = {
     torch.float64: Tolerance(1e-10, 1e-10, 1e-10),
     torch.float32: Tolerance(1e-5, 1e-4, 1e-3),
-    torch.bfloat16: Tolerance(1e-1, 5e-1, FREE),
+    torch.bfloat16: Tolerance(1e-1, 5e-1, 2 * STEPS * LR / FLOOR),
 }
 
 
@@ -112,7 +114,8 @@ def compare_models(
         if steps:
             optimizer.step()
             _reference_step(theirs, reference, recipe)
-    return [*rows, *_weight_rows(ours, theirs, tolerance)] if steps else rows
+    # Adam moves a weight by at most about η in a step: twice that for two of them, and twice for rounding in bfloat16.
+    return [*rows, *_weight_rows(ours, theirs, tolerance, 4 * steps * recipe.lr)] if steps else rows
 
 
 def first_divergence(rows: Sequence[Row]) -> Row | None:
@@ -120,8 +123,19 @@ def first_divergence(rows: Sequence[Row]) -> Row | None:
     return next((row for row in rows if not row.within_tolerance), None)
 
 
-def compare(stage: str, label: str, mine: Tensor, other: Tensor, tolerance: float, floor: float = FLOOR) -> Row:
-    """Compare two tensors. Different shapes, NaN, and an infinity on one side only count as an infinite difference."""
+def compare(
+    stage: str,
+    label: str,
+    mine: Tensor,
+    other: Tensor,
+    tolerance: float,
+    floor: float = FLOOR,
+    reach: float | None = None,
+) -> Row:
+    """Compare two tensors. Different shapes, NaN, and an infinity on one side only count as an infinite difference.
+
+    With `reach` the difference itself must not be larger, whatever the tensor's values.
+    """
     if mine.shape != other.shape:
         return Row(stage, label, math.inf, math.inf, tolerance)
     mine, other = mine.double(), other.double()
@@ -131,7 +145,8 @@ def compare(stage: str, label: str, mine: Tensor, other: Tensor, tolerance: floa
     absolute = float(difference.nan_to_num(nan=math.inf).max())
     finite = other.abs()[other.isfinite()]
     largest = float(finite.max()) if finite.numel() else 0.0
-    return Row(stage, label, absolute, absolute / max(largest, floor), tolerance)
+    unit = max(largest, floor)
+    return Row(stage, label, absolute, absolute / unit, tolerance if reach is None else reach / unit)
 
 
 def _forward_rows(
@@ -166,18 +181,15 @@ def _gradient_rows(ours: nn.Module, theirs: nn.Module, tolerance: Tolerance) -> 
         if p.grad is None or other is None:
             yield Row("gradient", name, math.inf, math.inf, tolerance.gradient)
             continue
-        # In lower precision the key bias has rounding error, not zero: divide it by the largest of all gradients.
-        short = name.endswith("W_K.bias") and p.dtype is not torch.float64
-        floor = max(FLOOR, steepest) if short else FLOOR
+        floor = max(FLOOR, steepest) if name.endswith(ZERO_GRADIENT) else FLOOR
         yield compare("gradient", name, p.grad, other, tolerance.gradient, floor)
 
 
-def _weight_rows(ours: nn.Module, theirs: nn.Module, tolerance: Tolerance) -> Iterator[Row]:
+def _weight_rows(ours: nn.Module, theirs: nn.Module, tolerance: Tolerance, reach: float) -> Iterator[Row]:
     counterpart = reference_parameters(theirs)
     for name, p in ours.named_parameters():
-        free = name.endswith("W_K.bias") and p.dtype is not torch.float64
-        bound = FREE if free else tolerance.weight
-        yield compare("weight", name, p.detach(), counterpart[name].detach(), bound)
+        pair = (p.detach(), counterpart[name].detach())
+        yield compare("weight", name, *pair, tolerance.weight, reach=reach if name.endswith(ZERO_GRADIENT) else None)
 
 
 def _reference_backward(

@@ -61,6 +61,7 @@ def open_pair(
     attention: str = "eager",
     hidden_act: str | None = None,
     verify: bool = True,
+    revision: str | None = None,
 ) -> Pair:
     """Open both models with a classifier: the checkpoint's own, else a new one of `num_labels` (default 2) classes.
 
@@ -82,6 +83,7 @@ def open_pair(
             offline=offline,
             hidden_act=hidden_act,
             verify=verify,
+            revision=revision,
         )
 
     try:

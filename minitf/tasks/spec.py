@@ -30,6 +30,7 @@ class TaskSettings:
     stride: int | None = None
     class_weights: str = "none"
     label_smoothing: float = 0.0
+    strict: bool = False  # of an evaluation: whether only entities that break no rule count
 
     def long_text_handling(self) -> LongText:
         """Return how long texts are handled, for tasks that predict for whole texts."""
@@ -85,6 +86,7 @@ class TaskSpec:
     unused: tuple[str, ...] = ()  # settings without a meaning for this task
     truncates: bool = True  # whether a long text is cut, unless `long_text` says otherwise
     max_length: int = 128  # the default of the setting
+    entities: bool = False  # whether its metrics count entities, which have a strict mode
     unit: str = "texts"  # what the examples of a table are called
     batch_unit: str = "texts"  # what `batch_size` counts
     lower_is_better: frozenset[str] = LOWER_IS_BETTER  # which of the metrics

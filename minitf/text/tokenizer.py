@@ -184,6 +184,22 @@ class Tokenizer:
         """Return the tokens with these ids."""
         return [self._fast.id_to_token(int(i)) or self.special.unknown for i in ids]
 
+    def decode(self, ids: Sequence[int], skip_special_tokens: bool = True) -> str:
+        """Return the text of `ids`, as the reference decodes it. It can differ from the original, which was normalized.
+
+        Raises InputError for an id that is not in the vocabulary.
+        """
+        try:
+            numbers = [int(i) for i in ids]
+        except (TypeError, ValueError, RuntimeError):
+            raise InputError("ids must be the token ids of one text: a sequence of integers") from None
+        highest = self.highest_id
+        for i in numbers:
+            if not 0 <= i <= highest or self._fast.id_to_token(i) is None:
+                raise InputError(f"the vocabulary has no token with the id {i}; ids are from 0 to {highest}")
+        text: str = self._fast.decode(numbers, skip_special_tokens=skip_special_tokens)
+        return text
+
     def words(self, ids: Sequence[int]) -> list[str]:
         """Return each token as readable text, without the character that marks a space in BPE and Unigram."""
         texts = [self._fast.decode([int(i)], skip_special_tokens=False).strip() for i in ids]

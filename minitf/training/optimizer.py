@@ -19,9 +19,10 @@ RULES = {
     "adam": "adam",
     "adamw": "adamw",
 }
-SCHEDULES = {
+SCHEDULES: dict[str, Callable[..., float]] = {
     "constant": schedule.constant,
     "linear": schedule.linear,
+    "polynomial": schedule.polynomial,
     "step": schedule.step,
     "exponential": schedule.exponential,
     "cosine": schedule.cosine,
@@ -35,6 +36,7 @@ class Recipe:
     rule: str = "adamw"
     lr: float = 5e-5
     schedule: str = "linear"
+    min_lr: float = 0.0  # the rate at the end of the schedule
     warmup: float = 0.1  # share of the steps
     weight_decay: float = 0.01  # adamw only
     l1: float = 0.0
@@ -75,7 +77,8 @@ class Optimizer:
 
     def rate(self) -> float:
         """Return the learning rate of the next step, without the `scale` of a parameter."""
-        return SCHEDULES[self.recipe.schedule](self.steps, self.recipe.lr, self.total, self.warmup)
+        recipe = self.recipe
+        return SCHEDULES[recipe.schedule](self.steps, recipe.lr, self.total, self.warmup, least=recipe.min_lr)
 
     def penalty(self) -> Tensor | float:
         """Compute λ₁‖θ‖₁ + λ₂‖θ‖₂², which is added to the loss; 0.0 without penalties."""

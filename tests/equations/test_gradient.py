@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -66,6 +67,37 @@ def test_cross_entropy(data, B, C, most):
     labels = data.draw(hnp.arrays(np.int64, B, elements=st.integers(0, C - 1)))
     (expected,) = by_autograd(lambda z: loss.cross_entropy(z, torch.from_numpy(labels)), [z])
     assert largest_difference(gradient.cross_entropy_gradient(z, labels), expected) < 1e-14
+
+
+@PROPERTY
+@given(st.data(), SIDE, SIDE, st.sampled_from([-100, -1, 0]))
+def test_cross_entropy_with_ignored_examples(data, B, C, ignored):
+    z = draw_array(data, (B, C))
+    labels = data.draw(hnp.arrays(np.int64, B, elements=st.integers(0, C - 1) | st.just(ignored)))
+    ours = gradient.cross_entropy_gradient(z, labels, ignored)
+    (expected,) = by_autograd(lambda z: loss.cross_entropy(z, torch.from_numpy(labels), ignore_index=ignored), [z])
+    assert largest_difference(ours, expected) < 1e-14
+    assert (ours[labels == ignored] == 0.0).all()
+
+
+@pytest.mark.parametrize("labels", [[1, -100, 2], [1, -1, 2], [1, 4, 2], [1, 2], [1.0, 2.0, 0.0]], ids=str)
+def test_a_label_outside_of_the_classes_is_refused_as_by_the_loss(labels):
+    """`np.eye(C)[-1]` would be the last class."""
+    z, labels = np.ones((3, 4)), np.array(labels)
+    with pytest.raises(ValueError, match="labels") as error:
+        gradient.cross_entropy_gradient(z, labels)
+    with pytest.raises(ValueError, match="labels") as other:
+        loss.cross_entropy(torch.from_numpy(z), torch.from_numpy(labels))
+    assert str(error.value) == str(other.value)
+
+
+@pytest.mark.parametrize("name", ["binary_cross_entropy", "mean_squared_error"])
+def test_two_shapes_are_refused_as_by_the_loss(name):
+    a, b = np.zeros((5, 1)), np.zeros(5)
+    with pytest.raises(ValueError, match="must have the same shape"):
+        getattr(gradient, f"{name}_gradient")(a, b)
+    with pytest.raises(ValueError, match="must have the same shape"):
+        getattr(loss, name)(torch.from_numpy(a), torch.from_numpy(b))
 
 
 @PROPERTY

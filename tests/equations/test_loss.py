@@ -124,6 +124,11 @@ def test_cross_entropy_is_invariant_to_a_shift(z, c):
     assert cross_entropy(torch.from_numpy(z) + c, labels) == cross_entropy(torch.from_numpy(z), labels)
 
 
+def test_log_softmax_of_nothing_is_nothing():
+    for shape in ((0,), (3, 0), (0, 3)):
+        assert log_softmax(torch.ones(shape)).shape == shape
+
+
 # --- binary cross-entropy
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 import torch
 import transformers
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch.optim.lr_scheduler import ExponentialLR, StepLR
 
@@ -45,7 +45,7 @@ def same(ours, theirs, lr):
 
 
 def test_the_list_of_schedules():
-    assert set(PUBLIC) == {"constant", "linear", "step", "exponential", "cosine"}
+    assert set(PUBLIC) == {"constant", "linear", "polynomial", "step", "exponential", "cosine"}
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,53 @@ def test_schedule_is_that_of_transformers(name, theirs, run, lr):
     total, warmup = run
     ours = [PUBLIC[name](step, lr, total, warmup) for step in range(total)]
     assert same(ours, reference(lambda optimizer: theirs(optimizer, warmup, total), lr, total), lr)
+
+
+@PROPERTY
+@given(run=runs(), lr=RATES, power=st.sampled_from([0.5, 0.9, 1.0, 2.0, 3.0]), share=st.sampled_from([0.0, 1e-3, 0.5]))
+def test_polynomial_with_a_minimum_is_that_of_transformers(run, lr, power, share):
+    total, warmup = run
+    assume(warmup < total)  # else the reference divides by 0
+    least = share * lr
+    ours = [schedule.polynomial(step, lr, total, warmup, least, power) for step in range(total)]
+    make = transformers.get_polynomial_decay_schedule_with_warmup
+    assert same(ours, reference(lambda o: make(o, warmup, total, lr_end=least, power=power), lr, total), lr)
+
+
+@PROPERTY
+@given(run=runs(), lr=RATES, share=st.sampled_from([0.0, 1e-3, 0.5, 1.0]))
+def test_cosine_with_a_minimum_is_that_of_transformers(run, lr, share):
+    total, warmup = run
+    ours = [schedule.cosine(step, lr, total, warmup, least=share * lr) for step in range(total)]
+    make = transformers.get_cosine_with_min_lr_schedule_with_warmup
+    assert same(ours, reference(lambda o: make(o, warmup, total, min_lr_rate=share), lr, total), lr)
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+@PROPERTY
+@given(run=runs(), lr=RATES, share=st.sampled_from([0.0, 1e-3, 0.5, 1.0]))
+def test_no_rate_after_the_warm_up_is_below_the_minimum(name, run, lr, share):
+    total, warmup = run
+    rates = [PUBLIC[name](step, lr, total, warmup, least=share * lr) for step in range(total + 1)]
+    assert all(share * lr <= r <= lr * (1 + 1e-15) for r in rates[warmup:])
+    assert rates[:warmup] == [schedule.constant(step, lr, total, warmup) for step in range(warmup)]
+    if share == 0.0:
+        assert rates == [PUBLIC[name](step, lr, total, warmup) for step in range(total + 1)]
+
+
+@pytest.mark.parametrize("n", [1, 3, 100])
+def test_the_linear_rate_is_0_at_the_end_of_a_run_that_is_all_warm_up(n):
+    """As in `transformers`: the warm-up has reached η, and no step is left."""
+    theirs = reference(lambda o: transformers.get_linear_schedule_with_warmup(o, n, n), 0.1, n + 2)
+    for f in (schedule.linear, schedule.polynomial):
+        assert same([f(step, 0.1, n, n) for step in range(n + 2)], theirs, 0.1)
+        assert f(n, 0.1, n, n) == 0.0
+
+
+def test_a_polynomial_of_power_1_is_linear():
+    for total, warmup in ((10, 0), (10, 4), (7, 7), (0, 0), (3, 5)):
+        for step in range(total + 3):
+            assert schedule.polynomial(step, 0.1, total, warmup, power=1.0) == schedule.linear(step, 0.1, total, warmup)
 
 
 @PROPERTY
@@ -98,7 +145,7 @@ def test_every_schedule_warms_up_as_transformers_does_and_never_rises_after(name
 def test_defaults_are_no_warm_up_and_a_rate_that_ends_low(name):
     f = PUBLIC[name]
     assert [f(step, 2.0, 9) for step in range(9)] == [f(step, 2.0, 9, 0) for step in range(9)]
-    ends = {"constant": 2.0, "linear": 0.0, "cosine": 0.0, "exponential": 0.02}
+    ends = {"constant": 2.0, "linear": 0.0, "polynomial": 0.0, "cosine": 0.0, "exponential": 0.02}
     if name in ends:
         assert abs(f(9, 2.0, 9) - ends[name]) < 1e-15
     else:

@@ -266,6 +266,12 @@ def test_clipping_is_pytorchs_and_the_loop(shapes, most, scale, seed):
     assert all(math.isclose(a, b, rel_tol=1e-14) for a, b in zip(clipped, expected, strict=True))
 
 
+@pytest.mark.parametrize("most", [0.0, 1.0, math.inf])
+def test_the_norm_of_no_gradients_is_0(most):
+    norm = update.clip_by_norm([], most)
+    assert norm.shape == () and norm == 0.0
+
+
 def test_a_gradient_below_the_limit_is_not_changed():
     gradients = [torch.tensor([3.0, 0.0]), torch.tensor([[4.0]])]
     assert update.clip_by_norm(gradients, 5.1) == 5.0

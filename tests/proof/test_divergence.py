@@ -156,6 +156,39 @@ def test_coarse_mistakes_are_seen_in_short_types_too(folder, dtype):
     )
 
 
+# What is zero in theory
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("scale", [0.02, 0.3, 1.0])
+@pytest.mark.parametrize("seed", range(2))
+def test_what_is_zero_in_theory_is_never_judged_relatively(write_bert, seed, scale, dtype):
+    """Key biases of 0 have a gradient of rounding error alone, which large weights make larger than Adam's ε."""
+    folder, model = write_bert(transformers.BertForSequenceClassification, num_labels=3, seed=seed)
+    random = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            if name.endswith("key.bias"):
+                p.zero_()
+            elif p.dim() == 2:
+                p.copy_(torch.randn(p.shape, generator=random) * scale)
+    model.save_pretrained(folder)
+    for math in ("equations", "kernels"):
+        rows = compare_models(open_pair(folder, math, dtype, num_labels=3), *padded_batch(seed))
+        assert [row for row in rows if row.label.endswith("W_K.bias") and not row.within_tolerance] == []
+        if dtype is torch.float64 or scale < 1.0:
+            assert first_divergence(rows) is None
+
+
+def test_a_key_bias_beyond_the_reach_of_adam_is_reported():
+    zero, moved = torch.zeros(3, dtype=torch.float64), torch.tensor([0.0, 4e-10, -4e-4], dtype=torch.float64)
+    assert not compare("weight", "W_K.bias", moved, zero, 1e-10).within_tolerance
+    assert compare("weight", "W_K.bias", moved, zero, 1e-10, reach=5e-4).within_tolerance
+    assert not compare("weight", "W_K.bias", 2 * moved, zero, 1e-10, reach=5e-4).within_tolerance
+    large = torch.full((3,), 100.0, dtype=torch.float64)
+    assert not compare("weight", "W_K.bias", large + 2 * moved, large, 1e-10, reach=5e-4).within_tolerance
+
+
 # The family
 
 

@@ -124,6 +124,28 @@ def test_nasty_strings(both):
     assert_same(ours, theirs, NASTY, NASTY[::-1])
 
 
+@pytest.mark.parametrize("skip", [True, False])
+def test_decode_is_the_references(both, skip):
+    ours, theirs, _ = both
+    for row in ours(NASTY, NASTY[::-1], max_length=64).token_ids:
+        expected = theirs.decode(row, skip_special_tokens=skip, clean_up_tokenization_spaces=False)
+        assert ours.decode(row, skip_special_tokens=skip) == expected
+        assert ours.decode(row.tolist(), skip) == expected
+
+
+def test_decode_gives_the_text(both):
+    ours, _, _ = both
+    text = "the quick brown fox" if ours.segments == 1 else "the film was good"
+    assert ours.decode(ours([text]).token_ids[0]) == text
+    assert ours.decode([]) == ""
+
+
+@pytest.mark.parametrize("ids", [[5, -100], [-1], [10**6], [2**70], [[5, 6]], ["a"], None], ids=str)
+def test_decode_refuses_what_is_no_id(both, ids):
+    with pytest.raises(InputError, match=r"the vocabulary has no token with the id|must be the token ids of one text"):
+        both[0].decode(ids)
+
+
 @pytest.mark.parametrize("stride", [0, 3])
 def test_windows(both, stride):
     """Each member frames its windows in its own way."""

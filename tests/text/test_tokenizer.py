@@ -152,6 +152,16 @@ def test_sentences_in_every_setting(pair_for, number, layout):
     assert_same(tokenizer, reference, SENTENCES, SENTENCES[::-1])
 
 
+@LAYOUTS
+@pytest.mark.parametrize("skip", [True, False])
+def test_decode_is_the_references(pair_for, layout, skip):
+    tokenizer, reference = pair_for(0, layout)
+    texts = ["Hello, world... the été!", "unwanted running", "it's [MASK] o'clock ; nothing known: qqq", ""]
+    for row in tokenizer(texts, texts[::-1]).token_ids:
+        expected = reference.decode(row, skip_special_tokens=skip, clean_up_tokenization_spaces=False)
+        assert tokenizer.decode(row, skip) == expected
+
+
 def test_the_settings_all_differ(pair_for):
     """Else a setting ignored by both would go unseen."""
     texts = ["É一丁e"]

@@ -44,14 +44,21 @@ def regression_metrics(true: Sequence[float], predicted: Sequence[float], loss: 
 
 
 def pearson(x: Sequence[float], y: Sequence[float]) -> float:
-    """Σ (xᵢ − x̄)(yᵢ − ȳ) / √(Σ (xᵢ − x̄)² Σ (yᵢ − ȳ)²); 0 where x or y is constant."""
+    """Σ (xᵢ − x̄)(yᵢ − ȳ) / √(Σ (xᵢ − x̄)² Σ (yᵢ − ȳ)²); 0 where x or y is constant, NaN if a number is not finite."""
+    if not all(map(math.isfinite, (*x, *y))):
+        return math.nan
     a, b = _centred(x), _centred(y)
-    length = math.sqrt(sum(v * v for v in a)) * math.sqrt(sum(v * v for v in b))
-    return max(-1.0, min(1.0, sum(v * w for v, w in zip(a, b, strict=True)) / length)) if length else 0.0
+    length = math.sqrt(math.fsum(v * v for v in a) * math.fsum(w * w for w in b))
+    return max(-1.0, min(1.0, math.fsum(v * w for v, w in zip(a, b, strict=True)) / length)) if length else 0.0
 
 
 def ranks(x: Sequence[float]) -> list[float]:
-    """Return the rank of each number, from 1 for the smallest; equal numbers have the mean of their ranks."""
+    """Return the rank of each number, from 1 for the smallest; equal numbers have the mean of their ranks.
+
+    If a number is NaN, every rank is NaN.
+    """
+    if any(map(math.isnan, x)):
+        return [math.nan] * len(x)
     order = sorted(range(len(x)), key=x.__getitem__)
     found = [0.0] * len(x)
     start = 0
@@ -64,11 +71,21 @@ def ranks(x: Sequence[float]) -> list[float]:
 
 
 def _centred(x: Sequence[float]) -> list[float]:
-    """Return the distances from the mean, divided by the largest: no square overflows or underflows."""
+    """Return xᵢ − x̄, divided by a power of 2 so that no square is too large or too small for a float.
+
+    The mean is subtracted first, and twice: rounding moves the first mean by up to half a unit in its last place, which
+    is much where the numbers are large and differ by little.
+    """
     if all(v == x[0] for v in x):
         return [0.0] * len(x)
-    scale = max(map(abs, x))
-    mean = sum(v / scale for v in x) / len(x)
-    distances = [v / scale - mean for v in x]
-    largest = max(map(abs, distances))
-    return [d / largest for d in distances]
+    centred = _scaled(x)
+    for _ in range(2):
+        mean = math.fsum(centred) / len(centred)
+        centred = _scaled([v - mean for v in centred])
+    return centred
+
+
+def _scaled(x: Sequence[float]) -> list[float]:
+    """Return x times the power of 2 that brings the largest |xᵢ| to 0.5 … 1. Nothing is rounded."""
+    _, exponent = math.frexp(max(map(abs, x)))
+    return [math.ldexp(v, -exponent) for v in x]

@@ -1,7 +1,8 @@
 """Precision, recall and F1 of predicted entities. They are counts, not tensors.
 
 An entity is right if its first word, its last word and its type are right. Source: the script conlleval of the shared
-task (Tjong Kim Sang & De Meulder 2003); `tags` defines which entities the tags mark. seqeval computes the same numbers.
+task (Tjong Kim Sang & De Meulder 2003). The scores are those of conlleval for tags B, I and O, and those of seqeval for
+these and for BIOES; `tags.entities` tells which entities the tags mark, and the differences.
 """
 
 import dataclasses
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from minitf.tasks.metrics import ClassScore, class_score, class_table
-from minitf.tasks.tagging.tags import entities
+from minitf.tasks.tagging.tags import entities, scheme
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,20 +39,27 @@ class EntityMetrics:
 
 
 def entity_metrics(
-    true: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], loss: float, prefixed: bool = True
+    true: Sequence[Sequence[str]],
+    predicted: Sequence[Sequence[str]],
+    loss: float,
+    prefixed: bool = True,
+    strict: bool = False,
 ) -> EntityMetrics:
     """Compute the metrics from the tags of every sentence; without prefixes every word with a tag other than O is one.
 
-    Raises ValueError without words, or if the numbers of words and tags differ.
+    `strict` counts only entities that follow the rules of the true tags' `scheme`, in the true and in the predicted
+    tags: an I after O then marks none. It needs prefixes. Raises ValueError without words, or if the numbers of words
+    and tags differ.
     """
     words = sum(map(len, true))
     if not words or [len(tags) for tags in true] != [len(tags) for tags in predicted]:
         raise ValueError(f"{words} words in {len(true)} sentences, {sum(map(len, predicted))} tags in {len(predicted)}")
+    rules = scheme(true) if strict and prefixed else None
     support: Counter[str] = Counter()
     predictions: Counter[str] = Counter()
     hits: Counter[str] = Counter()
     for t, p in zip(true, predicted, strict=True):
-        true_entities, predicted_entities = set(entities(t, prefixed)), set(entities(p, prefixed))
+        true_entities, predicted_entities = set(entities(t, prefixed, rules)), set(entities(p, prefixed, rules))
         support.update(entity.type for entity in true_entities)
         predictions.update(entity.type for entity in predicted_entities)
         hits.update(entity.type for entity in true_entities & predicted_entities)

@@ -38,7 +38,7 @@ def _create(train: conll.TaggedTable, settings: TaskSettings, math: "Mathematics
 def _restore(config: "BertConfig", settings: TaskSettings, math: "Mathematics") -> "Task":
     from minitf.tasks.tagging.task import Tagging
 
-    return Tagging(config.labels, None, math, stride=settings.stride)
+    return Tagging(config.labels, None, math, stride=settings.stride, strict=settings.strict)
 
 
 def _predict(loaded: Loaded, request: TagRequest) -> "Prediction":
@@ -64,6 +64,7 @@ TAGGING = TaskSpec(
     recognize=_recognize,
     unused=("text", "pair", "label", "long_text"),
     truncates=False,
+    entities=True,
     unit="sentences",
     batch_unit="sentences",
 )

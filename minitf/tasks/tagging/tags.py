@@ -38,14 +38,22 @@ def parts(tag: str) -> tuple[str, str]:
     return _OTHER_NAMES.get(prefix, prefix), kind or _UNNAMED
 
 
-def entities(tags: Sequence[str], prefixed: bool = True) -> list[Entity]:
-    """Return the entities that `tags` mark, in order; tags that break the rules are accepted.
+def entities(tags: Sequence[str], prefixed: bool = True, rules: str | None = None) -> list[Entity]:
+    """Return the entities that `tags` mark, in order. Without prefixes every word with a tag but O is one.
 
-    They are counted as by the script conlleval, and by seqeval's default: an entity begins at B or S, after O, E or S,
-    and where the type changes. So an I after O begins an entity. Without prefixes every word not tagged O is one.
+    An entity begins at B or S, after O, E or S, and where the type changes. So an I after O begins an entity. With the
+    `rules` of a `scheme` (strict mode) only entities count that break none of them.
+
+    With tags B, I and O these are the entities of the script conlleval. With BIOES they are not: conlleval does not
+    know S, and joins an entity to another of its type before it. There they are those of seqeval: of its default mode
+    for any tags, and of its strict mode if the tags break no rule, or with `rules`. L and U are read as E and S, which
+    seqeval does in strict mode only.
     """
     if not prefixed:
         return [Entity(i, i + 1, tag) for i, tag in enumerate(tags) if tag != OUTSIDE]
+    if rules is not None:
+        misplaced = set(misplaced_tags(tags, rules))
+        return [entity for entity in entities(tags) if misplaced.isdisjoint(range(entity.start, entity.end))]
     found: list[Entity] = []
     start, before, kind_before = 0, OUTSIDE, ""
     for i, tag in enumerate([*tags, OUTSIDE]):
@@ -90,14 +98,14 @@ def misplaced_tags(tags: Sequence[str], rules: str) -> Iterator[int]:
     for i, tag in enumerate([*tags, OUTSIDE]):
         prefix, kind = parts(tag)
         inside = before in ("B", "I") and kind == kind_before  # an entity that may continue
+        if rules == "BIOES" and before in ("B", "I") and (prefix not in ("I", "E") or kind != kind_before):
+            yield i - 1  # an entity that never ends
         if (
             (rules == "BIO" and prefix == "I" and not inside)
             or (rules == "IOB1" and prefix == "B" and not inside)
             or (rules == "BIOES" and prefix in ("I", "E") and not inside)
         ):
             yield i
-        elif rules == "BIOES" and before in ("B", "I") and (prefix not in ("I", "E") or kind != kind_before):
-            yield i - 1  # an entity that never ends
         before, kind_before = prefix, kind
 
 

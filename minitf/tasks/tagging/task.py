@@ -60,6 +60,7 @@ class Tagging:
     math: Mathematics = EQUATIONS
     label_smoothing: float = 0.0
     stride: int | None = None
+    strict: bool = False  # only entities that break no rule of their scheme count
     name: ClassVar[str] = "tagging"
     head: ClassVar[str] = "tagging"
     problem_type: ClassVar[str | None] = None
@@ -132,7 +133,7 @@ class Tagging:
         unsmoothed = dataclasses.replace(self, label_smoothing=0.0)  # smoothing is for training only
         predicted = [[tag for tag, _ in sentence] for sentence in self.tags(logits, examples)]
         loss = float(unsmoothed.loss(z, targets))
-        return entity_metrics(examples.sentences, predicted, loss, have_prefixes(self.labels))
+        return entity_metrics(examples.sentences, predicted, loss, have_prefixes(self.labels), self.strict)
 
     def tags(self, logits: Sequence[Tensor], examples: TaggedExamples) -> list[list[tuple[str, float]]]:
         """Return (tag, probability) of every word in every sentence; (O, 1) for a word without pieces."""

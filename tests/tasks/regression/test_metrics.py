@@ -1,7 +1,9 @@
 """Metrics of numbers against SciPy and scikit-learn."""
 
 import math
+from fractions import Fraction
 
+import numpy as np
 import pytest
 import scipy.stats
 from hypothesis import given, settings
@@ -42,6 +44,33 @@ def test_correlation_at_any_scale(scale: float) -> None:
     expected = scipy.stats.pearsonr(x, y).statistic
     assert pearson([v * scale for v in x], y) == pytest.approx(expected, abs=1e-12)
     assert pearson(y, [-v * scale for v in x]) == pytest.approx(-expected, abs=1e-12)
+
+
+def exact_pearson(x: list[float], y: list[float]) -> float:
+    """Compute it with fractions, rounded only at the end."""
+    a, b = ([Fraction(v) - sum(map(Fraction, z)) / len(z) for v in z] for z in (x, y))
+    squared = sum(v * v for v in a) * sum(w * w for w in b)
+    return float(sum(v * w for v, w in zip(a, b, strict=True))) / math.sqrt(float(squared))
+
+
+@pytest.mark.parametrize("spread", [1.0, 1e-3, 1e-6])
+@pytest.mark.parametrize("mean", [0.0, -1e3, 1e6, 1.7e9])
+def test_correlation_with_a_large_mean(mean: float, spread: float) -> None:
+    """Years, prices and time stamps are large numbers that differ by little."""
+    random = np.random.default_rng(0)
+    for n in (2, 3, 10, 300):
+        x = (mean + spread * random.normal(size=n)).tolist()
+        y = [v - mean + spread * noise for v, noise in zip(x, random.normal(size=n), strict=True)]
+        if len(set(x)) > 1:
+            assert pearson(x, y) == pytest.approx(exact_pearson(x, y), abs=2e-15)
+            assert pearson(y, x) == pytest.approx(exact_pearson(x, y), abs=2e-15)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_correlation_of_numbers_that_are_not_finite_is_nan(value: float) -> None:
+    assert math.isnan(pearson([1.0, 2.0, 3.0], [1.0, value, 2.0]))
+    assert math.isnan(pearson([1.0, value, 3.0], [1.0, 2.0, 3.0]))
+    assert math.isnan(pearson([1.0, 2.0], ranks([1.0, math.nan])))
 
 
 def test_predictions_that_are_not_finite() -> None:

@@ -2,10 +2,11 @@
 
 import pytest
 import seqeval.metrics
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from minitf.tasks.tagging.metrics import entity_metrics
+from minitf.tasks.tagging.tags import scheme
 
 PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=500)
 TAGS = ["O", *(f"{prefix}-{kind}" for prefix in "BIES" for kind in ("per", "loc", "a-b")), "B", "I"]
@@ -38,6 +39,31 @@ def test_scores_are_seqevals(rows):
         assert score.support == theirs["support"]
     if ours.classes:
         assert ours.macro_f1 == pytest.approx(report["macro avg"]["f1-score"], abs=1e-12)
+
+
+def rows_of(prefixes):
+    marked = [f"{prefix}-{kind}" for prefix in prefixes for kind in ("per", "loc")]
+    return st.lists(st.sampled_from(["O", *marked]), min_size=1, max_size=9)
+
+
+@pytest.mark.parametrize(("prefixes", "theirs"), [("BI", "IOB2"), ("BIES", "IOBES")])
+@settings(PROPERTY, max_examples=150)
+@given(data=st.data())
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
+def test_strict_scores_are_those_of_strict_seqeval(prefixes, theirs, data):
+    from seqeval import scheme as schemes
+
+    true = [["B-per", "I-per"] if prefixes == "BI" else ["B-per", "E-per"], *data.draw(st.lists(rows_of(prefixes)))]
+    assume(scheme(true) == ("BIO" if prefixes == "BI" else "BIOES"))
+    predicted = [
+        data.draw(st.lists(st.sampled_from(sorted({*sum(true, ["O"])})), min_size=n, max_size=n))
+        for n in map(len, true)
+    ]
+    ours = entity_metrics(true, predicted, loss=0.5, strict=True)
+    settings = {"mode": "strict", "scheme": getattr(schemes, theirs), "zero_division": 0}
+    for name in ("precision", "recall", "f1"):
+        score = getattr(seqeval.metrics, f"{name}_score")(true, predicted, **settings)
+        assert getattr(ours, name) == pytest.approx(score, abs=1e-12)
 
 
 def test_the_boundary_of_an_entity_matters():

@@ -19,6 +19,58 @@ def test_entities_are_seqevals(tags):
     assert entities(tags) == expected
 
 
+def conlleval(tags):
+    """Return [(start, end + 1, type)] by `startOfChunk` and `endOfChunk` of the script, without its brackets."""
+    found, open_chunk, before, kind_before = [], None, "O", ""
+    for i, tag in enumerate([*tags, "O"]):
+        prefix, _, kind = tag.partition("-")
+        ends = before + prefix in ("BB", "BO", "IB", "IO", "EE", "EI", "EO") or (before != "O" and kind_before != kind)
+        starts = before + prefix in ("BB", "IB", "OB", "OI", "EE", "EI", "OE") or (
+            prefix != "O" and kind_before != kind
+        )
+        if ends and open_chunk:
+            found.append((*open_chunk[:1], i, open_chunk[1]))
+            open_chunk = None
+        if starts:
+            open_chunk = (i, kind)
+        before, kind_before = prefix, kind
+    return found
+
+
+def rows_of(prefixes):
+    marked = [f"{prefix}-{kind}" for prefix in prefixes for kind in ("per", "loc")]
+    return st.lists(st.sampled_from(["O", *marked]), min_size=1, max_size=9)
+
+
+@PROPERTY
+@given(tags=rows_of("BI"))
+def test_entities_with_b_and_i_are_those_of_conlleval(tags):
+    assert [(e.start, e.end, e.type) for e in entities(tags)] == conlleval(tags)
+
+
+def test_conlleval_joins_entities_of_bioes_and_we_do_not():
+    assert conlleval(["S-x", "S-x"]) == [(0, 2, "x")]
+    assert conlleval(["B-x", "E-x", "B-x", "E-x"]) == [(0, 4, "x")]
+    assert [len(entities(tags)) for tags in (["S-x", "S-x"], ["B-x", "E-x", "B-x", "E-x"])] == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("prefixes", "rules", "theirs"), [("BI", "BIO", "IOB2"), ("BIES", "BIOES", "IOBES"), ("BILU", "BIOES", "BILOU")]
+)
+@PROPERTY
+@given(data=st.data())
+def test_strict_entities_are_those_of_strict_seqeval(prefixes, rules, theirs, data):
+    from seqeval import scheme as schemes
+
+    tags = data.draw(rows_of(prefixes))
+    (found,) = schemes.Entities([tags], getattr(schemes, theirs)).entities
+    strict = entities(tags, rules=rules)
+    assert strict == [Entity(e.start, e.end, e.tag) for e in found]
+    assert set(strict) <= set(entities(tags))
+    if not list(misplaced_tags(tags, rules)):
+        assert strict == entities(tags)
+
+
 def test_other_names_of_e_and_s():
     assert entities(["B-x", "L-x", "U-x", "O", "U-y"]) == entities(["B-x", "E-x", "S-x", "O", "S-y"])
     assert len(entities(["B-x", "L-x", "U-x"])) == 2

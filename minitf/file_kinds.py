@@ -66,15 +66,20 @@ def as_text(content: bytes, where: str) -> str:
 
 def parse_json_object(content: bytes, where: str) -> dict[str, Any]:
     """Parse a JSON object. Raises CheckpointError that names `where`."""
+    parsed = parse_json(content, where)
+    if not isinstance(parsed, dict):
+        raise CheckpointError(f"{where}: must be a JSON object")
+    return parsed
+
+
+def parse_json(content: bytes, where: str) -> Any:
+    """Parse JSON. Raises CheckpointError that names `where`."""
     text = as_text(content, where)
     try:
-        parsed = json.loads(text)
+        return json.loads(text)
     except json.JSONDecodeError as error:
         if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string"):
             raise CheckpointError(f"{where}: truncated or corrupt ({error}); fetch it again") from None
         raise CheckpointError(f"{where}: cannot be read as JSON ({error}); correct it") from None
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{where}: cannot be read as JSON ({error}); correct it") from None
-    if not isinstance(parsed, dict):
-        raise CheckpointError(f"{where}: must be a JSON object")
-    return parsed

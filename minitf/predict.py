@@ -1,7 +1,7 @@
 """Predict with a fine-tuned model: labels for texts, or for a file.
 
 --fill predicts the words behind [MASK] with a pre-trained model. --embed gives sentence vectors, from any BERT: the
-mean of the last layer over the tokens, of length 1.
+mean of the last layer over the tokens, or that of [CLS] if the folder's 1_Pooling/config.json says so, of length 1.
 """
 
 import argparse
@@ -33,11 +33,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             fill(open_fill(source, metadata, options, size, say_error), arguments.fill, out)
         elif arguments.embed:
+            from minitf.checkpoints.stated import stated_pooling
             from minitf.tasks.embedding import write_vectors
 
             texts = read_texts(inputs(arguments), metadata, pair_required=False)
-            loaded, _ = open_head(source, None, metadata, options, size, say_error)
-            write_vectors(loaded, texts, out, as_table=as_table)
+            loaded, report = open_head(source, None, metadata, options, size, say_error)
+            write_vectors(loaded, texts, out, as_table=as_table, pooling=stated_pooling(report.source.folder))
         else:
             spec = choose_spec(source, metadata, options, say_error)
             request = spec.read_inputs(inputs(arguments), metadata)

@@ -187,11 +187,13 @@ def infer_model_type(official: Mapping[str, Any]) -> str:
             f" if it is one of: {', '.join(FAMILIES)}"
         )
     others = [key for key, value in _NOT_BERT.items() if official.get(key) in value]
-    others += [key for family in FAMILIES.values() for key in family.keys.values() if key in official and key != "dropout"]
+    others += [
+        key for family in FAMILIES.values() for key in family.keys.values() if key in official and key != "dropout"
+    ]
     if others:
         raise CheckpointError(
-            f"config: model_type is missing, and {others[0]} = {official[others[0]]!r:.80} is not BERT's; add model_type,"
-            f" one of: {', '.join(FAMILIES)}"
+            f"config: model_type is missing, and {others[0]} = {official[others[0]]!r:.80} is not BERT's; add"
+            f" model_type, one of: {', '.join(FAMILIES)}"
         )
     return "bert"
 

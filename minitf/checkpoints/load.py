@@ -14,7 +14,7 @@ from minitf.checkpoints.fitting import fit, has_pooler, leave_out, with_labels
 from minitf.checkpoints.official import OfficialFiles
 from minitf.checkpoints.report import LoadReport, tokenizer_for
 from minitf.checkpoints.tensors import all_finite, convert_tensors, initialize
-from minitf.errors import InputError
+from minitf.errors import CheckpointError, InputError
 from minitf.mathematics import Mathematics, mathematics
 from minitf.text.tokenizer import Tokenizer
 

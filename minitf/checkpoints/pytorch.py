@@ -15,7 +15,7 @@ from minitf.checkpoints.download import CONFIGS
 from minitf.checkpoints.pickles import UnsupportedError, read_pickle
 from minitf.checkpoints.storage import FolderStorage
 from minitf.errors import CheckpointError
-from minitf.file_kinds import HEAD, other_kind, parse_json_object
+from minitf.file_kinds import HEAD, IRREGULAR, other_kind, parse_json_object
 
 LARGEST_JSON = 2 << 20  # bytes; a config has a few thousand, the index of the shards of a large model some 50,000
 
@@ -126,6 +126,8 @@ def _safetensors(file: Path, names_only: bool) -> dict[str, Tensor]:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
+    if not os.path.lexists(path):
         raise CheckpointError(f"{path.parent}: {path.name} is missing")
+    if not path.is_file():
+        raise CheckpointError(f"{path}: {IRREGULAR}")
     return parse_json_object(FolderStorage(path.parent).read_small(path.name, LARGEST_JSON), str(path))

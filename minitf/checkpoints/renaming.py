@@ -74,7 +74,6 @@ class Table:
         return None
 
 
-
 def is_wrapped(official: str) -> bool:
     """Whether an official name has the prefix of a wrapper, which `transformers` does not remove."""
     return _WRAPPERS.match(official) is not None

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from minitf.checkpoints.metadata import read_metadata
 from minitf.errors import InputError
-from minitf.fine_tuning.saved import ModelOptions, Say, open_model, spec_by_name
+from minitf.fine_tuning.saved import ModelOptions, Say, length_for, open_model, spec_by_name
 from minitf.tasks import registry
-from minitf.tasks.spec import Columns, Table, TaskSettings, TaskSpec
-from minitf.text.windows import choose_length
+from minitf.tasks.spec import Columns, Table, TaskSettings, TaskSpec, say_if_cut
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,9 +37,9 @@ class LabelledModel:
 
     def logits(self, batch_size: int) -> "Sequence[Tensor]":
         """The model's logits for the table."""
-        from minitf.tasks.inference import predict_logits
+        from minitf.tasks.inference import check_finite, predict_logits
 
-        return predict_logits(self.model, self.task, self.examples, batch_size)
+        return [check_finite(z) for z in predict_logits(self.model, self.task, self.examples, batch_size)]
 
     def measure(self, batch_size: int) -> "Metrics":
         """The metrics of the model on the table."""
@@ -94,9 +93,10 @@ def open_labelled(
     task = spec.restore(model.config, TaskSettings.saved(metadata), math)
     if task.head != model.head_name:
         raise InputError(f"{source}: `task` {spec.name} needs a {task.head} head, the model has {model.head_name}")
-    given = options.max_length or metadata.get("max_length")
-    max_length = choose_length(given, spec.max_length, model.config.longest)
-    return LabelledModel(model, tokenizer, metadata, spec, table, task, task.encode(table, tokenizer, max_length))
+    max_length = length_for(spec, options, metadata, loaded)
+    examples = task.encode(table, tokenizer, max_length)
+    say_if_cut(sum(row.cut for row in examples.tokens), len(examples), max_length, say)
+    return LabelledModel(model, tokenizer, metadata, spec, table, task, examples)
 
 
 def evaluate(

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from minitf.checkpoints.metadata import read_metadata
 from minitf.errors import InputError
-from minitf.fine_tuning.saved import ModelOptions, Say, open_model, stored_head
+from minitf.fine_tuning.saved import ModelOptions, Say, length_for, open_model, stored_head
 from minitf.tasks import registry
 from minitf.tasks.spec import Inputs, Loaded, TaskSettings, TaskSpec
-from minitf.text.windows import choose_length
 
 if TYPE_CHECKING:
     from minitf.checkpoints.report import LoadReport
@@ -68,7 +67,7 @@ def open_predictor(
     source: str, spec: TaskSpec, metadata: Mapping[str, Any], options: ModelOptions, batch_size: int, say: Say
 ) -> Loaded:
     """The model with its trained head. Raises InputError if it has none."""
-    loaded, report = open_head(source, spec.head, metadata, options, batch_size, say, spec.max_length)
+    loaded, report = open_head(source, spec.head, metadata, options, batch_size, say, spec)
     if _is_new(report):
         held = report.files.stored_head()
         instead = f"its head is {held}" if held else "fine-tune it first"
@@ -95,16 +94,16 @@ def open_head(
     options: ModelOptions,
     batch_size: int,
     say: Say,
-    usual_length: int = 128,
+    spec: TaskSpec | None = None,
 ) -> "tuple[Loaded, LoadReport]":
     """The model with the head called `head`, or none, and what was loaded."""
     model, report = open_model(source, head, options, say)
-    max_length = choose_length(options.max_length or metadata.get("max_length"), usual_length, model.config.longest)
+    max_length = length_for(spec, options, metadata, report)
     tokenizer = report.checked_tokenizer()
     if report.warning:
         say(f"minitf: warning: {report.warning}")
     settings = TaskSettings.saved(metadata)
-    return Loaded(model, tokenizer, settings, max_length, batch_size), report
+    return Loaded(model, tokenizer, settings, max_length, batch_size, say), report
 
 
 def _is_new(report: "LoadReport") -> bool:

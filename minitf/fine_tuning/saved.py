@@ -1,13 +1,14 @@
 """A saved model and how it is opened: what evaluation, prediction and pruning have in common."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from minitf.errors import CheckpointError, InputError
 from minitf.tasks import registry
 from minitf.tasks.spec import TaskSpec
+from minitf.text.windows import choose_length
 
 if TYPE_CHECKING:
     from minitf.bert import Bert
@@ -46,6 +47,21 @@ def open_model(
         hidden_act=options.hidden_act,
         verify=not options.no_verify,
     )
+
+
+def length_for(spec: TaskSpec | None, options: ModelOptions, metadata: Mapping[str, Any], report: "LoadReport") -> int:
+    """The number of tokens of a text: as requested, as in training, else as the folder states.
+
+    A task that reads long texts in windows has its own length. `spec` is None for sentence vectors and masked words.
+    Raises InputError for more than the model has positions.
+    """
+    from minitf.checkpoints.stated import stated_length
+
+    longest = report.config.longest
+    usual = stated_length(report.source.folder, for_vectors=spec is None) or longest
+    if spec is not None and (not spec.truncates or metadata.get("task")):
+        usual = spec.max_length
+    return choose_length(options.max_length or metadata.get("max_length"), usual, longest)
 
 
 def spec_by_name(name: str) -> TaskSpec:

@@ -9,6 +9,7 @@ A framed text of n word pieces has room for r = max_length − 2 of them.
                 what is left: window k holds the pieces from k (r − stride) on. A text that fits is one window.
 """
 
+import dataclasses
 from collections.abc import Sequence
 
 import torch
@@ -52,10 +53,11 @@ def encode(
 
 def batch(
     tokenizer: Tokenizer, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int, long_text: LongText
-) -> Batch:
-    """One padded batch of `texts`; see `encode`."""
+) -> tuple[Batch, int]:
+    """One padded batch of `texts`, and how many of them were cut; see `encode`."""
     tokens, rows = encode(tokenizer, texts, pairs, max_length, long_text)
-    return Examples(tokens, torch.zeros(len(texts)), tokenizer.pad_id, rows).batch(range(len(texts)))[0]
+    padded = Examples(tokens, torch.zeros(len(texts)), tokenizer.pad_id, rows).batch(range(len(texts)))[0]
+    return padded, sum(row.cut for row in tokens)
 
 
 def head_and_tail(text: Tokens, room: int) -> Tokens:
@@ -64,7 +66,7 @@ def head_and_tail(text: Tokens, room: int) -> Tokens:
     if len(pieces) <= room:
         return text
     head = -(-room // 4)
-    return _framed(text, [*pieces[:head], *pieces[len(pieces) - (room - head) :]])
+    return dataclasses.replace(_framed(text, [*pieces[:head], *pieces[len(pieces) - (room - head) :]]), cut=True)
 
 
 def windows(text: Tokens, room: int, stride: int) -> list[Tokens]:

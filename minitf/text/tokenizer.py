@@ -22,6 +22,7 @@ from minitf.errors import CheckpointError, InputError
 from minitf.text import tokenizer_files
 from minitf.text.batches import Batch, Tokens, pad
 from minitf.text.tokenizer_files import LARGEST_VOCABULARY as LARGEST_VOCABULARY
+from minitf.text.tokenizer_limits import LimitedTokenizer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Tokenizer:
     """Texts in, ids out. Make one with `from_folder` or `from_vocabulary`."""
 
     def __init__(self, fast: FastTokenizer, lower_case: bool, name: str | None = None):
-        self._fast, self.lower_case = fast, lower_case
+        self._fast, self.lower_case = LimitedTokenizer(fast), lower_case
         self.special = ROBERTA if fast.token_to_id("[CLS]") is None and fast.token_to_id("<s>") is not None else BERT
         needed = (self.special.pad, self.special.unknown, self.special.first, self.special.separator)
         ids: dict[str, int] = {token: i for token in needed if (i := fast.token_to_id(token)) is not None}
@@ -97,7 +98,8 @@ class Tokenizer:
     @property
     def highest_id(self) -> int:
         """The largest number that a word can get."""
-        return max(self._fast.get_vocab().values())
+        highest: int = max(self._fast.get_vocab().values())
+        return highest
 
     @property
     def sha256(self) -> str:
@@ -122,7 +124,10 @@ class Tokenizer:
             self._fast.enable_truncation(max_length, strategy="longest_first")
             encoded = self._fast.encode_batch(inputs)
         last = self.segments - 1
-        return [Tokens(e.ids, [min(s, last) for s in e.type_ids]) for e in encoded]
+        return [
+            Tokens(e.ids, [min(s, last) for s in e.type_ids], len(e.ids) == max_length and bool(e.overflowing))
+            for e in encoded
+        ]
 
     def pieces(self, texts: Sequence[str]) -> list[Pieces]:
         """Each text whole, and for each piece the characters of the text, from and to, that it stands for."""

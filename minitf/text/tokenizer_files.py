@@ -4,7 +4,7 @@ The library believes a `tokenizer.json`, and what does not fit together in it sh
 tried on one before it is given out.
 """
 
-import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,9 @@ from tokenizers import Tokenizer as FastTokenizer
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 
 from minitf.errors import CheckpointError
+from minitf.file_kinds import as_text, other_kind, parse_json_object, read_small
+from minitf.text import added_tokens, byte_level, tokenizer_class
+from minitf.text.tokenizer_limits import SECONDS, LibraryError, check_components, check_ids, library_call, within
 
 BERT_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 LARGEST_VOCABULARY = 8 << 20  # bytes of a vocab.txt; BERT's for 104 languages has one
@@ -33,12 +36,18 @@ NORMALIZER = {
 def read_folder(folder: Path) -> tuple[FastTokenizer, dict[str, Any]]:
     """The library's tokenizer, and `tokenizer_config.json`. Raises CheckpointError."""
     settings = _settings(folder / "tokenizer_config.json")
-    if (folder / "tokenizer.json").is_file():
-        return _from_json(folder / "tokenizer.json", settings), settings
-    if (folder / "vocab.txt").is_file():
-        content = _read(folder / "vocab.txt", LARGEST_VOCABULARY)
-        return read_vocabulary(content, str(folder / "vocab.txt"), settings), settings
-    raise CheckpointError(f"{folder}: no tokenizer.json and no vocab.txt; one of them is needed to read text")
+    tokenizer_class.check(folder, settings)
+    if os.path.lexists(folder / "tokenizer.json"):
+        fast = _from_json(folder / "tokenizer.json", settings)
+    elif os.path.lexists(folder / "vocab.txt"):
+        content = read_small(folder / "vocab.txt", LARGEST_VOCABULARY)
+        fast = read_vocabulary(content, str(folder / "vocab.txt"), settings)
+    elif os.path.lexists(folder / "vocab.json") and os.path.lexists(folder / "merges.txt"):
+        fast = byte_level.read(folder, settings)
+    else:
+        raise CheckpointError(f"{folder}: {tokenizer_class.explain_missing(folder)}")
+    added_tokens.add(fast, folder, settings)
+    return fast, settings
 
 
 def read_vocabulary(content: bytes, where: str, settings: Mapping[str, Any] | None = None) -> FastTokenizer:
@@ -46,13 +55,10 @@ def read_vocabulary(content: bytes, where: str, settings: Mapping[str, Any] | No
     settings = settings or {}
     if max(content.count(b"\n"), content.count(b"\r")) > MOST_WORDS:
         raise CheckpointError(f"{where}: more than {MOST_WORDS} lines, too many for a vocabulary of BERT's")
-    try:
-        # As Python reads a text file: each way to end a line is one.
-        lines = content.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    except ValueError as error:
-        raise CheckpointError(f"{where}: cannot be read as UTF-8 text ({error}); fetch it again") from None
-    if lines and not lines[-1]:
-        lines.pop()
+    # As Python reads a text file: each way to end a line is one.
+    lines = as_text(content, where).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    while lines and not lines[-1]:
+        lines.pop()  # an editor adds empty lines at the end; they are not tokens
     vocabulary = {token.rstrip(): i for i, token in enumerate(lines)}
     if "[UNK]" not in vocabulary or "[CLS]" not in vocabulary or "[SEP]" not in vocabulary:
         raise CheckpointError(f"{where}: has no [UNK], [CLS] or [SEP], so it is not BERT's vocabulary")
@@ -77,13 +83,7 @@ def read_vocabulary(content: bytes, where: str, settings: Mapping[str, Any] | No
 
 
 def _settings(path: Path) -> dict[str, Any]:
-    content = _read(path, LARGEST_SETTINGS) if path.is_file() else b"{}"
-    try:
-        settings = json.loads(content.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: cannot be read as JSON ({error}); fetch it again") from None
-    if not isinstance(settings, dict):
-        raise CheckpointError(f"{path}: must hold a JSON object")
+    settings = parse_json_object(read_small(path, LARGEST_SETTINGS), str(path)) if os.path.lexists(path) else {}
     for name in NORMALIZER:
         value = settings.get(name, True)
         # No answer to `strip_accents` is one: as `do_lower_case` says.
@@ -93,37 +93,27 @@ def _settings(path: Path) -> dict[str, Any]:
 
 
 def _from_json(path: Path, settings: Mapping[str, Any]) -> FastTokenizer:
-    content = _read(path, LARGEST_TOKENIZER)
+    content = read_small(path, LARGEST_TOKENIZER)
+    if kind := other_kind(content):
+        raise CheckpointError(f"{path}: {kind}")
     if content.count(b",") > 2 * MOST_WORDS:  # a word of a Unigram has two
         raise CheckpointError(f"{path}: more than {MOST_WORDS} words, too many for a tokenizer")
     try:
-        fast = FastTokenizer.from_buffer(content)
+        fast = library_call(lambda: FastTokenizer.from_buffer(content))
         fast.no_padding()  # some official files ask for a fixed length; padding is `batches`' work
         fast.no_truncation()
+        check_components(fast)
         # Where the two files disagree, the reference follows tokenizer_config.json.
         for name, attribute in NORMALIZER.items():
             if name in settings and hasattr(fast.normalizer, attribute):
                 setattr(fast.normalizer, attribute, settings[name])
-        fast.encode(TRIAL)
-        fast.encode(TRIAL, TRIAL)
+        within(SECONDS, lambda: check_ids(fast, TRIAL))
         numbers = fast.get_vocab(with_added_tokens=False).values()
-    except BaseException as error:  # the library raises bare Exception; when its Rust panics, not even that
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
-            raise
-        raise CheckpointError(f"{path}: not a tokenizer file ({error}); fetch it again") from None
+    except LibraryError as error:
+        raise CheckpointError(f"{path}: not a tokenizer that the library reads ({error}); replace it") from None
+    except ValueError as error:  # also an InputError
+        raise CheckpointError(f"{path}: {error}; use another tokenizer") from None
     # A `vocab.txt` has a line for every number, whether or not there is a word to it.
     if not numbers or max(numbers) > 2 * len(numbers) + 65_536:
         raise CheckpointError(f"{path}: no words, or numbers far beyond how many there are, so no tokenizer of BERT's")
     return fast
-
-
-def _read(path: Path, most: int) -> bytes:
-    """A file of at most so many bytes."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(most + 1)
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from None
-    if len(content) > most:
-        raise CheckpointError(f"{path}: more than {most} bytes, which no official file of its kind has")
-    return content

@@ -1,6 +1,7 @@
 """Atomic writes: a file or folder is complete or unchanged, and an interrupted write leaves nothing for long."""
 
 import errno
+import json
 import os
 from pathlib import Path
 
@@ -135,3 +136,12 @@ def test_only_temporary_names_are_leftovers(tmp_path):
     files.remove_leftovers(tmp_path)
     assert names(tmp_path) == [".c-123", ".git", ".notes", "b", "d-0123abcd"]
     files.remove_leftovers(tmp_path / "absent")
+
+
+def test_numbers_that_json_does_not_have_become_null():
+    content = {"loss": float("nan"), "scores": [1.5, float("inf"), {"x": (-float("inf"),)}], "n": 3, "text": "NaN"}
+    expected = {"loss": None, "scores": [1.5, None, {"x": [None]}], "n": 3, "text": "NaN"}
+    for indent in (2, None):
+        text = files.to_json(content, indent)
+        assert json.loads(text, parse_constant=pytest.fail) == expected
+    assert files.to_json({"n": [1]}, None) == '{"n": [1]}\n'

@@ -79,12 +79,18 @@ def _read_index(prefix: Path, verify: bool, storage: Storage) -> tuple[dict[str,
 def _tensor(entry: TensorEntry, shard: FileBytes, file: str, verify: bool) -> Tensor:
     end = entry.offset + entry.size
     if end > shard.size:
-        if kind := other_kind(shard.read(0, min(HEAD, shard.size)).tobytes()):
-            raise CheckpointError(f"{file}: {kind}")
+        _check_kind(shard, file)
         raise CheckpointError(
             f"{file}: truncated: {entry.name[:100]!r} ends at byte {end} of {shard.size}; fetch it again"
         )
     content = shard.read(entry.offset, entry.size)
     if verify and masked_crc32c(content) != entry.crc32c:
+        _check_kind(shard, file)
         raise CheckpointError(f"{file}: corrupt: {entry.name[:100]!r} has the wrong checksum; fetch it again")
     return as_tensor(content, entry.offset, READABLE[entry.dtype]).reshape(entry.shape)
+
+
+def _check_kind(shard: FileBytes, file: str) -> None:
+    """Raise CheckpointError if the file is not a damaged shard, but something else."""
+    if kind := other_kind(shard.read(0, min(HEAD, shard.size)).tobytes()):
+        raise CheckpointError(f"{file}: {kind}")

@@ -95,7 +95,8 @@ def open_labelled(
         raise InputError(f"{source}: `task` {spec.name} needs a {task.head} head, the model has {model.head_name}")
     max_length = length_for(spec, options, metadata, loaded)
     examples = task.encode(table, tokenizer, max_length)
-    say_if_cut(sum(row.cut for row in examples.tokens), len(examples), max_length, say)
+    if options.max_length is None:
+        say_if_cut(sum(row.cut for row in examples.tokens), len(examples), max_length, say)
     return LabelledModel(model, tokenizer, metadata, spec, table, task, examples)
 
 

@@ -103,7 +103,8 @@ def open_head(
     if report.warning:
         say(f"minitf: warning: {report.warning}")
     settings = TaskSettings.saved(metadata)
-    return Loaded(model, tokenizer, settings, max_length, batch_size, say), report
+    warn = say if options.max_length is None else _nothing  # whoever requests a length knows that texts are cut
+    return Loaded(model, tokenizer, settings, max_length, batch_size, warn), report
 
 
 def _is_new(report: "LoadReport") -> bool:

@@ -19,6 +19,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TypeVar
 
+from minitf.checkpoints.stated import SENTENCE_FILES
 from minitf.errors import CheckpointError, InputError
 from minitf.files import leftovers, remove, replacing_folder
 
@@ -31,7 +32,7 @@ CONFIGS = ("config.json", "bert_config.json")  # the second is Google's name, an
 TEXT_FILES = (
     *(*CONFIGS, "vocab.txt", "vocab.json", "merges.txt", "added_tokens.json"),
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),
-    *("modules.json", "sentence_bert_config.json", "1_Pooling/config.json"),  # of sentence-transformers
+    *SENTENCE_FILES,
 )
 LAYOUTS = (("model", "safetensors"), ("pytorch_model", "bin"))  # in this order: the first that exists is used
 

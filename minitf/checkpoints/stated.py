@@ -11,6 +11,7 @@ from typing import Any, Literal
 from minitf.errors import CheckpointError
 from minitf.file_kinds import parse_json, parse_json_object, read_small
 
+SENTENCE_FILES = ("modules.json", "sentence_bert_config.json", "1_Pooling/config.json")
 Pooling = Literal["mean", "cls"]
 
 LARGEST = 2 << 20  # bytes
@@ -58,6 +59,11 @@ def stated_pooling(folder: Path) -> Pooling:
     if len(modes) > 1 or modes[0] not in _MODES:
         raise CheckpointError(f"{path}: the pooling {' and '.join(modes):.80} is not supported, only mean and [CLS]")
     return _MODES[modes[0]]
+
+
+def sentence_files(folder: Path) -> dict[str, bytes]:
+    """Return the files of sentence-transformers in the folder, by name: what `stated_pooling` reads."""
+    return {name: read_small(folder / name, LARGEST) for name in SENTENCE_FILES if os.path.lexists(folder / name)}
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -46,6 +46,21 @@ _TYPES = {
     "torch ComplexDoubleStorage": torch.complex128,
 }
 
+_INSTEAD = "save the state_dict() of the model instead"
+_LITERALS = frozenset(
+    (
+        "SHORT_BINUNICODE",
+        "BINUNICODE",
+        "BINUNICODE8",
+        "BININT",
+        "BININT1",
+        "BININT2",
+        "INT",
+        "LONG",
+        "LONG1",
+        "BINFLOAT",
+    )
+)
 _EMPTY: dict[str, Callable[[], Any]] = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}
 
 _Extents = dict[str, tuple[int, int]]  # the key of a storage -> the offset and size of its numbers, in bytes
@@ -115,7 +130,7 @@ def _read_zip(file: Path, opened: IO[bytes]) -> tuple[Any, _Extents]:
         records = archive.infolist()
         pickles = [info.filename for info in records if info.filename.endswith("/data.pkl")]
         if any(info.filename.endswith("/constants.pkl") for info in records):
-            raise UnsupportedError("it is a TorchScript program; save the state_dict() of the model instead")
+            raise UnsupportedError(f"it is a TorchScript program; {_INSTEAD}")
         if len(pickles) != 1 or any(info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1 for info in records):
             raise UnsupportedError("it is not a zip that PyTorch wrote, with one data.pkl and nothing compressed")
         with archive.open(pickles[0]) as pickle:
@@ -180,9 +195,7 @@ def _interpret(pickle: IO[bytes]) -> tuple[Any, dict[str, _Storage]]:
         match opcode.name:
             case "PROTO" | "FRAME":
                 pass
-            case "SHORT_BINUNICODE" | "BINUNICODE" | "BINUNICODE8":
-                stack.append(argument)
-            case "BININT" | "BININT1" | "BININT2" | "LONG" | "LONG1" | "INT" | "BINFLOAT":
+            case name if name in _LITERALS:
                 stack.append(argument)
             case "NONE" | "NEWTRUE" | "NEWFALSE":
                 stack.append({"NEWTRUE": True, "NEWFALSE": False}.get(opcode.name))
@@ -191,30 +204,21 @@ def _interpret(pickle: IO[bytes]) -> tuple[Any, dict[str, _Storage]]:
             case "GLOBAL":
                 stack.append(_Global(argument))
             case "STACK_GLOBAL":
-                module, name = pop(2)
-                if not isinstance(module, str) or not isinstance(name, str):
-                    raise ValueError("it names an object in an unknown way")
-                stack.append(_Global(f"{module} {name}"))
-            case "BINPUT" | "LONG_BINPUT":
-                memo[argument] = stack[-1]
-            case "MEMOIZE":
-                memo[len(memo)] = stack[-1]
+                stack.append(_Global(" ".join(pop(2))))  # TypeError if they are not texts
+            case "BINPUT" | "LONG_BINPUT" | "MEMOIZE":
+                memo[len(memo) if argument is None else argument] = stack[-1]
             case "BINGET" | "LONG_BINGET":
                 stack.append(memo[argument])
             case "MARK":
                 marks.append(len(stack))
-            case "TUPLE":
-                stack.append(tuple(pop()))
-            case "TUPLE1" | "TUPLE2" | "TUPLE3":
-                stack.append(tuple(pop(int(opcode.name[-1]))))
+            case "TUPLE" | "TUPLE1" | "TUPLE2" | "TUPLE3":
+                stack.append(tuple(pop(None if opcode.name == "TUPLE" else int(opcode.name[-1]))))
             case "APPEND" | "APPENDS":
                 items = pop(1 if opcode.name == "APPEND" else None)
                 stack[-1].extend(items)
             case "SETITEM" | "SETITEMS":
                 items = pop(2 if opcode.name == "SETITEM" else None)
-                if not all(isinstance(key, str) for key in items[::2]):
-                    raise UnsupportedError("a key of the dict is not text, so it is not a dict of named tensors")
-                stack[-1].update(zip(items[::2], items[1::2], strict=True))
+                stack[-1].update(_named(items))
             case "BINPERSID":
                 storage = _storage(stack.pop())
                 stack.append(storages.setdefault(storage.key, storage))
@@ -227,13 +231,17 @@ def _interpret(pickle: IO[bytes]) -> tuple[Any, dict[str, _Storage]]:
                 return stack.pop(), storages
             case "NEWOBJ" | "NEWOBJ_EX" | "OBJ" | "INST":
                 classes = [item.name for item in stack[-3:] if isinstance(item, _Global)]
-                raise UnsupportedError(
-                    f"it holds a Python object ({classes[-1] if classes else opcode.name}); save the state_dict() of"
-                    " the model instead"
-                )
+                raise UnsupportedError(f"it holds a Python object ({(classes or [opcode.name])[-1]}); {_INSTEAD}")
             case name:
                 raise UnsupportedError(f"it has the instruction {name}, which a dict of tensors does not need")
     raise ValueError("it does not end")
+
+
+def _named(items: list[Any]) -> Iterator[tuple[str, Any]]:
+    """Return the pairs of a dict from its keys and values, one after the other. Raises UnsupportedError."""
+    if not all(isinstance(key, str) for key in items[::2]):
+        raise UnsupportedError("a key of the dict is not text, so it is not a dict of named tensors")
+    return zip(items[::2], items[1::2], strict=True)
 
 
 def _storage(persistent_id: Any) -> _Storage:
@@ -263,7 +271,7 @@ def _call(name: Any, arguments: Any) -> dict[str, Any] | _TensorView:
             return view
     raise UnsupportedError(
         f"it calls {name.name if isinstance(name, _Global) else 'something without a name'}, which is not a tensor;"
-        " save the state_dict() of the model instead"
+        f" {_INSTEAD}"
     )
 
 

@@ -124,9 +124,7 @@ def plant(folder, how):
 @pytest.mark.parametrize("how", ["zip", "legacy", "pickle"])
 def test_code_in_a_file_is_not_executed(tmp_path, how):
     mark = plant(tmp_path, how)
-    message = refused(
-        tmp_path, tmp_path / "pytorch_model.bin", "pickle that PyTorch" if how == "pickle" else "it calls "
-    )
+    message = refused(tmp_path, tmp_path / "pytorch_model.bin", "it calls ")
     assert "truncated or corrupt" not in message  # to fetch it again would not help
     assert not mark.exists()
     # The planted code is real: a trusting reader runs it.

@@ -58,9 +58,9 @@ def open_model(
 
 
 def reading_of(model: Bert) -> Reading | None:
-    """How the logits of a classifier are presented, the same as by `predict`; None for a model without one.
+    """Return how the logits of a classifier are presented, the same as by `predict`.
 
-    None, too, for a model that predicts several numbers, which have no presentation.
+    None for a model without a classifier, and for one that predicts several numbers.
     """
     if model.head_name != "classification":
         return None

@@ -28,7 +28,7 @@ _ONLY = {
     "pruned_heads": {},
     "embedding_size": None,
 }
-# Without model_type: what RoBERTa's config has, and no BERT's -> its values there.
+# Keys whose values tell RoBERTa's config from BERT's if there is no model_type.
 _NOT_BERT: Mapping[str, tuple[int, ...]] = {"pad_token_id": (1,), "max_position_embeddings": (514,)}
 MAX_LABELS = 1 << 16  # limit for a bare `num_labels`, which no list of names supports
 PROBLEM_TYPES = (None, "single_label_classification", "multi_label_classification", "regression")

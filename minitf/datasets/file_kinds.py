@@ -48,7 +48,7 @@ def read_small(path: Path, limit: int) -> bytes:
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from None
     if len(content) > limit:
-        raise CheckpointError(f"{path}: more than {limit} bytes, which no official file of its kind has")
+        raise CheckpointError(f"{path}: more than {limit} bytes, too many for an official file of its kind")
     return content
 
 

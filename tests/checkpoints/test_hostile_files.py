@@ -98,7 +98,7 @@ def with_pickle(content, pickle):
     return fuzz_files.zipped(fuzz_files.unzipped(content) | {"data.pkl": pickle}, "archive/", zipfile.ZIP_STORED)
 
 
-# --- spoiled in any way
+# --- mutated in any way
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -110,9 +110,9 @@ def test_the_sound_ones_load(put, kind):
 @pytest.mark.parametrize("kind", KINDS)
 @PROPERTY
 @given(seed=st.integers(0, 2**32))
-def test_a_spoiled_checkpoint(bases, tmp_path, kind, seed):
-    """As in the long run, but for the memory it takes, which wants a process of its own."""
-    made = fuzz_hostile.spoiled(kind, Random(seed), bases)
+def test_a_mutated_checkpoint(bases, tmp_path, kind, seed):
+    """As in the long fuzzing run, but without its limit of memory, which needs a process of its own."""
+    made = fuzz_hostile.draw_case(kind, Random(seed), bases)
     examined(tmp_path / "case", kind, made.files, made.head)
 
 

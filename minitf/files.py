@@ -10,6 +10,7 @@ line names the target. `docs/reliability.md` describes the guarantees.
 import contextlib
 import errno
 import json
+import math
 import os
 import re
 import secrets
@@ -107,9 +108,24 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, to_json(content))
 
 
-def to_json(content: Any) -> str:
-    """Format `content` as all JSON files of minitf are formatted."""
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+def to_json(content: Any, indent: int | None = 2) -> str:
+    """Format `content` as all JSON files of minitf are formatted; None as `indent` gives one line.
+
+    NaN and infinity become null: JSON has no such numbers, and other programs refuse a file that has them.
+    """
+    try:
+        text = json.dumps(content, indent=indent, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        text = json.dumps(_without_nan(content), indent=indent, ensure_ascii=False, allow_nan=False)
+    return text + "\n"
+
+
+def _without_nan(content: Any) -> Any:
+    if isinstance(content, float) and not math.isfinite(content):
+        return None
+    if isinstance(content, dict):
+        return {_without_nan(key): _without_nan(value) for key, value in content.items()}
+    return [_without_nan(value) for value in content] if isinstance(content, list | tuple) else content
 
 
 def write_bytes(path: Path, content: bytes) -> None:

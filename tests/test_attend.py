@@ -71,7 +71,8 @@ def data_of(path):
 def test_a_page_of_a_classifier(folder, run_command, tmp_path):
     status, output, errors = run_command(attend.main, folder, TEXT, "a hotel", "--output", tmp_path / "m.html")
     assert (status, errors) == (0, "")
-    shape, prediction, verdict, sizes, drawn = output.splitlines()
+    shape, predicted, prediction, verdict, sizes, drawn = output.splitlines()
+    assert predicted.startswith("prediction: ")
     assert shape == "3 layers of 4 heads over 12 tokens" and "completeness residual" in prediction
     assert "rank correlation" in verdict and drawn == f"written: {tmp_path / 'm.html'}"
     assert re.fullmatch(r"maps 0\.\d\d MB; total 0\.\d\d MB", sizes)
@@ -144,7 +145,9 @@ def test_before_and_after_fine_tuning(write_bert, run_command, tmp_path):
     assert run_command(finetune.main, *argv)[0] == 0
     best = tmp_path / "run" / "best"
     status, output, _ = run_command(attend.main, best, TEXT, "--compare", before, "--output", tmp_path / "m.html")
-    assert status == 0 and output.splitlines()[1].startswith(("pos 0.", "neg 0."))
+    _, predicted, attributed, *_ = output.splitlines()
+    assert status == 0 and predicted.startswith(("prediction: pos 0.", "prediction: neg 0."))
+    assert attributed.startswith(("pos 0.", "neg 0."))
     content, blocks = data_of(tmp_path / "m.html")
     assert content["labels"] == ["neg", "pos"] and content["compare"] == str(before) and "b2" in blocks
 

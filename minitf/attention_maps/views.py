@@ -133,10 +133,12 @@ def _attribution_of_page(
 
 def _attribute(opened: OpenModel, text: Text, label: str | None, say: Say) -> Attribution:
     scores = attribution.attribute(opened, text.text, text.pair, label, max_length=text.max_length)
-    say(f"{scores.label} {scores.probability:.4f}; completeness residual {scores.residual:.1e}")
+    say(f"{scores.label} {scores.probability:.3f}; completeness residual {scores.residual:.1e}")
     say(attribution.conclusion(scores))
     return scores
 
 
 def _say_shape(maps: AttentionMaps, say: Say) -> None:
     say(f"{maps.layers} layers of {maps.heads} heads over {len(maps.tokens)} tokens")
+    if maps.prediction:
+        say(f"prediction: {maps.prediction}")

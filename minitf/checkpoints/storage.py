@@ -17,6 +17,7 @@ from typing import IO, Protocol, TypeVar
 
 import numpy as np
 
+from minitf.datasets.file_kinds import HEAD, other_kind
 from minitf.errors import CheckpointError
 
 Result = TypeVar("Result")
@@ -147,6 +148,8 @@ class ZipStorage:
 
     def __init__(self, path: Path, ending: str = ".index"):
         self.path = path
+        if kind := other_kind(_checked(str(path), lambda: _beginning(path))):
+            raise CheckpointError(f"{path}: {kind}")
         self._archive = _checked(str(path), lambda: Archive(path))
         files = [info for info in self._archive.infolist() if not _is_ignored(info.filename)]
         folders = sorted({posixpath.dirname(info.filename) for info in files if info.filename.endswith(ending)})
@@ -181,6 +184,11 @@ class ZipStorage:
             # The other methods expand a few bytes to any amount, and zipfile decompresses it all at once.
             raise CheckpointError(f"{self.describe(name)}: neither stored nor deflated; zip it with one of these")
         return _checked(self.describe(name), lambda: self._archive.open(info))
+
+
+def _beginning(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(HEAD)
 
 
 def _is_ignored(name: str) -> bool:

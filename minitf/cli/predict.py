@@ -11,8 +11,9 @@ from minitf.files import check_output
 DESCRIPTION = """\
 Predict with a fine-tuned model: labels for texts, or for a file.
 
---fill predicts the masked words ([MASK]) with a pre-trained model. --embed returns sentence vectors of any BERT: the
-mean of the last layer over the tokens, normalized to length 1."""
+--fill predicts the words behind [MASK] with a pre-trained model. --embed gives sentence vectors, from any BERT: the
+mean of the last layer over the tokens, or the vector of [CLS] if 1_Pooling/config.json of the folder says so; their
+length is 1."""
 EXAMPLES = (
     'runs/reviews-1/best "I loved it." "The soup was cold."',
     "runs/stars/best --input new.csv --output answers.csv",

@@ -113,10 +113,10 @@ def open_pair(
 def _reference_folder(ours: Bert, report: LoadReport) -> Iterator[Path]:
     """Yield a folder that the reference can open: the source's folder, or our model saved.
 
-    The reference cannot read a TensorFlow checkpoint. There the comparison checks the computation only; other tests
-    check the reading.
+    The reference cannot read a TensorFlow checkpoint, among others. There the comparison checks the computation only;
+    other tests check the reading.
     """
-    if report.source.tensorflow is None:
+    if report.files.open_in_transformers():
         yield report.source.folder
         return
     with tempfile.TemporaryDirectory() as folder:

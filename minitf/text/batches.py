@@ -33,6 +33,7 @@ class Tokens:
 
     ids: list[int]
     segments: list[int]
+    cut: bool = False  # whether the text was longer
 
     def __len__(self) -> int:
         return len(self.ids)

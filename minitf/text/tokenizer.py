@@ -23,6 +23,7 @@ from minitf.errors import CheckpointError, InputError
 from minitf.text import tokenizer_files
 from minitf.text.batches import Batch, Tokens, pad
 from minitf.text.tokenizer_files import LARGEST_VOCABULARY as LARGEST_VOCABULARY
+from minitf.text.tokenizer_limits import LimitedTokenizer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Tokenizer:
     """Turn texts into token ids. Create one with `from_folder` or `from_vocabulary`."""
 
     def __init__(self, fast: FastTokenizer, lower_case: bool, name: str | None = None):
-        self._fast, self.lower_case = fast, lower_case
+        self._fast, self.lower_case = LimitedTokenizer(fast), lower_case
         self.special = ROBERTA if fast.token_to_id("[CLS]") is None and fast.token_to_id("<s>") is not None else BERT
         needed = (self.special.pad, self.special.unknown, self.special.first, self.special.separator)
         ids: dict[str, int] = {token: i for token in needed if (i := fast.token_to_id(token)) is not None}
@@ -98,7 +99,8 @@ class Tokenizer:
     @property
     def highest_id(self) -> int:
         """The largest token id."""
-        return max(self._fast.get_vocab().values())
+        highest: int = max(self._fast.get_vocab().values())
+        return highest
 
     @property
     def sha256(self) -> str:
@@ -123,7 +125,10 @@ class Tokenizer:
             self._fast.enable_truncation(max_length, strategy="longest_first")
             encoded = self._fast.encode_batch(inputs)
         last = self.segments - 1
-        return [Tokens(e.ids, [min(s, last) for s in e.type_ids]) for e in encoded]
+        return [
+            Tokens(e.ids, [min(s, last) for s in e.type_ids], len(e.ids) == max_length and bool(e.overflowing))
+            for e in encoded
+        ]
 
     def pieces(self, texts: Sequence[str]) -> list[Pieces]:
         """Cut each text, without truncation, into word pieces with their characters: (first, last + 1)."""

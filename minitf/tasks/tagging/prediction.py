@@ -7,7 +7,7 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
-from minitf.tasks.inference import predict_logits
+from minitf.tasks.inference import check_finite, predict_logits
 from minitf.tasks.spec import Loaded
 from minitf.tasks.tagging import conll, tags
 from minitf.tasks.tagging.conll import ConllLayout, Sentence, TaggedTable
@@ -76,7 +76,7 @@ class TagPrediction:
         while part := tuple(itertools.islice(source, BATCHES * loaded.batch_size)):
             untagged = tuple(dataclasses.replace(sentence, tags=None) for sentence in part)
             examples = task.encode(TaggedTable(request.path or "", untagged, ""), loaded.tokenizer, loaded.max_length)
-            logits = predict_logits(loaded.model, task, examples, loaded.batch_size)
+            logits = [check_finite(z) for z in predict_logits(loaded.model, task, examples, loaded.batch_size)]
             yield from zip(part, task.tags(logits, examples), strict=True)
 
     @property

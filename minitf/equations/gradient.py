@@ -35,7 +35,8 @@ def cross_entropy_gradient(logits: Array, labels: NDArray[np.integer], ignore_in
         return dz
     B, C = logits.shape
     y = np.eye(C)[labels]  # [B, C]
-    return (_softmax(logits) - y) / B
+    dz = (_softmax(logits) - y) / B
+    return dz
 
 
 def binary_cross_entropy_gradient(logits: Array, targets: Array) -> Array:

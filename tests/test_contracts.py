@@ -3,6 +3,8 @@
 What it cannot say, which packages `import minitf` and `--help` load, is in test_lazy_imports.
 """
 
+import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -71,3 +73,39 @@ def test_a_new_module_in_the_root_breaks_the_layers(package):
     status, output = lint(package)
     assert status == 1
     assert "gadgets" in output
+
+
+def test_no_function_is_longer_than_sixty_lines():
+    """Outside of the exercises, which are tables."""
+    found = []
+    for path in (ROOT / "minitf").rglob("*.py"):
+        if "exercises" in path.parts:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef) and node.end_lineno - node.lineno + 1 > 60:
+                found.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name}")
+    assert found == []
+
+
+def test_argparse_is_for_the_command_line_alone():
+    found = {
+        path.relative_to(ROOT / "minitf").as_posix()
+        for path in (ROOT / "minitf").rglob("*.py")
+        if re.search(r"^\s*(import|from) argparse\b", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    commands = {path.name for path in (ROOT / "minitf").glob("*.py") if "def main(" in path.read_text(encoding="utf-8")}
+    assert {name for name in found if not name.startswith("cli/")} <= commands
+
+
+def test_no_flag_is_written_below_the_command_line():
+    """A lower room names a setting, and the command line prints it as its flag."""
+    flag = re.compile(r'"--[a-z]|`--[a-z]| --[a-z][a-z-]+')
+    rooms = ("text", "datasets", "training", "tasks", "bert", "layers", "checkpoints", "equations")
+    found = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for room in rooms
+        for path in (ROOT / "minitf" / room).rglob("*.py")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if flag.search(line)
+    ]
+    assert found == []

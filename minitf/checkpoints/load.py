@@ -119,18 +119,9 @@ def load_with_report(
     converted = convert_tensors(tensors, device, dtype)
     _check_finite(converted, loaded, found.folder)
     model.load_state_dict(converted, assign=True)
-    model = model.eval()
-    report = LoadReport(
-        files=files,
-        config=model.config,
-        head=head,
-        loaded=loaded,
-        new=tuple(new),
-        left_out=left_out,
-        parameters=sum(p.numel() for p in model.parameters()),
-        size=sum(p.numel() * p.element_size() for p in model.parameters()),
-    )
-    return model, report
+    weights = [p.numel() for p in model.parameters()], [p.numel() * p.element_size() for p in model.parameters()]
+    report = LoadReport(files, model.config, head, loaded, tuple(new), left_out, *map(sum, weights))
+    return model.eval(), report
 
 
 def _check_finite(tensors: dict[str, Tensor], loaded: tuple[str, ...], folder: Path) -> None:

@@ -28,14 +28,14 @@ def cross_entropy_gradient(logits: Array, labels: NDArray[np.integer], ignore_in
     The row of a label `ignore_index` is 0, and B does not count it. Raises ValueError outside of the loss's domain.
     """
     domain.check_cross_entropy(logits, labels, None, 0.0, ignore_index)
-    if ignore_index is not None:
+    if ignore_index is None:
+        B, C = logits.shape
+        y = np.eye(C)[labels]  # [B, C]
+        dz: Array = (_softmax(logits) - y) / B
+    else:
         kept = labels != ignore_index
-        dz: Array = np.zeros_like(logits)
+        dz = np.zeros_like(logits)
         dz[kept] = cross_entropy_gradient(logits[kept], labels[kept])
-        return dz
-    B, C = logits.shape
-    y = np.eye(C)[labels]  # [B, C]
-    dz = (_softmax(logits) - y) / B
     return dz
 
 

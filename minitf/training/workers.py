@@ -1,10 +1,8 @@
 """Data parallelism: several processes train one model, each on its share of every batch.
 
-    torchrun --nproc-per-node 2 -m minitf.finetune …
-
-Each process multiplies the loss of its share by the share's part of the whole batch, so the sum of the gradients over
-the processes is the gradient of the batch. The weights stay equal in all processes, and equal to those of a single
-process up to rounding. Only the first process prints and writes files.
+torchrun starts the processes; README has the command. Each process multiplies the loss of its share by the share's part
+of the whole batch, so the sum of the gradients over the processes is the gradient of the batch. The weights stay equal
+in all processes, and equal to those of a single process up to rounding. Only the first process prints and writes files.
 """
 
 import os

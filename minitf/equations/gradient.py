@@ -34,7 +34,7 @@ def cross_entropy_gradient(logits: Array, labels: NDArray[np.integer], ignore_in
         dz[kept] = cross_entropy_gradient(logits[kept], labels[kept])
         return dz
     B, C = logits.shape
-    y = np.eye(C)[labels]  # [B, C]
+    y: Array = np.eye(C)[labels]  # [B, C]
     return (_softmax(logits) - y) / B
 
 

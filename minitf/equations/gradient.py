@@ -30,12 +30,13 @@ def cross_entropy_gradient(logits: Array, labels: NDArray[np.integer], ignore_in
     domain.check_cross_entropy(logits, labels, None, 0.0, ignore_index)
     if ignore_index is not None:
         kept = labels != ignore_index
-        dz: Array = np.zeros_like(logits)
-        dz[kept] = cross_entropy_gradient(logits[kept], labels[kept])
-        return dz
+        rows: Array = np.zeros_like(logits)
+        rows[kept] = cross_entropy_gradient(logits[kept], labels[kept])
+        return rows
     B, C = logits.shape
-    y: Array = np.eye(C)[labels]  # [B, C]
-    return (_softmax(logits) - y) / B
+    y = np.eye(C)[labels]  # [B, C]
+    dz: Array = (_softmax(logits) - y) / B
+    return dz
 
 
 def binary_cross_entropy_gradient(logits: Array, targets: Array) -> Array:

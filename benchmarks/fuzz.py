@@ -3,7 +3,7 @@
     python -m benchmarks.fuzz
 
 Each case is a small checkpoint with one mutated file (`fuzz_files`, `fuzz_hostile`), loaded in a worker process
-(`fuzz_case` defines what is a finding there). It is a finding too if the worker dies or does not answer for 20 seconds.
+(`fuzz_case` defines a finding). It is also a finding if the worker dies or does not answer for 20 seconds.
 The files of a finding are kept under its number; `--case NUMBER --seed SEED` runs that case alone.
 """
 

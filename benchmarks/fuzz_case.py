@@ -28,7 +28,7 @@ PER_WEIGHT, PER_TOKEN = 4, 256
 
 
 class Finding(Exception):  # noqa: N818 (the result of fuzzing, not an error of this program)
-    """A defect, in words."""
+    """A defect; the message describes it."""
 
 
 def examine(folder: Path, kind: str, head: str | None = STORED_HEAD, original: Bert | None = None) -> tuple[str, int]:

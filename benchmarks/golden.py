@@ -5,12 +5,12 @@
     python -m benchmarks.golden --only tagging killed
 
 Each entry trains a model, predicts with it and evaluates it, only through the commands, so the same file runs before
-and after minitf's modules are moved. Recorded are the SHA-256 of the weights, of the numbers of metrics.jsonl,
-report.json and `evaluate`, and of the output of `predict`; and as they are: the names of the files, the printed
-predictions and the scores. Times are left out.
+and after minitf's modules are moved. The record has the SHA-256 of the weights, of the numbers of
+metrics.jsonl, report.json and `evaluate`, and of the output of `predict`. It also has the names of the files, the
+printed predictions and the scores. Times are left out.
 
 The digests depend on the processor and the version of PyTorch: a record of another machine is not compared (status 2).
-To compare two commits on a new machine, run `--record FILE` at the one and `--against FILE` at the other.
+To compare two commits on a new machine, run `--record FILE` at one of them and `--against FILE` at the other.
 """
 
 import argparse

@@ -24,7 +24,7 @@ from benchmarks import record
 from benchmarks.gpu_checks import FULL, QUICK, Found, Setup, bfloat16, find, float32, float64, tf32
 from benchmarks.gpu_training import speed, trajectory
 from minitf.bert.device import choose_device
-from minitf.cli.console import Parser, run
+from minitf.cli.console import Parser, flags_in_errors, run
 from minitf.errors import InputError
 from minitf.mathematics import EQUATIONS, KERNELS, Mathematics
 from minitf.proof.report import device_name
@@ -52,9 +52,15 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def main(argv: Sequence[str] | None = None, equations: Mathematics = EQUATIONS, kernels: Mathematics = KERNELS) -> int:
-    """The mathematics are arguments so that a test can replace them by faulty ones."""
-    arguments = parser().parse_args(argv)
+@flags_in_errors
+def main(argv: Sequence[str] | None = None) -> int:
+    return run_checks(parser().parse_args(argv))
+
+
+def run_checks(
+    arguments: argparse.Namespace, equations: Mathematics = EQUATIONS, kernels: Mathematics = KERNELS
+) -> int:
+    """Run all checks and publish the record; a test replaces the mathematics by faulty ones."""
     device = choose_device(arguments.device)
     make_folder(arguments.output)
     transformers.utils.logging.set_verbosity_error()

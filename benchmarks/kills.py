@@ -3,8 +3,8 @@
     python -m benchmarks.kills --kills 50
 
 The times are drawn uniformly over the duration of a whole run, which saves at every step. Half of the kills wait for
-the next save and interrupt it. Some of the resumed runs are killed again before they may finish. Compared are the
-SHA-256 of best/model.safetensors, of every tensor of the final state (weights, optimizer, random state), and of the
+the next save and interrupt it. Some of the resumed runs are killed again before they may finish. The test compares
+the SHA-256 of best/model.safetensors, of every tensor of the final state (weights, optimizer, random state), and of the
 journal and the report without their times. One thread; a run is a fork of this process, which has all modules loaded.
 """
 

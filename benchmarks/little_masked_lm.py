@@ -4,7 +4,7 @@
 
 The encoder is the default model's; its head is new. One word in three of the built-in corpus is predicted; half of
 these are masked, half left as they are (Devlin et al. 2019, §3.1, with larger shares, because the corpus is small). The
-model is for demonstrations only: its head has seen nothing but 800 short reviews.
+model is for demonstrations only: its head is trained on only 800 short reviews.
 """
 
 import argparse

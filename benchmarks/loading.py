@@ -154,11 +154,11 @@ def _bytes_and_building(layout: str, path: Path) -> Callable[[], Any]:
     import torch
 
     from minitf.bert import Bert, BertConfig
-    from minitf.checkpoints import pytorch
+    from minitf.datasets.file_kinds import parse_json_object
 
     folder = path.with_suffix("") if path.is_file() else path
     names = [name for name in ("config.json", "bert_config.json") if (folder / name).exists()]
-    config, _ = BertConfig.from_dict(pytorch.parse((folder / names[0]).read_bytes(), names[0]))
+    config, _ = BertConfig.from_dict(parse_json_object((folder / names[0]).read_bytes(), names[0]))
 
     def read() -> list[bytes]:
         if path.is_file():

@@ -74,7 +74,7 @@ def _header(draw: Random, content: bytes) -> bytes:
 
 
 def _json(draw: Random, lines: list[bytes], i: int) -> Sequence[bytes]:
-    """Change a JSON object somewhere; a line that is no object stays."""
+    """Change a JSON object somewhere; a line that is not an object does not change."""
     try:
         record = json.loads(lines[i])
         node = _some_object(draw, record)

@@ -1,6 +1,6 @@
 """Train minitf and `transformers` alternately, a few steps each, in one process.
 
-So both meet the same load on the machine, and the ratio of their times compares the code. Both start from the same
+So both run under the same load on the machine, and the ratio of their times compares the code. Both start from the same
 weights and see the same batches; each draws dropout from its own random state, and the two states start equal.
 """
 

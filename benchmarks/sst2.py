@@ -2,7 +2,7 @@
 
     python -m benchmarks.sst2 --data FOLDER            # FOLDER has GLUE's train.tsv and dev.tsv
 
-Both models start from the same weights, the new classifier's included, and see the same batches; each draws its own
+Both models start from the same weights, also of the new classifier, and see the same batches; each draws its own
 dropout. They train alternately (`side_by_side`), so the ratio of their times compares the code.
 """
 

@@ -4,12 +4,12 @@
     python -m benchmarks.tasks --data FOLDER sst2 squad imdb           # one seed
 
 FOLDER has a folder for each data set. With --work, finished seeds are kept: a run that was stopped does not train them
-again. Both models start from the same weights, the new head's included, and see the same batches in the same order;
+again. Both models start from the same weights, also of the new head, and see the same batches in the same order;
 each draws its own dropout. They train alternately (`side_by_side`). Nothing is chosen on the development set: the
 model after the last epoch is measured.
 
 With --equal-draws minitf computes its last layer for every token. Then a classifier draws the same dropout as the
-reference's, so that any remaining difference would be one of the programs.
+reference's, so any remaining difference is between the programs.
 """
 
 import argparse
@@ -61,7 +61,7 @@ def copy_file(source: Path, target: Path) -> None:
 
 
 def add_header(source: Path, target: Path) -> None:
-    """Copy a file of CoLA's, which have no header, with one."""
+    """Copy a file of CoLA, and add a header, because these files have none."""
     target.write_text("source\tlabel\tmark\tsentence\n" + source.read_text(encoding="utf-8"), encoding="utf-8")
 
 

@@ -7,7 +7,7 @@ COMMANDS = ("finetune", "predict", "evaluate", "search", "prune", "attend", "val
 
 
 def summary(command: str) -> str:
-    """The first line of what a command says of itself, read without importing it."""
+    """Return the first line of the docstring of a command, without importing the command."""
     source = (Path(__file__).parent / f"{command}.py").read_text(encoding="utf-8")
     return (ast.get_docstring(ast.parse(source)) or "").splitlines()[0].rstrip(".:")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minitf.cli import attend
-from minitf.cli.console import flags_in_errors, run, say
+from minitf.cli.console import flags_in_errors, run, say, say_error
 
 if TYPE_CHECKING:
     from minitf.attention_maps.model import OpenModel
@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             offline=arguments.offline,
             hidden_act=arguments.hidden_act,
             verify=not arguments.no_verify,
-            revision=revision,
+            say=say_error,
         )
 
     model, output = opened(arguments.model, arguments.revision), Path(arguments.output)
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             figure = views.draw(model, text, view, say)
         missing = figures.save(figure, output)
         if missing:
-            print(f"no installed font has {missing:.40}, drawn as boxes; install one, or write an .svg or .html")
+            print(f"no installed font has {missing:.40}, drawn as boxes; install such a font or write .svg or .html")
     print(f"written: {output}")
     return 0
 

@@ -1,4 +1,4 @@
-"""The errors that the user can correct. A command prints one as one line and exits with status 2.
+"""Errors that the user can correct. A command prints such an error as one line and exits with status 2.
 
 A message says what is wrong, where (file, row, column, setting), and what to do, in one line unless it is a list. A
 setting is written in backticks, by its name in Python: `max_length`.
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class InputError(ValueError):
-    """Something given to minitf cannot be used: a setting, a path, a name."""
+    """An input is invalid: a setting, a path or a name."""
 
 
 class DivergedError(InputError):
@@ -24,7 +24,7 @@ class CheckpointError(InputError):
 
 
 class Interrupted(KeyboardInterrupt):
-    """A run was interrupted; what it saved is in `folder`, and `resume` continues it."""
+    """A run was interrupted; its saved state is in `folder`, and `resume` continues it."""
 
     def __init__(self, folder: Path):
         super().__init__(f"interrupted; resume the run in {folder}")

@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = cli.parser().parse_args(argv)
     cli.check(arguments)
     result = evaluate(arguments.model, labelled(arguments), model_options(arguments), say_error, arguments.batch_size)
-    print(result_lines(result, arguments.mistakes))  # has no settings, but the user's texts
+    print(result_lines(result, arguments.mistakes))  # not `say`: the lines contain the user's texts and no settings
     if arguments.output:
         write_report(Path(arguments.output), result, arguments.model, command_line("evaluate", argv))
         print(f"\nwritten: {arguments.output}")

@@ -2,14 +2,15 @@
 
 Everything is written to a hidden temporary path beside its target, synced to the disk, renamed, and the folder is
 synced. A process that is killed while it writes leaves such a path behind; `remove_leftovers` deletes it. A symbolic
-link is followed: the file that it points to is replaced. What is no file (a device, a FIFO) is never replaced: text is
-written through to it, everything else refused. Where the system refuses (disk full, no permission), InputError says so
-in one line that names the target. `docs/reliability.md` says what this promises.
+link is followed: the file that it points to is replaced. A device or FIFO is never replaced: text is written to it
+directly, and other content is refused. If the system reports an error (disk full, no permission), an InputError of one
+line names the target. `docs/reliability.md` describes the guarantees.
 """
 
 import contextlib
 import errno
 import json
+import math
 import os
 import re
 import secrets
@@ -25,7 +26,7 @@ from minitf.errors import InputError
 STATE = "state.safetensors"  # in the folder last/ of a run: what resuming needs
 
 _TEMPORARY = re.compile(r"\.(.+)-[0-9a-f]{8}(-old)?")
-# How libraries written in Rust (safetensors, tokenizers) report an error of the system.
+# The system errors of libraries written in Rust (safetensors, tokenizers).
 _SYSTEM_ERROR = re.compile(r"os error \d+|I/O error|No space left")
 
 
@@ -85,7 +86,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def open_text(path: Path) -> Iterator[TextIO]:
-    """Yield a text file for writing that replaces `path` if the block succeeds; a device or FIFO is written through."""
+    """Yield a text file that replaces `path` if the block succeeds; a device or FIFO is written directly."""
     with writing(path):
         special = _is_special(_target(path))
     if special:
@@ -107,9 +108,24 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, to_json(content))
 
 
-def to_json(content: Any) -> str:
-    """Format `content` as all JSON files of minitf are formatted."""
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+def to_json(content: Any, indent: int | None = 2) -> str:
+    """Format `content` as all JSON files of minitf are formatted; None as `indent` gives one line.
+
+    NaN and infinity become null: JSON has no such numbers, and other programs refuse a file that has them.
+    """
+    try:
+        text = json.dumps(content, indent=indent, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        text = json.dumps(_without_nan(content), indent=indent, ensure_ascii=False, allow_nan=False)
+    return text + "\n"
+
+
+def _without_nan(content: Any) -> Any:
+    if isinstance(content, float) and not math.isfinite(content):
+        return None
+    if isinstance(content, dict):
+        return {_without_nan(key): _without_nan(value) for key, value in content.items()}
+    return [_without_nan(value) for value in content] if isinstance(content, list | tuple) else content
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -142,7 +158,7 @@ def replacing_folder(folder: Path, *, keep_existing: bool = False) -> Iterator[P
             sync(folder.parent)
     except BaseException:
         if not os.path.lexists(folder) and os.path.lexists(old):
-            old.rename(folder)  # it was moved aside, and the new folder could not take its place
+            old.rename(folder)  # restore the old folder: the new one could not be renamed
         remove(temporary)
         raise
     remove(old)
@@ -154,7 +170,7 @@ def leftovers(folder: Path) -> list[Path]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete the leftovers in `folder`; move a folder back that was moved aside and not replaced."""
+    """Delete the leftovers in `folder`; restore a folder that was renamed and not replaced."""
     for path in leftovers(folder):
         match = _TEMPORARY.fullmatch(path.name)
         if match and match[2] and not os.path.lexists(folder / match[1]):
@@ -164,7 +180,7 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Delete a file or folder if it exists; ignore what cannot be deleted."""
+    """Delete a file or folder if it exists; ignore errors."""
     with contextlib.suppress(OSError):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
@@ -187,7 +203,7 @@ def sync(path: Path) -> None:
 
 
 def sync_tree(folder: Path) -> None:
-    """`sync` for all files and folders in `folder`, and for itself."""
+    """Call `sync` on all files and folders in `folder`, and on `folder`."""
     for path in sorted(folder.rglob("*"), reverse=True):
         if not path.is_symlink():
             sync(path)
@@ -195,9 +211,9 @@ def sync_tree(folder: Path) -> None:
 
 
 def _target(path: Path) -> Path:
-    """The path that is written: links resolved. Raises InputError for a name that no file can have."""
+    """Return the path with links resolved. Raises InputError for an invalid name."""
     if "\0" in str(path):
-        raise InputError(f"{str(path)!r}: a path cannot hold a NUL character; choose another path")
+        raise InputError(f"{str(path)!r}: a path cannot contain a NUL character; choose another path")
     try:
         return Path(os.path.realpath(path))
     except ValueError as error:
@@ -214,7 +230,7 @@ def _is_special(path: Path) -> bool:
 
 
 def _check_name(path: Path) -> None:
-    """Raise OSError if the system does not take the name, or its temporary one, which is longer."""
+    """Raise OSError if the system does not accept the name, or the temporary name, which is longer."""
     with contextlib.suppress(FileNotFoundError):
         os.lstat(_temporary(path))
 

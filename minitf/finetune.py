@@ -27,12 +27,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"\n{interrupted(interrupt.folder)}", file=sys.stderr)
         return 130
     if result is not None and not result.runs:
-        print(f"use it:  {result.prediction_command}")  # has the user's text
+        print(f"use it:  {result.prediction_command}")  # not `say`: it contains the user's text
     return 0
 
 
 def interrupted(folder: Path) -> str:
-    """What is saved, and how to continue."""
+    """Return a message: what is saved, and how to resume."""
     if not is_saved(folder):
         return "interrupted before anything was saved"
     command = shlex.join([interpreter(), "-m", "minitf.finetune", "--resume", "--output", str(folder)])

@@ -1,6 +1,6 @@
-"""The equations that have a fused kernel in PyTorch: same names, same signatures, tested to be equal, faster.
+"""The equations that have a fused kernel in PyTorch: same names, same signatures, equal values (tested), faster.
 
-A fused kernel computes in one pass over memory what an equation does in several. Equations without a kernel are not
+A fused kernel needs one pass over memory where an equation needs several. Equations without a kernel are not
 here. As in the equations, a row of scores that is −∞ everywhere gives zeros, and `need_attention` returns the attention
 weights (computed by the equation, because the fused kernel never stores them).
 """

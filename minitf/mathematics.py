@@ -119,7 +119,7 @@ def _keywords(f: Function) -> frozenset[str]:
 
 
 def _accepted_parts(f: Function, softmax: Function, dropout: Function) -> dict[str, Function]:
-    """`softmax` and `drop`, as far as `f` takes keywords of these names."""
+    """Return `softmax` and `drop`, each only if `f` accepts a keyword of this name."""
     keywords = _keywords(f)
     parts = {"softmax": softmax, "drop": dropout}
     return {name: part for name, part in parts.items() if name in keywords}
@@ -131,13 +131,13 @@ def _module_at(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # a learner's file can raise anything
+    except Exception as error:  # a learner's file can raise any exception
         line = getattr(error, "lineno", None) or _last_line_in(error, path)
         raise InputError(f"`math` {path}:{line}: {type(error).__name__}: {error}; correct the file") from error
     return module
 
 
 def _last_line_in(error: BaseException, path: Path) -> int:
-    """The last line of the file at `path` in the traceback, or 1."""
+    """Return the last line of the file at `path` in the traceback, or 1."""
     frames = traceback.extract_tb(error.__traceback__)
     return next((f.lineno for f in reversed(frames) if f.filename == str(path) and f.lineno), 1)

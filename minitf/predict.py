@@ -32,11 +32,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             fill(open_fill(source, metadata, options, size, say_error), arguments.fill, out)
         elif arguments.embed:
+            from minitf.checkpoints.stated import stated_pooling
             from minitf.tasks.embedding import write_vectors
 
             texts = read_texts(inputs(arguments), metadata, pair_required=False)
-            loaded, _ = open_head(source, None, metadata, options, size, say_error)
-            write_vectors(loaded, texts, out, as_table=as_table)
+            loaded, report = open_head(source, None, metadata, options, size, say_error)
+            write_vectors(loaded, texts, out, as_table=as_table, pooling=stated_pooling(report.source.folder))
         else:
             spec = choose_spec(source, metadata, options, say_error)
             request = spec.read_inputs(inputs(arguments), metadata)

@@ -1,4 +1,4 @@
-"""Remove what a fine-tuned model does not need, and see what it costs.
+"""Remove attention heads or weights of a fine-tuned model and measure the effect.
 
 The work is in `minitf.fine_tuning.pruning`. The flags are in `minitf.cli.prune`.
 """
@@ -52,7 +52,7 @@ def compare(prunable: "Prunable", removed: int, before: "Metrics") -> None:
 
 
 def save_pruned(prunable: "Prunable", folder: Path) -> None:
-    """Save the model with the metadata of the one it was made from."""
+    """Save the pruned model with the metadata of the original model."""
     from minitf.checkpoints.save import save
 
     opened = prunable.opened
@@ -61,7 +61,7 @@ def save_pruned(prunable: "Prunable", folder: Path) -> None:
 
 
 def sweep(prunable: "Prunable", what: str, picture: Path | None) -> None:
-    """Print the scores with more and more removed, and draw them if there is a `picture` to draw."""
+    """Print the scores for growing removed shares; draw them if `picture` is given."""
     from minitf.fine_tuning.pruning import draw_sweep
 
     rows = []

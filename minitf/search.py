@@ -52,13 +52,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         best = study.typed(study.complete()[0].params)
     words = cli.finetune_words([*rest, f"--task={decisions.spec.name}", f"--metric={decisions.metric}"], best)
     command = [interpreter(), "-m", "minitf.finetune", *words, "--seeds", "5"]
-    say("the best of many runs was also lucky: measure its settings again, with several seeds:")
+    say("the best score of many runs is partly chance; measure its settings again with several seeds:")
     print(f"  {shlex.join(command)}")
     return 0
 
 
 def resume_command(argv: Sequence[str] | None) -> str:
-    """The command that continues the study."""
+    """Return the command that continues the study."""
     given = [str(word) for word in (sys.argv[1:] if argv is None else argv) if word != "--resume"]
     return shlex.join([interpreter(), "-m", "minitf.search", "--resume", *given])
 

@@ -37,10 +37,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         revision=arguments.revision,
     )
     say(str(pair.report))
-    tokenizer = pair.report.tokenizer or pair.report.files.tokenizer()  # the second raises an error with the reason
+    tokenizer = pair.report.checked_tokenizer()
     batch = encode_sentences(tokenizer, pair.ours.config.longest, arguments.max_length).to(device)
-    if pair.report.source.tensorflow:
-        print("transformers cannot read a TensorFlow checkpoint: it gets minitf's tensors, and only the computation")
+    if not pair.report.files.open_in_transformers():
+        kind = "a TensorFlow checkpoint" if pair.report.source.tensorflow else "these files"
+        print(f"transformers cannot read {kind}: it gets minitf's tensors, and only the computation")
         print("is compared, not the reading of the files")
     print(f"{versions}; {arguments.dtype}, {arguments.math}, {report.device_name(device)}")
     sentences, longest = batch.token_ids.shape

@@ -71,7 +71,8 @@ def data_of(path):
 def test_a_page_of_a_classifier(folder, run_command, tmp_path):
     status, output, errors = run_command(attend.main, folder, TEXT, "a hotel", "--output", tmp_path / "m.html")
     assert (status, errors) == (0, "")
-    shape, prediction, verdict, sizes, drawn = output.splitlines()
+    shape, predicted, prediction, verdict, sizes, drawn = output.splitlines()
+    assert predicted.startswith("prediction: ")
     assert shape == "3 layers of 4 heads over 12 tokens" and "completeness residual" in prediction
     assert "rank correlation" in verdict and drawn == f"written: {tmp_path / 'm.html'}"
     assert re.fullmatch(r"maps 0\.\d\d MB; total 0\.\d\d MB", sizes)
@@ -144,7 +145,9 @@ def test_before_and_after_fine_tuning(write_bert, run_command, tmp_path):
     assert run_command(finetune.main, *argv)[0] == 0
     best = tmp_path / "run" / "best"
     status, output, _ = run_command(attend.main, best, TEXT, "--compare", before, "--output", tmp_path / "m.html")
-    assert status == 0 and output.splitlines()[1].startswith(("pos 0.", "neg 0."))
+    _, predicted, attributed, *_ = output.splitlines()
+    assert status == 0 and predicted.startswith(("prediction: pos 0.", "prediction: neg 0."))
+    assert attributed.startswith(("pos 0.", "neg 0."))
     content, blocks = data_of(tmp_path / "m.html")
     assert content["labels"] == ["neg", "pos"] and content["compare"] == str(before) and "b2" in blocks
 
@@ -249,12 +252,12 @@ def test_one_head_by_its_number(folder, run_command, tmp_path):
             ["--output", "m.html", "--view", "head"],
             "--view head needs --output .svg, .png or .pdf; a page has all views",
         ),
-        (["--output", "m.html", "--layer", "2"], "--layer does not go with an .html page"),
-        (["--output", "m.html", "--dark"], "--dark does not go with an .html page"),
-        (["--output", "m.png", "--query-key"], "--query-key does not go with --view grid"),
-        (["--output", "m.png", "--compare", "x"], "--compare does not go with --view grid"),
-        (["--output", "m.png", "--attribution", "never"], "--attribution does not go with --view grid"),
-        (["--output", "m.png", "--input", "x.csv"], "--input does not go with --view grid"),
+        (["--output", "m.html", "--layer", "2"], "--layer cannot be used with an .html page"),
+        (["--output", "m.html", "--dark"], "--dark cannot be used with an .html page"),
+        (["--output", "m.png", "--query-key"], "--query-key cannot be used with --view grid"),
+        (["--output", "m.png", "--compare", "x"], "--compare cannot be used with --view grid"),
+        (["--output", "m.png", "--attribution", "never"], "--attribution cannot be used with --view grid"),
+        (["--output", "m.png", "--input", "x.csv"], "--input cannot be used with --view grid"),
         (
             ["--output", "m.png", "--input", "x.csv", "--view", "summary"],
             "give either a text or, with --view summary, --input FILE",
@@ -268,9 +271,9 @@ def test_one_head_by_its_number(folder, run_command, tmp_path):
         (["--output", "m.html", "--compare", "none/here"], "cannot find the checkpoint none/here; "),
         (["--output", "none/m.html"], "none/m.html: cannot be written"),
         (["--output", "m.svg", "--view", "lens"], "the logit lens needs a masked-LM head"),
-        (["--output", "maps.png", "--layer", "1"], "--layer does not go with --view grid"),
-        (["--output", "maps.png", "--view", "rollout", "--head", "1"], "--head does not go with --view rollout"),
-        (["--output", "maps.png", "--label", "x"], "--label does not go with --view grid"),
+        (["--output", "maps.png", "--layer", "1"], "--layer cannot be used with --view grid"),
+        (["--output", "maps.png", "--view", "rollout", "--head", "1"], "--head cannot be used with --view rollout"),
+        (["--output", "maps.png", "--label", "x"], "--label cannot be used with --view grid"),
         (["--output", "maps.png", "--view", "head", "--head", "5"], "--layer 3, --head 5: "),
         (
             ["--output", "maps.png", "--view", "explain", "--label", "x"],

@@ -8,6 +8,7 @@ import transformers
 
 from minitf import convert
 from minitf.checkpoints.load import load, load_tokenizer
+from minitf.checkpoints.stated import stated_length, stated_pooling
 from tests.support import google_layout
 from tests.support.family import MEMBERS, reference_class
 from tests.support.tiny import VOCABULARY
@@ -156,3 +157,13 @@ def test_a_checkpoint_that_is_not_there(run_command, tmp_path):
     status, _, err = run_command(convert.main, tmp_path / "none" / "bert_model.ckpt", tmp_path / "out", "--offline")
     assert status == 2 and "bert_model.ckpt' is not a folder that exists" in err
     assert not (tmp_path / "out").exists()
+
+
+def test_the_stated_length_and_pooling_are_kept(write_bert, run_command, tmp_path):
+    folder, _ = write_bert()
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode_cls_token": true}')
+    (folder / "tokenizer_config.json").write_text('{"model_max_length": 40}')
+    for flags in ((), ("--overwrite",)):
+        assert run_command(convert.main, folder, tmp_path / "new", *flags)[0] == 0
+        assert (stated_pooling(tmp_path / "new"), stated_length(tmp_path / "new")) == ("cls", 40)

@@ -1,6 +1,7 @@
 """Atomic writes: a file or folder is complete or unchanged, and an interrupted write leaves nothing for long."""
 
 import errno
+import json
 import os
 from pathlib import Path
 
@@ -215,3 +216,12 @@ def test_everything_is_synced_before_it_is_renamed(tmp_path, monkeypatch):
     make(tmp_path / "best", "first")
     kinds = [kind for kind, _ in steps]
     assert kinds == ["sync", "sync", "rename", "sync"] and ("sync", "file") in steps
+
+
+def test_numbers_that_json_does_not_have_become_null():
+    content = {"loss": float("nan"), "scores": [1.5, float("inf"), {"x": (-float("inf"),)}], "n": 3, "text": "NaN"}
+    expected = {"loss": None, "scores": [1.5, None, {"x": [None]}], "n": 3, "text": "NaN"}
+    for indent in (2, None):
+        text = files.to_json(content, indent)
+        assert json.loads(text, parse_constant=pytest.fail) == expected
+    assert files.to_json({"n": [1]}, None) == '{"n": [1]}\n'

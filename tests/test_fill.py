@@ -94,15 +94,15 @@ def test_a_model_without_a_masked_lm_head(write_member, run_command, head):
 @pytest.mark.parametrize(
     ("argv", "expected"),
     [
-        (["--fill", "no mask here"], "--fill: the text has no [MASK]; write it where a word is to be predicted"),
+        (["--fill", "no mask here"], "--fill: the text has no [MASK]; write it in place of the word to predict"),
         (
             ["--fill", "a b c d [MASK]", "--max-length", "4"],
             "--fill: the [MASK] is beyond the 4 tokens of --max-length",
         ),
-        (["--fill", "a [MASK]", "another text"], "--fill has a text of its own; leave texts out"),
-        (["--fill", "a [MASK]", "--input", "x.csv"], "--fill has a text of its own; leave --input out"),
-        (["--fill", "a [MASK]", "--embed"], "--fill has a text of its own; leave --embed out"),
-        (["--fill", "a [MASK]", "--pair", "b"], "--fill has a text of its own; leave --pair out"),
+        (["--fill", "a [MASK]", "another text"], "--fill TEXT is the only input; leave texts out"),
+        (["--fill", "a [MASK]", "--input", "x.csv"], "--fill TEXT is the only input; leave --input out"),
+        (["--fill", "a [MASK]", "--embed"], "--fill TEXT is the only input; leave --embed out"),
+        (["--fill", "a [MASK]", "--pair", "b"], "--fill TEXT is the only input; leave --pair out"),
     ],
 )
 def test_errors(write_member, run_command, argv, expected):

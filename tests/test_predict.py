@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
 
 from minitf import predict
 
@@ -171,16 +172,59 @@ def test_flags_may_stand_anywhere(answer, classifier) -> None:
     assert answer(folder, "--", "-great").rstrip().endswith("-great")
 
 
-def test_length_as_in_training(answer, classifier, tmp_path: Path) -> None:
-    """A long text is cut as in training; --max-length replaces that length."""
+def test_length_as_in_training(command, classifier, tmp_path: Path) -> None:
+    """A long text is cut as in training, with a warning; --max-length replaces that length."""
     folder, _ = classifier
     long = ["the film was great " + "bad " * 40]
     note(folder, max_length=9)
-    for flags, length in (([], 9), (["--max-length", 20], 20)):
-        answer(folder, *long, *flags, "--output", tmp_path / "out.csv")
+    warning = "minitf: warning: 1 of 1 texts are longer than --max-length 9 tokens and were cut\n"
+    for flags, length, said in (([], 9, warning), (["--max-length", 20], 20, "")):
+        status, _, err = command(folder, *long, *flags, "--output", tmp_path / "out.csv")
+        assert (status, err) == (0, said)
         theirs = reference_probabilities(folder, long, max_length=length)
         assert (read_answers(tmp_path / "out.csv")[2] - theirs).abs().max() <= 1e-5
     assert (theirs - reference_probabilities(folder, long, max_length=9)).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("stated", [None, 200])
+def test_length_that_a_folder_states(command, write_bert, tmp_path: Path, stated: int | None) -> None:
+    """Without a run's metadata: model_max_length, else the positions of the model, as the pipeline does."""
+    names = {"id2label": dict(enumerate(LABELS)), "label2id": {label: i for i, label in enumerate(LABELS)}}
+    sizes = TINY | {"max_position_embeddings": 300}
+    folder, _ = write_bert(transformers.BertForSequenceClassification, **sizes, **names)
+    (folder / "tokenizer_config.json").write_text(json.dumps({"model_max_length": stated} if stated else {}))
+    texts = ["great " * 150, "bad " * 290 + "great " * 20, "so so"]
+    status, _, err = command(folder, *texts, "--output", tmp_path / "out.csv")
+    assert status == 0
+    assert err == f"minitf: warning: 1 of 3 texts are longer than --max-length {stated or 300} tokens and were cut\n"
+    theirs = reference_probabilities(folder, texts, max_length=stated or 300)
+    assert (read_answers(tmp_path / "out.csv")[2] - theirs).abs().max() <= 1e-5
+
+
+def test_vectors_pooled_as_the_folder_states(answer, refusal, classifier) -> None:
+    folder, _ = classifier
+    model = transformers.AutoModel.from_pretrained(folder)
+    batch = transformers.AutoTokenizer.from_pretrained(folder)(["great film"], return_tensors="pt")
+    with torch.no_grad():
+        X = model(**batch).last_hidden_state[0]
+    (folder / "1_Pooling").mkdir()
+    for mode, expected in (("mean_tokens", X.mean(dim=0)), ("cls_token", X[0])):
+        (folder / "1_Pooling" / "config.json").write_text(json.dumps({f"pooling_mode_{mode}": True}))
+        vector = torch.tensor(json.loads(answer(folder, "great film", "--embed"))["vector"])
+        assert (vector - expected / expected.norm()).abs().max() < 1e-5
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_max_tokens": True}))
+    assert "the pooling max_tokens is not supported" in refusal(folder, "great film", "--embed")
+
+
+@pytest.mark.parametrize("flags", [[], ["--embed"]])
+def test_an_output_that_is_not_finite(refusal, classifier, flags: list[str]) -> None:
+    """Finite weights that are too large: no NaN is printed as a probability."""
+    folder, _ = classifier
+    tensors = load_file(folder / "model.safetensors")
+    for name in ("bert.embeddings.LayerNorm.weight", "bert.encoder.layer.0.attention.self.query.weight"):
+        tensors[name] = torch.full_like(tensors[name], 3e38)
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    assert "the model's output is NaN or infinite" in refusal(folder, "great", *flags)
 
 
 # Files ----------------------------------------------------------------------------------------------------------------

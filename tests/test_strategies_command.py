@@ -178,9 +178,9 @@ def test_bf16(run, here: Path) -> None:
         ("--unfreeze sudden", "--unfreeze"),
         (
             "--from-scratch --freeze 1",
-            "--from-scratch initializes every weight at random, and --freeze would keep them so",
+            "--from-scratch initializes all weights randomly, and --freeze would not train them",
         ),
-        ("--from-scratch --unfreeze gradual", "--from-scratch initializes every weight"),
+        ("--from-scratch --unfreeze gradual", "--from-scratch initializes all weights"),
         ("--reinit-top 4", "--reinit-top 4: this model has 3 layers; give fewer"),
         ("--reinit-top 1 --freeze 3", "--reinit-top 1 re-initializes layers that --freeze would not train"),
         ("--reinit-top 1 --freeze all", "--reinit-top 1 re-initializes layers that --freeze would not train"),

@@ -18,9 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from minitf.attention_maps.model import OpenModel, encode
+from minitf.attention_maps.model import OpenModel, encode, reading_of
 from minitf.bert import Bert
 from minitf.errors import InputError
+from minitf.tasks.inference import check_finite
 from minitf.tasks.regression.metrics import pearson, ranks
 from minitf.text.batches import Batch
 
@@ -32,7 +33,7 @@ class Attribution:
     tokens: tuple[str, ...]
     special: tuple[bool, ...]
     label: str
-    probability: float
+    probability: float  # of the label; of a model that predicts a number, the number
     rollout: np.ndarray  # [S], how much of each token reaches [CLS]
     gradient_attention: np.ndarray  # [S]
     integrated_gradients: np.ndarray  # [S]
@@ -74,22 +75,26 @@ def attribute(
     Raises InputError for a model without a classifier, or an unknown label.
     """
     model, tokenizer = opened.model, opened.tokenizer
-    if model.head_name != "classification":
-        raise InputError("attribution needs a model with a classifier, and this one has none; fine-tune it first")
+    reading = reading_of(model)
+    if reading is None:
+        several = model.head_name == "classification"
+        has = "predicts several numbers" if several else "has none; fine-tune it first"
+        raise InputError(f"attribution needs a model with a classifier, and this one {has}")
     batch = encode(opened, text, pair, max_length)
     model.eval()
     with torch.no_grad():
         logits = model(batch.token_ids, batch.segment_ids, batch.mask).logits[0]
-    if label is not None and label not in model.config.labels:
-        raise InputError(f"`label` {label}: the model has no such class; it has {', '.join(model.config.labels)}")
-    chosen = int(logits.argmax()) if label is None else model.config.labels.index(label)
+    check_finite(logits)
+    if label is not None and label not in reading.labels:
+        raise InputError(f"`label` {label}: the model has no such class; it has {', '.join(reading.labels)}")
+    chosen = int(logits.argmax()) if label is None else reading.labels.index(label)
     ids = batch.token_ids[0].tolist()
     integrated, residual = integrated_gradients(model, batch, chosen, tokenizer.pad_id, tokenizer.special_ids, steps)
     return Attribution(
         tokens=tuple(tokenizer.tokens(ids)),
         special=tuple(i in tokenizer.special_ids for i in ids),
-        label=model.config.labels[chosen],
-        probability=float(logits.double().softmax(-1)[chosen]),
+        label=reading.labels[chosen],
+        probability=reading.values(logits)[chosen],
         rollout=rollout(attention_weights(model, batch))[-1][0],
         gradient_attention=gradient_attention(model, batch, chosen),
         integrated_gradients=integrated,
@@ -200,7 +205,7 @@ def spearman(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def _logit(model: Bert, batch: Batch, E: Tensor, label: int) -> Tensor:
-    """Compute the logit of the class `label` with `E [1, S, D]` in the place of the word embeddings."""
+    """Compute the logit of the class `label` with `E [1, S, D]` instead of the word embeddings."""
     hook = model.embeddings.word.register_forward_hook(lambda module, inputs, output: E)
     try:
         logit: Tensor = model(batch.token_ids, batch.segment_ids, batch.mask).logits[0, label]

@@ -12,10 +12,12 @@ from torch import Tensor
 
 from minitf.attention_maps import page
 from minitf.attention_maps.maps import AttentionMaps
-from minitf.attention_maps.model import OpenModel, encode, open_model, readable_tokens, segments
+from minitf.attention_maps.model import OpenModel, encode, open_model, readable_tokens, reading_of, segments
 from minitf.bert import Bert
+from minitf.checkpoints.report import tokenizer_for
 from minitf.errors import InputError
 from minitf.mathematics import EQUATIONS
+from minitf.tasks.inference import check_finite
 from minitf.text.tokenizer import Tokenizer
 
 
@@ -50,7 +52,7 @@ def attention(
     elif loading:
         raise InputError(f"the model is loaded already; leave out {', '.join(loading)}")
     else:
-        opened = OpenModel("model", model, tokenizer)
+        opened = OpenModel("model", model, tokenizer_for(model.config, tokenizer, Path("the tokenizer")))
     return collect(opened, text, pair, max_length, query_key)
 
 
@@ -68,7 +70,8 @@ def collect(
     finally:
         model.train(training)
     ids = batch.token_ids[0].tolist()
-    classifies = model.head_name == "classification"
+    reading = reading_of(model)
+    A = check_finite(torch.stack(out.attentions)[:, 0])
     numbers = tokenizer.word_numbers(text, pair, max_length or model.config.longest)
     H = model.config.num_attention_heads
     return DisplayedMaps(
@@ -78,9 +81,10 @@ def collect(
         tokens=tuple(tokenizer.tokens(ids)),
         segments=segments(ids, tokenizer),
         special=tuple(i in tokenizer.special_ids for i in ids),
-        A=torch.stack(out.attentions)[:, 0].cpu().numpy(),
-        labels=model.config.labels if classifies else (),
-        probabilities=tuple(out.logits[0].double().softmax(-1).tolist()) if classifies else (),
+        A=A.cpu().numpy(),
+        labels=reading.labels if reading else (),
+        probabilities=tuple(reading.values(check_finite(out.logits[0]))) if reading else (),
+        prediction=reading.prediction(out.logits[0]) if reading else "",
         readable_tokens=readable_tokens(tokenizer.words(ids), numbers),
         words=tuple(numbers),
         Q=_split_heads(projected["W_Q"], H) if query_key else None,

@@ -12,6 +12,7 @@ import torch
 from minitf.attention_maps.model import OpenModel, encode, readable_tokens
 from minitf.bert.pretraining_heads import PretrainingLogits
 from minitf.errors import InputError
+from minitf.tasks.inference import check_finite
 from minitf.tasks.masked_lm.words import likeliest_words
 
 HEADS = ("masked-lm", "pretraining")
@@ -63,7 +64,7 @@ def _read(
         _, logits = opened.model.read_out(X[:, part])
         if isinstance(logits, PretrainingLogits):
             logits = logits.masked_lm
-        p = logits[0].double().softmax(-1)  # [S, N]
+        p = check_finite(logits[0]).double().softmax(-1)  # [S, N]
         best += likeliest_words(p, opened.tokenizer, k)
         own += p.gather(-1, ids[part, None])[:, 0].tolist()
     return best, own

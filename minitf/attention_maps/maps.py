@@ -17,12 +17,13 @@ class AttentionMaps:
     segments: tuple[int, ...]  # S: 0 for the first text, 1 for the second
     special: tuple[bool, ...]  # S: whether it is a special token, such as [CLS]
     A: np.ndarray  # [L, H, S, S], rows sum to 1
-    labels: tuple[str, ...]  # C names, () for a model without a classifier
-    probabilities: tuple[float, ...]  # C, one for each label
+    labels: tuple[str, ...]  # C names, () for a model without a classifier; ("number",) for one that predicts a number
+    probabilities: tuple[float, ...]  # C, one for each label, as `predict` computes them; the number itself
     readable_tokens: tuple[str, ...] = ()  # S, without a tokenizer's own signs; "##" before what continues a word
     words: tuple[int, ...] = ()  # S: the number of the word that each token belongs to
     Q: np.ndarray | None = None  # [L, H, S, d_k], queries and keys, if requested
     K: np.ndarray | None = None
+    prediction: str = ""  # for people: the predicted class or labels with their probabilities, or the number
 
     @property
     def layers(self) -> int:

@@ -1,6 +1,7 @@
 """A model that is opened to look inside, and a text as its input."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -9,6 +10,7 @@ from minitf.bert import Bert
 from minitf.checkpoints.load import STORED_HEAD, load_with_report
 from minitf.errors import InputError
 from minitf.mathematics import Mathematics
+from minitf.tasks.whole_text.labels import Reading, reading
 from minitf.text.batches import Batch
 from minitf.text.tokenizer import Tokenizer
 from minitf.text.windows import choose_max_length
@@ -31,11 +33,12 @@ def open_model(
     offline: bool = False,
     hidden_act: str | None = None,
     verify: bool = True,
-    revision: str | None = None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> OpenModel:
     """Load the model of `source`, with the head that the checkpoint has, and its tokenizer.
 
-    The settings are those of `minitf.load`. Raises CheckpointError, InputError.
+    The settings are those of `minitf.load`; `say` gets warnings, and a line before each download. Raises
+    CheckpointError, InputError.
     """
     model, report = load_with_report(
         source,
@@ -46,10 +49,25 @@ def open_model(
         offline=offline,
         hidden_act=hidden_act,
         verify=verify,
-        revision=revision,
+        say=say,
     )
-    tokenizer = report.tokenizer or report.files.tokenizer()  # the second raises the error that explains why
+    tokenizer = report.checked_tokenizer()
+    if report.warning:
+        say(f"minitf: warning: {report.warning}")
     return OpenModel(str(source), model, tokenizer)
+
+
+def reading_of(model: Bert) -> Reading | None:
+    """Return how the logits of a classifier are presented, the same as by `predict`.
+
+    None for a model without a classifier, and for one that predicts several numbers.
+    """
+    if model.head_name != "classification":
+        return None
+    try:
+        return reading(model.config)
+    except InputError:
+        return None
 
 
 def encode(opened: OpenModel, text: str, pair: str | None, max_length: int | None) -> Batch:
@@ -80,7 +98,7 @@ def segments(ids: list[int], tokenizer: Tokenizer) -> tuple[int, ...]:
 def readable_tokens(words: list[str], numbers: list[int]) -> tuple[str, ...]:
     """Mark each token that continues a word with "##", as BERT does, in every model family.
 
-    `words` are the tokens without their tokenizer's own signs, `numbers` the word that each token belongs to.
+    `words` are the tokens without the tokenizer's marker characters, `numbers` the word that each token belongs to.
     """
     result = []
     for i, (word, number) in enumerate(zip(words, numbers, strict=True)):

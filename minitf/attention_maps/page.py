@@ -183,6 +183,7 @@ def _data(
         "special": maps.special,
         "labels": maps.labels,
         "probabilities": maps.probabilities,
+        "prediction": maps.prediction,
         "d_k": int(maps.Q.shape[-1]) if maps.Q is not None else None,
         "attribution": _attribution_data(attribution) if attribution is not None else None,
         "lens": _lens_data(lens) if lens is not None else None,

@@ -1,4 +1,4 @@
-"""From a text to a figure or to the page: run the model for everything that it shows."""
+"""Make a figure or the page from a text: run the model, and compute everything that is shown."""
 
 import dataclasses
 from collections.abc import Callable, Iterator
@@ -121,7 +121,7 @@ def write_page(
 def _attribution_of_page(
     opened: OpenModel, text: Text, maps: AttentionMaps, parts: PageParts, say: Say
 ) -> Attribution | None:
-    """Attribute the prediction of a classifier, unless it is unwanted or, without a request, takes long."""
+    """Attribute the prediction of a classifier, unless it is switched off, or takes long and was not requested."""
     requested = parts.attribution == "always" or parts.label is not None
     if parts.attribution == "never" or not (maps.labels or requested):
         return None
@@ -133,10 +133,12 @@ def _attribution_of_page(
 
 def _attribute(opened: OpenModel, text: Text, label: str | None, say: Say) -> Attribution:
     scores = attribution.attribute(opened, text.text, text.pair, label, max_length=text.max_length)
-    say(f"{scores.label} {scores.probability:.4f}; completeness residual {scores.residual:.1e}")
+    say(f"{scores.label} {scores.probability:.3f}; completeness residual {scores.residual:.1e}")
     say(attribution.conclusion(scores))
     return scores
 
 
 def _say_shape(maps: AttentionMaps, say: Say) -> None:
     say(f"{maps.layers} layers of {maps.heads} heads over {len(maps.tokens)} tokens")
+    if maps.prediction:
+        say(f"prediction: {maps.prediction}")

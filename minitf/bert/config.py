@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -27,6 +28,8 @@ _ONLY = {
     "pruned_heads": {},
     "embedding_size": None,
 }
+# Keys whose values tell RoBERTa's config from BERT's if there is no model_type.
+_NOT_BERT: Mapping[str, tuple[int, ...]] = {"pad_token_id": (1,), "max_position_embeddings": (514,)}
 MAX_LABELS = 1 << 16  # limit for a bare `num_labels`, which no list of names supports
 PROBLEM_TYPES = (None, "single_label_classification", "multi_label_classification", "regression")
 
@@ -48,7 +51,7 @@ class BertConfig:
     hidden_dropout_prob: float = 0.1
     attention_probs_dropout_prob: float = 0.1
     max_position_embeddings: int = 512
-    # Google's code defaults to 16, but in each of its published files it is 2 or is left out and means 2.
+    # Google's code defaults to 16, but in each of its published files it is 2, or missing, which means 2.
     type_vocab_size: int = 2
     initializer_range: float = 0.02
     layer_norm_eps: float = 1e-12
@@ -136,7 +139,7 @@ class BertConfig:
                 raise CheckpointError(f"config: {key} = {official[key]!r} is not supported, only {only!r}")
         if "vocab_size" not in official:
             raise CheckpointError("config: vocab_size is missing")
-        model_type = official.get("model_type") or "bert"  # Google's own files leave it out
+        model_type = official.get("model_type") or infer_model_type(official)
         # Without a family there are no keys to read; BertConfig then rejects the model_type.
         family = FAMILIES.get(model_type) if isinstance(model_type, str) else None
         keys = _keys(family) if family else {}
@@ -165,6 +168,34 @@ def _keys(family: Family) -> dict[str, str]:
     """Every field in the family's `config.json` -> its key there."""
     fields = {field.name for field in dataclasses.fields(BertConfig)} - {"labels", "model_type"} - set(family.fixed)
     return {field: family.keys.get(field, field) for field in sorted(fields)}
+
+
+def infer_model_type(official: Mapping[str, Any]) -> str:
+    """Return the model type of a config that does not state it: that of its class, else BERT's, as Google's own files.
+
+    Raises CheckpointError for a class of another type, and for values that no BERT of Google has: a RoBERTa read as a
+    BERT would give numbers, and all of them wrong.
+    """
+    classes = official.get("architectures")
+    name = classes[0] if isinstance(classes, list) and classes else None
+    if isinstance(name, str):
+        for model_type, family in FAMILIES.items():
+            if re.fullmatch(f"{family.class_prefix}(Model|LMHead|For[A-Z]).*", name):
+                return model_type
+        raise CheckpointError(
+            f"config: model_type is missing, and the class {name:.80} is of none that is supported; add model_type,"
+            f" if it is one of: {', '.join(FAMILIES)}"
+        )
+    others = [key for key, value in _NOT_BERT.items() if official.get(key) in value]
+    others += [
+        key for family in FAMILIES.values() for key in family.keys.values() if key in official and key != "dropout"
+    ]
+    if others:
+        raise CheckpointError(
+            f"config: model_type is missing, and {others[0]} = {official[others[0]]!r:.80} is not BERT's; add"
+            f" model_type, one of: {', '.join(FAMILIES)}"
+        )
+    return "bert"
 
 
 def _labels(official: Mapping[str, Any]) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 Frozen layers run in eval mode, without dropout, so that the hidden states of a text are the same each time and can be
 cached. (Most frameworks keep dropout on in frozen layers.) The states are cached per text, up to a limit in bytes;
-texts beyond the limit, or not announced beforehand, are computed again each time.
+texts beyond the limit, or not passed in beforehand, are computed again each time.
 
 The other texts of a batch, and its padding, change the last bits of a text's states. A resumed run must find the same
 bits, so the cache must not depend on the order of the batches: the texts are sorted by length and split into groups
@@ -26,7 +26,7 @@ Text = tuple[tuple[int, ...], tuple[int, ...]]  # token ids and segment ids, wit
 
 
 class FrozenStem(nn.Module):
-    """Replaces a Bert's embeddings: embeddings and lowest layers, frozen; `[B, S]` ids -> `[B, S, D]`.
+    """Replaces the embeddings of a Bert by its frozen embeddings and lowest layers; `[B, S]` ids -> `[B, S, D]`.
 
     Caches the states of `texts`, as many as fit into `max_bytes`.
     """
@@ -40,7 +40,7 @@ class FrozenStem(nn.Module):
         max_bytes: int = MAX_BYTES,
     ):
         super().__init__()
-        # In a tuple, so that they are not registered: frozen weights are no parameters of the model in training.
+        # In a tuple, so that they are not registered: frozen weights are not parameters of the model in training.
         self._parts = (embeddings, layers)
         self.pad_id = pad_id
         table = self.word.weight
@@ -132,7 +132,7 @@ class FrozenLayers:
 
     @contextmanager
     def below(self, depths: int) -> Iterator[None]:
-        """Inside the block the lowest `depths` are frozen: 0 nothing, 1 the embeddings, N + 1 the lowest N layers too.
+        """Freeze the lowest `depths` inside the block. 0: nothing; 1: the embeddings; N + 1: also the lowest N layers.
 
         After the block the model has its own modules again. A state dict taken inside lacks the frozen modules.
         """

@@ -22,8 +22,8 @@ def mean_pooled(X: Tensor, mask: Tensor) -> Tensor:
     """The mean over real tokens, scaled to length 1; `X [B, S, D]`, `mask [B, S]` -> `[B, D]`.
 
     all-MiniLM-L6-v2 was trained so that the cosine of two such vectors measures the similarity of two sentences
-    (Reimers & Gurevych 2019). A classifier still reads [CLS]: fine-tuning changes every weight, so [CLS] learns to
-    collect what the task needs, and the saved model is one that other BERT libraries can open.
+    (Reimers & Gurevych 2019). A classifier still reads [CLS]: fine-tuning changes every weight, so [CLS] learns
+    what the task needs, and other BERT libraries can open the saved model.
     """
     weight = mask.unsqueeze(-1).to(X.dtype)  # [B, S, 1]
     mean = (X * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1.0)

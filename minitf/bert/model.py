@@ -89,6 +89,6 @@ class Bert(nn.Module):
         return BertOutput(states, attentions, *self.read_out(states[-1]))
 
     def read_out(self, X: Tensor) -> tuple[Tensor | None, Any]:
-        """Apply the pooler and the head to the last states `[B, S, D]`: `(pooled, logits)`, None for an absent one."""
+        """Apply the pooler and the head to the last states `[B, S, D]`: `(pooled, logits)`, each None if absent."""
         pooled = self.pooler(X) if self.pooler else None
         return pooled, self.head(X, pooled, self.embeddings.word.weight) if self.head else None

@@ -2,7 +2,7 @@
 
 The index is a table (`sstable`). Under the empty key it has a BundleHeaderProto, under each variable's name a
 BundleEntryProto (tensorflow/core/protobuf/tensor_bundle.proto): protocol buffers simple enough to
-read by hand. Object graphs, partitioned variables and big-endian files are refused by name.
+read by hand. Object graphs, partitioned variables and big-endian files raise UnsupportedError.
 """
 
 import itertools

@@ -6,10 +6,12 @@ from pathlib import Path
 from minitf.checkpoints.load import STORED_HEAD, load_with_report
 from minitf.checkpoints.official import architecture
 from minitf.checkpoints.save import save
+from minitf.checkpoints.stated import SENTENCE_FILES, sentence_files, stated_length
 from minitf.errors import InputError
 
 # The files that a conversion writes, and the only ones that `overwrite` may replace.
 WRITTEN = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt"}
+WRITTEN |= {name.partition("/")[0] for name in SENTENCE_FILES}
 
 
 def convert(
@@ -23,7 +25,7 @@ def convert(
     revision: str | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> None:
-    """Write the checkpoint `source` as `folder`, complete or not at all; `say` gets the lines of the report.
+    """Write the checkpoint `source` as `folder`, complete or not at all; `say` is called with each line of the report.
 
     `hidden_act` replaces the activation function in config.json. Raises CheckpointError for a source that cannot be
     read, and InputError for a folder that cannot be written.
@@ -36,7 +38,8 @@ def convert(
     if report.source.folder.resolve() == folder.resolve():
         raise InputError(f"{folder}: is the checkpoint itself; choose another folder")
     tokenizer = None if report.tokenizer is None else report.checked_tokenizer()
-    save(model, tokenizer, folder)
+    stated = report.source.folder
+    save(model, tokenizer, folder, max_length=stated_length(stated), files=sentence_files(stated))
     name = architecture(model.config, model.head_name)
     say(f"\nwritten to {folder}: transformers.{name}.from_pretrained({str(folder)!r}) opens it")
     if tokenizer is None:

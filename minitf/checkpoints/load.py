@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from minitf.bert import Bert, BertConfig
 from minitf.bert.heads import check_head
@@ -12,8 +13,8 @@ from minitf.checkpoints import sources
 from minitf.checkpoints.fitting import fit, has_pooler, leave_out, with_labels
 from minitf.checkpoints.official import OfficialFiles
 from minitf.checkpoints.report import LoadReport, tokenizer_for
-from minitf.checkpoints.tensors import convert_tensors, initialize
-from minitf.errors import InputError
+from minitf.checkpoints.tensors import all_finite, convert_tensors, initialize
+from minitf.errors import CheckpointError, InputError
 from minitf.mathematics import Mathematics, mathematics
 from minitf.text.tokenizer import Tokenizer
 
@@ -37,7 +38,7 @@ def load(
 
     `head` is None, "masked-lm", "next-sentence", "pretraining", "classification", "multiple-choice", "tagging" or
     "qa". A head that the checkpoint does not have, or has for another number of labels, is initialized with torch's
-    random generator; `load_with_report` tells which tensors are new. `hidden_act` replaces the activation function of
+    random generator; `load_with_report` lists the new tensors. `hidden_act` replaces the activation function of
     the config: Google's own code computes "gelu_tanh" where its files say "gelu". `verify` checks the checksums of a
     TensorFlow checkpoint. `revision` is the branch, tag or commit of a name on the hub. Weights are mapped from their
     file where possible: do not overwrite it in place.
@@ -87,7 +88,7 @@ def load_with_report(
 ) -> tuple[Bert, LoadReport]:
     """Load as `load` does; also return a report of what was loaded.
 
-    `head` may be STORED_HEAD. `say` gets a line before each download. `change` may replace values of the config
+    `head` may be STORED_HEAD. `say` is called before each download. `change` may replace values of the config
     (dropout). `from_scratch` reads only the config and initializes every weight.
     """
     if head != STORED_HEAD:
@@ -115,7 +116,9 @@ def load_with_report(
     tensors = fitting | initialize(model, new, config.initializer_range)
     # Each tensor is freed as soon as it is converted, so there is never a second copy of the whole model.
     del read, state, fitting
-    model.load_state_dict(convert_tensors(tensors, device, dtype), assign=True)
+    converted = convert_tensors(tensors, device, dtype)
+    _check_finite(converted, loaded, found.folder)
+    model.load_state_dict(converted, assign=True)
     model = model.eval()
     report = LoadReport(
         files=files,
@@ -128,6 +131,17 @@ def load_with_report(
         size=sum(p.numel() * p.element_size() for p in model.parameters()),
     )
     return model, report
+
+
+def _check_finite(tensors: dict[str, Tensor], loaded: tuple[str, ...], folder: Path) -> None:
+    """Raise CheckpointError if a loaded tensor has NaN or infinite values: every prediction would be NaN, too."""
+    broken = [name for name in loaded if not all_finite(tensors[name])]
+    if broken:
+        some = ", ".join(broken[:3]) + (f" and {len(broken) - 3} more" if len(broken) > 3 else "")
+        raise CheckpointError(
+            f"{folder}: has NaN or infinite weights ({some}): the training that saved them diverged, or their type"
+            " has too small a range; use an earlier checkpoint"
+        )
 
 
 def _check_arguments(num_labels: object, labels: object, dtype: object, device: str | torch.device) -> None:

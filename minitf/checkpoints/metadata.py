@@ -1,13 +1,16 @@
 """`minitf.json`: what `finetune` saves beside a model for the commands that use it later. Imports no torch."""
 
-import json
+import os
 from pathlib import Path
 from typing import Any
 
+from minitf.datasets.file_kinds import parse_json_object, read_small
 from minitf.errors import InputError
 from minitf.files import to_json
 
 FILE = "minitf.json"
+LARGEST = 2 << 20  # bytes; a run writes a few hundred
+MOST = 1_000_000  # tokens
 
 
 def write_metadata(folder: Path, metadata: dict[str, Any]) -> None:
@@ -18,13 +21,11 @@ def write_metadata(folder: Path, metadata: dict[str, Any]) -> None:
 def read_metadata(folder: Path) -> dict[str, Any]:
     """Return task, columns and lengths; empty for a model without the file. Raises InputError."""
     path = folder / FILE
-    try:
-        metadata = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as JSON ({error}); delete it or fine-tune again") from None
+    if not os.path.lexists(path):
+        return {}
+    metadata = parse_json_object(read_small(path, LARGEST), str(path))
     if (
-        not isinstance(metadata, dict)
-        or not all(isinstance(metadata.get(name), str | None) for name in ("task", "text", "pair", "label"))
+        not all(isinstance(metadata.get(name), str | None) for name in ("task", "text", "pair", "label"))
         or not all(_is_count(metadata.get(name), minimum) for name, minimum in (("max_length", 1), ("stride", 0)))
         or metadata.get("long_text", "truncate") not in ("truncate", "head-tail", "windows")
     ):
@@ -33,4 +34,4 @@ def read_metadata(folder: Path) -> dict[str, Any]:
 
 
 def _is_count(value: object, minimum: int) -> bool:
-    return value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= minimum)
+    return value is None or (isinstance(value, int) and not isinstance(value, bool) and minimum <= value <= MOST)

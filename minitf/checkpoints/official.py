@@ -10,8 +10,9 @@ from torch import Tensor
 
 from minitf.bert import BertConfig
 from minitf.checkpoints import names, pytorch, tensorflow
-from minitf.checkpoints.renaming import PYTORCH, TENSORFLOW, Table
+from minitf.checkpoints.renaming import PYTORCH, TENSORFLOW, Table, is_wrapped
 from minitf.checkpoints.sources import Source, TensorFlowFiles
+from minitf.datasets.file_kinds import parse_json_object
 from minitf.errors import CheckpointError
 from minitf.text.tokenizer import LARGEST_VOCABULARY, Tokenizer
 
@@ -29,7 +30,7 @@ CLASS_ENDINGS = {
     "tagging": "ForTokenClassification",
     "qa": "ForQuestionAnswering",
 }
-# Heads whose tensors have the same official names: only the config tells which one a checkpoint has.
+# Heads whose tensors have the same official names: only the config says which one a checkpoint has.
 _SAME_NAMES = {"classification", "multiple-choice", "tagging"}
 
 
@@ -64,10 +65,10 @@ class CheckpointLayout(Protocol):
 
 
 class TransformersFiles:
-    """`config.json` and model.safetensors or pytorch_model.bin, in a folder."""
+    """`config.json` (or bert_config.json) and model.safetensors or pytorch_model.bin, in a folder."""
 
     def __init__(self, folder: Path):
-        self.folder, self.config_path = folder, str(folder / "config.json")
+        self.folder, self.config_path = folder, str(pytorch.config_path(folder))
 
     def config(self) -> dict[str, Any]:
         return pytorch.read_config(self.folder)
@@ -93,7 +94,7 @@ class GoogleFiles:
         self._config, self.config_path = files.config, files.storage.describe(files.config)
 
     def config(self) -> dict[str, Any]:
-        return pytorch.parse(self.storage.read_small(self._config, pytorch.LARGEST_JSON), self.config_path)
+        return parse_json_object(self.storage.read_small(self._config, pytorch.LARGEST_JSON), self.config_path)
 
     def table(self, config: BertConfig) -> Table:
         if config.model_type != "bert":
@@ -134,13 +135,14 @@ class OfficialFiles:
             self.config, self.ignored_keys = BertConfig.from_dict(content)
         except CheckpointError as error:
             raise CheckpointError(f"{self.layout.config_path}: {error}") from None
+        self._states_type = content.get("model_type") is not None
         self.table = self.layout.table(self.config)
         self.architecture = _head_in_config(content, self.config)
 
     def stored_head(self) -> str | None:
         """Return the head that the files have: the largest whose tensors are complete.
 
-        Of heads with the same tensor names the config tells which; if it does not, a file without a pooler has a
+        If heads have the same tensor names, the config decides; if it does not, a file without a pooler has a
         tagging head, because the others use the pooler.
         """
         official_names = list(self.layout.names())
@@ -149,6 +151,11 @@ class OfficialFiles:
             return self.architecture if head in _SAME_NAMES else head
         rename = self.table.renamer(head)
         return head if any((rename(name)[1] or "").startswith("pooler.") for name in official_names) else "tagging"
+
+    def open_in_transformers(self) -> bool:
+        """Whether `transformers` opens these files as minitf does, or must get them converted."""
+        named_by_transformers = self.source.tensorflow is None and Path(self.layout.config_path).name == "config.json"
+        return named_by_transformers and self._states_type and not any(map(is_wrapped, self.layout.names()))
 
     def tensors(self, head: str | None) -> RenamedTensors:
         """Read the tensors of a model with this head."""

@@ -1,4 +1,4 @@
-"""Read PyTorch's own files without unpickling: a dict of tensors, from the few instructions that write one.
+"""Read PyTorch's own files without unpickling: only the few pickle instructions for a dict of tensors are supported.
 
 A pickle is a program for a stack machine. Here it is interpreted, but nothing is called and no object is created: where
 the program calls for a tensor, the arguments tell which numbers it has, and any other call is refused.
@@ -26,6 +26,8 @@ from torch import Tensor
 from minitf.checkpoints.storage import Archive, FileBytes, FolderStorage
 from minitf.checkpoints.tensor_bytes import as_tensor
 
+MOST_AXES = 64  # of a tensor: PyTorch's own limit
+LARGEST_NUMBER = 2**63 - 1  # of a shape, stride, offset or size: PyTorch stores them in 64 bits
 LARGEST = 1 << 18  # bytes of the pickles; those of a BERT-large, about 400 tensors, have about 60,000
 _ZIP = b"PK\3\4"
 _MAGIC = 0x1950A86A20F9469CFC6C
@@ -44,9 +46,28 @@ _TYPES = {
     "torch ComplexDoubleStorage": torch.complex128,
 }
 
+_INSTEAD = "save the state_dict() of the model instead"
+_LITERALS = frozenset(
+    (
+        "SHORT_BINUNICODE",
+        "BINUNICODE",
+        "BINUNICODE8",
+        "BININT",
+        "BININT1",
+        "BININT2",
+        "INT",
+        "LONG",
+        "LONG1",
+        "BINFLOAT",
+    )
+)
 _EMPTY: dict[str, Callable[[], Any]] = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}
 
 _Extents = dict[str, tuple[int, int]]  # the key of a storage -> the offset and size of its numbers, in bytes
+
+
+class UnsupportedError(ValueError):
+    """The file is whole, but is not a dict of tensors that PyTorch wrote."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +107,7 @@ class _TensorView:
 def read_pickle(file: Path) -> Any:
     """Read the object in `file`; the tensors of a dict are mapped into memory, not copied, if they are aligned.
 
-    Raises ValueError, or any other exception for a damaged file.
+    Raises UnsupportedError for content that is not tensors, ValueError or any other exception for a damaged file.
     """
     with file.open("rb") as opened:
         is_zip = opened.read(len(_ZIP)) == _ZIP
@@ -108,8 +129,10 @@ def _read_zip(file: Path, opened: IO[bytes]) -> tuple[Any, _Extents]:
     with Archive(file) as archive:
         records = archive.infolist()
         pickles = [info.filename for info in records if info.filename.endswith("/data.pkl")]
+        if any(info.filename.endswith("/constants.pkl") for info in records):
+            raise UnsupportedError(f"it is a TorchScript program; {_INSTEAD}")
         if len(pickles) != 1 or any(info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1 for info in records):
-            raise ValueError("not a zip that PyTorch wrote, with one data.pkl and nothing compressed")
+            raise UnsupportedError("it is not a zip that PyTorch wrote, with one data.pkl and nothing compressed")
         with archive.open(pickles[0]) as pickle:
             content, _ = _interpret(io.BytesIO(pickle.read(LARGEST + 1)))
         folder, extents = pickles[0].removesuffix("data.pkl"), {}
@@ -122,13 +145,16 @@ def _read_zip(file: Path, opened: IO[bytes]) -> tuple[Any, _Extents]:
         if f"{folder}byteorder" in archive.namelist():
             with archive.open(f"{folder}byteorder") as order:
                 if order.read(8) != b"little":
-                    raise ValueError("written on a big-endian machine")
+                    raise UnsupportedError("it was written on a big-endian machine; save it on a little-endian one")
     return content, extents
 
 
 def _read_older(opened: IO[bytes]) -> tuple[Any, _Extents]:
     pickles = io.BytesIO(opened.read(LARGEST))
-    if _interpret(pickles)[0] != _MAGIC:
+    magic = _interpret(pickles)[0]
+    if magic != _MAGIC:
+        if isinstance(magic, dict):
+            raise UnsupportedError("it is a pickle that PyTorch did not write; save it with torch.save")
         raise ValueError("it does not begin like a file of PyTorch")
     _, _, (content, storages), (keys, _) = (_interpret(pickles) for _ in range(4))
     offset, extents = pickles.tell(), {}
@@ -167,9 +193,9 @@ def _interpret(pickle: IO[bytes]) -> tuple[Any, dict[str, _Storage]]:
     instructions: Iterator[tuple[Any, Any, Any]] = pickletools.genops(pickle)
     for opcode, argument, _ in instructions:
         match opcode.name:
-            case "PROTO":
+            case "PROTO" | "FRAME":
                 pass
-            case "BINUNICODE" | "BININT" | "BININT1" | "BININT2" | "LONG1" | "BINFLOAT":
+            case name if name in _LITERALS:
                 stack.append(argument)
             case "NONE" | "NEWTRUE" | "NEWFALSE":
                 stack.append({"NEWTRUE": True, "NEWFALSE": False}.get(opcode.name))
@@ -177,24 +203,22 @@ def _interpret(pickle: IO[bytes]) -> tuple[Any, dict[str, _Storage]]:
                 stack.append(_EMPTY[opcode.name]())
             case "GLOBAL":
                 stack.append(_Global(argument))
-            case "BINPUT" | "LONG_BINPUT":
-                memo[argument] = stack[-1]
+            case "STACK_GLOBAL":
+                stack.append(_Global(" ".join(pop(2))))  # TypeError if they are not texts
+            case "BINPUT" | "LONG_BINPUT" | "MEMOIZE":
+                memo[len(memo) if argument is None else argument] = stack[-1]
             case "BINGET" | "LONG_BINGET":
                 stack.append(memo[argument])
             case "MARK":
                 marks.append(len(stack))
-            case "TUPLE":
-                stack.append(tuple(pop()))
-            case "TUPLE1" | "TUPLE2" | "TUPLE3":
-                stack.append(tuple(pop(int(opcode.name[-1]))))
+            case "TUPLE" | "TUPLE1" | "TUPLE2" | "TUPLE3":
+                stack.append(tuple(pop(None if opcode.name == "TUPLE" else int(opcode.name[-1]))))
             case "APPEND" | "APPENDS":
                 items = pop(1 if opcode.name == "APPEND" else None)
                 stack[-1].extend(items)
             case "SETITEM" | "SETITEMS":
                 items = pop(2 if opcode.name == "SETITEM" else None)
-                if not all(isinstance(key, str) for key in items[::2]):
-                    raise ValueError("a key of the dict is not text")
-                stack[-1].update(zip(items[::2], items[1::2], strict=True))
+                stack[-1].update(_named(items))
             case "BINPERSID":
                 storage = _storage(stack.pop())
                 stack.append(storages.setdefault(storage.key, storage))
@@ -205,16 +229,28 @@ def _interpret(pickle: IO[bytes]) -> tuple[Any, dict[str, _Storage]]:
                 stack.pop()  # further attributes of a dict: those of a state_dict, its version
             case "STOP":
                 return stack.pop(), storages
+            case "NEWOBJ" | "NEWOBJ_EX" | "OBJ" | "INST":
+                classes = [item.name for item in stack[-3:] if isinstance(item, _Global)]
+                raise UnsupportedError(f"it holds a Python object ({(classes or [opcode.name])[-1]}); {_INSTEAD}")
             case name:
-                raise ValueError(f"it has the instruction {name}, which a dict of tensors does not need")
+                raise UnsupportedError(f"it has the instruction {name}, which a dict of tensors does not need")
     raise ValueError("it does not end")
+
+
+def _named(items: list[Any]) -> Iterator[tuple[str, Any]]:
+    """Return the pairs of a dict from its keys and values, one after the other. Raises UnsupportedError."""
+    if not all(isinstance(key, str) for key in items[::2]):
+        raise UnsupportedError("a key of the dict is not text, so it is not a dict of named tensors")
+    return zip(items[::2], items[1::2], strict=True)
 
 
 def _storage(persistent_id: Any) -> _Storage:
     match persistent_id:
         case ("storage", _Global(name), str(key), str(), int(count), *view) if name in _TYPES and view in ([], [None]):
+            if not 0 <= count <= LARGEST_NUMBER:
+                raise ValueError(f"a storage of {'a negative number' if count < 0 else 'too many'} numbers")
             return _Storage(key, _TYPES[name], count)
-    raise ValueError("it names a storage in a way that minitf does not support")
+    raise UnsupportedError("it names a storage in a way that minitf does not support")
 
 
 def _call(name: Any, arguments: Any) -> dict[str, Any] | _TensorView:
@@ -226,14 +262,23 @@ def _call(name: Any, arguments: Any) -> dict[str, Any] | _TensorView:
             _Global("torch._utils _rebuild_tensor_v2"),
             (_Storage() as storage, int(offset), tuple(shape), tuple(strides), *_),
         ):
-            if all(type(n) is int for n in (*shape, *strides)):
-                return _TensorView(storage, offset, shape, strides)
+            return _view(storage, offset, shape, strides)
         case _Global("torch._utils _rebuild_parameter" | "torch._utils _rebuild_parameter_with_state"), (
             _TensorView(),
             *_,
         ):
             view: _TensorView = arguments[0]
             return view
-    raise ValueError(
-        f"it calls {name.name if isinstance(name, _Global) else 'something without a name'}, which is not a tensor"
+    raise UnsupportedError(
+        f"it calls {name.name if isinstance(name, _Global) else 'something without a name'}, which is not a tensor;"
+        f" {_INSTEAD}"
     )
+
+
+def _view(storage: _Storage, offset: int, shape: tuple[Any, ...], strides: tuple[Any, ...]) -> _TensorView:
+    """Return a view whose numbers are bounded, so that computing with them is fast. Raises ValueError."""
+    if len(shape) > MOST_AXES or len(shape) != len(strides):
+        raise ValueError(f"a tensor of {len(shape)} axes and {len(strides)} strides")
+    if not all(type(n) is int and 0 <= n <= LARGEST_NUMBER for n in (offset, *shape, *strides)):
+        raise ValueError("a size, stride or offset of a tensor is not a number that PyTorch can have")
+    return _TensorView(storage, offset, shape, strides)

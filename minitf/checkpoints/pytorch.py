@@ -3,7 +3,6 @@
 Nothing in a file is executed: safetensors contains no code, and PyTorch's pickles are not unpickled (`pickles`).
 """
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,10 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from minitf.checkpoints.pickles import read_pickle
+from minitf.checkpoints.download import CONFIGS
+from minitf.checkpoints.pickles import UnsupportedError, read_pickle
 from minitf.checkpoints.storage import FolderStorage
+from minitf.datasets.file_kinds import HEAD, IRREGULAR, other_kind, parse_json_object
 from minitf.errors import CheckpointError
 
 LARGEST_JSON = 2 << 20  # bytes; a config has a few thousand, the index of the shards of a large model some 50,000
@@ -27,9 +28,14 @@ WEIGHT_FILES = (
 )
 
 
+def config_path(folder: Path) -> Path:
+    """Return the path of the config: config.json, or bert_config.json where only that exists."""
+    return next((folder / name for name in CONFIGS if (folder / name).is_file()), folder / CONFIGS[0])
+
+
 def read_config(folder: Path) -> dict[str, Any]:
-    """Parse `config.json`. Raises CheckpointError if it is missing or not a JSON object."""
-    return _json(folder / "config.json")
+    """Parse the config. Raises CheckpointError if it is missing or not a JSON object."""
+    return _json(config_path(folder))
 
 
 def read_tensors(folder: Path) -> dict[str, Tensor]:
@@ -60,7 +66,7 @@ def _shards(index: Path) -> list[Path]:
     """Return the files that an index names; each must be beside it."""
     weight_map = _json(index).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
-        raise CheckpointError(f"{index}: no weight_map; fetch the checkpoint again")
+        raise CheckpointError(f"{index}: no weight_map, so not an index of shards")
     names = sorted({str(name) for name in weight_map.values()})
     for name in names:
         if Path(name).name != name or "\\" in name or name in ("", ".", ".."):
@@ -73,17 +79,40 @@ def _shards(index: Path) -> list[Path]:
 
 
 def _read(file: Path, names_only: bool = False) -> dict[str, Tensor]:
-    """Read the tensors of one file; with `names_only`, a safetensors file gives empty tensors."""
+    """Read the tensors of one file; with `names_only`, a safetensors file gives empty tensors.
+
+    The content decides the format, not the name: some people rename one to the other.
+    """
     try:
-        tensors: Any = _safetensors(file, names_only) if file.suffix == ".safetensors" else read_pickle(file)
+        with file.open("rb") as opened:
+            head = opened.read(HEAD)
+    except OSError as error:
+        raise CheckpointError(f"{file}: cannot be read ({error.strerror})") from error
+    is_safetensors = head[8:9] == b"{"  # after 8 bytes for the size of the header
+    if not is_safetensors and (kind := other_kind(head)):
+        raise CheckpointError(f"{file}: {kind}")
+    is_safetensors |= file.suffix == ".safetensors" and not head.startswith((b"PK\3\4", b"\x80"))
+    try:
+        tensors: Any = _safetensors(file, names_only) if is_safetensors else read_pickle(file)
     except MemoryError:
         raise
+    except UnsupportedError as error:
+        raise CheckpointError(f"{file}: cannot be loaded: {str(error)[:300]}") from error
     except Exception as error:  # a truncated, corrupt or hostile file can raise anything
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise CheckpointError(f"{file}: truncated or corrupt ({reason[:200]}); fetch it again") from error
     if not isinstance(tensors, dict) or not all(isinstance(t, Tensor) for t in tensors.values()):
-        raise CheckpointError(f"{file}: not a dict of tensors, so not a checkpoint of a model")
+        raise CheckpointError(f"{file}: not a dict of tensors, so not a checkpoint of a model{_part_of(tensors)}")
     return tensors
+
+
+def _part_of(content: Any) -> str:
+    """Return a hint which part of a training checkpoint has the tensors."""
+    if isinstance(content, dict):
+        for name in ("state_dict", "model_state_dict", "model"):
+            if isinstance(content.get(name), dict):
+                return f"; save its {name!r} alone"
+    return ""
 
 
 def _safetensors(file: Path, names_only: bool) -> dict[str, Tensor]:
@@ -96,18 +125,9 @@ def _safetensors(file: Path, names_only: bool) -> dict[str, Tensor]:
         return {name: read(name) for name in opened.keys()}  # noqa: SIM118 (not a mapping)
 
 
-def parse(content: bytes, path: str) -> dict[str, Any]:
-    """Parse a JSON object. Raises CheckpointError that names `path`."""
-    try:
-        parsed = json.loads(content.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: cannot be read as JSON ({error}); fetch it again") from None
-    if not isinstance(parsed, dict):
-        raise CheckpointError(f"{path}: must be a JSON object")
-    return parsed
-
-
 def _json(path: Path) -> dict[str, Any]:
-    if not path.exists():
+    if not os.path.lexists(path):
         raise CheckpointError(f"{path.parent}: {path.name} is missing")
-    return parse(FolderStorage(path.parent).read_small(path.name, LARGEST_JSON), str(path))
+    if not path.is_file():
+        raise CheckpointError(f"{path}: {IRREGULAR}")
+    return parse_json_object(FolderStorage(path.parent).read_small(path.name, LARGEST_JSON), str(path))

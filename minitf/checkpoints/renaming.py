@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 from minitf.checkpoints import names
 
+# DistributedDataParallel and torch.compile wrap a model; a state_dict() of the wrapper has their prefixes.
+_WRAPPERS = re.compile(r"^(?:module\.|_orig_mod\.)+")
 _LAYER = re.compile(r"(?<=layer[._])[0-9]+(?=[./])")  # the number of a layer in an official name
 
 
@@ -51,7 +53,8 @@ class Table:
         return self.prefix + official if head and not pattern.startswith("head.") else official
 
     def _normalize(self, official: str) -> str:
-        """Remove the optional prefixes and replace the old names of LayerNorm."""
+        """Remove the prefixes of wrappers, the optional prefixes, and replace the old names of LayerNorm."""
+        official = _WRAPPERS.sub("", official)
         for prefix in self.optional_prefixes:
             official = official.removeprefix(prefix)
         for old, new in OLD_NAMES:
@@ -69,6 +72,11 @@ class Table:
             if all(found.values()):
                 return head
         return None
+
+
+def is_wrapped(official: str) -> bool:
+    """Whether an official name has the prefix of a wrapper, which `transformers` does not remove."""
+    return _WRAPPERS.match(official) is not None
 
 
 # Parameters of LayerNorm in the first PyTorch files, which were converted from TensorFlow.

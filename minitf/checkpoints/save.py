@@ -1,6 +1,7 @@
 """Write a model as a folder that `transformers` opens: config.json, model.safetensors and the tokenizer's files."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,18 @@ from minitf.files import replacing_folder, to_json
 from minitf.text.tokenizer import Tokenizer
 
 
-def save(model: Bert, tokenizer: Tokenizer | None, folder: Path, metadata: dict[str, Any] | None = None) -> None:
+def save(
+    model: Bert,
+    tokenizer: Tokenizer | None,
+    folder: Path,
+    metadata: dict[str, Any] | None = None,
+    max_length: int | None = None,
+    files: Mapping[str, bytes] | None = None,
+) -> None:
     """Write `model` and `tokenizer` as `folder`; `metadata` becomes `minitf.json`.
+
+    `max_length` is the length that the tokenizer states (default: the positions of the model); `files` are further
+    files, by their names.
 
     The folder is written whole or not at all: an existing one is replaced only when the new one is complete. Raises
     InputError if the disk is full or the folder cannot be written.
@@ -28,6 +39,9 @@ def save(model: Bert, tokenizer: Tokenizer | None, folder: Path, metadata: dict[
         save_file(tensors, partial / "model.safetensors", metadata={"format": "pt"})
         shutil.copymode(partial / "config.json", partial / "model.safetensors")  # safetensors makes it private
         if tokenizer is not None:
-            tokenizer.save(partial, max_length=model.config.longest)
+            tokenizer.save(partial, max_length=min(max_length or model.config.longest, model.config.longest))
         if metadata is not None:
             write_metadata(partial, metadata)
+        for name, content in (files or {}).items():
+            (partial / name).parent.mkdir(exist_ok=True)
+            (partial / name).write_bytes(content)

@@ -1,4 +1,4 @@
-"""Find a checkpoint: a folder, minitf's weights, the hub, the package index; the first that has it.
+"""Find a checkpoint: a folder, minitf's weights, the hub, the package index. The first that has it is used.
 
 The files are found here and read by `load`. Only the digest of a file that the catalogue pins is checked here.
 """
@@ -16,6 +16,7 @@ from minitf.checkpoints.catalogue import CatalogueEntry
 from minitf.checkpoints.digest import check_digest, entry_to_check, folder_to_delete, pinned_entry
 from minitf.checkpoints.download import UnavailableError
 from minitf.checkpoints.storage import FolderStorage, Storage, ZipStorage, find_prefix
+from minitf.datasets.file_kinds import IRREGULAR
 from minitf.errors import CheckpointError
 
 # NAME or owner/NAME, the hub's own rule: no part begins with a dot, so no name leads out of a folder.
@@ -220,7 +221,8 @@ def _open(path: Path, requested: str, origin: str, remedy: str) -> Source:
 def _prefix_if_only_tensorflow(folder: Path) -> Path | None:
     """Return the prefix of a TensorFlow checkpoint, if the folder has no complete checkpoint in the hub's layout."""
     try:
-        return find_prefix(folder) if download.missing(download.file_names(folder)) else None
+        names = download.file_names(folder)
+        return find_prefix(folder) if "config.json" not in names or download.missing(names) else None
     except OSError:
         return None  # it cannot be read, which `_check_complete` reports
 
@@ -257,6 +259,7 @@ def _tensorflow_files(storage: Storage, stem: str) -> TensorFlowFiles:
 
 def _check_complete(folder: Path, remedy: str) -> None:
     """Raise CheckpointError, which lists what is missing and what is there, unless the folder has a checkpoint."""
+    _check_regular(folder)
     try:
         lacking = download.missing(download.file_names(folder))
         names = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir())
@@ -267,6 +270,14 @@ def _check_complete(folder: Path, remedy: str) -> None:
         raise CheckpointError(
             f"{folder} does not hold a checkpoint: it lacks {lacking}; it holds {some or 'nothing'}; {remedy}"
         )
+
+
+def _check_regular(folder: Path) -> None:
+    """Raise CheckpointError for a file of a checkpoint that is a pipe, a device, a folder or a broken link."""
+    weights = [f"{stem}.{suffix}{end}" for stem, suffix in download.LAYOUTS for end in ("", ".index.json")]
+    for path in (folder / name for name in (*download.TEXT_FILES, *weights)):
+        if os.path.lexists(path) and not os.path.isfile(path):
+            raise CheckpointError(f"{path}: {IRREGULAR}")
 
 
 def _not_found(request: _Request, tried: list[str]) -> str:

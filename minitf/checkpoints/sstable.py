@@ -23,8 +23,8 @@ MAGIC = bytes.fromhex("57fb808b247547db")  # 0xdb4775248b80fb57, lowest byte fir
 FOOTER = 48
 TRAILER = 5  # of a block: compression and checksum
 
-# Limits, because a small damaged file can claim sizes that take any amount of memory. Real indexes are far below: that
-# of a BERT-base with Adam's slots, about 600 tensors, has about 20 kB uncompressed.
+# Limits, because a small damaged file can claim sizes that take any amount of memory. Real indexes are much
+# smaller: a BERT-base with Adam's slots has about 600 tensors, and its index has about 20 kB uncompressed.
 LARGEST = 4 << 20  # bytes of a table; of a block uncompressed; of all keys and values together
 LONGEST_KEY = 4096
 _PER_ENTRY = 128  # added for each entry: about what Python needs to store one

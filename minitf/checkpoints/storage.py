@@ -17,13 +17,14 @@ from typing import IO, Protocol, TypeVar
 
 import numpy as np
 
+from minitf.datasets.file_kinds import HEAD, other_kind
 from minitf.errors import CheckpointError
 
 Result = TypeVar("Result")
 
 # Deflate expands one byte to at most 1,032: a file that claims to be larger was not written by a compressor.
 LARGEST_RATIO = 1032
-LARGEST_LIST = 1 << 20  # bytes of a zip's list of files; that of a checkpoint has a few hundred
+LARGEST_LIST = 1 << 20  # bytes of a zip's list of files; the list of a checkpoint has a few hundred
 _CHUNK = 1 << 20
 LARGE = 1 << 20  # bytes of a tensor
 # What zipfile raises for a damaged archive, a password, an unknown compression, an impossible number or name.
@@ -36,7 +37,7 @@ _DAMAGE = (
 def find_prefix(path: Path) -> Path | None:
     """Return the prefix that `path` means: a prefix, its `.index` file, or the folder of either; else None.
 
-    Of several in a folder it is `bert_model.ckpt`, Google's name; without that CheckpointError lists them.
+    If a folder has several, it is `bert_model.ckpt`, Google's name; without it, CheckpointError lists them.
     """
     if not os.path.isdir(path):
         index = path if path.suffix == ".index" else Path(f"{path}.index")
@@ -112,7 +113,7 @@ class _MappedFile:
 
 
 class Archive(zipfile.ZipFile):
-    """A zip with a limited list of files: zipfile reads the list whole and needs ten times its size for it."""
+    """A zip with a limited list of files: zipfile reads the whole list and needs ten times its size in memory."""
 
     def __init__(self, path: Path):
         self._file = _LimitedFile(io.FileIO(path))
@@ -147,6 +148,8 @@ class ZipStorage:
 
     def __init__(self, path: Path, ending: str = ".index"):
         self.path = path
+        if kind := other_kind(_checked(str(path), lambda: _beginning(path))):
+            raise CheckpointError(f"{path}: {kind}")
         self._archive = _checked(str(path), lambda: Archive(path))
         files = [info for info in self._archive.infolist() if not _is_ignored(info.filename)]
         folders = sorted({posixpath.dirname(info.filename) for info in files if info.filename.endswith(ending)})
@@ -183,16 +186,21 @@ class ZipStorage:
         return _checked(self.describe(name), lambda: self._archive.open(info))
 
 
+def _beginning(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(HEAD)
+
+
 def _is_ignored(name: str) -> bool:
-    """Whether a name in a zip is a folder's, or of a file that macOS adds."""
+    """Whether a name in a zip is a folder, or a file that macOS adds."""
     return name.endswith("/") or name.startswith("__MACOSX/") or posixpath.basename(name).startswith("._")
 
 
 def allocate(size: int) -> np.ndarray:
-    """Allocate bytes; those of a large tensor return to the system as soon as they are freed.
+    """Allocate bytes; the memory of a large tensor returns to the system as soon as it is freed.
 
-    Ordinary memory that one thread allocates and another frees may stay with the process, and with it a second copy of
-    the model.
+    Ordinary memory that one thread allocates and another frees may stay with the process, which then needs memory for
+    a second copy of the model.
     """
     if size < LARGE or not hasattr(mmap, "MAP_PRIVATE"):  # Windows
         return np.empty(size, np.uint8)

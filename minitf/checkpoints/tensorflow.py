@@ -12,6 +12,7 @@ from minitf.checkpoints.bundle import READABLE, TensorEntry, UnsupportedError, r
 from minitf.checkpoints.sstable import LARGEST, CorruptError, masked_crc32c
 from minitf.checkpoints.storage import FileBytes, FolderStorage, Storage
 from minitf.checkpoints.tensor_bytes import as_tensor
+from minitf.datasets.file_kinds import HEAD, other_kind
 from minitf.errors import CheckpointError
 
 
@@ -64,9 +65,12 @@ def _read_index(prefix: Path, verify: bool, storage: Storage) -> tuple[dict[str,
     name = f"{prefix.name}.index"
     if name not in storage.names():
         raise CheckpointError(f"{storage.describe('')}: {name} is missing")
+    content = storage.read_small(name, LARGEST)
     try:
-        return read_bundle(storage.read_small(name, LARGEST), verify)
+        return read_bundle(content, verify)
     except CorruptError as reason:
+        if kind := other_kind(content):
+            raise CheckpointError(f"{storage.describe(name)}: {kind}") from None
         raise CheckpointError(f"{storage.describe(name)}: truncated or corrupt ({reason}); fetch it again") from None
     except UnsupportedError as reason:
         raise CheckpointError(f"{storage.describe(name)}: {reason}") from None
@@ -75,10 +79,18 @@ def _read_index(prefix: Path, verify: bool, storage: Storage) -> tuple[dict[str,
 def _tensor(entry: TensorEntry, shard: FileBytes, file: str, verify: bool) -> Tensor:
     end = entry.offset + entry.size
     if end > shard.size:
+        _check_kind(shard, file)
         raise CheckpointError(
             f"{file}: truncated: {entry.name[:100]!r} ends at byte {end} of {shard.size}; fetch it again"
         )
     content = shard.read(entry.offset, entry.size)
     if verify and masked_crc32c(content) != entry.crc32c:
+        _check_kind(shard, file)
         raise CheckpointError(f"{file}: corrupt: {entry.name[:100]!r} has the wrong checksum; fetch it again")
     return as_tensor(content, entry.offset, READABLE[entry.dtype]).reshape(entry.shape)
+
+
+def _check_kind(shard: FileBytes, file: str) -> None:
+    """Raise CheckpointError if the file is not a damaged shard, but something else."""
+    if kind := other_kind(shard.read(0, min(HEAD, shard.size)).tobytes()):
+        raise CheckpointError(f"{file}: {kind}")

@@ -38,6 +38,14 @@ def _pop_unshared(tensors: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
             seen.add(address)
 
 
+def all_finite(tensor: Tensor) -> bool:
+    """Whether the tensor has neither NaN nor infinite values. Needs no memory of the tensor's size."""
+    if not tensor.numel():
+        return True
+    low, high = tensor.aminmax()  # both are NaN if any value is
+    return bool(low.isfinite() & high.isfinite())
+
+
 def initialize(model: Bert, new: list[str], std: float) -> dict[str, Tensor]:
     """Return initial values for the parameters named `new`; no others draw random numbers."""
     tensors = {}

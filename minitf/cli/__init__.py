@@ -1,1 +1,1 @@
-"""The command line: a parser for each command, the flags that commands share, and how a command ends."""
+"""The command line: the parser of each command, the flags that commands share, exit statuses and error output."""

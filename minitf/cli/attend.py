@@ -1,4 +1,4 @@
-"""The flags of `minitf.attend`. Nothing heavy is imported for `--help`."""
+"""The flags of `minitf.attend`. `--help` does not load torch."""
 
 import argparse
 from collections.abc import Sequence
@@ -11,13 +11,13 @@ from minitf.files import check_output
 
 VIEWS = ("grid", "head", "lines", "rollout", "summary", "explain", "lens")
 ENDINGS = (".html", ".svg", ".png", ".pdf")
-ATTRIBUTION_LIMIT = 128  # tokens up to which a page has the attribution by default
+ATTRIBUTION_LIMIT = 128  # by default, a page has the attribution for texts of at most this many tokens
 DESCRIPTION = """\
 Show the attention of a model on a text, as an interactive page or a figure.
 
-An .html file is a page with all views that needs no network. An .svg, .png or .pdf file is one figure, by --view: all
-heads (grid), one head (head, lines), attention rollout to [CLS] (rollout), what each head attends to (summary, with
---input over a table), which words a prediction depends on (explain), what each layer would predict (lens)."""
+An .html file is a page with all views; it needs no network. An .svg, .png or .pdf file is one figure. --view selects
+it: all heads (grid), one head (head, lines), attention rollout to [CLS] (rollout), what each head attends to (summary,
+with --input over a table), which words a prediction depends on (explain), the prediction of each layer (lens)."""
 EXAMPLES = (
     'runs/reviews-1/best "The soup was cold." --output maps.html',
     'all-MiniLM-L6-v2 "The bank of the river." --output head.svg --view head --layer 2 --head 5',
@@ -26,7 +26,7 @@ EXAMPLES = (
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Parse the flags. Raises InputError for flags that do not go together, before anything heavy is loaded."""
+    """Parse the flags. Raises InputError for incompatible flags, before torch is loaded."""
     arguments = parser().parse_intermixed_args(argv)
     check(arguments)
     return arguments
@@ -86,7 +86,7 @@ def parser() -> Parser:
 
 
 def check(arguments: argparse.Namespace) -> None:
-    """Raise InputError for flags that do not go together."""
+    """Raise InputError for incompatible flags."""
     ending = Path(arguments.output).suffix.lower()
     if ending not in ENDINGS:
         raise InputError(f"--output {arguments.output}: the ending must be one of {', '.join(ENDINGS)}")
@@ -118,4 +118,4 @@ def _check_uses(arguments: argparse.Namespace, page: bool, view: str) -> None:
         ("--dark", arguments.dark or None, not page),
     ):
         if value is not None and not used:
-            raise InputError(f"{flag} does not go with {'an .html page' if page else f'--view {view}'}")
+            raise InputError(f"{flag} cannot be used with {'an .html page' if page else f'--view {view}'}")

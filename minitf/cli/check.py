@@ -5,9 +5,9 @@ from minitf.cli.console import Parser
 DESCRIPTION = """\
 Check your own functions against the equations of minitf.
 
-Checked are values, numerical stability, gradients, then a real BERT that uses your function. If a function fails, check
-prints the smallest example with your result beside the target, and names the mistake if it is a known one. NumPy
-functions are accepted; gradients are checked for PyTorch functions only. It takes seconds and needs no network.
+It checks values, numerical stability, gradients, then a real BERT that uses your function. If a function fails, it
+prints the smallest example with your result and the target, and names the mistake if it is a known one. NumPy functions
+are accepted; gradients are checked for PyTorch functions only. The check takes seconds and needs no network.
 
 Exit status 0 if every function passes, 1 if one does not, 2 if the file cannot be checked.
 In a notebook: from minitf import check, then check.softmax(my_softmax)."""

@@ -1,6 +1,6 @@
-"""How every command ends: its exit status, and one line on standard error for an error that the user can correct.
+"""Exit statuses of all commands, and one line on standard error for an error that the user can correct.
 
-Status 0: done. 2: bad input. 130: interrupted. 1: anything else (a traceback, because the fault is then minitf's).
+Status 0: done. 2: invalid input. 130: interrupted. 1: any other error (a bug of minitf, with its traceback).
 """
 
 import argparse
@@ -19,12 +19,12 @@ from minitf.fine_tuning.settings import Number, Values
 
 Main = Callable[[Sequence[str] | None], int]
 
-SETTING = re.compile(r"`([a-z][a-z0-9_]*)`")  # in a message
-_known_flags: set[str] = set()  # of the parsers that were used
+SETTING = re.compile(r"`([a-z][a-z0-9_]*)`")  # a setting in a message
+_known_flags: set[str] = set()  # flags of all parsers used so far
 
 
 def run(main: Main) -> None:
-    """Call the `main` of a command and leave Python with its status."""
+    """Call the `main` of a command and exit with its status."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without γ shows a question mark
@@ -37,18 +37,20 @@ def run(main: Main) -> None:
         print("interrupted", file=sys.stderr)
         status = 130
     except BrokenPipeError:
-        # The reader is gone (`| head`): discard the rest, which Python would still write when it exits.
+        # The reader closed the pipe (`| head`): discard the output that Python would still write at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        status = complain(f"no space left on the disk, writing {error.filename or 'a file'}: free some and start again")
+        status = complain(
+            f"no space left on the disk, writing {error.filename or 'a file'}: free some space and start again"
+        )
     sys.exit(status)
 
 
 def complain(message: str) -> int:
-    """Print an error as one line on standard error; return the status for bad input."""
+    """Print an error as one line on standard error; return the status for invalid input."""
     print("minitf:", "; ".join(line.strip() for line in message.splitlines()).replace(":;", ":"), file=sys.stderr)
     return 2
 
@@ -61,8 +63,8 @@ def flag(name: str) -> str:
 def with_flags(message: str) -> str:
     """Replace settings in backticks by flags: `max_length` becomes --max-length.
 
-    The code below the command line names a setting as Python does and knows nothing of flags. Words in backticks that
-    are not flags of the command are left as they are: they may be part of the user's data.
+    Modules outside `cli` write a setting by its Python name and do not know the flags. Words in backticks that are not
+    flags of the command are left unchanged: they may be part of the user's data.
     """
     return SETTING.sub(lambda found: name if (name := flag(found[1])) in _known_flags else found[0], message)
 
@@ -73,12 +75,12 @@ def say(line: str, *, flush: bool = False) -> None:
 
 
 def say_error(line: str) -> None:
-    """Print a line on standard error, with settings as flags: what a command says beside its output."""
+    """Print a line on standard error, with settings as flags: for messages that are not the output of a command."""
     print(with_flags(line), file=sys.stderr)
 
 
 def flags_in_errors(main: Main) -> Main:
-    """Make the `main` of a command name flags in its errors, where the code below names settings."""
+    """Wrap the `main` of a command so that its errors name flags instead of settings."""
 
     @functools.wraps(main)
     def wrapped(argv: Sequence[str] | None = None) -> int:
@@ -114,7 +116,7 @@ class Parser(argparse.ArgumentParser):
     """argparse with one-line errors, a one-line usage, and help that ends with examples."""
 
     def __init__(self, *, prog: str, usage: str = "[flags]", examples: Sequence[str] = (), **settings: Any):
-        """`usage` and each of `examples` are what follows `prog` on a command line."""
+        """`usage` and each of `examples` follow `prog` on the command line."""
         settings.setdefault("formatter_class", argparse.RawTextHelpFormatter)
         if examples:
             settings["epilog"] = "\n".join(["examples:", *(f"  {prog} {example}".rstrip() for example in examples)])
@@ -122,7 +124,7 @@ class Parser(argparse.ArgumentParser):
         self.examples = examples
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As argparse does. The flags become known, so that messages can name them."""
+        """Parse as argparse does, and record the flags so that messages can name them."""
         _known_flags.update(self._option_string_actions)
         return super().parse_known_args(args, namespace)
 

@@ -8,7 +8,7 @@ DESCRIPTION = """Convert an official checkpoint to a folder that `transformers` 
 CHECKPOINT is a TensorFlow checkpoint (a folder, its bert_model.ckpt, or Google's zip), or any other source of a model
 that the commands take. DIR gets config.json, model.safetensors and the tokenizer's files.
 
---hidden-act is written into config.json. Google's own code computed gelu_tanh where its files say gelu."""
+--hidden-act is written into config.json. Google's own code computes gelu_tanh, although its files say gelu."""
 
 EXAMPLES = (
     "uncased_L-12_H-768_A-12.zip weights/bert-base",

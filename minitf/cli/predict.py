@@ -1,4 +1,4 @@
-"""The flags of `predict`, and which of them go together."""
+"""The flags of `predict`, and the check for incompatible flags."""
 
 import argparse
 from pathlib import Path
@@ -12,7 +12,8 @@ DESCRIPTION = """\
 Predict with a fine-tuned model: labels for texts, or for a file.
 
 --fill predicts the words behind [MASK] with a pre-trained model. --embed gives sentence vectors, from any BERT: the
-mean of the last layer over the tokens, of length 1."""
+mean of the last layer over the tokens, or the vector of [CLS] if 1_Pooling/config.json of the folder says so; their
+length is 1."""
 EXAMPLES = (
     'runs/reviews-1/best "I loved it." "The soup was cold."',
     "runs/stars/best --input new.csv --output answers.csv",
@@ -56,12 +57,12 @@ def parser() -> Parser:
 
 
 def check(arguments: argparse.Namespace) -> None:
-    """Raise InputError for flags that do not go together."""
+    """Raise InputError for incompatible flags."""
     given = [name for name, value in (("texts", arguments.texts), ("--input", arguments.input)) if value]
     if arguments.fill is not None:
         others = [*given, *(["--embed"] if arguments.embed else []), *(["--pair"] if arguments.pair else [])]
         if others:
-            raise InputError(f"--fill has a text of its own; leave {others[0]} out")
+            raise InputError(f"--fill TEXT is the only input; leave {others[0]} out")
         return
     if len(given) != 1:
         raise InputError("give either texts or --input FILE")

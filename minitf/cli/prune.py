@@ -1,4 +1,4 @@
-"""The flags of `prune`, and what its output can be."""
+"""The flags of `prune`, and the check of its output."""
 
 import argparse
 from pathlib import Path
@@ -9,11 +9,12 @@ from minitf.errors import InputError
 from minitf.files import check_output
 
 DESCRIPTION = """\
-Remove what a fine-tuned model does not need, and see what it costs.
+Remove attention heads or weights of a fine-tuned model and measure the effect.
 
 --heads removes the N attention heads that change the loss on FILE least (Michel et al. 2019), --weights the smallest
-SHARE of the encoder's weights (Han et al. 2015). Prints the scores before and after. What is removed is set to 0: the
-model is not smaller or faster, but shows what its task needs, and opens like any other. --sweep does it for many N."""
+SHARE of the encoder's weights (Han et al. 2015). Prints the scores before and after. Removed weights
+are set to 0: the model does not become smaller or faster, and every command can open it. --sweep prints the scores for
+growing shares."""
 EXAMPLES = (
     "runs/stars/best --data held_out.csv --heads 20",
     "runs/stars/best --data held_out.csv --weights 0.3 --output runs/pruned",

@@ -1,4 +1,4 @@
-"""The flags of `search`: its own, and all those of finetune, which are the same for every run."""
+"""The flags of `search`: its own flags, and the flags of finetune, which apply to every run."""
 
 import argparse
 from collections.abc import Sequence
@@ -15,9 +15,9 @@ Search hyperparameters, or draw a learning curve.
 
 --method tpe proposes values from the results so far (Bergstra et al. 2011), random draws them, grid tries all. A run
 that is behind the median of the others at the same epoch is stopped. The study is an SQLite file that --resume
-continues; DIR/best/ holds the best model. --learning-curve shows what more training data would bring.
+continues; DIR/best/ holds the best model. --learning-curve trains on growing shares of the data.
 
-All other flags are those of finetune (python -m minitf.finetune --help)."""
+All other flags are flags of finetune (python -m minitf.finetune --help)."""
 EXAMPLES = (
     "--train reviews.csv --output runs/search",
     "--train reviews.csv --output runs/search --space lr=1e-5..1e-4:log --space epochs=2..5",
@@ -62,19 +62,19 @@ def parser() -> Parser:
 
 
 def parse(argv: Sequence[str] | None) -> tuple[argparse.Namespace, list[str], dict[str, Any]]:
-    """Return the flags of the search, the words of those of finetune, and the settings that these give."""
+    """Return the parsed flags of the search, the unparsed flags of finetune, and their settings."""
     own, rest = parser().parse_known_args(argv)
     return own, rest, finetune.given(rest)
 
 
 def check(own: argparse.Namespace, given: dict[str, Any], config: FineTuneConfig, space: Sequence[str]) -> None:
-    """Raise InputError for flags that do not go together; `space` are the settings that are searched."""
+    """Raise InputError for incompatible flags; `space` are the settings that are searched."""
     if config.recipe.seeds > 1 and not own.learning_curve:
-        raise InputError("--seeds: a search trains each point once; give it with --learning-curve, or to finetune")
+        raise InputError("--seeds: a search trains each point once; use --seeds with --learning-curve or in finetune")
     if config.output.dry_run:
-        raise InputError("--dry-run belongs to finetune; leave it out")
+        raise InputError("--dry-run is for finetune only; leave it out")
     if own.learning_curve and (own.space or own.trials):
-        raise InputError("--learning-curve has one setting for all; leave --space and --trials out")
+        raise InputError("--learning-curve does not search; leave --space and --trials out")
     for name in space:
         if own.space and name in given:
             raise InputError(f"--space {name}: {flag(name)} is given too; leave one out")

@@ -1,4 +1,4 @@
-"""The flags that several commands share, as parent parsers: written once, the same in every command."""
+"""The flags that several commands share, as parent parsers."""
 
 import argparse
 import dataclasses

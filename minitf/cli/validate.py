@@ -6,8 +6,8 @@ from minitf.cli.shared import model_flags
 DESCRIPTION = """\
 Compare minitf with transformers on the same sentences, tensor by tensor in the order of computation.
 
-Compared are the forward pass, the loss, the gradients, and the weights after five steps of AdamW. Prints the largest
-difference of each tensor and names the first one beyond rounding. Needs transformers.
+It compares the forward pass, the loss, the gradients, and the weights after five steps of AdamW, prints the largest
+difference of each tensor, and names the first difference beyond rounding. It needs transformers.
 
 Exit status 0 if all tensors are equal, 1 if one is not."""
 

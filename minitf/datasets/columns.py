@@ -1,4 +1,4 @@
-"""Find the columns of the text, of its pair and of the label by their names."""
+"""Find the columns of the text, its pair and the label by their names."""
 
 from minitf.datasets.strings import did_you_mean, shorten
 from minitf.errors import DataError

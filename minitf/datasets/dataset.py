@@ -1,6 +1,6 @@
 """A table of examples, each a text (or a pair of texts) and a label; how it is read, and the built-in corpus.
 
-Reading refuses what is malformed or ambiguous; whether a model can be trained on the examples, `checks` finds out.
+Reading refuses malformed or ambiguous data; `checks` tests whether a model can be trained on the examples.
 """
 
 import dataclasses
@@ -77,7 +77,7 @@ def read_table(
     an empty text, 1.0 is read as 1, true as true. A list of records is read as the same records in a JSON lines file;
     its path is "records", its rows are counted from 1. `read_label` reads the cell of a label.
 
-    Raises DataError, with the row, for what is malformed or ambiguous.
+    Raises DataError, with the row, for malformed or ambiguous data.
     """
     if isinstance(source, list | tuple):
         path, ending = "records", ".jsonl"

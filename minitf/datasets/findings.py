@@ -9,7 +9,7 @@ from minitf.datasets.dataset import Dataset, Example
 from minitf.datasets.strings import first_few
 from minitf.errors import DataError
 
-FEW_ROWS = 5  # of a label: with fewer, its score is chance
+FEW_ROWS = 5  # of a label: with fewer, its score is mostly chance
 MANY_LABELS = 50  # a column with more is rarely a column of classes
 LISTED_LABELS = 8  # with a row of their own in the data check
 
@@ -18,7 +18,7 @@ Rows = dict[str, str]  # name of a row of the data check -> its cell for one tab
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """A problem in the data. With an error no training starts; a warning is only printed."""
+    """A problem in the data. An error prevents training; a warning is only printed."""
 
     level: Literal["error", "warning"]
     message: str

@@ -40,7 +40,7 @@ def split(dataset: Dataset, share: float = 0.1, seed: int = 0, stratify: bool = 
 def _apportion(rows: Counter[str | None], share: float, total: int, rng: random.Random) -> dict[str | None, int]:
     """Return how many rows of each label to hold out: about `share * total` together, by largest remainders.
 
-    Each label gives its share rounded down; those that lose most by the rounding give one row more.
+    The number for each label is rounded down; the labels with the largest remainders get one row more.
     """
     counts = {label: math.floor(share * n) for label, n in rows.items()}
     order = rng.sample(list(rows), len(rows))  # so that ties do not favour the labels that come first

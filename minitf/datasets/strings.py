@@ -13,7 +13,7 @@ def did_you_mean(name: str, names: Sequence[str]) -> str:
 
 
 def first_few(words: Sequence[str], most: int = 8) -> str:
-    """Join the first `most` words with commas; "…" stands for the others."""
+    """Join the first `most` words with commas, and add "…" if there are more."""
     return ", ".join(words[:most]) + (", …" if len(words) > most else "")
 
 
@@ -32,5 +32,5 @@ def is_number(text: str) -> bool:
 
 
 def is_unicode(text: str) -> bool:
-    """Whether a string has no lone surrogate: half of a UTF-16 pair, which no encoding can write."""
+    """Whether a string has no lone surrogate: half of a UTF-16 pair, which UTF-8 cannot encode."""
     return text.isascii() or not any("\ud800" <= c <= "\udfff" for c in text)

@@ -1,4 +1,4 @@
-"""Read CSV, TSV and JSON lines, strictly: what is malformed or ambiguous is a DataError with its row."""
+"""Read CSV, TSV and JSON lines strictly: malformed or ambiguous data raises DataError with its row."""
 
 import csv
 import io
@@ -27,7 +27,7 @@ def records(path: str, data: bytes, ending: str | None = None) -> list[Record]:
 
 
 def stream(path: Path) -> Iterator[Record]:
-    """Yield the records of a file, with one in memory at a time. Raises DataError, for a row when it is reached."""
+    """Yield the records of a file, one at a time. Raises DataError when it reaches a malformed row."""
     with open_text(path, ENDINGS) as lines:
         yield from _records(str(path), lines, path.stat().st_size)
 

@@ -55,7 +55,7 @@ SOFTMAX = Exercise(
         Case("numbers below zero", (numbers(-3.0, 0.0, -1.0),)),
         Case("two rows", (numbers([0.0, 1.0, 2.0], [3.0, 3.0, -1.0]),)),
         Case("four axes", (draw(2, 2, 3, 4, seed=1),)),
-        Case("numbers of which some are −∞", (numbers(0.0, -INF, 1.0),), kind="corner"),
+        Case("numbers, some of them −∞", (numbers(0.0, -INF, 1.0),), kind="corner"),
         Case(
             "a row that is −∞ everywhere, which must give zeros",
             (numbers([-INF, -INF], [0.0, 1.0]),),

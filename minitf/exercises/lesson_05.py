@@ -174,7 +174,7 @@ def _eight_bits(n: int) -> bytes:
 
 
 def as_hex(function: Function, n: int) -> Any:
-    """Format the returned bytes in hexadecimal. A blank is returned unchanged, for the judge to name."""
+    """Format the returned bytes in hexadecimal. A blank is returned unchanged, so that the judge reports it."""
     written = function(n)
     if isinstance(written, bytes | bytearray):
         return written.hex(" ")
@@ -192,7 +192,7 @@ VARINT = Exercise(
         Case("127, the largest number of one byte", (127,), kind="corner"),
         Case("128, the smallest number of two bytes", (128,), kind="corner"),
         Case("0, which takes one byte", (0,), kind="corner"),
-        Case("16,384, of which all low bits are 0", (16_384,), kind="corner"),
+        Case("16,384, whose low bits are all 0", (16_384,), kind="corner"),
         Case("30,522, the size of BERT's vocabulary", (30_522,)),
         Case("2⁴⁰ + 5", (2**40 + 5,)),
         Case("2⁶⁴ − 1, the largest number of 64 bits: ten bytes", (2**64 - 1,)),

@@ -167,7 +167,7 @@ LAYER_NORM_GRADIENT = Exercise(
         Case("two texts of three tokens", (_drawn(2, 3, 4, seed=3, scale=2.0), _GAMMA, _EPS, _drawn(2, 3, 4, seed=4))),
         Case("a large ε", (_drawn(3, 4, seed=5), _GAMMA, 0.5, _drawn(3, 4, seed=6)), kind="corner"),
         Case(
-            "a token of tiny numbers, where ε counts",
+            "a token of tiny numbers, where ε matters",
             (_drawn(1, 4, seed=7, scale=1e-6), _GAMMA, _EPS, _drawn(1, 4, seed=8)),
             kind="corner",
         ),

@@ -205,7 +205,7 @@ INTERVAL = Exercise(
         Case("none of 5 right", (0, 5), kind="corner"),
     ),
     (
-        WrongAnswer("not cut", "the ends are not limited to 0 and 1, between which every accuracy is", _uncut),
+        WrongAnswer("not cut", "the ends are not limited to 0 and 1, the range of an accuracy", _uncut),
         WrongAnswer(
             "of one text",
             "p (1 − p) is not divided by n: this is the standard deviation of a single text, not of the mean",

@@ -71,7 +71,7 @@ LAYER_RATE = Exercise(
 
 
 def stop_at(losses: Sequence[float], patience: int) -> int:
-    """Return the epoch, from 1, after which training ends, given the validation loss of each: as `training.loop`."""
+    """Return the epoch, from 1, after which training ends, given the validation loss of each, as in `training.loop`."""
     at = Progress()
     for number, loss in enumerate(losses, start=1):
         better = at.best is None or is_better("loss", {"loss": loss}, at.best.valid)
@@ -177,7 +177,7 @@ STOP_AT = Exercise(
 
 
 def mean_and_sd(scores: Sequence[float]) -> tuple[float, float]:
-    """Compute x̄ and √(Σ (xᵢ − x̄)² / (n − 1)), 0 for a single score: as `training.seeds`."""
+    """Compute x̄ and √(Σ (xᵢ − x̄)² / (n − 1)), 0 for a single score, as in `training.seeds`."""
     summary = Summary("accuracy", "test", {str(n): score for n, score in enumerate(scores)}, ())
     return summary.mean, summary.sd
 

@@ -85,7 +85,7 @@ LAYER_NORM = Exercise(
             kind="corner",
         ),
         Case(
-            "a token of tiny numbers, where ε counts",
+            "a token of tiny numbers, where ε matters",
             (draw(1, 4, seed=13, scale=1e-6), draw(4, seed=14), draw(4, seed=15), 1e-12),
             kind="corner",
         ),

@@ -51,7 +51,7 @@ def path_of(rule: Any, theta: Any, gradients: Any, lr: float, **settings: Any) -
 def _keeps_the_gradient(
     rule: Any, start: Any, end: Any, gradients: Any, rates: list[float], settings: dict[str, Any]
 ) -> bool:
-    """Whether θ ends elsewhere than at `end` if one buffer holds the gradient of every step, as in training."""
+    """Whether the final θ differs from `end` if one buffer holds the gradient of every step, as in training."""
     theta, buffer = deep_copy(start), deep_copy(gradients[0])
     state: dict[str, Any] = {}
     for g, rate in zip(gradients, rates, strict=True):
@@ -99,4 +99,4 @@ def average(state: dict[str, Any], name: str, value: Tensor, beta: float, new: f
     return average
 
 
-TINY = Case("tiny gradients, where ε counts", (numbers(1.0, 2.0), [numbers(1e-7, 2e-8)] * 3, 0.1))
+TINY = Case("tiny gradients, where ε matters", (numbers(1.0, 2.0), [numbers(1e-7, 2e-8)] * 3, 0.1))

@@ -141,7 +141,7 @@ def _clipped(f: Any, gradients: Any, most: float) -> Any:
     if norm is Ellipsis or norm is None:
         return norm
     if any(a is not b for a, b in zip(given, held, strict=False)):
-        return Remark("there are other gradients in the list, but those that were in it are as before: write g *= …")
+        return Remark("the list has new gradients, and the original tensors are unchanged: write g *= …")
     return (*held, norm)
 
 

@@ -47,7 +47,7 @@ LOOK_UP = Exercise(
     (
         Case("three words of width 2", (numbers([0.0, 1], [2, 3], [4, 5]), torch.tensor([2, 0]))),
         Case("two sentences", (draw(5, 3, seed=1), torch.tensor([[0, 4, 4], [1, 2, 3]]))),
-        Case("as many words as numbers in each", (draw(3, 3, seed=2), torch.tensor([[0, 2, 1]]))),
+        Case("as many words as columns", (draw(3, 3, seed=2), torch.tensor([[0, 2, 1]]))),
         Case(
             "a table with more words than the ids use",
             (draw(7, 3, seed=3), torch.tensor([[1, 3], [0, 3]])),
@@ -154,7 +154,7 @@ SINUSOIDAL_POSITIONS = Exercise(
         ),
     ),
     gradients=False,
-    tolerance=2e-5,  # the equation answers in float32, and so may the learner
+    tolerance=2e-5,  # the equation returns float32, and the learner's function may too
 )
 
 EXERCISES = (LINEAR, LOOK_UP, SINUSOIDAL_POSITIONS)

@@ -1,1 +1,1 @@
-"""One fine-tuning run, from its configuration to its folder; and the use of the model that it saves."""
+"""A fine-tuning run, from its configuration to its folder; evaluation, prediction and pruning of saved models."""

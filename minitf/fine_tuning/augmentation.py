@@ -1,4 +1,4 @@
-"""Data augmentation in a run: each epoch has its own changed training texts."""
+"""Data augmentation in a run: the training texts are changed anew in each epoch."""
 
 from collections.abc import Callable
 
@@ -27,7 +27,7 @@ def augmented_examples(
     math: Mathematics,
     say: Say,
 ) -> Callable[[int], Examples] | None:
-    """Return a function from the number of an epoch to its training examples; None without `augment`.
+    """Return a function that maps an epoch number to its training examples; None without `augment`.
 
     Raises InputError for a task that does not predict for whole texts, and for a checkpoint that cannot replace words.
     """

@@ -1,6 +1,6 @@
 """The configuration of a fine-tuning run: frozen, created once (from flags or keywords) and checked when it is created.
 
-It never changes. What a run decides itself, such as the task for `task` auto, is in `data.Decisions` and
+It never changes. Values that the run chooses, such as the task for `task` auto, are in `data.Decisions` and
 `setup.TrainingSetup`.
 """
 
@@ -14,7 +14,7 @@ from minitf.errors import InputError
 from minitf.fine_tuning.settings import Checked, Choice, Flag, Number, Source, Text, TextOrNumber, setting
 from minitf.tasks import registry
 
-RECORDS = " records"  # after their number, where a file would have its path
+RECORDS = " records"  # records are saved as their number and this word
 
 _SHARE, _RATE, _COEFFICIENT = Number(0, 1), Number(0, 0.99), Number(0)
 _COUNT = Number(1, 1_000_000, whole=True)
@@ -28,7 +28,7 @@ def _augmentation(text: str) -> None:
     try:
         augmentation.parse(text)
     except ValueError as error:
-        raise ValueError(f"{error}; give delete=0.1,swap=0.1,replace=0.1 or a part of it") from None
+        raise ValueError(f"{error}; give one or more of delete=0.1,swap=0.1,replace=0.1") from None
 
 
 def _frozen(text: str) -> None:
@@ -184,7 +184,9 @@ class FineTuneConfig:
         if recipe.min_lr > recipe.lr:
             raise InputError(f"`min_lr` {recipe.min_lr:g} is above `lr` {recipe.lr:g}; give a smaller one")
         if model.from_scratch and (model.freeze is not None or model.unfreeze):
-            raise InputError("`from_scratch` initializes every weight at random, and `freeze` would keep them so")
+            raise InputError(
+                "`from_scratch` initializes all weights randomly, and `freeze` would not train them; leave one out"
+            )
         if model.freeze == "all" and model.unfreeze:
             raise InputError("`freeze` all leaves nothing for `unfreeze`; leave one out")
         if recipe.seeds > 1 and self.output.dry_run:
@@ -211,7 +213,7 @@ def field_of(name: str) -> dataclasses.Field[Any]:
 
 
 def storable(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that are saved, as JSON: of records only their number, and not whether the run is resumed."""
+    """Return the settings that are saved, as JSON: without `resume`, and of records only their number."""
     return {
         name: f"{len(value)}{RECORDS}" if isinstance(value, tuple) else value
         for name, value in settings.items()

@@ -11,13 +11,13 @@ from minitf.fine_tuning.terminal import Say
 from minitf.tasks import registry
 from minitf.tasks.spec import Table, TaskSpec
 
-Splits = dict[str, Table]  # "train", "valid" and perhaps "test"
+Splits = dict[str, Table]  # "train", "valid" and, if given, "test"
 SPLITS = ("train", "valid", "test")
 
 
 @dataclasses.dataclass(frozen=True)
 class Decisions:
-    """What a run decides if the configuration does not."""
+    """The task and the metric of a run; chosen automatically if the configuration does not set them."""
 
     spec: TaskSpec
     metric: str  # chooses the best epoch

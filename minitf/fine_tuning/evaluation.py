@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from minitf.checkpoints.metadata import read_metadata
 from minitf.errors import InputError
-from minitf.fine_tuning.saved import ModelOptions, open_model, spec_by_name
+from minitf.fine_tuning.saved import ModelOptions, length_for, open_model, spec_by_name
 from minitf.fine_tuning.terminal import Say, silent
 from minitf.tasks import registry
-from minitf.tasks.spec import Columns, Table, TaskSettings, TaskSpec
-from minitf.text.windows import choose_max_length
+from minitf.tasks.spec import Columns, Table, TaskSettings, TaskSpec, say_if_cut
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,17 +30,17 @@ class LabelledModel:
 
     model: "Bert"
     tokenizer: "Tokenizer"
-    metadata: Mapping[str, Any]  # of a run of minitf; {} for another model
+    metadata: Mapping[str, Any]  # of a minitf run; {} for other models
     spec: TaskSpec
     table: Table
     task: "Task"
     examples: "Examples"
 
     def logits(self, batch_size: int) -> "Sequence[Tensor]":
-        """Compute the logits of the model for the table."""
-        from minitf.tasks.inference import predict_logits
+        """Compute the logits of the model for the table. Raises InputError if one is NaN or infinite."""
+        from minitf.tasks.inference import check_finite, predict_logits
 
-        return predict_logits(self.model, self.task, self.examples, batch_size)
+        return [check_finite(z) for z in predict_logits(self.model, self.task, self.examples, batch_size)]
 
     def measure(self, batch_size: int) -> "Metrics":
         """Measure the model on the table."""
@@ -102,9 +101,11 @@ def open_labelled(
     task = spec.restore(model.config, settings, math)
     if task.head != model.head_name:
         raise InputError(f"{source}: `task` {spec.name} needs a {task.head} head, the model has {model.head_name}")
-    given = options.max_length or metadata.get("max_length")
-    max_length = choose_max_length(given, spec.max_length, model.config.longest)
-    return LabelledModel(model, tokenizer, metadata, spec, table, task, task.encode(table, tokenizer, max_length))
+    max_length = length_for(spec, options, metadata, loaded)
+    examples = task.encode(table, tokenizer, max_length)
+    if options.max_length is None:
+        say_if_cut(sum(row.cut for row in examples.tokens), len(examples), max_length, say)
+    return LabelledModel(model, tokenizer, metadata, spec, table, task, examples)
 
 
 def evaluate(
@@ -145,7 +146,7 @@ def score(
 
 
 def _read(spec: TaskSpec, labelled: Labelled, metadata: Mapping[str, Any]) -> Table:
-    """Read the table; columns that are not given are those of training, unless the task finds its own."""
+    """Read the table; the default columns are those used in training, unless the task finds its own."""
     given: Columns = {"text": labelled.text, "pair": labelled.pair, "label": labelled.label}
     names = {name: column or (None if name in spec.unused else metadata.get(name)) for name, column in given.items()}
     return spec.read(labelled.data, **names)

@@ -17,7 +17,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-# What a run writes, and so what `overwrite` may delete; anything else in the folder stays.
+# The files and folders of a run. `overwrite` deletes them, and nothing else in the folder.
 WRITTEN = ("best", "last", "metrics.jsonl", "curves.png", "report.json", "report.html")
 
 
@@ -56,7 +56,7 @@ def check_free(folder: Path, config: FineTuneConfig) -> None:
 
 
 def is_saved(folder: Path) -> bool:
-    """Whether the folder of a run, or of one with several seeds, has a state to resume from."""
+    """Whether `folder`, of one run or of several seeds, has a saved state to resume from."""
     return bool(states(folder))
 
 
@@ -72,11 +72,11 @@ def remove_all_leftovers(folder: Path) -> None:
 
 
 def make_fresh(folder: Path) -> None:
-    """Create `folder`, or remove an earlier run from it. Called when only training itself can still fail."""
+    """Create `folder`, or remove an earlier run from it. Called after all checks, directly before training."""
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         remove_all_leftovers(folder)
-        for path in states(folder):  # first, so that a run of which files are missing cannot be resumed
+        for path in states(folder):  # first, so that a partly deleted run cannot be resumed
             path.unlink()
         for path in (*(folder / name for name in WRITTEN), *folder.glob("seed-*")):
             if path.is_dir() and not path.is_symlink():

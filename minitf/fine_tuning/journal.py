@@ -1,4 +1,4 @@
-"""`metrics.jsonl`: every step and epoch of a run, one JSON object per line, each written at once."""
+"""`metrics.jsonl`: every step and epoch of a run, one JSON object per line, each written immediately."""
 
 import contextlib
 import json
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from minitf.errors import InputError
-from minitf.files import writing
+from minitf.files import to_json, writing
 from minitf.training.loop import Epoch, Step
 
 
@@ -40,7 +40,7 @@ class Journal:
             record = {"epoch": event.number, "train_loss": event.train_loss, "seconds": round(event.seconds, 3)}
             record |= {"best": event.best, "valid": event.valid}
         with writing(self._path):
-            self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
+            self._file.write(to_json(record, indent=None))
 
     def __enter__(self) -> "Journal":
         return self

@@ -1,8 +1,8 @@
-"""`minitf-run.json`: the files that minitf has made in a folder, so that nobody else's are ever deleted.
+"""`minitf-run.json`: the list of files that minitf created in a folder, so that no other files are deleted.
 
-A name is written into the manifest before its file is made. What a new run or `overwrite` removes is what the manifest
-lists, and nothing else; a folder without a manifest is never cleaned. Runs inside a folder (`seed-0`, `run-3`) have
-manifests of their own.
+A name is written to the manifest before its file is created. A new run or `overwrite` deletes only the files that the
+manifest lists; a folder without a manifest is never cleaned. Runs inside a folder (`seed-0`, `run-3`) have their own
+manifests.
 """
 
 import json
@@ -18,7 +18,7 @@ VERSION = 1
 
 
 class Manifest:
-    """The manifest of `folder`, which need not exist yet. `command` is the one that makes it. Raises InputError."""
+    """The manifest of `folder`, which may not exist yet. `command` is the command that writes it. Raises InputError."""
 
     def __init__(self, folder: Path, command: str = "finetune"):
         self.folder, self.command = folder, command
@@ -32,25 +32,25 @@ class Manifest:
         return self.path.is_file()
 
     def add(self, *names: str) -> None:
-        """Record files, by their path in the folder, before they are made."""
+        """Record files, by their path in the folder, before they are created."""
         self._add(self.names, names)
 
     def add_run(self, name: str) -> None:
-        """Record a folder that holds a run of its own."""
+        """Record a subfolder that contains another run."""
         self._add(self.runs, [name])
 
     def foreign(self) -> list[Path]:
-        """The files and folders in the folder that minitf has not made, without what is inside of foreign folders."""
+        """Return the files and folders in `folder` that minitf did not create, without the contents of such folders."""
         return sorted(self._foreign(self.folder)) if self.folder.is_dir() else []
 
     def remove_files(self) -> None:
-        """Delete what the manifest lists, then the folders that are empty by then, and the manifest itself at last."""
+        """Delete the listed files, then the folders that are now empty, then the manifest."""
         with writing(self.folder):
             for name in self.runs:
                 if not self._through_link(self.folder / name / FILE):
                     Manifest(self.folder / name).remove_files()
                     _remove_if_empty(self.folder / name)
-            # A saved state first, so that the rest of a run can never be resumed.
+            # The saved state first, so that a partly deleted run cannot be resumed.
             for name in sorted(self.names, key=lambda name: (not name.startswith("last/"), name)):
                 path = self.folder / name
                 if not self._through_link(path) and (path.is_symlink() or not path.is_dir()):
@@ -65,12 +65,12 @@ class Manifest:
         self.names, self.runs = [], []
 
     def _through_link(self, path: Path) -> bool:
-        """Whether a folder between this one and `path` is a link, and so leads to files of others."""
+        """Whether a folder between this one and `path` is a link, which can point to files of other programs."""
         between = list(path.relative_to(self.folder).parents)[:-1]
         return any((self.folder / parent).is_symlink() for parent in between)
 
     def _remove_leftovers(self, folder: Path) -> None:
-        """Delete the temporary files of interrupted writes of our own names."""
+        """Delete the temporary files that interrupted writes of listed files left in `folder`."""
         ours = {PurePosixPath(name).parts[0] for name in self.names} | {PurePosixPath(name).name for name in self.names}
         for path in leftovers(folder) if folder.is_dir() else ():
             if path.name.removesuffix("-old").rpartition("-")[0].removeprefix(".") in ours | {FILE}:
@@ -104,7 +104,7 @@ class Manifest:
             if content["version"] != VERSION or not isinstance(command, str):
                 raise ValueError(f"version {content['version']!r}")
             if not all(_is_inside(name) for name in (*names, *runs)):
-                raise ValueError("a name leads out of the folder")
+                raise ValueError("a name is outside the folder")
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(
                 f"{self.path}: is not a manifest that minitf wrote ({error}); delete the files of the run yourself, or"

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from minitf.checkpoints.metadata import read_metadata
 from minitf.errors import InputError
-from minitf.fine_tuning.saved import ModelOptions, open_model, spec_by_name, stored_head
+from minitf.fine_tuning.saved import ModelOptions, length_for, open_model, spec_by_name, stored_head
 from minitf.fine_tuning.terminal import Say, silent
 from minitf.tasks import registry
 from minitf.tasks.spec import Inputs, Loaded, TaskSettings, TaskSpec
-from minitf.text.windows import choose_max_length
 
 if TYPE_CHECKING:
     from minitf.checkpoints.report import LoadReport
@@ -69,7 +68,7 @@ def open_predictor(
     source: str, spec: TaskSpec, metadata: Mapping[str, Any], options: ModelOptions, batch_size: int, say: Say
 ) -> Loaded:
     """Load the model with its trained head. Raises InputError if it has none."""
-    loaded, report = open_head(source, spec.head, metadata, options, batch_size, say, spec.max_length)
+    loaded, report = open_head(source, spec.head, metadata, options, batch_size, say, spec)
     if _is_new(report):
         held = report.files.stored_head()
         instead = f"its head is {held}" if held else "fine-tune it first"
@@ -96,16 +95,17 @@ def open_head(
     options: ModelOptions,
     batch_size: int,
     say: Say,
-    usual_length: int = 128,
+    spec: TaskSpec | None = None,
 ) -> "tuple[Loaded, LoadReport]":
     """Load the model with the head called `head`, or without one; return it and the load report."""
     model, report = open_model(source, head, options, say)
-    max_length = choose_max_length(options.max_length or metadata.get("max_length"), usual_length, model.config.longest)
+    max_length = length_for(spec, options, metadata, report)
     tokenizer = report.checked_tokenizer()
     if report.warning:
         say(f"minitf: warning: {report.warning}")
     settings = TaskSettings.saved(metadata)
-    return Loaded(model, tokenizer, settings, max_length, batch_size), report
+    warn = say if options.max_length is None else silent  # a requested length needs no warning
+    return Loaded(model, tokenizer, settings, max_length, batch_size, warn), report
 
 
 def _is_new(report: "LoadReport") -> bool:

@@ -23,7 +23,7 @@ def say_above(bar: "tqdm[NoReturn]", say: Say, line: str) -> None:
 
 
 def in_notebook() -> bool:
-    """Whether this Python runs a notebook, which shows a bar although it is no terminal."""
+    """Whether this Python runs a notebook, which shows a bar although it is not a terminal."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     return type(shell).__name__ == "ZMQInteractiveShell"

@@ -11,19 +11,19 @@ from minitf.tasks.spec import Table
 
 
 def command_line(name: str, argv: Sequence[str] | None) -> str:
-    """Return the current command as a shell reads it."""
+    """Return the current command, quoted for a shell."""
     given = sys.argv[1:] if argv is None else argv
     return shlex.join([interpreter(), "-m", f"minitf.{name}", *map(str, given)])
 
 
 def interpreter() -> str:
-    """Return how the current Python is called from the working folder: by a path below it, else as `python`."""
+    """Return the command of the current Python: its path if it is below the working folder, else `python`."""
     path, here = Path(sys.executable), Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else "python"
 
 
 def prediction_command(best: Path, train: Table) -> str:
-    """Return a command that uses the model, with the beginning of the first training text, as a shell reads it."""
+    """Return a command that uses the model, with the beginning of the first training text, quoted for a shell."""
     example = train.examples[0]
     words = [interpreter(), "-m", "minitf.predict", str(best)]
     if train.pair_column is not None:

@@ -45,7 +45,7 @@ class Prunable:
         return count_zeros(self.opened.model), sum(p.numel() for p in self.opened.model.parameters())
 
     def sweep(self) -> Iterator[tuple[float, dict[str, float]]]:
-        """Yield (removed share, scores and loss) for growing shares of the heads, or of the weights without `order`."""
+        """Yield (removed share, scores and loss) for growing shares of the heads, or weights if `order` is empty."""
         kept = copy.deepcopy(self.opened.model.state_dict())
         for share in SHARES:
             self.opened.model.load_state_dict(kept)

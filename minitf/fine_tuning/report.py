@@ -101,7 +101,7 @@ def write_report(folder: Path, setup: TrainingSetup, outcome: Outcome) -> None:
 
 
 def read_run(folder: Path) -> Run:
-    """Read the result of a finished run from its report.json. Of its epochs only the best is marked `best`."""
+    """Read the result of a finished run from its report.json. Only the best epoch is marked `best`."""
     content = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     name = "test" if "test" in content else "valid"
     best, epochs = content["best_epoch"], zip(content["epochs"], content["epoch_scores"], strict=True)

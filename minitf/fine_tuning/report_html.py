@@ -35,8 +35,10 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def page(content: Mapping[str, Any], curves: bytes | None = None) -> str:
-    """Format the page. `content` is that of report.json with a `title` and perhaps the parameter table (`parameters`);
-    `curves` is a PNG."""
+    """Format the page. `content` is report.json with a `title` and, if known, `parameters` (the parameter table).
+
+    `curves` is a PNG.
+    """
     measured_on = "test" if "test" in content else "valid"
     metrics = content[measured_on]
     parts = [f"<h1>{_e(content['title'])}</h1>", _summary(content, measured_on), _scores(content["scores"])]

@@ -11,14 +11,14 @@ from minitf.training.loop import Epoch
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """The result of one run. With several seeds: of the run with the best validation score, and `runs` has all."""
+    """The result of one run. With several seeds, of the run with the best validation score; `runs` has all runs."""
 
     folder: Path
     history: tuple[Epoch, ...]
     measured_on: str  # "test", or "valid" without a test set
     metrics: Mapping[str, Any]  # of the best epoch on that table: the metrics' `to_dict()`
-    scores: Mapping[str, float]  # the most important of the metrics
-    baseline: str  # the score of a prediction that reads no text
+    scores: Mapping[str, float]  # the most important metrics
+    baseline: str  # the score of predictions that ignore the text
     learned: bool  # whether the metrics beat the baseline
     prediction_command: str  # a command line that uses the model
     runs: "tuple[Run, ...]" = ()

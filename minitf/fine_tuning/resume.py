@@ -19,7 +19,7 @@ FREE = ("resume", "output", "overwrite", "dry_run", "offline", "save_every")
 
 
 def saved_with(setup: "TrainingSetup", offset: int) -> dict[str, object]:
-    """Return what is saved with the state of a run, so that it is resumed with the same configuration and data."""
+    """Return the data that is saved with the state of a run, to resume it with the same configuration and data."""
     return {
         "settings": setup.settings(),
         "digests": {name: table.digest for name, table in setup.splits.items()},
@@ -33,7 +33,8 @@ def saved_with(setup: "TrainingSetup", offset: int) -> dict[str, object]:
 def journal_offset(setup: "TrainingSetup", last: Path) -> int:
     """Return the size of metrics.jsonl, in bytes, when the state in `last` was saved.
 
-    Raises InputError if the data or the checkpoint have changed since the run started: the state has no frozen weights.
+    Raises InputError if the data or the checkpoint have changed since the run started.
+    The state does not contain frozen weights.
     """
     saved = _saved(last)
     for name, digest in saved["digests"].items():
@@ -77,7 +78,7 @@ def _check_same(given: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
     """Raise InputError for a setting that differs from that of the run, and for records that are missing."""
     for name, value in given.items():
         before = settings.get(name, field_of(name).default)
-        free = name in FREE or isinstance(value, tuple)  # of records the digest is compared
+        free = name in FREE or isinstance(value, tuple)  # records are compared by their digest
         if not free and value != before:
             raise InputError(f"`{name}` {value}: the run was started with {before}; leave it out, or start a new run")
     for name in ("train", "valid", "test"):

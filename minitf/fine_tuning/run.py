@@ -1,6 +1,6 @@
 """Fine-tune from settings: `minitf.fine_tune`, and what the command `finetune` does.
 
-Everything that can be wrong with settings, data and folder is found before torch is loaded.
+Settings, data and folder are checked before torch is loaded.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ def fine_tune(*, say: Say = print, command: str = "", **settings: Any) -> "Run |
     `train`, `valid` and `test` are files, or lists of records such as {"text": "…", "label": "…"}. `say` is called with
     each line that the command prints; `command` is saved in the report. Returns the result; None with `dry_run`, and in
     all but the first of several processes. Raises InputError (DataError for the tables, DivergedError if training
-    diverges), and Interrupted after Ctrl-C, when the state is saved.
+    diverges), and Interrupted after Ctrl-C, after the state is saved.
     """
     rank, count = processes()
     say = say if rank == 0 else silent

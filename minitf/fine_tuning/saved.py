@@ -1,13 +1,15 @@
-"""Open a saved model: what evaluation, prediction and pruning have in common."""
+"""Open a saved model: used by evaluation, prediction and pruning."""
 
 import dataclasses
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from minitf.errors import CheckpointError, InputError
 from minitf.fine_tuning.terminal import Say
 from minitf.tasks import registry
 from minitf.tasks.spec import TaskSpec
+from minitf.text.windows import choose_max_length
 
 if TYPE_CHECKING:
     from minitf.bert import Bert
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class ModelOptions:
-    """How a model is opened: the settings of every command that runs one."""
+    """The options for opening a model, the same for every command that runs a model."""
 
     max_length: int | None = None
     math: str = "kernels"
@@ -46,6 +48,21 @@ def open_model(
         verify=not options.no_verify,
         revision=options.revision,
     )
+
+
+def length_for(spec: TaskSpec | None, options: ModelOptions, metadata: Mapping[str, Any], report: "LoadReport") -> int:
+    """Return the maximum number of tokens of a text: the requested one, that of the training, or the folder's.
+
+    A task that reads long texts in windows has its own. `spec` is None for sentence vectors and masked words. Raises
+    InputError if more is requested than the model has positions.
+    """
+    from minitf.checkpoints.stated import stated_length
+
+    longest = report.config.longest
+    usual = stated_length(report.source.folder, for_vectors=spec is None) or longest
+    if spec is not None and (not spec.truncates or metadata.get("task")):
+        usual = spec.max_length
+    return choose_max_length(options.max_length or metadata.get("max_length"), usual, longest)
 
 
 def spec_by_name(name: str) -> TaskSpec:

@@ -98,8 +98,8 @@ def run_seeds(
                 own = config.replace(seed=seed)
                 setup = prepare(own, decisions, splits, workers, say_setup, encoded, command)
                 if fresh and workers.first:
-                    make_fresh(folder)  # now that only training itself can still fail
-                encoded, fresh, say_setup = setup.encoded, False, silent  # all of it is the same for every seed
+                    make_fresh(folder)  # after all checks, directly before training
+                encoded, fresh, say_setup = setup.encoded, False, silent  # the same for every seed
                 try:
                     run_prepared(setup, folder / name, workers, say, start)
                 except DivergedError as error:

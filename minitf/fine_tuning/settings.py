@@ -1,6 +1,6 @@
 """Declarations of settings: the default, the meaning and the allowed values of each, in one place.
 
-The command line makes a flag of each declaration, `minitf.fine_tune` a keyword. Standard library only.
+Each declaration becomes a flag of the command line and a keyword of `minitf.fine_tune`. Standard library only.
 """
 
 import dataclasses
@@ -17,10 +17,10 @@ class Values(Protocol):
     """The allowed values of a setting."""
 
     def parse(self, text: str) -> Any:
-        """Return the value of `text`, as it is typed on a command line. Raises ValueError that says what it must be."""
+        """Parse `text` from a command line. Raises ValueError with the allowed values."""
 
     def check(self, value: Any) -> Any:
-        """Return a value from Python in the form in which it is kept. Raises ValueError like `parse`."""
+        """Return a value from Python in its stored form. Raises ValueError like `parse`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Number:
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
-    """One of some names, or of those that a function returns: for names that are registered later."""
+    """One of a list of names; a function can return the list, for names that are registered later."""
 
     options: Sequence[str] | Callable[[], Sequence[str]]
 
@@ -110,7 +110,7 @@ class Text:
 
 @dataclasses.dataclass(frozen=True)
 class TextOrNumber(Text):
-    """A text that from Python can be an integer too, such as the layers of `freeze`."""
+    """A text; from Python also an integer, such as the number of layers of `freeze`."""
 
     def check(self, value: Any) -> str:
         return super().check(str(value) if isinstance(value, int) and not isinstance(value, bool) else value)
@@ -134,7 +134,7 @@ def setting(default: Any, values: Values, meaning: str, metavar: str | None = No
 
 
 def checked(field: dataclasses.Field[Any], value: Any) -> Any:
-    """Return a value of this setting in the form in which it is kept. Raises InputError."""
+    """Return a value of this setting in its stored form. Raises InputError."""
     if value is None and field.default is None:
         return None
     try:

@@ -86,12 +86,12 @@ class TrainingSetup:
         )
 
     def settings(self) -> dict[str, object]:
-        """Return the settings with what the run decided, for the report and the saved state."""
+        """Return the settings and the values that the run chose, for the report and the saved state."""
         decided = {"metric": self.decisions.metric, "max_length": self.max_length}
         return storable(self.config.settings() | decided)
 
     def optimizer(self) -> Optimizer:
-        """Create the optimizer; freeze what is never trained."""
+        """Create the optimizer; freeze the parameters that are never trained."""
         freeze(self.model, self.layers, self.strategy.frozen)
         steps = total_steps(self.config.recipe, len(self.encoded.examples["train"]))
         return Optimizer(

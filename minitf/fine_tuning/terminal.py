@@ -14,7 +14,7 @@ def silent(line: str) -> None:
 
 
 def epoch_line(epoch: "Epoch", of: int) -> str:
-    """Format the result of an epoch of `of`."""
+    """Format the result of an epoch; `of` is the number of epochs."""
     scores = "  ".join(f"{name} {value:.4f}" for name, value in epoch.scores.items())
     return (
         f"epoch {epoch.number}/{of}  train loss {epoch.train_loss:.4f}  valid loss {epoch.valid['loss']:.4f}"

@@ -1,4 +1,4 @@
-"""Count what the tokenizer makes of all texts before training: lengths, unknown words, uppercase letters."""
+"""Statistics of the tokenized texts before training: lengths, unknown words, uppercase letters."""
 
 import dataclasses
 import math
@@ -14,7 +14,7 @@ PERCENTILES = (50, 90, 99, 100)
 CUT = 0.05  # texts that are cut
 UNKNOWN = 0.01  # word pieces that are unknown
 IN_CAPITALS = 0.2  # texts in uppercase
-MANY = 20  # texts; in fewer it can be chance that no letter is uppercase
+MANY = 20  # texts; with fewer, it can be chance that no letter is uppercase
 CHUNK = 1000  # texts that are tokenized together
 
 Texts = tuple[Sequence[str], Sequence[str] | None]  # and the second texts of pairs
@@ -82,7 +82,7 @@ def token_warnings(
 ) -> Iterator[Finding]:
     """Yield warnings about the training texts of the table called `name`.
 
-    `cut` says whether texts longer than `max_length` are cut; `options` is what can be done about it.
+    `cut` says whether texts longer than `max_length` are cut; `options` says how to avoid it.
     """
     n = counts.texts
     if cut and counts.longer > CUT * n:

@@ -1,4 +1,4 @@
-"""The training of one run: what happens between the steps of the loop, in the order in which it happens."""
+"""The training of one run: logging, saving and drawing between the steps of the loop, in order."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -112,7 +112,7 @@ def compact_vocabulary(setup: TrainingSetup) -> CompactVocabulary:
 
 
 def stages(setup: TrainingSetup, data: TrainingData) -> Callable[[int], AbstractContextManager[None]]:
-    """Return a function from an epoch to a context in which the layers that it does not train are frozen."""
+    """Return a function that maps an epoch to a context in which its untrained layers are frozen."""
     known = [(tuple(t.ids), tuple(t.segments)) for part in (data.train, data.valid) for t in part.tokens]
     frozen = FrozenLayers(setup.model, known)
 

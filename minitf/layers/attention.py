@@ -11,7 +11,7 @@ class MultiHeadAttention(nn.Module):
 
     Queries come from `X [B, S_q, D]`, keys and values from `memory` M `[B, S_k, D]`. Without `memory` M = X, which is
     self-attention; with another sequence it is cross-attention. `mask` is boolean, broadcasts to `[B, H, S_q, S_k]` and
-    is True where a query may look. Returns `[B, S_q, D]` and, if `need_attention`, A `[B, H, S_q, S_k]`, else None.
+    is True where attention is allowed. Returns `[B, S_q, D]` and, if `need_attention`, A `[B, H, S_q, S_k]`, else None.
     `dropout` is the rate on A. One matrix `W_Q [D, D]` holds the W_Qᵢ of all heads side by side; likewise W_K and W_V.
     BERT's projections have biases; the paper's have none. Raises ValueError if H does not divide D.
     Source: Vaswani et al. 2017, §3.2.2; the uses of attention: §3.2.3.

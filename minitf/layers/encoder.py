@@ -17,7 +17,7 @@ class EncoderLayer(nn.Module):
     (DistilBERT has none there).
 
     Queries and the residual come from X, keys and values from `memory [B, S_k, D]`, or from X without it. So
-    `layer(X[:, :1], mask, memory=X)` is row 0 of `layer(X, mask)`, for less work.
+    `layer(X[:, :1], mask, memory=X)` is row 0 of `layer(X, mask)`, with less computation.
     Returns `(X, A)`, A `[B, H, S, S_k]` if `need_attention`, else None.
     Source: Vaswani et al. 2017, §3.1 and §5.4.
     """

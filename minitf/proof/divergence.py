@@ -163,7 +163,7 @@ def _forward_rows(
 def _real_only(label: str, t: Tensor, real: Tensor) -> Tensor:
     """Select the part of a tensor that belongs to real tokens: the values at padding do not matter."""
     if label.endswith("QKᵀ/√d_k"):
-        pairs = (real[:, :, None] & real[:, None, :])[:, None].expand(t.shape)  # a masked score: −∞ here, not there
+        pairs = (real[:, :, None] & real[:, None, :])[:, None].expand(t.shape)  # a masked score is −∞ only in minitf
         return t[pairs]
     if label.endswith(".A"):
         return t.transpose(1, 2)[real]  # rows of real queries, [n, H, S]: padded keys must have weight 0

@@ -113,10 +113,10 @@ def open_pair(
 def _reference_folder(ours: Bert, report: LoadReport) -> Iterator[Path]:
     """Yield a folder that the reference can open: the source's folder, or our model saved.
 
-    The reference cannot read a TensorFlow checkpoint. There the comparison checks the computation only; other tests
-    check the reading.
+    The reference cannot read a TensorFlow checkpoint, among others. There the comparison checks the computation only;
+    other tests check the reading.
     """
-    if report.source.tensorflow is None:
+    if report.files.open_in_transformers():
         yield report.source.folder
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -181,7 +181,7 @@ def run_ours(pair: Pair, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
 
 
 def run_ours_without_attention(pair: Pair, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-    """Return our logits and hidden states without asking for A, as in training: this runs a fused attention."""
+    """Return our logits and hidden states without requesting A, as in training: this runs a fused attention."""
     out = pair.ours(batch.token_ids, batch.segment_ids, batch.mask)
     assert out.logits is not None
     states = {f"encoder.layers.{i}.ffn_norm": X.detach() for i, X in enumerate(out.hidden_states[1:])}

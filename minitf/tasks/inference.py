@@ -5,10 +5,20 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from minitf.errors import InputError
 from minitf.tasks.base import Task
 from minitf.text.batches import Examples, by_length
 
 BATCH_SIZE = 64
+
+
+def check_finite(numbers: Tensor) -> Tensor:
+    """Return `numbers`, the output of a trained model. Raises InputError for NaN or infinity: not a prediction."""
+    if not numbers.isfinite().all():
+        raise InputError(
+            "the model's output is NaN or infinite: its weights are too large for their type, or `math` is wrong"
+        )
+    return numbers
 
 
 def predict_logits(model: nn.Module, task: Task, examples: Examples, batch_size: int = BATCH_SIZE) -> list[Tensor]:

@@ -62,6 +62,13 @@ class Loaded:
     settings: TaskSettings
     max_length: int
     batch_size: int
+    say: Callable[[str], None] = lambda line: None  # gets warnings
+
+
+def say_if_cut(cut: int, count: int, max_length: int, say: Callable[[str], None]) -> None:
+    """Say how many of `count` texts were longer than `max_length` tokens and were cut, if any."""
+    if cut:
+        say(f"minitf: warning: {cut} of {count} texts are longer than `max_length` {max_length} tokens and were cut")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -33,6 +33,7 @@ class Tokens:
 
     ids: list[int]
     segments: list[int]
+    cut: bool = False  # whether the text was longer
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -65,7 +66,7 @@ class Examples:
         return []
 
     def targets_of(self, indices: Sequence[int]) -> Tensor:
-        """Return the targets of some examples as one tensor; those of tokens are padded with IGNORED, `[B, S]`."""
+        """Return the targets of some examples as one tensor; token targets are padded with IGNORED, `[B, S]`."""
         if isinstance(self.targets, Tensor):
             return self.targets[torch.tensor(indices)]
         return nn.utils.rnn.pad_sequence([self.targets[i] for i in indices], True, IGNORED)
@@ -97,8 +98,8 @@ def shuffled(lengths: Sequence[int], batch_size: int, seed: int, epoch: int, poo
     """Return the indices 0 … n − 1 in batches for one epoch; the order depends only on `seed` and `epoch`.
 
     The indices are shuffled and divided into at least four pools of at most `pool` batches. Each pool is sorted by
-    length and cut into batches, and the batches are shuffled. So the texts of a batch have similar lengths, but are
-    others in each epoch.
+    length and cut into batches, and the batches are shuffled. So the texts of a batch have similar lengths, and
+    the batches differ in each epoch.
     """
     rng = random.Random(f"{seed}/{epoch}")
     order = list(range(len(lengths)))
@@ -113,7 +114,7 @@ def shuffled(lengths: Sequence[int], batch_size: int, seed: int, epoch: int, poo
 
 
 def by_length(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
-    """Return the indices in batches for evaluation, longest first, so that a lack of memory shows at once."""
+    """Return the indices in batches for evaluation, longest first, so that an out-of-memory error occurs at once."""
     return _cut(sorted(range(len(lengths)), key=lambda i: -lengths[i]), batch_size)
 
 

@@ -9,6 +9,7 @@ A text is encoded as at most r = max_length − 2 word pieces between [CLS] and 
                 window k starts at piece k (r − stride). A text that fits is one window.
 """
 
+import dataclasses
 from collections.abc import Sequence
 
 import torch
@@ -26,7 +27,7 @@ def encode(
 ) -> tuple[list[Tokens], list[range] | None]:
     """Return rows of at most `max_length` tokens, and the rows of each text (None: each text is one row).
 
-    Raises InputError if `max_length` is too small, and for pairs with another method than truncate.
+    Raises InputError if `max_length` is too small, and for pairs with a method other than truncate.
     """
     if long_text.method == "truncate":
         return tokenizer.encode(texts, pairs, max_length), None
@@ -39,9 +40,10 @@ def encode(
     before, after = tokenizer.surrounding_tokens()
     whole = [pieces.ids for pieces in tokenizer.pieces(texts)]
     if long_text.method == "head-tail":
-        return [with_special_tokens(before, head_and_tail(pieces, size), after) for pieces in whole], None
+        rows = [with_special_tokens(before, head_and_tail(pieces, size), after) for pieces in whole]
+        return [dataclasses.replace(row, cut=len(pieces) > size) for row, pieces in zip(rows, whole, strict=True)], None
     stride = long_text.overlap(size)
-    rows: list[Tokens] = []
+    rows = []
     rows_of_texts: list[range] = []
     for pieces in whole:
         windows = window_ranges(len(pieces), size, stride)
@@ -52,14 +54,15 @@ def encode(
 
 def batch(
     tokenizer: Tokenizer, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int, long_text: LongText
-) -> Batch:
-    """Encode texts as one padded batch; see `encode`."""
+) -> tuple[Batch, int]:
+    """Encode texts as one padded batch; return it and the number of texts that were cut. See `encode`."""
     tokens, rows = encode(tokenizer, texts, pairs, max_length, long_text)
-    return Examples(tokens, torch.zeros(len(texts)), tokenizer.pad_id, rows).batch(range(len(texts)))[0]
+    padded = Examples(tokens, torch.zeros(len(texts)), tokenizer.pad_id, rows).batch(range(len(texts)))[0]
+    return padded, sum(row.cut for row in tokens)
 
 
 def head_and_tail(pieces: list[int], size: int) -> list[int]:
-    """Keep `size` word pieces: a quarter of them from the start of the text, the others from its end."""
+    """Keep `size` word pieces: a quarter of them from the start of the text, the rest from its end."""
     if len(pieces) <= size:
         return pieces
     head = -(-size // 4)

@@ -23,6 +23,7 @@ from minitf.errors import CheckpointError, InputError
 from minitf.text import tokenizer_files
 from minitf.text.batches import Batch, Tokens, pad
 from minitf.text.tokenizer_files import LARGEST_VOCABULARY as LARGEST_VOCABULARY
+from minitf.text.tokenizer_limits import LimitedTokenizer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +43,7 @@ ROBERTA = SpecialTokens("<pad>", "<unk>", "<s>", "</s>", "<mask>")
 
 @dataclasses.dataclass(frozen=True)
 class Pieces:
-    """The word pieces of a text without special tokens: ids, and of each the word or the characters."""
+    """The word pieces of a text without special tokens: ids, and the word or the characters of each piece."""
 
     ids: list[int]
     words: list[int]
@@ -56,7 +57,7 @@ class Tokenizer:
     """Turn texts into token ids. Create one with `from_folder` or `from_vocabulary`."""
 
     def __init__(self, fast: FastTokenizer, lower_case: bool, name: str | None = None):
-        self._fast, self.lower_case = fast, lower_case
+        self._fast, self.lower_case = LimitedTokenizer(fast), lower_case
         self.special = ROBERTA if fast.token_to_id("[CLS]") is None and fast.token_to_id("<s>") is not None else BERT
         needed = (self.special.pad, self.special.unknown, self.special.first, self.special.separator)
         ids: dict[str, int] = {token: i for token in needed if (i := fast.token_to_id(token)) is not None}
@@ -64,7 +65,7 @@ class Tokenizer:
             raise CheckpointError(f"the vocabulary has no {', '.join(missing)}, so it is not of BERT or RoBERTa")
         self.pad_id, self.unknown_id = ids[self.special.pad], ids[self.special.unknown]
         self.separator_id = ids[self.special.separator]
-        # Neither the mask token nor [UNK], which stand for words.
+        # The mask token and [UNK] are not included, because they stand for words.
         self.special_ids = frozenset((self.pad_id, self.separator_id, ids[self.special.first]))
         self.segments = 1 if self.special is ROBERTA else 2  # number of segments; a model may have fewer
         self._lock = threading.Lock()  # the library's truncation is a setting of the object, not of the call
@@ -92,13 +93,14 @@ class Tokenizer:
 
     @property
     def vocabulary_size(self) -> int:
-        """The number of tokens, with added ones."""
+        """The number of tokens, including added tokens."""
         return int(self._fast.get_vocab_size())
 
     @property
     def highest_id(self) -> int:
         """The largest token id."""
-        return max(self._fast.get_vocab().values())
+        highest: int = max(self._fast.get_vocab().values())
+        return highest
 
     @property
     def sha256(self) -> str:
@@ -123,7 +125,10 @@ class Tokenizer:
             self._fast.enable_truncation(max_length, strategy="longest_first")
             encoded = self._fast.encode_batch(inputs)
         last = self.segments - 1
-        return [Tokens(e.ids, [min(s, last) for s in e.type_ids]) for e in encoded]
+        return [
+            Tokens(e.ids, [min(s, last) for s in e.type_ids], len(e.ids) == max_length and bool(e.overflowing))
+            for e in encoded
+        ]
 
     def pieces(self, texts: Sequence[str]) -> list[Pieces]:
         """Cut each text, without truncation, into word pieces with their characters: (first, last + 1)."""
@@ -203,7 +208,7 @@ class Tokenizer:
     def words(self, ids: Sequence[int]) -> list[str]:
         """Return each token as readable text, without the character that marks a space in BPE and Unigram."""
         texts = [self._fast.decode([int(i)], skip_special_tokens=False).strip() for i in ids]
-        # A token of bytes that are not a whole character cannot be decoded, so it is returned unchanged.
+        # A token whose bytes are not a whole character cannot be decoded, so it is returned unchanged.
         return [t if t and "\ufffd" not in t else token for t, token in zip(texts, self.tokens(ids), strict=True)]
 
     def word_numbers(self, text: str, pair: str | None = None, max_length: int = 128) -> list[int]:
@@ -247,7 +252,7 @@ class Tokenizer:
     def _vocabulary(self) -> str:
         """Return the contents of a `vocab.txt`."""
         vocabulary = {i: token for token, i in self._fast.get_vocab(with_added_tokens=False).items()}
-        # An id without a token (of a line that is twice in the official file) keeps its line.
+        # An id has no token if its line occurs twice in the official file. It still needs a line here.
         lines = [vocabulary.get(i, f"[unused line {i}]") for i in range(max(vocabulary) + 1)]
         return "".join(f"{token}\n" for token in lines)
 

@@ -4,7 +4,7 @@ The library does not check that the parts of a `tokenizer.json` are consistent, 
 So each tokenizer encodes a test text before it is returned.
 """
 
-import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,16 @@ from typing import Any
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 
+from minitf.datasets.file_kinds import as_text, other_kind, parse_json_object, read_small
 from minitf.errors import CheckpointError
+from minitf.text import added_tokens, byte_level, tokenizer_class
+from minitf.text.tokenizer_limits import SECONDS, LibraryError, check_components, check_ids, library_call, within
 
 BERT_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-LARGEST_VOCABULARY = 8 << 20  # bytes of a vocab.txt; that of BERT for 104 languages has 1 << 20
-LARGEST_TOKENIZER = 64 << 20  # bytes of a tokenizer.json; that of XLM-RoBERTa has 9 million, or 17 if indented
+LARGEST_VOCABULARY = 8 << 20  # bytes of a vocab.txt; the file of BERT for 104 languages has 1 << 20
+LARGEST_TOKENIZER = 64 << 20  # bytes of a tokenizer.json; XLM-RoBERTa's file has 9 million, or 17 if indented
 LARGEST_SETTINGS = 2 << 20
-# A token takes about 350 bytes of memory. XLM-V has the most tokens, 901,629; of the BERTs, LaBSE, 501,153.
+# A token takes about 350 bytes of memory. The largest vocabularies: XLM-V, 901,629; LaBSE, a BERT, 501,153.
 MOST_WORDS = 1 << 20
 TRIAL = "The film, it was so good! café Ελλάς 中国 ꙮ 😀 x\u0301\u200b 123"
 
@@ -33,12 +36,18 @@ NORMALIZER = {
 def read_folder(folder: Path) -> tuple[FastTokenizer, dict[str, Any]]:
     """Return the library's tokenizer and the contents of `tokenizer_config.json`. Raises CheckpointError."""
     settings = _settings(folder / "tokenizer_config.json")
-    if (folder / "tokenizer.json").is_file():
-        return _from_json(folder / "tokenizer.json", settings), settings
-    if (folder / "vocab.txt").is_file():
-        content = _read(folder / "vocab.txt", LARGEST_VOCABULARY)
-        return read_vocabulary(content, str(folder / "vocab.txt"), settings), settings
-    raise CheckpointError(f"{folder}: no tokenizer.json and no vocab.txt; one of them is needed to encode text")
+    tokenizer_class.check(folder, settings)
+    if os.path.lexists(folder / "tokenizer.json"):
+        fast = _from_json(folder / "tokenizer.json", settings)
+    elif os.path.lexists(folder / "vocab.txt"):
+        content = read_small(folder / "vocab.txt", LARGEST_VOCABULARY)
+        fast = read_vocabulary(content, str(folder / "vocab.txt"), settings)
+    elif os.path.lexists(folder / "vocab.json") and os.path.lexists(folder / "merges.txt"):
+        fast = byte_level.read(folder, settings)
+    else:
+        raise CheckpointError(f"{folder}: {tokenizer_class.explain_missing(folder)}")
+    added_tokens.add(fast, folder, settings)
+    return fast, settings
 
 
 def read_vocabulary(content: bytes, where: str, settings: Mapping[str, Any] | None = None) -> FastTokenizer:
@@ -46,13 +55,10 @@ def read_vocabulary(content: bytes, where: str, settings: Mapping[str, Any] | No
     settings = settings or {}
     if max(content.count(b"\n"), content.count(b"\r")) > MOST_WORDS:
         raise CheckpointError(f"{where}: more than {MOST_WORDS} lines, too many for a BERT vocabulary")
-    try:
-        # Lines end with \n, \r\n or \r, as when Python reads a text file.
-        lines = content.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    except ValueError as error:
-        raise CheckpointError(f"{where}: is not UTF-8 text ({error}); fetch it again") from None
-    if lines and not lines[-1]:
-        lines.pop()
+    # Lines end with \n, \r\n or \r, as when Python reads a text file.
+    lines = as_text(content, where).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    while lines and not lines[-1]:
+        lines.pop()  # an editor adds empty lines at the end; they are not tokens
     vocabulary = {token.rstrip(): i for i, token in enumerate(lines)}
     if "[UNK]" not in vocabulary or "[CLS]" not in vocabulary or "[SEP]" not in vocabulary:
         raise CheckpointError(f"{where}: has no [UNK], [CLS] or [SEP], so it is not a BERT vocabulary")
@@ -77,13 +83,7 @@ def read_vocabulary(content: bytes, where: str, settings: Mapping[str, Any] | No
 
 
 def _settings(path: Path) -> dict[str, Any]:
-    content = _read(path, LARGEST_SETTINGS) if path.is_file() else b"{}"
-    try:
-        settings = json.loads(content.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: is not JSON ({error}); fetch it again") from None
-    if not isinstance(settings, dict):
-        raise CheckpointError(f"{path}: must be a JSON object")
+    settings = parse_json_object(read_small(path, LARGEST_SETTINGS), str(path)) if os.path.lexists(path) else {}
     for name in NORMALIZER:
         value = settings.get(name, True)
         # `strip_accents` may be null: then it has the value of `do_lower_case`.
@@ -93,37 +93,27 @@ def _settings(path: Path) -> dict[str, Any]:
 
 
 def _from_json(path: Path, settings: Mapping[str, Any]) -> FastTokenizer:
-    content = _read(path, LARGEST_TOKENIZER)
+    content = read_small(path, LARGEST_TOKENIZER)
+    if kind := other_kind(content):
+        raise CheckpointError(f"{path}: {kind}")
     if content.count(b",") > 2 * MOST_WORDS:  # a token of a Unigram model has two commas
         raise CheckpointError(f"{path}: more than {MOST_WORDS} tokens, too many for a tokenizer")
     try:
-        fast = FastTokenizer.from_buffer(content)
+        fast = library_call(lambda: FastTokenizer.from_buffer(content))
         fast.no_padding()  # some official files request a fixed length; `batches` pads
         fast.no_truncation()
+        check_components(fast)
         # If the two files differ, the reference uses tokenizer_config.json.
         for name, attribute in NORMALIZER.items():
             if name in settings and hasattr(fast.normalizer, attribute):
                 setattr(fast.normalizer, attribute, settings[name])
-        fast.encode(TRIAL)
-        fast.encode(TRIAL, TRIAL)
+        within(SECONDS, lambda: check_ids(fast, TRIAL))
         ids = fast.get_vocab(with_added_tokens=False).values()
-    except BaseException as error:  # the library raises Exception, and for a panic in Rust a BaseException
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
-            raise
-        raise CheckpointError(f"{path}: not a tokenizer file ({error}); fetch it again") from None
+    except LibraryError as error:
+        raise CheckpointError(f"{path}: not a tokenizer that the library reads ({error}); replace it") from None
+    except ValueError as error:  # also an InputError
+        raise CheckpointError(f"{path}: {error}; use another tokenizer") from None
     # A `vocab.txt` needs a line for every id, also for those without a token.
     if not ids or max(ids) > 2 * len(ids) + 65_536:
         raise CheckpointError(f"{path}: no tokens, or ids far above the number of tokens; not a BERT tokenizer")
     return fast
-
-
-def _read(path: Path, most: int) -> bytes:
-    """Read a file of at most `most` bytes."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(most + 1)
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from None
-    if len(content) > most:
-        raise CheckpointError(f"{path}: more than {most} bytes, too many for an official file of its kind")
-    return content

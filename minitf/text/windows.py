@@ -45,7 +45,7 @@ def window_ranges(n: int, size: int, overlap: int) -> list[range]:
 
 
 def default_stride(max_length: int) -> int:
-    """Return a third of `max_length`: for the 384 tokens that are usual in question answering, the usual 128."""
+    """Return a third of `max_length`: 128 for 384 tokens, the common values in question answering."""
     return max_length // 3
 
 

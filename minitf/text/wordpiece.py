@@ -23,7 +23,7 @@ from minitf.errors import InputError
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 LONGEST_WORD = 100  # characters; 200 in Google's code
-# The last range but one starts at 2B820 in Unicode and in Google's code; the library's error is kept for equal ids.
+# The second-to-last range starts at 2B820 in Unicode and in Google's code; the library's error is kept for equal ids.
 CHINESE = re.compile(
     "[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002a6df"
     "\U0002a700-\U0002b81f\U0002b920-\U0002ceaf\U0002f800-\U0002fa1f]"

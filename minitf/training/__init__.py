@@ -1,1 +1,1 @@
-"""Training in memory: the loop, the optimizer, freezing, precision, processes, and the state that resuming needs."""
+"""Training in memory: the loop, the optimizer, freezing, precision, processes, and the saved state for resuming."""

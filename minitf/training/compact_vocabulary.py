@@ -1,9 +1,9 @@
 """Train without the rows of the word embedding that the data never uses: an optimization, exact up to rounding.
 
 Such a row has no gradient, so no update rule changes it, except for AdamW's weight decay, which multiplies it by 1 − ηλ
-at every step: known in closed form. So the table is trained without these rows, and they are put back, decayed,
-whenever the model is saved. The word embedding has half of MiniLM's weights and nine tenths of BERT-Tiny's, and a data
-set of a few thousand sentences uses a small part of it.
+at every step. The product of these factors is known. So the table is trained without these rows; they are decayed and
+put back when the model is saved. The word embedding has half of MiniLM's weights and nine tenths of BERT-Tiny's, and a
+data set of a few thousand sentences uses a small part of it.
 """
 
 import dataclasses
@@ -55,7 +55,7 @@ class CompactVocabulary:
 
     @contextmanager
     def restored(self, optimizer: Optimizer) -> Iterator[None]:
-        """Inside the block the word embedding has its whole table, as training with all rows would have left it."""
+        """Inside the block the word embedding has its whole table, as after training with all rows."""
         if self.idle:
             yield
             return
@@ -72,7 +72,7 @@ class CompactVocabulary:
 
 
 def is_exact(recipe: Recipe, mathematics: Mathematics) -> bool:
-    """Whether only weight decay changes a row without gradient: a penalty does too, and a user's own rule may."""
+    """Whether only weight decay changes a row without gradient: a penalty changes it too, and a user's own rule may."""
     name = RULES[recipe.rule]
     known = getattr(mathematics, name) in (getattr(EQUATIONS, name), getattr(KERNELS, name))
     return known and not recipe.l1 and not recipe.l2

@@ -1,4 +1,4 @@
-"""Ctrl-C during training: the first one asks to stop after the current step, a second one does not wait."""
+"""Ctrl-C during training: the first one stops training after the current step, a second one immediately."""
 
 import signal
 import threading
@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 from types import FrameType, TracebackType
 
-ECHO = 0.5  # seconds in which a second Ctrl-C is the first one, passed on by torchrun
+ECHO = 0.5  # seconds; a second Ctrl-C within them is the first one, forwarded by torchrun
 
 
 class Interrupt:
-    """Inside its `with` block the first Ctrl-C sets `requested`, which the training checks after each step.
+    """Inside its `with` block the first Ctrl-C sets `requested`, which the training loop checks after each step.
 
     `say` is called with one line when that happens.
     """

@@ -1,7 +1,7 @@
 """The training loop: batch → loss → backward → clip → step, and an evaluation after each epoch.
 
 `train` is a generator. It yields a `Step` after each update and an `Epoch` after each evaluation; logging, saving and
-stopping are up to the caller's own `for` loop. This file is the algorithm; everything else is optional and does nothing
+stopping are done in the caller's `for` loop. This file is the algorithm; everything else is optional and does nothing
 by default: mixed precision and several processes (`Runtime`), freezing (`stage`), augmentation (`TrainingData`).
 """
 
@@ -32,7 +32,7 @@ REMEDY = "lower `lr`, or raise `warmup`"
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """How long to train, with which batches, and how the best epoch is chosen.
+    """The number of epochs, the batches, and how the best epoch is chosen.
 
     An update uses `batch_size` · `accumulate` examples, `batch_size` at a time, with the gradient of one large batch.
     With `patience`, training stops after so many epochs in a row without a new best one.
@@ -62,7 +62,7 @@ class TrainingData:
 
 @dataclasses.dataclass(frozen=True)
 class Runtime:
-    """Where and in which precision the loop computes; the defaults do nothing."""
+    """The precision and the processes of the loop; the defaults do nothing."""
 
     precision: Precision = FULL
     workers: Workers = ALONE
@@ -99,7 +99,7 @@ class Epoch:
 
 @dataclasses.dataclass
 class Progress:
-    """How far training has come; a run is resumed from a saved one."""
+    """The progress of training; a run is resumed from a saved one."""
 
     history: list[Epoch] = dataclasses.field(default_factory=list)
     losses: list[float] = dataclasses.field(default_factory=list)  # of the steps of this epoch
@@ -169,8 +169,8 @@ def update(
 ) -> tuple[float, float]:
     """Update the weights once with the examples at `indices`, `size` at a time; return the loss and the gradient norm.
 
-    The loss of each part is multiplied by its share of the whole weight, so the sum of the gradients is that of one
-    batch. The norm is NaN if the update was skipped.
+    The loss of each part is multiplied by its share of the whole weight, so the sum of the gradients is the gradient
+    of one batch. The norm is NaN if the update was skipped.
     """
     precision, workers = runtime.precision, runtime.workers
     device, whole = next(model.parameters()).device, task.weight(examples.targets_of(indices))

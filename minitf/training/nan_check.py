@@ -1,4 +1,4 @@
-"""Find the first tensor that is NaN or infinite, when the loss is."""
+"""Find the first NaN or infinite tensor when the loss is not finite."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 
 def first_nonfinite(model: nn.Module, again: Callable[[], Any]) -> str:
-    """Say which tensor is the first, in the order of computation, that is not finite; `again` repeats the forward pass.
+    """Name the first tensor, in order of computation, that is not finite; `again` repeats the forward pass.
 
-    Weights are checked first: one that is not finite was broken by an earlier step.
+    Weights are checked first: a weight that is not finite became so in an earlier step.
     """
     parts = _parts(model)
     weights = {f"{part}.{name}": p for part, module in parts for name, p in module.named_parameters(recurse=False)}
@@ -40,7 +40,7 @@ class Stem(Protocol):
 
 @contextmanager
 def _watched(parts: list[tuple[str, nn.Module]], found: list[str]) -> Iterator[None]:
-    """Inside the block `found` collects the outputs that are not finite: the first first, and the innermost."""
+    """Inside the block `found` collects the non-finite outputs in order of computation, inner modules first."""
 
     def look(name: str) -> Callable[..., None]:
         def hook(module: nn.Module, given: Any, out: Any) -> None:

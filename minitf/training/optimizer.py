@@ -49,7 +49,7 @@ class Optimizer:
     """Applies one rule of `equations.update` to every trainable parameter of `model`, `total` times.
 
     Weight decay and penalties act on matrices only. Biases and LayerNorm's γ and β are excluded, as in Google's code:
-    they are few, and a γ near 0 would switch the layer off. A parameter's learning rate is that of the schedule times
+    they are few, and a γ near 0 would switch the layer off. A parameter's learning rate is the schedule's rate times
     its `scale`. A parameter without a gradient does not change.
 
     `shrinkage` is Π (1 − ηλ) so far, for each parameter: the effect of weight decay on a weight without gradient.
@@ -88,7 +88,7 @@ class Optimizer:
         l2 = self.math.l2_penalty(matrices, self.recipe.l2) if self.recipe.l2 else 0.0
         return l1 + l2
 
-    @torch.no_grad()  # a user's own rule may not do it
+    @torch.no_grad()  # a user's own rule may not disable gradients
     def step(self) -> Tensor:
         """Clip the gradients, update every parameter, delete the gradients; return ‖g‖₂ before clipping.
 
@@ -114,7 +114,7 @@ class Optimizer:
         return norm
 
     def skip(self) -> float:
-        """Delete the gradients and change nothing, but count the step; return NaN as the gradient norm."""
+        """Count the step and delete the gradients without an update; return NaN as the gradient norm."""
         for p in self.parameters.values():
             p.grad = None
         self.steps += 1

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from minitf.errors import DivergedError, InputError
 
-SMALLEST = 2.0**-14  # loss scale; below it float16 cannot represent small gradients either
+SMALLEST = 2.0**-14  # smallest loss scale; with a smaller one, float16 cannot represent small gradients
 
 
 class Precision:
@@ -36,8 +36,8 @@ class Precision:
 class Half(Precision):
     """bfloat16, or float16 with loss scaling: float16 ranges from 6e-8 to 65504, and small gradients would become 0.
 
-    So the loss is multiplied by a large number and the gradients are divided by it. The number is halved when a
-    gradient overflows (that step is skipped), and doubled after `patience` steps without overflow (paper, §3.2).
+    So the loss is multiplied by a loss scale and the gradients are divided by it. The scale is halved when a gradient
+    overflows (that step is skipped), and doubled after `patience` steps without overflow (paper, §3.2).
     """
 
     def __init__(self, dtype: torch.dtype, device: torch.device, scale: float = 2.0**16, patience: int = 2000):

@@ -1,4 +1,4 @@
-"""How many processes train together, from the environment variables of torchrun. Torch-free."""
+"""The number of processes that train together, from the environment variables of torchrun. Torch-free."""
 
 import os
 

@@ -1,6 +1,6 @@
 """Save and restore the state of a run: weights, optimizer, progress and random states, in one file.
 
-The order of the data, the learning rate and the augmentation follow from the seed and the step, and need not be saved.
+The order of the data, the learning rate and the augmentation depend only on the seed and the step; they are not saved.
 The file is a safetensors file with everything that is not a tensor as JSON in its header. It is written atomically.
 """
 
@@ -120,7 +120,7 @@ def restore_state(folder: Path, optimizer: Optimizer, precision: Precision, work
 
 
 def _sum_of(tensors: Iterable[tuple[str, Tensor]]) -> int:
-    """Compute a checksum of their names and all their bits."""
+    """Compute a checksum of the names and all bits of the tensors."""
     checksum = 0
     for name, tensor in tensors:
         checksum = zlib.crc32(name.encode(), checksum)

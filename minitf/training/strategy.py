@@ -1,4 +1,4 @@
-"""What is trained when and how fast: freezing, gradual unfreezing, layer-wise learning rates, re-initialized layers.
+"""Training strategies: freezing, gradual unfreezing, layer-wise learning rates, re-initialized layers.
 
 Each parameter has a depth: 0 for the embeddings, 1 … L for the layers from below, L + 1 for the pooler, L + 2 for the
 head.

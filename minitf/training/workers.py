@@ -48,7 +48,7 @@ class Workers:
         return number
 
     def wait(self) -> None:
-        """Wait until all processes have come to this point."""
+        """Wait until all processes have reached this point."""
 
     def close(self) -> None:
         """Leave the group of processes."""
@@ -80,7 +80,7 @@ class Distributed(Workers):
 
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         trained = [p for p in parameters if p.requires_grad]
-        # A parameter without a gradient in every process must keep none: the optimizer leaves it unchanged.
+        # A parameter that has no gradient in any process must get none: the optimizer leaves it unchanged.
         counts = torch.tensor([p.grad is not None for p in trained], dtype=torch.int32, device=self.device)
         distributed.all_reduce(counts)
         used = [p for p, n in zip(trained, counts.tolist(), strict=True) if n]

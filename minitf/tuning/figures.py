@@ -10,7 +10,7 @@ from minitf.tuning.space import Choice, Space
 
 
 def draw_search(trials: Sequence[Any], space: Space, metric: str, direction: str, folder: Path) -> None:
-    """Draw `search.png` from Optuna's `trials`; those that were stopped are crosses at their last value."""
+    """Draw `search.png` from Optuna's `trials`; stopped trials are crosses at their last value."""
     figure, axes = _figure(1 + len(space))
     points = [(t.number, y, t.state.name == "COMPLETE") for t in trials if (y := _value(t)) is not None]
     ended = [(number, value) for number, value, complete in points if complete]
@@ -51,7 +51,7 @@ def draw_learning_curve(rows: Sequence[Mapping[str, Any]], what: str, path: Path
 
 
 def _value(trial: Any) -> float | None:
-    """Return the result of a run, or the last score of one that was stopped."""
+    """Return the result of a run, or the last score of a stopped run."""
     if trial.state.name == "COMPLETE":
         return float(trial.value)
     values = trial.intermediate_values

@@ -37,7 +37,7 @@ def learning_curve(
     folder: Path,
     say: Say = print,
 ) -> None:
-    """Train on growing shares of the training rows, each containing the one before; once for each seed.
+    """Train on growing shares of the training rows, once for each seed. Each share contains the previous one.
 
     Raises InputError if `folder` already has a learning curve.
     """

@@ -47,7 +47,7 @@ class Study:
         self.study = self._open()
 
     def run(self) -> None:
-        """Train until there are as many runs as configured."""
+        """Train until the configured number of runs is reached."""
         while (n := len(self.ended())) < self.trials:
             trial = self.study.ask()
             chosen = {name: space.suggest(trial, name, part) for name, part in self.search.space.items()}
@@ -65,7 +65,7 @@ class Study:
         return {name: space.typed(v, self.search.space[name]) for name, v in chosen.items()}
 
     def settings(self, chosen: Mapping[str, space.Value]) -> dict[str, Any]:
-        """Return the values of the searched settings as the configuration keeps them."""
+        """Return the values of the searched settings as the configuration stores them."""
         return {name: space.value(name, text) for name, text in self.typed(chosen).items()}
 
     def _train(self, trial: Any, chosen: Mapping[str, space.Value]) -> str:
@@ -203,7 +203,7 @@ def _dashed(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _optuna() -> Any:
-    """Return the module optuna, which logs only errors. Raises InputError if it is not installed."""
+    """Import optuna and let it log only errors. Raises InputError if it is not installed."""
     try:
         import optuna
     except ImportError:

@@ -539,7 +539,7 @@ def test_a_hostile_text_stays_text(visit, maps, view):
     seen = lens.Lens(tokens, (((HOSTILE,),) * S,) * 4, np.full((4, S, 1), 0.5), np.full((4, S), 0.5))
     hostile = random_maps(
         S=S, L=3, H=4, A=maps.A, Q=maps.Q, K=maps.K, name=HOSTILE, text=HOSTILE, pair=HOSTILE,
-        readable_tokens=tokens, labels=(HOSTILE,), probabilities=(1.0,),
+        readable_tokens=tokens, labels=(HOSTILE,), probabilities=(1.0,), prediction=HOSTILE,
     )  # fmt: skip
     at = visit(page.html(hostile, random_maps(S=S, L=3, H=4, name=HOSTILE, pair=True), found, seen), f"view={view}")
     assert at.page.title() == f"{HOSTILE}: attention"
@@ -694,5 +694,5 @@ def test_the_data_of_the_page(maps):
     given = json.loads(re.search(r'id="data">(.*?)</script>', page.html(maps))[1])
     assert set(given) == {
         "name", "compare", "text", "pair", "layers", "heads", "tokens", "words", "segments", "special", "labels",
-        "probabilities", "d_k", "attribution", "lens",
+        "probabilities", "prediction", "d_k", "attribution", "lens",
     }  # fmt: skip

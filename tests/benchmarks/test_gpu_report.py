@@ -112,7 +112,8 @@ def test_the_size_of_a_full_run():
 def test_a_planted_mistake_gives_status_1_and_is_named(tiny: Path, capsys, repository: Path):
     flags = ["--quick", "--device", "cpu", "--model", str(tiny)]
     before = (repository / "results.md").read_text()
-    assert gpu_report.main(flags, kernels=KERNELS.overlay(gelu=activation.gelu_tanh)) == 1
+    arguments = gpu_report.parser().parse_args(flags)
+    assert gpu_report.run_checks(arguments, kernels=KERNELS.overlay(gelu=activation.gelu_tanh)) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == "FAILED: equivalence, float64; equivalence, float32; trajectory, float64"
     first = next(line for line in lines if line.startswith("FAIL  equivalence, float64"))

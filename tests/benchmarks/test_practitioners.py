@@ -17,7 +17,7 @@ from minitf.text.batches import Batch
 @pytest.mark.parametrize("claim", folklore.CLAIMS, ids=lambda claim: claim.name)
 def test_every_claim_changes_the_usual_recipe(claim):
     usual, changed = (
-        FineTuneConfig.of(**finetune.given("", flags)).settings()
+        FineTuneConfig.of(**finetune.given(flags)).settings()
         for flags in (folklore.USUAL, (*folklore.USUAL, *claim.flags))
     )
     differs = {name for name in usual if usual[name] != changed[name]}

@@ -221,7 +221,7 @@ def test_the_distribution_under_dropout_is_that_of_the_whole_model(math):
 
 @pytest.mark.parametrize("head", [None, "masked-lm", "pretraining", "tagging", "qa"])
 def test_a_head_that_needs_more_than_the_first_token(head):
-    with pytest.raises(InputError, match=rf"only a head that reads \[CLS\] alone can be computed so, not {head}"):
+    with pytest.raises(InputError, match=rf"computing only \[CLS\] needs a head that reads only \[CLS\], not {head}"):
         logits_of_first_token(Bert(CONFIG, head), *draw([3]))
 
 

@@ -233,7 +233,8 @@ def test_a_tensor_that_no_bert_has(write_member, tmp_path):
         ({"a/x.index": b"", "b/y.index": b""}, "it holds 2 of them"),
         ({"a/x.index": b"", "a/y.index": b""}, r"has several checkpoints \(x, y\)"),
         ({"a/x.index": b"nonsense", "a/bert_config.json": json.dumps(SIZES).encode()}, "x.index: truncated or corrupt"),
-        ({"a/x.index": b"", "a/bert_config.json": b"{"}, "bert_config.json: cannot be read as JSON"),
+        ({"a/x.index": b"", "a/bert_config.json": b"{"}, "bert_config.json: truncated or corrupt"),
+        ({"a/x.index": b"", "a/bert_config.json": b"{,}"}, "bert_config.json: cannot be read as JSON"),
         ({"a/x.index": b"", "a/bert_config.json": b" " * (3 << 20)}, "bert_config.json: more than 2097152 bytes"),
     ],
 )

@@ -404,7 +404,7 @@ def _no_width_1(X, H):
         ("dropout", lambda x, p: torch.dropout(x, p, train=x.dim() < 3), "three axes"),
         ("cross_entropy", _weights_forgotten_when_smoothed, "class weights and label smoothing"),
         ("mean_squared_error", lambda y, t: np.sum((y - t) ** 2) / len(y), "divided by the number of rows"),
-        ("clip_by_norm", _put_into_the_list, "other gradients in the list"),
+        ("clip_by_norm", _put_into_the_list, "the list has new gradients"),
         ("momentum", _one_velocity_for_all, "updating two parameters in turn changes the results"),
         ("adam", _the_first_rate, "a learning rate that decreases"),
         ("split_heads", _no_width_1, "heads of width 1"),

@@ -15,10 +15,9 @@ function setUpControls() {
   byId("name").textContent = data.name;
   byId("shape").textContent = `${data.layers} layers × ${data.heads} heads, ${S} tokens${data.compare === null ? "" : `; compared with ${data.compare}`}`;
   byId("text").textContent = hasPair ? `A: ${data.text}\nB: ${data.pair}` : data.text;
-  if (data.labels.length) {
-    const best = data.probabilities.indexOf(Math.max(...data.probabilities));
+  if (data.prediction) {
     byId("prediction").hidden = false;
-    byId("prediction").replaceChildren(`${data.labels[best]} `, element("data", { value: data.probabilities[best] }, data.probabilities[best].toFixed(4)));
+    byId("prediction").textContent = data.prediction;
     byId("prediction").title = data.labels.map((label, i) => `${label} ${data.probabilities[i].toFixed(4)}`).join("\n");
   }
   const titles = data.compare === null ? [] : [data.name, data.compare, `${data.name} minus ${data.compare}`];

@@ -1,4 +1,4 @@
-// The heat map: rows are queries, columns keys. Above it the weight that the mouse points at.
+// The heat map: rows are queries, columns keys. The text above it shows the weight under the mouse.
 
 const heat = byId("heat");
 let heatLayout = null; // { left, top, cell, picture } of the drawn heat map

@@ -1,7 +1,7 @@
 // The head view: one line for each weight, from the query on the left to the key on the right. A larger weight has a
 // thicker, darker line.
 
-const MAX_LINES = 1200; // the largest visible weights: more lines are slow and cannot be told apart
+const MAX_LINES = 1200; // the largest visible weights: more lines are slow and overlap too much
 const LEVELS = 10; // of width and opacity
 let shown = null; // the matrix that is drawn
 let pointed = null; // what the mouse or the keyboard focus points at: { row, column }, either may be missing

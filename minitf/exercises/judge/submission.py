@@ -33,7 +33,7 @@ class Submission:
         )
 
     def gradients(self, case: Case) -> CallResult:
-        """Compute the gradients of a weighted sum of the returned numbers in every floating-point input."""
+        """Compute the gradient of a weighted sum of the returned numbers for every floating-point input."""
         derivatives = functools.partial(
             _derivatives, self.exercise.observe, self.function, argument_names(self.exercise)
         )

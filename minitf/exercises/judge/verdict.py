@@ -33,7 +33,7 @@ class FailingExample:
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """The result of judging a function; true if it passed. `mistake` names the known mistake, "" if it is none."""
+    """The result of judging a function; true if it passed. `mistake` names the known mistake, or is ""."""
 
     name: str
     checks: Mapping[str, str] = dataclasses.field(default_factory=dict)  # title -> result of each check passed

@@ -45,7 +45,7 @@ class Classification(WholeTextTask):
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy, a scalar; `logits [B, C]`, `targets [B]`."""
         weights = None if self.class_weights is None else self.class_weights.to(logits)
-        # The argument is passed only if needed: a user's own cross_entropy may do without it.
+        # The argument is passed only if needed: a user's own cross_entropy may not accept it.
         smoothing = (self.label_smoothing,) if self.label_smoothing else ()
         loss: Tensor = self.math.cross_entropy(logits, targets, weights, *smoothing)
         return loss

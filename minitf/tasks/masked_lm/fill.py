@@ -1,4 +1,4 @@
-"""Words that a masked language model predicts in the place of other words: the `Fill` of `datasets.augmentation`."""
+"""Words that a masked language model predicts in place of other words: the `Fill` of `datasets.augmentation`."""
 
 from collections.abc import Sequence
 

@@ -5,6 +5,7 @@ from typing import TextIO
 import torch
 
 from minitf.errors import InputError
+from minitf.tasks.inference import check_finite
 from minitf.tasks.masked_lm.words import likeliest_words
 from minitf.tasks.spec import Loaded
 
@@ -22,10 +23,10 @@ def fill(loaded: Loaded, text: str, out: TextIO) -> None:
     if len(positions) == 0:
         if tokenizer.special.mask in masked_text:
             raise InputError(f"`fill`: the [MASK] is beyond the {loaded.max_length} tokens of `max_length`")
-        raise InputError("`fill`: the text has no [MASK]; write it where a word is to be predicted")
+        raise InputError("`fill`: the text has no [MASK]; write it in place of the word to predict")
     b = batch.to(next(model.parameters()).device)
     with torch.no_grad():
-        logits = model(b.token_ids, b.segment_ids, b.mask).logits[0, positions]  # [masks, N]
+        logits = check_finite(model(b.token_ids, b.segment_ids, b.mask).logits[0, positions])  # [masks, N]
     print(" ".join(text.split()), file=out)
     for n, words in enumerate(likeliest_words(logits.double().softmax(dim=-1), tokenizer, MOST), 1):
         if len(positions) > 1:

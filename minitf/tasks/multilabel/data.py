@@ -69,7 +69,7 @@ def split_sets(dataset: Dataset, seed: int = 0) -> tuple[Dataset, Dataset]:
     _, held_out = split(dataclasses.replace(dataset, examples=tuple(by_rarest)), seed=seed)
     rows = {example.row for example in held_out.examples}
     kept = {name for e in dataset.examples if e.row not in rows for name in labels_in(e.label)}
-    # A row with a label that training lacks goes back, with all rows of the same text: they stay together.
+    # A row with a label that is not in the training part is moved back, with all rows of the same text.
     back = {(e.text, e.pair) for e in dataset.examples if e.row in rows and not kept >= set(labels_in(e.label))}
     indices = {i for i, e in enumerate(dataset.examples) if e.row in rows and (e.text, e.pair) not in back}
     return divide(dataset, indices, "every label keeps one for training: add rows")

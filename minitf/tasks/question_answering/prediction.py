@@ -7,7 +7,7 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
-from minitf.tasks.inference import predict_logits
+from minitf.tasks.inference import check_finite, predict_logits
 from minitf.tasks.question_answering.spans import Span
 from minitf.tasks.question_answering.squad import Question, QuestionTable
 from minitf.tasks.question_answering.task import QuestionAnswering
@@ -53,5 +53,6 @@ class AnswerPrediction:
         for i in range(0, len(questions), size):
             part = dataclasses.replace(self.questions, examples=questions[i : i + size])
             examples = task.encode(part, loaded.tokenizer, loaded.max_length)
-            spans = task.spans(predict_logits(loaded.model, task, examples, loaded.batch_size), examples)
+            logits = [check_finite(z) for z in predict_logits(loaded.model, task, examples, loaded.batch_size)]
+            spans = task.spans(logits, examples)
             yield from zip(part.examples, spans, strict=True)

@@ -35,7 +35,7 @@ def best_span(
 
     `windows` are those of one question, with their logits `[S, 2]`; `piece_spans` are the characters of each piece of
     the paragraph. All spans are compared, not only those of the twenty best starts and ends. The probability is a
-    softmax over all spans of all windows; it is summed if two windows contain the span. The first of equal spans wins.
+    softmax over all spans of all windows; it is summed if two windows contain the span. Ties: the first span.
     """
     scored = [(window.pieces, span_scores(z, window)) for z, window in windows if window.pieces]
     if not scored:

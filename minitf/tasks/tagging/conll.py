@@ -90,7 +90,7 @@ def read_tagged(path: str | os.PathLike[str], **columns: str | None) -> TaggedTa
 
 
 def read_layout(path: str | os.PathLike[str]) -> ConllLayout:
-    """Detect the layout of a file: that of most of its lines. Raises DataError for a file that cannot be read."""
+    """Detect the layout of most lines of a file. Raises DataError for a file that cannot be read."""
     if Path(path).suffix.lower() in OTHER_FORMATS:
         raise DataError(
             f"{path}: words with tags are read from CoNLL columns, one word per line ({', '.join(ENDINGS)})"

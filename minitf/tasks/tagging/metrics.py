@@ -45,7 +45,7 @@ def entity_metrics(
     prefixed: bool = True,
     strict: bool = False,
 ) -> EntityMetrics:
-    """Compute the metrics from the tags of every sentence; without prefixes every word with a tag but O is an entity.
+    """Compute the metrics from the tags of every sentence; without prefixes every word with a tag other than O is one.
 
     `strict` counts only entities that follow the rules of the true tags' `scheme`, in the true and in the predicted
     tags: an I after O then marks none. It needs prefixes. Raises ValueError without words, or if the numbers of words

@@ -7,7 +7,7 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
-from minitf.tasks.inference import predict_logits
+from minitf.tasks.inference import check_finite, predict_logits
 from minitf.tasks.spec import Loaded
 from minitf.tasks.tagging import conll, tags
 from minitf.tasks.tagging.conll import ConllLayout, Sentence, TaggedTable
@@ -39,7 +39,7 @@ class TagPrediction:
             }
 
     def write(self, out: TextIO, *, as_table: bool) -> None:
-        """Write texts as lines for a person; a file, or with `as_table`, in columns: those of the file, and the tag."""
+        """Write texts as readable lines; a file, or texts with `as_table`, as the columns of the input and the tag."""
         with tqdm(total=self.request.count, unit="sentence", disable=None, leave=False) as bar:
             for lines in self._file_lines() if self.request.path is not None else self._text_lines(as_table=as_table):
                 out.writelines(f"{line}\n" for line in lines)
@@ -76,7 +76,7 @@ class TagPrediction:
         while part := tuple(itertools.islice(source, BATCHES * loaded.batch_size)):
             untagged = tuple(dataclasses.replace(sentence, tags=None) for sentence in part)
             examples = task.encode(TaggedTable(request.path or "", untagged, ""), loaded.tokenizer, loaded.max_length)
-            logits = predict_logits(loaded.model, task, examples, loaded.batch_size)
+            logits = [check_finite(z) for z in predict_logits(loaded.model, task, examples, loaded.batch_size)]
             yield from zip(part, task.tags(logits, examples), strict=True)
 
     @property

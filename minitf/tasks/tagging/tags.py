@@ -25,7 +25,7 @@ class Entity:
 
 
 def have_prefixes(tags: Sequence[str]) -> bool:
-    """Return whether all tags but O have the form B-type; False if there is no tag but O."""
+    """Return whether all tags other than O have the form B-type; False if every tag is O."""
     marked = set(tags) - {OUTSIDE}
     return bool(marked) and all(_PREFIXED.fullmatch(tag) for tag in marked)
 

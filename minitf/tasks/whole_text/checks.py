@@ -1,4 +1,4 @@
-"""Checks of tables of whole texts, before training and without torch: an error forbids training, a warning does not."""
+"""Checks of tables of whole texts, before training and without torch: an error stops training, a warning does not."""
 
 import itertools
 from collections import Counter

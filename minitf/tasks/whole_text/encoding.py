@@ -18,7 +18,7 @@ ROWS = 64  # windows per forward pass without gradients: a long text has dozens
 
 
 class WholeTextTask:
-    """What the tasks for whole texts have in common: one row of logits per text, from a classification head."""
+    """Base class of the tasks for whole texts: one row of logits per text, from a classification head."""
 
     head: ClassVar[str] = "classification"
 

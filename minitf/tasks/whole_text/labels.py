@@ -13,6 +13,16 @@ from minitf.errors import InputError
 class Reading(Protocol):
     """Presents the logits `z [C]` of one text."""
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of `values`."""
+
+    def values(self, z: Tensor) -> list[float]:
+        """Return the probability of each label, or the number."""
+
+    def prediction(self, z: Tensor) -> str:
+        """Return what is predicted, with its probability."""
+
     def columns(self) -> list[str]:
         """Return the header of `cells`."""
 
@@ -32,19 +42,27 @@ class OneClass:
 
     labels: tuple[str, ...]
 
+    def values(self, z: Tensor) -> list[float]:
+        p: list[float] = z.double().softmax(dim=-1).tolist()
+        return p
+
+    def prediction(self, z: Tensor) -> str:
+        p = self.values(z)
+        return f"{self._best(p)} {max(p):.4f}"
+
     def columns(self) -> list[str]:
         return ["label", *(f"p_{label}" for label in self.labels)]
 
     def cells(self, z: Tensor) -> list[str]:
-        p = z.double().softmax(dim=-1).tolist()
+        p = self.values(z)
         return [self._best(p), *(f"{x:.6f}" for x in p)]
 
     def line(self, z: Tensor) -> str:
-        p = z.double().softmax(dim=-1).tolist()
+        p = self.values(z)
         return f"{self._best(p)}  ({with_probabilities(self.labels, p)})"
 
     def record(self, z: Tensor) -> dict[str, Any]:
-        p = z.double().softmax(dim=-1).tolist()
+        p = self.values(z)
         return {"label": self._best(p), "probabilities": dict(zip(self.labels, p, strict=True))}
 
     def _best(self, p: list[float]) -> str:
@@ -57,18 +75,27 @@ class SeveralLabels:
 
     labels: tuple[str, ...]
 
+    def values(self, z: Tensor) -> list[float]:
+        p: list[float] = z.double().sigmoid().tolist()
+        return p
+
+    def prediction(self, z: Tensor) -> str:
+        predicted = set(self._predicted(z))
+        each = [(label, x) for label, x in zip(self.labels, self.values(z), strict=True) if label in predicted]
+        return with_probabilities(tuple(label for label, _ in each), [x for _, x in each]) or "no label"
+
     def columns(self) -> list[str]:
         return ["label", *(f"p_{label}" for label in self.labels)]
 
     def cells(self, z: Tensor) -> list[str]:
-        return [SEPARATOR.join(self._predicted(z)), *(f"{x:.6f}" for x in z.double().sigmoid().tolist())]
+        return [SEPARATOR.join(self._predicted(z)), *(f"{x:.6f}" for x in self.values(z))]
 
     def line(self, z: Tensor) -> str:
-        p = z.double().sigmoid().tolist()
+        p = self.values(z)
         return f"{', '.join(self._predicted(z)) or 'no label'}  ({with_probabilities(self.labels, p)})"
 
     def record(self, z: Tensor) -> dict[str, Any]:
-        p = z.double().sigmoid().tolist()
+        p = self.values(z)
         return {"labels": self._predicted(z), "probabilities": dict(zip(self.labels, p, strict=True))}
 
     def _predicted(self, z: Tensor) -> list[str]:
@@ -78,6 +105,14 @@ class SeveralLabels:
 @dataclasses.dataclass(frozen=True)
 class Number:
     """The one logit, unchanged."""
+
+    labels: tuple[str, ...] = ("number",)
+
+    def values(self, z: Tensor) -> list[float]:
+        return [float(z)]
+
+    def prediction(self, z: Tensor) -> str:
+        return self.line(z)
 
     def columns(self) -> list[str]:
         return ["label"]

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from minitf.tasks.spec import Loaded
+from minitf.tasks.inference import check_finite
+from minitf.tasks.spec import Loaded, say_if_cut
 from minitf.tasks.whole_text.encoding import logits_of_texts
 from minitf.tasks.whole_text.inputs import Part, TextSource
 from minitf.tasks.whole_text.labels import Reading, reading
@@ -55,10 +56,12 @@ class TextPrediction:
     def _logits(self, *, shown: bool) -> Iterator[tuple[str, str | None, Tensor]]:
         model, settings = self.loaded.model, self.loaded.settings
         long_text = settings.long_text_handling()
-        device = next(model.parameters()).device
+        device, max_length, all_cut = next(model.parameters()).device, self.loaded.max_length, 0
         for part, pairs in parts_with_progress(self.texts, self.loaded.batch_size, shown=shown):
-            batch = long_texts.batch(self.loaded.tokenizer, part, pairs, self.loaded.max_length, long_text).to(device)
+            batch, cut = long_texts.batch(self.loaded.tokenizer, part, pairs, max_length, long_text)
+            all_cut += cut
             with torch.no_grad():
-                logits = logits_of_texts(model, batch).cpu()
+                logits = check_finite(logits_of_texts(model, batch.to(device)).cpu())
             seconds: list[str] | list[None] = pairs or [None] * len(part)
             yield from zip(part, seconds, logits, strict=True)
+        say_if_cut(all_cut, self.texts.count, max_length, self.loaded.say)

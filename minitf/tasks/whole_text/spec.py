@@ -12,7 +12,7 @@ CLASS_SETTINGS = ("class_weights", "label_smoothing")  # have a meaning only for
 
 
 def predict(loaded: Loaded, texts: TextSource) -> "Prediction":
-    """Return the predictions of a classification head; the model's config tells what its logits mean."""
+    """Return the predictions of a classification head; the model's config defines what its logits mean."""
     from minitf.tasks.whole_text.prediction import TextPrediction
 
     return TextPrediction.of(loaded, texts)

@@ -1,10 +1,10 @@
-"""Gradients written by hand in NumPy: of the equations, and of one encoder layer composed of them.
+"""The gradients by hand, in NumPy: of the equations, and of one encoder layer composed of them.
 
 `dX` is ∂loss/∂X and has the shape of X. Each function takes the inputs of its equation and then the gradient of the
 equation's output; it returns the gradients of the inputs. Arrays are float64.
 
 They are for reading; minitf does not train with them. PyTorch is not imported, so autograd is not involved.
-Not here: dropout, class weights and label smoothing. A mask needs no extra code: where A is 0, dscores is 0.
+Not here: dropout, class weights and label smoothing. A mask needs no code of its own: where A is 0, so is its gradient.
 """
 
 import math
@@ -113,7 +113,7 @@ def attention_gradient(Q: Array, K: Array, V: Array, A: Array, dcontext: Array) 
 
 
 class Kept(NamedTuple):
-    """Values of the forward pass that the backward pass needs: inputs of steps that are nonlinear or have a weight."""
+    """What the backward pass needs of the forward pass: the input of every step that is nonlinear or has a weight."""
 
     X: Array  # [B, S, D]
     Q: Array  # [B, H, S, d_k], also K and V
@@ -134,7 +134,7 @@ def encoder_layer(
 
     The same as `layers.EncoderLayer`, but it also returns the intermediate values that the backward pass needs.
     `X [B, S, D]` -> Y `[B, S, D]` and `Kept`. `theta` holds the weights by their names in that layer
-    (`attention.W_Q.weight` …); `mask` broadcasts to `[B, H, S, S]` and is True where attention is allowed.
+    (`attention.W_Q.weight` …); `mask` broadcasts to `[B, H, S, S]` and is True where a query may look.
     """
 
     def linear(name: str, X: Array) -> Array:
@@ -195,7 +195,7 @@ def _softmax(x: Array) -> Array:
     return e / np.maximum(total, 1.0)
 
 
-# NumPy has no erf, and SciPy is not a dependency. `math.erf` takes one number at a time: slow, but exact.
+# NumPy has no erf, and SciPy is not a dependency. The standard library's takes one number at a time: slow, but exact.
 _erf = np.vectorize(math.erf, otypes=[np.float64])
 
 

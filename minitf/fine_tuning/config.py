@@ -75,7 +75,7 @@ class ModelConfig(Checked):
     """The checkpoint, changes of its configuration, and which of its weights are trained."""
 
     model: str = setting("all-MiniLM-L6-v2", Text(), "folder, Google's zip, or name", "M")
-    revision: str | None = setting(None, Text(), "branch, tag or commit of a name on the hub", "REV", "its default")
+    revision: str | None = setting(None, Text(), "branch, tag or commit of a name on the hub", "REV", "main")
     from_scratch: bool = setting(False, Flag(), "use the model's configuration, not its weights")
     hidden_act: str | None = setting(
         None, Choice(("gelu", "gelu_tanh", "relu")), "activation function", None, "the checkpoint's"

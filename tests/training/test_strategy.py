@@ -91,13 +91,14 @@ def test_fifty_steps_against_pytorchs_parameter_groups(write_bert, rule: str, xi
 
 
 def reference_rate(name: str, step: int, total: int, warmup: int) -> float:
-    """The five schedules, computed a second time, as shares of the peak."""
+    """The six schedules, computed a second time, as shares of the peak."""
     if step < warmup:
         return step / warmup
     part = (step - warmup) / max(1, total - warmup)
     return {
         "constant": 1.0,
         "linear": 1.0 - part,
+        "polynomial": (1.0 - part) ** 2,
         "step": 0.1 ** int(part * 3 + 1e-12),
         "exponential": 0.01**part,
         "cosine": 0.5 * (1 + math.cos(math.pi * part)),

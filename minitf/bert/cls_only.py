@@ -9,6 +9,7 @@ fewer random numbers are drawn, so a run with a given seed differs from a run wi
 from torch import Tensor
 
 from minitf.bert.model import Bert
+from minitf.equations import domain
 from minitf.errors import InputError
 from minitf.layers import padding_mask
 
@@ -20,6 +21,7 @@ def logits_of_first_token(model: Bert, token_ids: Tensor, segment_ids: Tensor, m
     """
     if model.head is None or not model.head.reads_cls_only:
         raise InputError(f"only a head that reads [CLS] alone can be computed so, not {model.head_name}")
+    domain.check_tokens(token_ids, "mask", mask)
     may_look = padding_mask(mask)  # [B, 1, 1, S]
     X = model.embeddings(token_ids, segment_ids)
     *lower, last = model.encoder.layers

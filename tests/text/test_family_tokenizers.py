@@ -142,7 +142,7 @@ def test_decode_gives_the_text(both):
 
 @pytest.mark.parametrize("ids", [[5, -100], [-1], [10**6], [2**70], [[5, 6]], ["a"], None], ids=str)
 def test_decode_refuses_what_is_no_id(both, ids):
-    with pytest.raises(InputError, match="the vocabulary has no token with the id|must be the token ids of one text"):
+    with pytest.raises(InputError, match=r"the vocabulary has no token with the id|must be the token ids of one text"):
         both[0].decode(ids)
 
 

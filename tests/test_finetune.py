@@ -636,6 +636,7 @@ def test_no_bias_correction(run, here: Path, tiny: Path, train: Path) -> None:
     [
         ("constant", [0.0, 0.5, 1.0, 1.0, 1.0, 1.0]),
         ("linear", [0.0, 0.5, 1.0, 0.75, 0.5, 0.25]),
+        ("polynomial", [0.0, 0.5, 1.0, 0.75**2, 0.5**2, 0.25**2]),
         ("step", [0.0, 0.5, 1.0, 1.0, 0.1, 0.01]),
         ("exponential", [0.0, 0.5, 1.0, 0.01**0.25, 0.1, 0.01**0.75]),
         ("cosine", [0.0, 0.5, 1.0, (2 + math.sqrt(2)) / 4, 0.5, (2 - math.sqrt(2)) / 4]),
@@ -647,6 +648,15 @@ def test_every_schedule(run, here: Path, tiny: Path, train: Path, schedule: str,
     run(*usual, "--schedule", schedule)
     printed = [step["lr"] for step in journal(here / "out")[0]]
     assert printed == pytest.approx([0.002 * rate for rate in rates], abs=1e-12)
+
+
+def test_a_minimum_rate(run, here: Path, tiny: Path, train: Path) -> None:
+    """The warm-up begins at 0 as without it; the decay ends at the minimum."""
+    usual = ("--train", train, "--model", tiny, "--epochs", 2, "--warmup", 0.33, "--lr", 0.002, "--output", "out")
+    out = run(*usual, "--min-lr", 0.001)
+    rates = [step["lr"] for step in journal(here / "out")[0]]
+    assert rates == pytest.approx([0.0, 0.001, 0.002, 0.00175, 0.0015, 0.00125], abs=1e-12)
+    assert "linear to 0.001" in out
 
 
 def test_early_stopping(run, here: Path, tiny: Path, train: Path) -> None:

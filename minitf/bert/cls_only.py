@@ -9,6 +9,7 @@ fewer random numbers are drawn, so a run with a given seed differs from a run wi
 from torch import Tensor
 
 from minitf.bert.model import Bert
+from minitf.equations import domain
 from minitf.errors import InputError
 from minitf.layers import padding_mask
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from minitf.bert.config import BertConfig
 from minitf.bert.head import Pooler
 from minitf.bert.heads import HEADS, LABELLED, check_head
+from minitf.equations import domain
 from minitf.errors import InputError
 from minitf.layers import BertEmbeddings, Encoder, initialize, padding_mask
 from minitf.mathematics import EQUATIONS, Mathematics
@@ -81,8 +82,8 @@ class Bert(nn.Module):
         need_attention: bool = False,
     ) -> BertOutput:
         segment_ids = token_ids.new_zeros(token_ids.shape) if segment_ids is None else segment_ids
-        if mask is not None and mask.shape != token_ids.shape:
-            raise ValueError(f"mask {list(mask.shape)} and token_ids {list(token_ids.shape)} must both be [B, S]")
+        if mask is not None:
+            domain.check_tokens(token_ids, "mask", mask)
         may_look = None if mask is None else padding_mask(mask)  # [B, 1, 1, S]: no query sees padding
         X = self.embeddings(token_ids, segment_ids)
         states, attentions = self.encoder(X, may_look, need_attention)

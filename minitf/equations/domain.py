@@ -102,6 +102,15 @@ def check_attention(Q: Any, K: Any, V: Any, mask: Any) -> None:
         raise ValueError(f"mask {_shape(mask)} does not broadcast to the scores {list(scores)}")
 
 
+def check_tokens(token_ids: Any, name: str, x: Any) -> None:
+    """`token_ids` are `[B, S]`, and `x` as well, or `[1, S]` for all of them."""
+    if token_ids.ndim != 2:
+        raise ValueError(f"token_ids must be [B, S], not {_shape(token_ids)}")
+    B, S = token_ids.shape
+    if tuple(x.shape) not in ((B, S), (1, S)):
+        raise ValueError(f"{name} must be [B, S] as token_ids, {[B, S]}, not {_shape(x)}")
+
+
 def check_padding_mask(mask: Any) -> None:
     """A padding mask is `[B, S]`, boolean or of the integers 1 (real token) and 0 (padding)."""
     if mask.ndim != 2:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from minitf.equations import domain
 from minitf.layers.normalization import Dropout, LayerNorm
 from minitf.layers.projection import Embedding
 from minitf.mathematics import EQUATIONS, Mathematics
@@ -69,9 +70,7 @@ class BertEmbeddings(nn.Module):
         self.dropout = Dropout(dropout, math)
 
     def forward(self, token_ids: Tensor, segment_ids: Tensor) -> Tensor:
-        if token_ids.dim() != 2 or segment_ids.shape != token_ids.shape:
-            shapes = f"{list(token_ids.shape)} and {list(segment_ids.shape)}"
-            raise ValueError(f"token_ids and segment_ids must both be [B, S], not {shapes}")
+        domain.check_tokens(token_ids, "segment_ids", segment_ids)
         S, S_max = token_ids.shape[1], self.position.weight.shape[0] - self.first_position
         if S > S_max:
             raise ValueError(f"{S} tokens, but this model has only {S_max} positions")

@@ -137,6 +137,32 @@ def test_learning_rates_against_transformers(schedule: str) -> None:
         reference.step()
 
 
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_a_minimum_rate_is_where_the_schedule_ends(schedule: str) -> None:
+    total, lr, least = 20, 0.3, 0.02
+    recipe = dataclasses.replace(PLAIN, lr=lr, schedule=schedule, warmup=0.2, min_lr=least)
+    optimizer = Optimizer(Small(), recipe, total)
+    rates = []
+    for _ in range(total + 1):
+        rates.append(optimizer.rate())
+        optimizer.steps += 1
+    assert rates == [SCHEDULES[schedule](step, lr, total, 4, least=least) for step in range(total + 1)]
+    assert rates[:5] == pytest.approx([lr * step / 4 for step in range(5)])
+    ends = {"linear": least, "polynomial": least, "cosine": least, "constant": lr}
+    assert rates[-1] == pytest.approx(ends.get(schedule, rates[-1]))
+    assert all(least <= rate <= lr for rate in rates[4:])
+
+
+def test_a_step_without_any_gradient_moves_nothing() -> None:
+    """A batch whose loss depends on no trained parameter, or a model that is frozen whole."""
+    model = Small()
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    optimizer = Optimizer(model, PLAIN, 10)
+    assert optimizer.step() == 0.0
+    assert optimizer.steps == 1
+    assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
+
+
 @pytest.mark.parametrize("clip", [0.01, 1.0, 1e6, None])
 def test_clipping(clip: float | None) -> None:
     """The norm of all gradients is limited to `clip`, as in PyTorch; the norm before is returned."""

@@ -21,6 +21,7 @@ def logits_of_first_token(model: Bert, token_ids: Tensor, segment_ids: Tensor, m
     """
     if model.head is None or not model.head.reads_cls_only:
         raise InputError(f"computing only [CLS] needs a head that reads only [CLS], not {model.head_name}")
+    domain.check_tokens(token_ids, "mask", mask)
     may_look = padding_mask(mask)  # [B, 1, 1, S]
     X = model.embeddings(token_ids, segment_ids)
     *lower, last = model.encoder.layers

@@ -78,7 +78,7 @@ def find_in_hub_cache(repository: str, revision: str | None = None) -> Path:
     from huggingface_hub import try_to_load_from_cache
 
     try:
-        found = (try_to_load_from_cache(repository, name) for name in CONFIGS)
+        found = (try_to_load_from_cache(repository, name, revision=revision) for name in CONFIGS)
         config = next((path for path in found if isinstance(path, str)), None)
     except ValueError:  # not a valid name on the hub
         config = None

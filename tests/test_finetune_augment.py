@@ -118,7 +118,7 @@ def test_pairs(run, here: Path, pretrained: Path) -> None:
     ("flags", "expected"),
     [
         (("--augment", "replace=0.1"), "has no masked-LM head to predict other words; leave replace out"),
-        (("--augment", "drop=0.1"), "'drop' is none of delete, swap, replace; give delete=0.1"),
+        (("--augment", "drop=0.1"), "'drop' is none of delete, swap, replace; give one or more of delete=0.1"),
         (("--augment", "delete=2"), "a probability must be above 0 and at most 1"),
         (("--augment", "delete=0.1", "--augment-share", "2"), "--augment-share"),
     ],

@@ -79,6 +79,7 @@ def difference_after_training(shown: str, fresh: str) -> str | None:
 def test_it_runs_and_prints_its_saved_outputs(path, monkeypatch, tmp_path):
     """To a hundredth; cells tagged `trained` need only be similar."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin while they wait take minutes on a busy machine
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
     fresh = EXECUTE["executed"](path)
     for old, new in zip(committed(path).cells, fresh.cells, strict=True):

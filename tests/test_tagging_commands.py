@@ -262,7 +262,7 @@ def test_bad_files(run_command, here, tiny, content, expected):
 @pytest.mark.parametrize(
     ("argv", "expected"),
     [
-        (("text", "--pair", "x"), "--pair: this model tags the words of single texts"),
+        (("text", "--pair", "x"), "--pair: this model tags the words of one text at a time"),
         ((" ",), "text 1 is empty"),
         (("--input", "nothing.conll"), "no such file"),
         (("--input", "table.csv"), "read from CoNLL columns"),

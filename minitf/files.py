@@ -16,7 +16,7 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -135,10 +135,13 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def replacing_folder(folder: Path, *, keep_existing: bool = False) -> Iterator[Path]:
+def replacing_folder(
+    folder: Path, *, keep_existing: bool = False, ours: Collection[str] | None = None
+) -> Iterator[Path]:
     """Yield a new temporary folder beside `folder`; it replaces `folder` if the block succeeds, else it is deleted.
 
     With `keep_existing`, a folder that another process has created in the meantime stays, and the new one is deleted.
+    With `ours`, files of other names in the old folder are somebody else's, and are moved into the new one.
     """
     temporary = _temporary(folder)
     old = temporary.with_name(temporary.name + "-old")
@@ -155,6 +158,8 @@ def replacing_folder(folder: Path, *, keep_existing: bool = False) -> Iterator[P
                 if not (keep_existing and folder.is_dir()):
                     raise
                 remove(temporary)
+            if ours is not None and old.is_dir():
+                _move_others(old, folder, ours)
             sync(folder.parent)
     except BaseException:
         if not os.path.lexists(folder) and os.path.lexists(old):
@@ -162,6 +167,31 @@ def replacing_folder(folder: Path, *, keep_existing: bool = False) -> Iterator[P
         remove(temporary)
         raise
     remove(old)
+
+
+def move_folder(source: Path, target: Path, ours: Collection[str]) -> None:
+    """Move `source` to `target` in the same folder tree; an older `target` is replaced, but for files not in `ours`."""
+    with writing(target):
+        old = _temporary(target).with_name(_temporary(target).name + "-old")
+        if os.path.lexists(target):
+            os.rename(target, old)
+        try:
+            os.rename(source, target)
+        except OSError:
+            if os.path.lexists(old):
+                os.rename(old, target)
+            raise
+        if old.is_dir():
+            _move_others(old, target, ours)
+        sync(target.parent)
+    remove(old)
+
+
+def _move_others(old: Path, new: Path, ours: Collection[str]) -> None:
+    """Move the files of `old` that are not `ours` to `new`."""
+    for path in old.iterdir():
+        if path.name not in ours and not os.path.lexists(new / path.name):
+            os.rename(path, new / path.name)
 
 
 def leftovers(folder: Path) -> list[Path]:

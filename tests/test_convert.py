@@ -108,7 +108,7 @@ def test_a_damaged_file_and_no_verify(google, run_command, tmp_path):
 @pytest.mark.parametrize(
     ("there", "expected"),
     [
-        ({"config.json": "{}"}, "already holds a checkpoint; choose another folder, or use --overwrite"),
+        ({"config.json": "{}"}, "already contains a checkpoint; choose another folder, or use --overwrite"),
         ({"thesis.tex": "years"}, "has thesis.tex, which is not part of a checkpoint; choose another folder"),
         (None, "is a file; choose a folder"),
     ],

@@ -54,7 +54,7 @@ def test_a_grid_is_every_point_trained_as_finetune_trains_it(command, run_comman
     weights = [(tmp_path / place / "best" / "model.safetensors").read_bytes() for place in ("again", "study")]
     assert weights[0] == weights[1]
     kept = sorted(path.name for path in (tmp_path / "study").iterdir())
-    assert kept == ["best", *(f"run-{n}" for n in range(4)), "search.json", "search.png", "study.db"]
+    assert kept == ["best", "minitf-run.json", *(f"run-{n}" for n in range(4)), "search.json", "search.png", "study.db"]
     assert not list((tmp_path / "study").glob("run-*/*/*.safetensors"))
 
 

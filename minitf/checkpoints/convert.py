@@ -4,14 +4,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from minitf.checkpoints.load import STORED_HEAD, load_with_report
+from minitf.checkpoints.metadata import FILE as METADATA
 from minitf.checkpoints.official import architecture
-from minitf.checkpoints.save import save
-from minitf.checkpoints.stated import SENTENCE_FILES, sentence_files, stated_length
+from minitf.checkpoints.save import WRITTEN, save
+from minitf.checkpoints.stated import sentence_files, stated_length
 from minitf.errors import InputError
 
 # The files that a conversion writes, and the only ones that `overwrite` may replace.
-WRITTEN = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt"}
-WRITTEN |= {name.partition("/")[0] for name in SENTENCE_FILES}
+REPLACED = WRITTEN - {METADATA}
 
 
 def convert(
@@ -47,13 +47,13 @@ def convert(
 
 
 def check_folder(folder: Path, overwrite: bool) -> None:
-    """Raise InputError if `folder` exists and holds anything that `overwrite` may not replace."""
+    """Raise InputError if `folder` exists and contains anything that `overwrite` may not replace."""
     if not folder.exists():
         return
     if not folder.is_dir():
         raise InputError(f"{folder}: is a file; choose a folder")
     names = {path.name for path in folder.iterdir()}
-    if others := sorted(names - WRITTEN):
+    if others := sorted(names - REPLACED):
         raise InputError(f"{folder}: has {others[0]}, which is not part of a checkpoint; choose another folder")
     if names and not overwrite:
-        raise InputError(f"{folder}: already holds a checkpoint; choose another folder, or use `overwrite`")
+        raise InputError(f"{folder}: already contains a checkpoint; choose another folder, or use `overwrite`")

@@ -8,11 +8,15 @@ from typing import Any
 from safetensors.torch import save_file
 
 from minitf.bert import Bert
-from minitf.checkpoints.metadata import write_metadata
+from minitf.checkpoints.metadata import SAVED, write_metadata
 from minitf.checkpoints.official import architecture
 from minitf.checkpoints.renaming import PYTORCH
+from minitf.checkpoints.stated import SENTENCE_FILES
 from minitf.files import replacing_folder, to_json
 from minitf.text.tokenizer import Tokenizer
+
+# All names that a saved model can have in its folder.
+WRITTEN = {*SAVED, *(name.partition("/")[0] for name in SENTENCE_FILES)}
 
 
 def save(
@@ -28,10 +32,10 @@ def save(
     `max_length` is the length that the tokenizer states (default: the positions of the model); `files` are further
     files, by their names.
 
-    The folder is written whole or not at all: an existing one is replaced only when the new one is complete. Raises
-    InputError if the disk is full or the folder cannot be written.
+    The folder is written whole or not at all: an existing one is replaced only when the new one is complete. Files of
+    other names in it stay. Raises InputError if the disk is full or the folder cannot be written.
     """
-    with replacing_folder(folder) as partial:
+    with replacing_folder(folder, ours=WRITTEN) as partial:
         head, table = model.head_name, PYTORCH[model.config.model_type]
         config = model.config.to_dict() | {"architectures": [architecture(model.config, head)]}
         (partial / "config.json").write_text(to_json(config), encoding="utf-8", newline="\n")

@@ -3,13 +3,15 @@
 import contextlib
 import errno
 import os
-import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from minitf.checkpoints.metadata import SAVED
 from minitf.errors import InputError
-from minitf.files import STATE, remove_leftovers, writing
+from minitf.files import STATE, leftovers, remove_leftovers, writing
 from minitf.fine_tuning.config import FineTuneConfig
+from minitf.fine_tuning.manifest import FILE as MANIFEST
+from minitf.fine_tuning.manifest import Manifest
 from minitf.tasks.spec import Table
 
 try:
@@ -17,8 +19,9 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-# The files and folders of a run. `overwrite` deletes them, and nothing else in the folder.
-WRITTEN = ("best", "last", "metrics.jsonl", "curves.png", "report.json", "report.html")
+WEIGHTS = (f"last/{STATE}", *(f"best/{name}" for name in SAVED))
+# The names of all files of a run. They are in its manifest before the first one is created.
+FILES = ("metrics.jsonl", *WEIGHTS, "curves.png", "report.json", "report.html")
 
 
 def choose_folder(config: FineTuneConfig, train: Table) -> Path:
@@ -45,14 +48,31 @@ def check_free(folder: Path, config: FineTuneConfig) -> None:
     if there != folder and not there.is_dir():
         raise InputError(f"`output` {folder}: cannot be written ({there} is a file); choose another folder")
     with writing(folder):
-        # A run that was killed at its start can leave a folder without files.
-        if folder.exists() and (not folder.is_dir() or any(not path.is_dir() for path in folder.rglob("*"))):
-            if not folder.is_dir() or not _is_run(folder):
-                raise InputError(f"`output` {folder}: exists and is not a minitf run; choose another folder")
-            if not output.overwrite and _has_results(folder):
-                raise InputError(
-                    f"`output` {folder}: has an earlier run; `resume` it, `overwrite` it, or choose another folder"
-                )
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"`output` {folder}: is a file; choose a folder")
+        check_manifest(folder)
+        if not output.overwrite and _has_results(folder):
+            raise InputError(
+                f"`output` {folder}: has an earlier run; `resume` it, `overwrite` it, or choose another folder"
+            )
+
+
+def check_manifest(folder: Path, command: str = "finetune") -> None:
+    """Raise InputError if `folder` has files and `command` did not create any of them.
+
+    A run that was killed at its start can leave a folder without files.
+    """
+    manifest = Manifest(folder, command)
+    if not manifest.exists() and (files := _files(folder)):
+        some = ", ".join(files[:3]) + (", …" if len(files) > 3 else "")
+        raise InputError(
+            f"`output` {folder}: exists and is not a minitf run (it has {some}, but no {MANIFEST}); choose another"
+            " folder, or delete these files yourself"
+        )
+    if manifest.command != command:
+        raise InputError(
+            f"`output` {folder}: has the results of another command ({manifest.command}); choose another folder"
+        )
 
 
 def is_saved(folder: Path) -> bool:
@@ -71,18 +91,16 @@ def remove_all_leftovers(folder: Path) -> None:
     remove_leftovers(folder / "last")
 
 
-def make_fresh(folder: Path) -> None:
-    """Create `folder`, or remove an earlier run from it. Called after all checks, directly before training."""
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        remove_all_leftovers(folder)
-        for path in states(folder):  # first, so that a partly deleted run cannot be resumed
-            path.unlink()
-        for path in (*(folder / name for name in WRITTEN), *folder.glob("seed-*")):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+def make_fresh(folder: Path, files: Sequence[str] = FILES) -> None:
+    """Delete an earlier run from `folder`, and start a manifest of `files` in it.
+
+    Called after all other checks, directly before training. Raises InputError if one of `files` exists and is not from
+    minitf.
+    """
+    manifest = Manifest(folder)
+    manifest.check(files)
+    manifest.remove_files()
+    manifest.add(*files)
 
 
 @contextlib.contextmanager
@@ -112,8 +130,14 @@ def locked(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _is_run(folder: Path) -> bool:
-    return any((part / "metrics.jsonl").is_file() for part in (folder, *folder.glob("seed-*"))) or is_saved(folder)
+def _files(folder: Path) -> list[str]:
+    """Return what is in `folder` by name, without empty folders and the leftovers of interrupted writes."""
+    ignored = leftovers(folder)
+    return sorted(
+        path.name
+        for path in (folder.iterdir() if folder.is_dir() else ())
+        if path not in ignored and (not path.is_dir() or any(not inner.is_dir() for inner in path.rglob("*")))
+    )
 
 
 def _has_results(folder: Path) -> bool:

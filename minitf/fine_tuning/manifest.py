@@ -6,7 +6,8 @@ manifests.
 """
 
 import json
-from collections.abc import Iterable
+import os
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from minitf import __version__
@@ -31,8 +32,16 @@ class Manifest:
     def exists(self) -> bool:
         return self.path.is_file()
 
+    def check(self, names: Iterable[str]) -> None:
+        """Raise InputError if a file of one of these names exists and minitf did not create it."""
+        for name in names:
+            path = self.folder / name
+            if name not in self.names and os.path.lexists(path):
+                raise InputError(f"{path}: exists and is not from minitf; move it, or choose another folder")
+
     def add(self, *names: str) -> None:
         """Record files, by their path in the folder, before they are created."""
+        self.check(names)
         self._add(self.names, names)
 
     def add_run(self, name: str) -> None:
@@ -43,26 +52,36 @@ class Manifest:
         """Return the files and folders in `folder` that minitf did not create, without the contents of such folders."""
         return sorted(self._foreign(self.folder)) if self.folder.is_dir() else []
 
-    def remove_files(self) -> None:
-        """Delete the listed files, then the folders that are now empty, then the manifest."""
+    def remove_files(self, only: Collection[str] | None = None) -> None:
+        """Delete the listed files, then the folders that are now empty, then the manifest.
+
+        With `only`, delete only the files of these names; the manifest stays.
+        """
         with writing(self.folder):
+            if only is not None:
+                self._remove([name for name in self.names if name in only])
+                return
             for name in self.runs:
                 if not self._through_link(self.folder / name / FILE):
                     Manifest(self.folder / name).remove_files()
                     _remove_if_empty(self.folder / name)
-            # The saved state first, so that a partly deleted run cannot be resumed.
-            for name in sorted(self.names, key=lambda name: (not name.startswith("last/"), name)):
-                path = self.folder / name
-                if not self._through_link(path) and (path.is_symlink() or not path.is_dir()):
-                    path.unlink(missing_ok=True)
-            inner = {parent for name in self.names for parent in PurePosixPath(name).parents[:-1]}
-            for parent in sorted(inner, key=lambda parent: -len(parent.parts)):
-                if not self._through_link(self.folder / parent / FILE):
-                    self._remove_leftovers(self.folder / parent)
-                    _remove_if_empty(self.folder / parent)
+            self._remove(self.names)
             self._remove_leftovers(self.folder)
             self.path.unlink(missing_ok=True)
         self.names, self.runs = [], []
+
+    def _remove(self, names: Sequence[str]) -> None:
+        """Delete these files, and the folders that are now empty."""
+        # The saved state first, so that a partly deleted run cannot be resumed.
+        for name in sorted(names, key=lambda name: (not name.startswith("last/"), name)):
+            path = self.folder / name
+            if not self._through_link(path) and (path.is_symlink() or not path.is_dir()):
+                path.unlink(missing_ok=True)
+        inner = {parent for name in names for parent in PurePosixPath(name).parents[:-1]}
+        for parent in sorted(inner, key=lambda parent: -len(parent.parts)):
+            if not self._through_link(self.folder / parent / FILE):
+                self._remove_leftovers(self.folder / parent)
+                _remove_if_empty(self.folder / parent)
 
     def _through_link(self, path: Path) -> bool:
         """Whether a folder between this one and `path` is a link, which can point to files of other programs."""

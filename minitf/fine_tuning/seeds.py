@@ -13,6 +13,7 @@ from minitf.files import write_json
 from minitf.fine_tuning.config import FineTuneConfig
 from minitf.fine_tuning.data import Decisions, Splits
 from minitf.fine_tuning.folder import check_free, locked, make_fresh, remove_all_leftovers
+from minitf.fine_tuning.manifest import Manifest
 from minitf.fine_tuning.report import read_run
 from minitf.fine_tuning.result import Run
 from minitf.fine_tuning.setup import prepare
@@ -98,7 +99,9 @@ def run_seeds(
                 own = config.replace(seed=seed)
                 setup = prepare(own, decisions, splits, workers, say_setup, encoded, command)
                 if fresh and workers.first:
-                    make_fresh(folder)  # after all checks, directly before training
+                    make_fresh(folder, ["report.json"])  # after all checks, directly before training
+                if workers.first:
+                    Manifest(folder).add_run(name)
                 encoded, fresh, say_setup = setup.encoded, False, silent  # the same for every seed
                 try:
                     run_prepared(setup, folder / name, workers, say, start)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import random
-import shutil
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,12 +11,16 @@ from minitf.errors import InputError
 from minitf.files import write_json
 from minitf.fine_tuning.config import FineTuneConfig
 from minitf.fine_tuning.data import Decisions, Splits
+from minitf.fine_tuning.folder import WEIGHTS, check_manifest
+from minitf.fine_tuning.manifest import Manifest
 from minitf.fine_tuning.settings import Number
 from minitf.fine_tuning.single import run_in
 from minitf.fine_tuning.terminal import Say, epoch_line, silent
 from minitf.training.loop import Epoch
 from minitf.training.workers import ALONE
 from minitf.tuning import figures
+
+COMMAND = "learning curve"  # in the manifest
 
 
 def shares(text: str) -> list[float]:
@@ -43,6 +46,9 @@ def learning_curve(
     """
     if (folder / "learning-curve.json").exists() and not config.output.overwrite:
         raise InputError(f"`output` {folder}: has a learning curve; `overwrite` it, or choose another folder")
+    check_manifest(folder, COMMAND)
+    manifest = Manifest(folder, COMMAND)
+    manifest.add("learning-curve.json", "learning-curve.png")
     train, metric = splits["train"].examples, decisions.metric
     order = random.Random(config.recipe.seed).sample(range(len(train)), len(train))
     table = "test" if "test" in splits else "valid"
@@ -50,7 +56,7 @@ def learning_curve(
     for share in parts:
         chosen = sorted(order[: max(2, round(share * len(train)))])
         part = dataclasses.replace(splits["train"], examples=tuple(train[i] for i in chosen))
-        values = _values(share, config, decisions, {**splits, "train": part}, folder, say)
+        values = _values(share, config, decisions, {**splits, "train": part}, manifest, say)
         mean, sd = statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
         rows.append({"share": share, "rows": len(chosen), "mean": mean, "sd": sd, "values": values})
         say(f"{share:6.0%}  {len(chosen):8,} rows  {table} {metric} {mean:.4f} ± {sd:.4f}")
@@ -60,7 +66,7 @@ def learning_curve(
 
 
 def _values(
-    share: float, config: FineTuneConfig, decisions: Decisions, splits: Splits, folder: Path, say: Say
+    share: float, config: FineTuneConfig, decisions: Decisions, splits: Splits, manifest: Manifest, say: Say
 ) -> list[float]:
     """Return the metric of a run with each seed; the weights of these runs are deleted."""
 
@@ -69,10 +75,10 @@ def _values(
 
     values = []
     for seed in range(config.recipe.seed, config.recipe.seed + config.recipe.seeds):
-        place = folder / f"share-{share:g}-seed-{seed}"
+        place = manifest.folder / f"share-{share:g}-seed-{seed}"
+        manifest.add_run(place.name)
         run = run_in(place, config.replace(seed=seed, seeds=1), decisions, splits, ALONE, silent, on_epoch=report)
         assert run is not None
         values.append(float(run.metrics[decisions.metric]))
-        for weights in ("best", "last"):
-            shutil.rmtree(place / weights, ignore_errors=True)
+        Manifest(place).remove_files(WEIGHTS)
     return values

@@ -2,15 +2,17 @@
 
 import dataclasses
 import itertools
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from minitf.checkpoints.metadata import SAVED
 from minitf.errors import DivergedError, InputError
-from minitf.files import write_json, writing
+from minitf.files import move_folder, write_json, writing
 from minitf.fine_tuning.config import FineTuneConfig, storable
 from minitf.fine_tuning.data import Decisions, Splits
+from minitf.fine_tuning.folder import WEIGHTS, check_manifest
+from minitf.fine_tuning.manifest import Manifest
 from minitf.fine_tuning.single import run_in
 from minitf.fine_tuning.terminal import Say, epoch_line, silent
 from minitf.training.loop import Epoch
@@ -18,6 +20,9 @@ from minitf.training.workers import ALONE
 from minitf.tuning import figures, space
 
 STUDY = "study.db"
+COMMAND = "search"  # in the manifest
+# The names of all files that a study may write beside its runs.
+FILES = (STUDY, f"{STUDY}-journal", "search.json", "search.png", *(f"best/{name}" for name in SAVED))
 TRIALS = 20
 
 
@@ -41,6 +46,7 @@ class Study:
     ):
         self.search, self.config, self.decisions, self.splits, self.say = search, config, decisions, splits, say
         self.folder, self.metric = search.folder, decisions.metric
+        self.manifest = Manifest(self.folder, COMMAND)
         self.optuna = _optuna()
         self.states = self.optuna.trial.TrialState
         self.trials = search.trials or (space.points(search.space) if search.method == "grid" else TRIALS)
@@ -48,6 +54,7 @@ class Study:
 
     def run(self) -> None:
         """Train until the configured number of runs is reached."""
+        self._keep_best()  # a study that is resumed may have been killed before it did this
         while (n := len(self.ended())) < self.trials:
             trial = self.study.ask()
             chosen = {name: space.suggest(trial, name, part) for name, part in self.search.space.items()}
@@ -79,6 +86,7 @@ class Study:
                 raise self.optuna.TrialPruned
 
         place = self._place(trial.number)
+        self.manifest.add_run(place.name)
         command = ", ".join(f"{name}={text}" for name, text in self.typed(chosen).items())
         try:
             run = run_in(place, config, self.decisions, self.splits, ALONE, silent, command, report)
@@ -101,6 +109,8 @@ class Study:
             raise InputError(f"`output` {self.folder}: has a study; `resume` it, or choose another folder")
         if self.search.resume and not path.exists():
             raise InputError(f"`resume`: {path} does not exist; give the folder of the study to continue")
+        check_manifest(self.folder, COMMAND)
+        self.manifest.add(*FILES)
         lower = self.metric in self.decisions.spec.lower_is_better
         with writing(self.folder):
             study = self.optuna.create_study(
@@ -115,7 +125,7 @@ class Study:
         for trial in study.get_trials(deepcopy=False, states=(self.states.RUNNING,)):
             study.tell(trial.number, state=self.states.FAIL)
             study.enqueue_trial({**trial.system_attrs.get("fixed_params", {}), **trial.params})
-            shutil.rmtree(self._place(trial.number), ignore_errors=True)
+            Manifest(self._place(trial.number)).remove_files()
         if self.search.method == "grid" and not self.search.resume:
             self._enqueue_grid(study)
         return study
@@ -168,11 +178,9 @@ class Study:
         """Move the model of the best run to `best`; delete the weights of all other runs, but not their reports."""
         complete = self.complete()
         if complete and (best := self._place(complete[0].number) / "best").is_dir():
-            shutil.rmtree(self.folder / "best", ignore_errors=True)
-            best.rename(self.folder / "best")
-        for place in self.folder.glob("run-*"):
-            for weights in ("best", "last"):
-                shutil.rmtree(place / weights, ignore_errors=True)
+            move_folder(best, self.folder / "best", SAVED)
+        for name in self.manifest.runs:
+            Manifest(self.folder / name).remove_files(WEIGHTS)
 
     def _write(self) -> None:
         """Write `search.json`, whose settings have the names of the flags (a contract), and the figure."""

@@ -30,6 +30,23 @@ def test_what_is_listed_is_removed_and_the_folder_is_empty(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_only_the_files_of_these_names_are_removed_and_the_manifest_stays(tmp_path):
+    make(tmp_path, "best/config.json", "last/state.safetensors", "metrics.jsonl")
+    Manifest(tmp_path).remove_files(["best/config.json", "metrics.json", "other"])
+    assert tree(tmp_path) == ["last/state.safetensors", "metrics.jsonl", FILE]
+    assert not (tmp_path / "best").exists()
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "best/config.json"])
+def test_a_file_of_others_is_never_listed(tmp_path, name):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("theirs")
+    with pytest.raises(InputError, match="exists and is not from minitf; move it, or choose another folder"):
+        Manifest(tmp_path).add(name)
+    assert tree(tmp_path) == [name]
+
+
 def test_a_name_is_listed_before_its_file_is_made(tmp_path):
     Manifest(tmp_path / "new").add("metrics.jsonl")
     assert json.loads((tmp_path / "new" / FILE).read_text())["files"] == ["metrics.jsonl"]

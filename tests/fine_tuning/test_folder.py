@@ -1,0 +1,91 @@
+"""Commands that write a folder delete and replace only files that minitf created there."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from minitf import finetune, search
+from minitf.fine_tuning.manifest import FILE
+from tests.fine_tuning.test_manifest import tree
+
+pytestmark = pytest.mark.usefixtures("quick_picture")
+
+
+@pytest.fixture
+def flags(write_bert, one_word_tells: Path, here: Path) -> list[object]:
+    tiny, _ = write_bert(num_hidden_layers=1)
+    return ["--train", one_word_tells, "--model", tiny, "--offline", "--epochs", 1, "--batch-size", 16]
+
+
+SEEDS = ("--seeds", "2")
+CURVE = ("--learning-curve", "0.5,1")
+GRID = ("--method", "grid", "--space", "lr=1e-4,3e-4")
+
+
+def write(path: Path) -> Path:
+    """Write a file that is not from minitf."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("years of work")
+    return path
+
+
+@pytest.mark.parametrize("before", [(), SEEDS], ids=["one", "seeds"])
+@pytest.mark.parametrize("after", [(), SEEDS], ids=["one", "seeds"])
+def test_overwrite_keeps_files_of_others(run_command, flags, here, before, after):
+    assert run_command(finetune.main, *flags, "--output", "out", *before)[0] == 0
+    names = ("seed-words.csv", "seed-7/notes.txt", "best/thesis.tex", "last/notes.txt", "seed-0/best/thesis.tex")
+    theirs = [write(here / "out" / name) for name in names]
+    assert run_command(finetune.main, *flags, "--output", "out", "--overwrite", *after)[0] == 0
+    assert {path.read_text() for path in theirs} == {"years of work"}
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "report.html", "best/model.safetensors", "seed-0/best/config.json"])
+@pytest.mark.parametrize(
+    ("main", "more"), [(finetune.main, ["--overwrite"]), (finetune.main, ["--overwrite", *SEEDS]), (search.main, GRID)]
+)
+def test_a_folder_without_a_manifest_is_refused(run_command, flags, here, name, main, more):
+    path = write(here / "out" / name)
+    status, _, err = run_command(main, *flags, "--output", "out", *more)
+    assert (status, err.count("\n")) == (2, 1)
+    assert f"--output out: exists and is not a minitf run (it has {Path(name).parts[0]}, but no {FILE})" in err
+    assert tree(here / "out") == [name]
+    assert path.read_text() == "years of work"
+
+
+@pytest.mark.parametrize("more", [GRID, CURVE], ids=["search", "curve"])
+def test_search_keeps_the_model_of_another_command(run_command, flags, here, more):
+    """The folder of a run, and a folder that contains runs."""
+    assert run_command(finetune.main, *flags, "--output", "runs/best")[0] == 0
+    before = tree(here / "runs")
+    for output in ("runs", "runs/best"):
+        status, _, err = run_command(search.main, *flags, *more, "--output", output)
+        assert (status, err.count("\n")) == (2, 1)
+        assert f"--output {output}: " in err
+    assert tree(here / "runs") == before
+
+
+def test_a_run_does_not_start_in_the_folder_of_a_study(run_command, flags, here):
+    assert run_command(search.main, *flags, *GRID, "--output", "out")[0] == 0
+    before = tree(here / "out")
+    status, _, err = run_command(finetune.main, *flags, "--output", "out", "--overwrite")
+    assert status == 2
+    assert "--output out: has the results of another command (search)" in err
+    assert tree(here / "out") == before
+
+
+def test_a_file_of_others_with_a_name_of_ours_is_refused_before_the_earlier_run_is_deleted(run_command, flags, here):
+    assert run_command(finetune.main, *flags, "--output", "out", *SEEDS)[0] == 0
+    theirs = write(here / "out" / "curves.png")
+    before = tree(here / "out")
+    status, _, err = run_command(finetune.main, *flags, "--output", "out", "--overwrite")
+    assert status == 2
+    assert err.endswith("out/curves.png: exists and is not from minitf; move it, or choose another folder\n")
+    assert tree(here / "out") == before
+    assert theirs.read_text() == "years of work"
+
+
+def test_the_manifest_lists_every_file_of_a_run(run_command, flags, here):
+    assert run_command(finetune.main, *flags, "--output", "out")[0] == 0
+    manifest = json.loads((here / "out" / FILE).read_text())
+    assert {*tree(here / "out"), "best/vocab.txt"} - {FILE} <= set(manifest["files"])

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from minitf.datasets.file_kinds import parse_json_object, read_small
+from minitf.datasets.file_kinds import read_json_object
 from minitf.errors import InputError
 from minitf.files import to_json
 
@@ -25,7 +25,7 @@ def read_metadata(folder: Path) -> dict[str, Any]:
     path = folder / FILE
     if not os.path.lexists(path):
         return {}
-    metadata = parse_json_object(read_small(path, LARGEST), str(path))
+    metadata = read_json_object(path, LARGEST)
     if (
         not all(isinstance(metadata.get(name), str | None) for name in ("task", "text", "pair", "label"))
         or not all(_is_count(metadata.get(name), minimum) for name, minimum in (("max_length", 1), ("stride", 0)))

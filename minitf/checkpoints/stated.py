@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-from minitf.datasets.file_kinds import parse_json, parse_json_object, read_small
+from minitf.datasets.file_kinds import parse_json, read_json_object, read_small
 from minitf.errors import CheckpointError
 
 SENTENCE_FILES = ("modules.json", "sentence_bert_config.json", "1_Pooling/config.json")
@@ -67,7 +67,7 @@ def sentence_files(folder: Path) -> dict[str, bytes]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    return parse_json_object(read_small(path, LARGEST), str(path)) if os.path.lexists(path) else {}
+    return read_json_object(path, LARGEST) if os.path.lexists(path) else {}
 
 
 def _read_list(path: Path) -> list[dict[str, Any]]:

@@ -64,6 +64,11 @@ def as_text(content: bytes, where: str) -> str:
         raise CheckpointError(f"{where}: its text is {reason}; save it as UTF-8") from None
 
 
+def read_json_object(path: Path, limit: int) -> dict[str, Any]:
+    """Read a JSON object from a file of at most `limit` bytes. Raises CheckpointError."""
+    return parse_json_object(read_small(path, limit), str(path))
+
+
 def parse_json_object(content: bytes, where: str) -> dict[str, Any]:
     """Parse a JSON object. Raises CheckpointError that names `where`."""
     parsed = parse_json(content, where)

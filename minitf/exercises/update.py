@@ -75,11 +75,7 @@ MOMENTUM = Exercise(
     update.momentum,
     (*STEPS, LONG, ZERO, FALLING, Case("μ = 0.5", STEPS[1].inputs, {"mu": 0.5})),
     (
-        WrongAnswer(
-            "climbing",
-            "η v is added: the loss rises",
-            rule(lambda theta, g, state, mu=0.9: -average(state, "v", g, mu, 1.0)),
-        ),
+        WrongAnswer("climbing", "η v is added: the loss rises", rule(_climbing)),
         WrongAnswer("nothing kept", "v is not kept between the steps: this is gradient descent", rule(_forgets)),
         WrongAnswer("damped", "g is multiplied by 1 − μ: v is then an average, not a sum", rule(_damped)),
         WrongAnswer("μ and 1 − μ exchanged", "v is multiplied by 1 − μ, not by μ", rule(_swapped)),

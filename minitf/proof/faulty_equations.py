@@ -63,14 +63,13 @@ def gelu_rounded(x: Tensor) -> Tensor:
     return x / 2.0 * (1.0 + torch.erf(x / 1.41421))
 
 
-def faulty_layer_norm(eps: float | None = None, unbiased: bool = False, inside: bool = True) -> Callable[..., Tensor]:
-    """Make a `layer_norm` with another ε, the variance divided by D − 1, or ε outside the square root."""
+def faulty_layer_norm(eps: float | None = None, unbiased: bool = False) -> Callable[..., Tensor]:
+    """Make a `layer_norm` with another ε, or with the variance divided by D − 1."""
 
     def layer_norm(x: Tensor, gamma: Tensor, beta: Tensor, given_eps: float) -> Tensor:
         e = given_eps if eps is None else eps
         variance = x.var(dim=-1, keepdim=True, unbiased=unbiased)
-        scale = torch.sqrt(variance + e) if inside else torch.sqrt(variance) + e
-        return (x - x.mean(dim=-1, keepdim=True)) / scale * gamma + beta
+        return (x - x.mean(dim=-1, keepdim=True)) / torch.sqrt(variance + e) * gamma + beta
 
     return layer_norm
 

@@ -8,7 +8,7 @@ from typing import Any
 from tokenizers import AddedToken
 from tokenizers import Tokenizer as FastTokenizer
 
-from minitf.datasets.file_kinds import parse_json_object, read_small
+from minitf.datasets.file_kinds import read_json_object
 from minitf.errors import CheckpointError
 
 LARGEST = 2 << 20  # bytes
@@ -24,7 +24,7 @@ def add(fast: FastTokenizer, folder: Path, settings: Mapping[str, Any]) -> None:
     path, tokens = folder / "added_tokens.json", _from_settings(folder / "tokenizer_config.json", settings)
     if os.path.lexists(path):
         special = _special_tokens(settings)
-        for content, i in parse_json_object(read_small(path, LARGEST), str(path)).items():
+        for content, i in read_json_object(path, LARGEST).items():
             if type(i) is not int or i < 0 or not content:
                 raise CheckpointError(f"{path}: must map tokens to ids, not {content!r:.40} to {i!r:.40}")
             if content not in (str(token.content) for token in tokens.values()):

@@ -7,7 +7,7 @@ from typing import Any
 from tokenizers import AddedToken, decoders, models, pre_tokenizers, processors
 from tokenizers import Tokenizer as FastTokenizer
 
-from minitf.datasets.file_kinds import as_text, parse_json_object, read_small
+from minitf.datasets.file_kinds import as_text, read_json_object, read_small
 from minitf.errors import CheckpointError
 from minitf.text.tokenizer_limits import LibraryError, library_call
 
@@ -40,7 +40,7 @@ def read(folder: Path, settings: Mapping[str, Any]) -> FastTokenizer:
 
 
 def _vocabulary(path: Path) -> dict[str, int]:
-    vocabulary = parse_json_object(read_small(path, LARGEST), str(path))
+    vocabulary = read_json_object(path, LARGEST)
     ids = list(vocabulary.values())
     if len(ids) > MOST_WORDS or not all(type(i) is int and 0 <= i < 2 * MOST_WORDS for i in ids):
         raise CheckpointError(f"{path}: must map at most {MOST_WORDS} tokens to small integers")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from minitf.datasets.file_kinds import parse_json_object, read_small
+from minitf.datasets.file_kinds import read_json_object
 from minitf.errors import CheckpointError
 
 LARGEST_CONFIG = 2 << 20  # bytes
@@ -34,7 +34,7 @@ def check(folder: Path, settings: Mapping[str, Any]) -> None:
     name = settings.get("tokenizer_class")
     if name is None and os.path.isfile(folder / "config.json"):
         config = folder / "config.json"
-        name = parse_json_object(read_small(config, LARGEST_CONFIG), str(config)).get("tokenizer_class")
+        name = read_json_object(config, LARGEST_CONFIG).get("tokenizer_class")
     base = name.removesuffix("Fast") if isinstance(name, str) else None
     for setting, supported in (("word_tokenizer_type", "basic"), ("subword_tokenizer_type", "wordpiece")):
         if settings.get(setting) not in (None, supported):

@@ -12,7 +12,7 @@ from typing import Any
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 
-from minitf.datasets.file_kinds import as_text, other_kind, parse_json_object, read_small
+from minitf.datasets.file_kinds import as_text, other_kind, read_json_object, read_small
 from minitf.errors import CheckpointError
 from minitf.text import added_tokens, byte_level, tokenizer_class
 from minitf.text.tokenizer_limits import SECONDS, LibraryError, check_components, check_ids, library_call, within
@@ -83,7 +83,7 @@ def read_vocabulary(content: bytes, where: str, settings: Mapping[str, Any] | No
 
 
 def _settings(path: Path) -> dict[str, Any]:
-    settings = parse_json_object(read_small(path, LARGEST_SETTINGS), str(path)) if os.path.lexists(path) else {}
+    settings = read_json_object(path, LARGEST_SETTINGS) if os.path.lexists(path) else {}
     for name in NORMALIZER:
         value = settings.get(name, True)
         # `strip_accents` may be null: then it has the value of `do_lower_case`.

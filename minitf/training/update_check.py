@@ -1,10 +1,13 @@
 """A check after the first update: exactly the weights that are trained have changed."""
 
 import dataclasses
-from collections.abc import Sequence
 
 import torch
 from torch import nn
+
+from minitf.datasets.strings import first_few
+
+MOST = 4  # names in a message
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,11 +21,11 @@ class Changes:
 
     def __str__(self) -> str:
         if self.wrong:
-            return f"{len(self.wrong)} frozen tensors changed: {_some(self.wrong)}"
+            return f"{len(self.wrong)} frozen tensors changed: {first_few(self.wrong, MOST)}"
         line = f"{len(self.changed)} tensors changed, {len(self.frozen)} did not, as planned"
         if self.unchanged:
             line += f"; {len(self.unchanged)} trained ones did not change either (no gradient, or below rounding): "
-            line += _some(self.unchanged)
+            line += first_few(self.unchanged, MOST)
         return line
 
 
@@ -49,7 +52,3 @@ class UpdateCheck:
         if wrong:
             raise RuntimeError(str(found))
         return found
-
-
-def _some(names: Sequence[str], most: int = 4) -> str:
-    return ", ".join(names[:most]) + (", …" if len(names) > most else "")

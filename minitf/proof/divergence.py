@@ -27,7 +27,8 @@ FLOOR = 1e-3
 
 # The gradient of a key bias is zero in theory, because softmax does not change if all scores of a row change by
 # the same amount. Its computed value is rounding error, so every digit may differ, and Adam divides it by its own
-# size. So a key bias is compared absolutely: its gradient with the largest of all gradients, itself with the distance that Adam can move it.
+# size. So a key bias is compared absolutely: its gradient with the largest of all gradients, and its value with the
+# distance that Adam can move it.
 ZERO_GRADIENT = "W_K.bias"
 
 

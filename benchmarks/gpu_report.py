@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run_checks(
     arguments: argparse.Namespace, equations: Mathematics = EQUATIONS, kernels: Mathematics = KERNELS
 ) -> int:
-    """Run all checks and publish the record; a test replaces the mathematics by faulty ones."""
+    """Run all checks and publish the record; a test replaces the mathematics by a faulty one."""
     device = choose_device(arguments.device)
     make_folder(arguments.output)
     transformers.utils.logging.set_verbosity_error()

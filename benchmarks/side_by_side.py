@@ -1,7 +1,7 @@
 """Train minitf and `transformers` alternately, a few steps each, in one process.
 
-So both run under the same load on the machine, and the ratio of their times compares the code. Both start from the same
-weights and see the same batches; each draws dropout from its own random state, and the two states start equal.
+Both run under the same load on the machine, so the ratio of their times compares the code. Both start from the
+same weights and see the same batches; each draws dropout from its own random state, and the two states start equal.
 """
 
 import time

@@ -29,6 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             offline=arguments.offline,
             hidden_act=arguments.hidden_act,
             verify=not arguments.no_verify,
+            revision=revision,
             say=say_error,
         )
 

@@ -141,7 +141,7 @@ def replacing_folder(
     """Yield a new temporary folder beside `folder`; it replaces `folder` if the block succeeds, else it is deleted.
 
     With `keep_existing`, a folder that another process has created in the meantime stays, and the new one is deleted.
-    With `ours`, files of other names in the old folder are somebody else's, and are moved into the new one.
+    With `ours`, files of other names in the old folder are from other programs, and are copied into the new one.
     """
     temporary = _temporary(folder)
     old = temporary.with_name(temporary.name + "-old")
@@ -149,6 +149,8 @@ def replacing_folder(
         with writing(folder):
             temporary.mkdir(parents=True)
             yield temporary
+            if ours is not None:
+                _copy_others(folder, temporary, ours)
             sync_tree(temporary)
             if not keep_existing and os.path.lexists(folder):
                 os.rename(folder, old)
@@ -158,8 +160,6 @@ def replacing_folder(
                 if not (keep_existing and folder.is_dir()):
                     raise
                 remove(temporary)
-            if ours is not None and old.is_dir():
-                _move_others(old, folder, ours)
             sync(folder.parent)
     except BaseException:
         if not os.path.lexists(folder) and os.path.lexists(old):
@@ -170,9 +170,12 @@ def replacing_folder(
 
 
 def move_folder(source: Path, target: Path, ours: Collection[str]) -> None:
-    """Move `source` to `target` in the same folder tree; an older `target` is replaced, but for files not in `ours`."""
+    """Move `source` to `target`, on the same disk; an older `target` is replaced, except for files not in `ours`."""
+    temporary = _temporary(target)
+    old = temporary.with_name(temporary.name + "-old")
     with writing(target):
-        old = _temporary(target).with_name(_temporary(target).name + "-old")
+        _copy_others(target, source, ours)
+        sync_tree(source)
         if os.path.lexists(target):
             os.rename(target, old)
         try:
@@ -181,17 +184,19 @@ def move_folder(source: Path, target: Path, ours: Collection[str]) -> None:
             if os.path.lexists(old):
                 os.rename(old, target)
             raise
-        if old.is_dir():
-            _move_others(old, target, ours)
         sync(target.parent)
     remove(old)
 
 
-def _move_others(old: Path, new: Path, ours: Collection[str]) -> None:
-    """Move the files of `old` that are not `ours` to `new`."""
-    for path in old.iterdir():
-        if path.name not in ours and not os.path.lexists(new / path.name):
-            os.rename(path, new / path.name)
+def _copy_others(old: Path, new: Path, ours: Collection[str]) -> None:
+    """Copy what is in `old` and not in `ours`. Moving it would lose it if the process were killed before the swap."""
+    for path in old.iterdir() if old.is_dir() else ():
+        if path.name in ours or os.path.lexists(new / path.name):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.copytree(path, new / path.name, symlinks=True)
+        else:
+            shutil.copy2(path, new / path.name, follow_symlinks=False)
 
 
 def leftovers(folder: Path) -> list[Path]:

@@ -105,7 +105,7 @@ def cross_entropy(
 ) -> Tensor:
     """`equations.loss.cross_entropy`."""
     _domain.check_cross_entropy(logits, labels, class_weights, label_smoothing, ignore_index)
-    ignored = -100 if ignore_index is None else ignore_index  # without one, the check refuses −100
+    ignored = -100 if ignore_index is None else ignore_index  # if it is None, the check refuses −100
     return F.cross_entropy(logits, labels.long(), class_weights, ignore_index=ignored, label_smoothing=label_smoothing)
 
 
@@ -132,7 +132,7 @@ def adam(
     eps: float = 1e-8,
     bias_correction: bool = True,
 ) -> None:
-    """`equations.update.adam`, which is used where the fused kernel cannot be (`_has_fused_step`)."""
+    """`equations.update.adam`, which is used if the fused kernel cannot be used (`_has_fused_step`)."""
     if not _has_fused_step(theta, g, state, bias_correction):
         _update.adam(theta, g, state, lr, beta_1, beta_2, eps, bias_correction)
         return
@@ -151,7 +151,7 @@ def adamw(
     weight_decay: float = 0.01,
     bias_correction: bool = True,
 ) -> None:
-    """`equations.update.adamw`, which is used where the fused kernel cannot be (`_has_fused_step`)."""
+    """`equations.update.adamw`, which is used if the fused kernel cannot be used (`_has_fused_step`)."""
     if not _has_fused_step(theta, g, state, bias_correction):
         _update.adamw(theta, g, state, lr, beta_1, beta_2, eps, weight_decay, bias_correction)
         return
@@ -161,8 +161,8 @@ def adamw(
 def _has_fused_step(theta: Tensor, g: Tensor, state: dict[str, Any], bias_correction: bool) -> bool:
     """Whether the fused kernel computes this step.
 
-    It always corrects the bias, and it takes the elements in the order of memory, whatever the strides: so θ and its
-    moments must have the same strides, without gaps. With a gap it would write beside θ.
+    The fused kernel always corrects the bias. It processes the elements in memory order and ignores the strides, so θ
+    and its moments must have the same strides and be dense. Otherwise it would write outside θ.
     """
     averages = [state[name] for name in ("m", "v") if name in state]
     alike = all((t.shape, t.stride(), t.dtype) == (theta.shape, theta.stride(), theta.dtype) for t in averages)

@@ -102,11 +102,44 @@ def test_a_folder_is_replaced_unless_it_is_kept(tmp_path):
     assert names(folder.parent) == ["best"]
 
 
+def two_folders(tmp_path) -> tuple[Path, Path]:
+    """A new folder, and an old one with a file of each kind."""
+    new, old = tmp_path / "run" / "new", tmp_path / "old"
+    for path, text in (
+        (new / "ours", "new"),
+        (old / "ours", "old"),
+        (old / "notes", "theirs"),
+        (old / "d" / "x", "theirs"),
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return new, old
+
+
+def test_files_of_others_stay_in_a_folder_that_is_replaced(tmp_path):
+    _, old = two_folders(tmp_path)
+    with files.replacing_folder(old, ours=["ours"]) as temporary:
+        (temporary / "ours").write_text("new")
+    assert [(old / name).read_text() for name in ("ours", "notes", "d/x")] == ["new", "theirs", "theirs"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["old", "run"]
+
+
+def test_files_of_others_stay_when_a_folder_is_moved_over_theirs(tmp_path):
+    new, old = two_folders(tmp_path)
+    files.move_folder(new, old, ours=["ours"])
+    assert [(old / name).read_text() for name in ("ours", "notes", "d/x")] == ["new", "theirs", "theirs"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["old", "run"]
+    with pytest.raises(InputError, match="cannot be written"):
+        files.move_folder(new, old, ours=["ours"])  # moved already: the old one comes back
+    assert (old / "ours").read_text() == "new"
+
+
 @pytest.mark.parametrize("step", ["write", "move aside", "move into place"])
 def test_leftovers_of_a_killed_process_are_removed(tmp_path, monkeypatch, step):
     """At each step a complete folder is left, the older or the newer."""
     folder, rename = tmp_path / "best", os.rename
     make(folder, "old")
+    (folder / "notes").write_text("theirs")
 
     def rename_and_exit(source: Path, target: Path) -> None:
         if step == "move into place" and target == folder:
@@ -117,7 +150,7 @@ def test_leftovers_of_a_killed_process_are_removed(tmp_path, monkeypatch, step):
 
     if (child := os.fork()) == 0:
         monkeypatch.setattr(os, "rename", rename_and_exit)
-        with files.replacing_folder(folder) as temporary:
+        with files.replacing_folder(folder, ours=["file"]) as temporary:
             (temporary / "file").write_text("new")
             if step == "write":
                 os._exit(9)
@@ -126,6 +159,7 @@ def test_leftovers_of_a_killed_process_are_removed(tmp_path, monkeypatch, step):
     assert files.leftovers(tmp_path)
     files.remove_leftovers(tmp_path)
     assert names(tmp_path) == ["best"] and (folder / "file").read_text() == "old"
+    assert (folder / "notes").read_text() == "theirs"
 
 
 def test_only_temporary_names_are_leftovers(tmp_path):

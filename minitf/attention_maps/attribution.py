@@ -33,7 +33,7 @@ class Attribution:
     tokens: tuple[str, ...]
     special: tuple[bool, ...]
     label: str
-    probability: float  # of the label; of a model that predicts a number, the number
+    probability: float  # of the label; if the model predicts a number, that number
     rollout: np.ndarray  # [S], how much of each token reaches [CLS]
     gradient_attention: np.ndarray  # [S]
     integrated_gradients: np.ndarray  # [S]

@@ -33,6 +33,7 @@ def open_model(
     offline: bool = False,
     hidden_act: str | None = None,
     verify: bool = True,
+    revision: str | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> OpenModel:
     """Load the model of `source`, with the head that the checkpoint has, and its tokenizer.
@@ -49,6 +50,7 @@ def open_model(
         offline=offline,
         hidden_act=hidden_act,
         verify=verify,
+        revision=revision,
         say=say,
     )
     tokenizer = report.checked_tokenizer()

@@ -28,7 +28,7 @@ _ONLY = {
     "pruned_heads": {},
     "embedding_size": None,
 }
-# Keys whose values tell RoBERTa's config from BERT's if there is no model_type.
+# Values that distinguish RoBERTa's config from BERT's if there is no model_type.
 _NOT_BERT: Mapping[str, tuple[int, ...]] = {"pad_token_id": (1,), "max_position_embeddings": (514,)}
 MAX_LABELS = 1 << 16  # limit for a bare `num_labels`, which no list of names supports
 PROBLEM_TYPES = (None, "single_label_classification", "multi_label_classification", "regression")
@@ -171,10 +171,10 @@ def _keys(family: Family) -> dict[str, str]:
 
 
 def infer_model_type(official: Mapping[str, Any]) -> str:
-    """Return the model type of a config that does not state it: that of its class, else BERT's, as Google's own files.
+    """Return the model type of a config without `model_type`: that of its class, else BERT, as in Google's own files.
 
-    Raises CheckpointError for a class of another type, and for values that no BERT of Google has: a RoBERTa read as a
-    BERT would give numbers, and all of them wrong.
+    Raises CheckpointError for a class of another type, and for values that no BERT from Google has: a RoBERTa that is
+    loaded as BERT would run, but its outputs would be wrong.
     """
     classes = official.get("architectures")
     name = classes[0] if isinstance(classes, list) and classes else None
@@ -183,8 +183,8 @@ def infer_model_type(official: Mapping[str, Any]) -> str:
             if re.fullmatch(f"{family.class_prefix}(Model|LMHead|For[A-Z]).*", name):
                 return model_type
         raise CheckpointError(
-            f"config: model_type is missing, and the class {name:.80} is of none that is supported; add model_type,"
-            f" if it is one of: {', '.join(FAMILIES)}"
+            f"config: model_type is missing, and the class {name:.80} is not supported; add model_type,"
+            f" if the model is one of: {', '.join(FAMILIES)}"
         )
     others = [key for key, value in _NOT_BERT.items() if official.get(key) in value]
     others += [

@@ -29,7 +29,7 @@ class Bert(nn.Module):
 
     `token_ids`, `segment_ids`, `mask` are `[B, S]`; mask is 1 for a real token, 0 for padding. Without `segment_ids`
     all segments are 0, without `mask` all tokens are real. Raises ValueError for other shapes, for ids that are not in
-    the tables, and for a floating-point mask: an additive mask has 0 for a real token.
+    the tables, and for a floating-point mask: in an additive mask 0 means a real token.
     `pooler` applies to a model without a head; a model with a head has a pooler if the head reads it. Raises InputError
     for a head that does not exist or has no labels.
     Source: Devlin et al. 2019, §3; the other models of the family: `bert.family`.

@@ -25,7 +25,7 @@ def convert(
     revision: str | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> None:
-    """Write the checkpoint `source` as `folder`, complete or not at all; `say` is called with each line of the report.
+    """Write the checkpoint `source` to `folder`, completely or not at all; `say` gets each line of the report.
 
     `hidden_act` replaces the activation function in config.json. Raises CheckpointError for a source that cannot be
     read, and InputError for a folder that cannot be written.

@@ -36,5 +36,8 @@ def check_digest(folder: Path, entry: CatalogueEntry | None, remedy: str) -> Non
 
 
 def folder_to_delete(folder: Path) -> Path:
-    """Return the folder to delete before a new download. In the hub's cache a snapshot has links: the repository."""
+    """Return the folder to delete before a new download.
+
+    In the hub's cache it is the repository's folder, because a snapshot consists of links.
+    """
     return next((parent for parent in folder.parents if parent.name.startswith("models--")), folder)

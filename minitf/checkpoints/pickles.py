@@ -204,7 +204,7 @@ def _interpret(pickle: IO[bytes]) -> tuple[Any, dict[str, _Storage]]:
             case "GLOBAL":
                 stack.append(_Global(argument))
             case "STACK_GLOBAL":
-                stack.append(_Global(" ".join(pop(2))))  # TypeError if they are not texts
+                stack.append(_Global(" ".join(pop(2))))  # TypeError if they are not strings
             case "BINPUT" | "LONG_BINPUT" | "MEMOIZE":
                 memo[len(memo) if argument is None else argument] = stack[-1]
             case "BINGET" | "LONG_BINGET":
@@ -231,14 +231,14 @@ def _interpret(pickle: IO[bytes]) -> tuple[Any, dict[str, _Storage]]:
                 return stack.pop(), storages
             case "NEWOBJ" | "NEWOBJ_EX" | "OBJ" | "INST":
                 classes = [item.name for item in stack[-3:] if isinstance(item, _Global)]
-                raise UnsupportedError(f"it holds a Python object ({(classes or [opcode.name])[-1]}); {_INSTEAD}")
+                raise UnsupportedError(f"it contains a Python object ({(classes or [opcode.name])[-1]}); {_INSTEAD}")
             case name:
                 raise UnsupportedError(f"it has the instruction {name}, which a dict of tensors does not need")
     raise ValueError("it does not end")
 
 
 def _named(items: list[Any]) -> Iterator[tuple[str, Any]]:
-    """Return the pairs of a dict from its keys and values, one after the other. Raises UnsupportedError."""
+    """Return the key-value pairs of a dict from a list in which keys and values alternate. Raises UnsupportedError."""
     if not all(isinstance(key, str) for key in items[::2]):
         raise UnsupportedError("a key of the dict is not text, so it is not a dict of named tensors")
     return zip(items[::2], items[1::2], strict=True)
@@ -250,7 +250,7 @@ def _storage(persistent_id: Any) -> _Storage:
             if not 0 <= count <= LARGEST_NUMBER:
                 raise ValueError(f"a storage of {'a negative number' if count < 0 else 'too many'} numbers")
             return _Storage(key, _TYPES[name], count)
-    raise UnsupportedError("it names a storage in a way that minitf does not support")
+    raise UnsupportedError("it refers to a storage in a way that minitf does not support")
 
 
 def _call(name: Any, arguments: Any) -> dict[str, Any] | _TensorView:

@@ -29,7 +29,7 @@ WEIGHT_FILES = (
 
 
 def config_path(folder: Path) -> Path:
-    """Return the path of the config: config.json, or bert_config.json where only that exists."""
+    """Return the path of the config: config.json, or bert_config.json if only that exists."""
     return next((folder / name for name in CONFIGS if (folder / name).is_file()), folder / CONFIGS[0])
 
 
@@ -66,7 +66,7 @@ def _shards(index: Path) -> list[Path]:
     """Return the files that an index names; each must be beside it."""
     weight_map = _json(index).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
-        raise CheckpointError(f"{index}: no weight_map, so not an index of shards")
+        raise CheckpointError(f"{index}: has no weight_map, so it is not an index of shards")
     names = sorted({str(name) for name in weight_map.values()})
     for name in names:
         if Path(name).name != name or "\\" in name or name in ("", ".", ".."):
@@ -81,7 +81,7 @@ def _shards(index: Path) -> list[Path]:
 def _read(file: Path, names_only: bool = False) -> dict[str, Tensor]:
     """Read the tensors of one file; with `names_only`, a safetensors file gives empty tensors.
 
-    The content decides the format, not the name: some people rename one to the other.
+    The format is detected from the content, because a file may have the wrong suffix.
     """
     try:
         with file.open("rb") as opened:
@@ -102,12 +102,12 @@ def _read(file: Path, names_only: bool = False) -> dict[str, Tensor]:
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise CheckpointError(f"{file}: truncated or corrupt ({reason[:200]}); fetch it again") from error
     if not isinstance(tensors, dict) or not all(isinstance(t, Tensor) for t in tensors.values()):
-        raise CheckpointError(f"{file}: not a dict of tensors, so not a checkpoint of a model{_part_of(tensors)}")
+        raise CheckpointError(f"{file}: is not a dict of tensors, so it is no model checkpoint{_part_of(tensors)}")
     return tensors
 
 
 def _part_of(content: Any) -> str:
-    """Return a hint which part of a training checkpoint has the tensors."""
+    """Return a hint that names the part of a training checkpoint that contains the tensors."""
     if isinstance(content, dict):
         for name in ("state_dict", "model_state_dict", "model"):
             if isinstance(content.get(name), dict):

@@ -29,11 +29,11 @@ def save(
 ) -> None:
     """Write `model` and `tokenizer` as `folder`; `metadata` becomes `minitf.json`.
 
-    `max_length` is the length that the tokenizer states (default: the positions of the model); `files` are further
-    files, by their names.
+    `max_length` is written as the tokenizer's maximum length (default: the positions of the model); `files` maps the
+    names of additional files to their content.
 
-    The folder is written whole or not at all: an existing one is replaced only when the new one is complete. Files of
-    other names in it stay. Raises InputError if the disk is full or the folder cannot be written.
+    The folder is written completely or not at all: an existing one is replaced only when the new one is complete.
+    Files of other names in it stay. Raises InputError if the disk is full or the folder cannot be written.
     """
     with replacing_folder(folder, ours=WRITTEN) as partial:
         head, table = model.head_name, PYTORCH[model.config.model_type]

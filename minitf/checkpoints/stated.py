@@ -1,4 +1,4 @@
-"""What a folder states about reading texts: the number of tokens, and how sentence vectors are pooled.
+"""Read from a folder the maximum text length in tokens, and the pooling of sentence vectors.
 
 The files are those of `transformers` (tokenizer_config.json) and of sentence-transformers (modules.json,
 sentence_bert_config.json, 1_Pooling/config.json). Imports no torch.
@@ -15,7 +15,7 @@ SENTENCE_FILES = ("modules.json", "sentence_bert_config.json", "1_Pooling/config
 Pooling = Literal["mean", "cls"]
 
 LARGEST = 2 << 20  # bytes
-MOST = 1_000_000  # tokens; `transformers` writes 1e30 where it does not know the length
+MOST = 1_000_000  # tokens; `transformers` writes 1e30 if the length is unknown
 _PREFIX = "pooling_mode_"
 # A mode of 1_Pooling/config.json -> its name in minitf; the others are not supported.
 _MODES: dict[str, Pooling] = {"mean_tokens": "mean", "mean": "mean", "cls_token": "cls", "cls": "cls"}
@@ -24,7 +24,7 @@ _MODES: dict[str, Pooling] = {"mean_tokens": "mean", "mean": "mean", "cls_token"
 def stated_length(folder: Path, *, for_vectors: bool = False) -> int | None:
     """Return the maximum number of tokens that the folder states; None if it states none. Raises CheckpointError.
 
-    `for_vectors`: sentence-transformers has a length of its own.
+    `for_vectors`: also read the separate maximum length of sentence-transformers, which takes precedence.
     """
     places = [("tokenizer_config.json", "model_max_length")]
     if for_vectors:
@@ -37,9 +37,9 @@ def stated_length(folder: Path, *, for_vectors: bool = False) -> int | None:
 
 
 def stated_pooling(folder: Path) -> Pooling:
-    """Return the pooling of sentence vectors: "mean", unless the folder states another.
+    """Return the pooling of sentence vectors: "mean", unless the folder specifies another.
 
-    Raises CheckpointError for a pooling or a further layer that minitf does not have: its vectors would be others.
+    Raises CheckpointError for a pooling or an additional layer that minitf does not support: the vectors would differ.
     """
     modules = folder / "modules.json"
     if os.path.lexists(modules):

@@ -91,6 +91,6 @@ def _tensor(entry: TensorEntry, shard: FileBytes, file: str, verify: bool) -> Te
 
 
 def _check_kind(shard: FileBytes, file: str) -> None:
-    """Raise CheckpointError if the file is not a damaged shard, but something else."""
+    """Raise CheckpointError if the file has another format, instead of being a damaged shard."""
     if kind := other_kind(shard.read(0, min(HEAD, shard.size)).tobytes()):
         raise CheckpointError(f"{file}: {kind}")

@@ -1,4 +1,4 @@
-"""Read a small file, recognize one of another kind than its name says, parse JSON; errors say what to do."""
+"""Read small files, detect files of another format than their name says, and parse JSON; errors say what to do."""
 
 import json
 import os
@@ -11,7 +11,7 @@ IRREGULAR = "is a pipe, a device, a folder or a broken link, not a file; replace
 HEAD = 512  # bytes that `other_kind` needs
 
 _DOWNLOAD = "download the file itself"
-# The first bytes of a file -> what it is, and what to do.
+# The first bytes of a file -> its format, and what to do.
 _BEGINNINGS = {
     b"version https://git-lfs": f"a pointer of Git LFS, not the file: run git lfs pull in its folder, or {_DOWNLOAD}",
     b"# xet version": f"a pointer of Git Xet, not the file: run git xet, or {_DOWNLOAD}",
@@ -19,13 +19,13 @@ _BEGINNINGS = {
     b"BZh": "compressed with bzip2: unpack it (bunzip2)",
     b"\xfd7zXZ\0": "compressed with xz: unpack it (unxz)",
     b"\x28\xb5\x2f\xfd": "compressed with Zstandard: unpack it (unzstd)",
-    b"\x89HDF\r\n\x1a\n": "a file of HDF5, as Keras saves weights: save them with PyTorch or safetensors",
-    b"GGUF": "a file of GGUF, with quantized weights: get the weights in safetensors or PyTorch's format",
+    b"\x89HDF\r\n\x1a\n": "an HDF5 file, the format of Keras weights: save them with PyTorch or safetensors",
+    b"GGUF": "a GGUF file with quantized weights: get the weights in safetensors or PyTorch's format",
 }
 
 
 def other_kind(content: bytes) -> str | None:
-    """Return what the file with this beginning is, and what to do; None for a file of no other kind."""
+    """Return the format of a file that begins with `content`, and what to do; None for an unknown format."""
     for beginning, kind in _BEGINNINGS.items():
         if content.startswith(beginning):
             return f"is {kind}"
@@ -39,7 +39,7 @@ def other_kind(content: bytes) -> str | None:
 
 
 def read_small(path: Path, limit: int) -> bytes:
-    """Read a file of at most `limit` bytes. Raises CheckpointError for a longer one, a pipe or a device."""
+    """Read a file of at most `limit` bytes. Raises CheckpointError for a larger file, a pipe or a device."""
     if os.path.lexists(path) and not os.path.isfile(path):
         raise CheckpointError(f"{path}: {IRREGULAR}")
     try:

@@ -1,7 +1,7 @@
-"""The domains of the equations: the checks that an equation and its kernel share, so that both refuse the same inputs.
+"""Input checks that an equation and its kernel share, so that both refuse the same inputs.
 
-Every check raises ValueError. PyTorch is not imported: the checks read shapes, dtypes and values, which NumPy's arrays
-have too, so that `gradient` uses them as well.
+Every check raises ValueError. PyTorch is not imported: the checks read shapes, dtypes and values, which NumPy
+arrays have too, so `gradient` also uses them.
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ def check_floating(name: str, x: Any) -> None:
 
 
 def check_alike(name: str, x: Any, other_name: str, other: Any) -> None:
-    """Two operands have one shape and one floating-point dtype: broadcasting would pair other elements."""
+    """Two operands have the same shape and floating-point dtype: broadcasting would pair the wrong elements."""
     check_floating(name, x)
     if x.shape != other.shape:
         raise ValueError(f"{name} {_shape(x)} and {other_name} {_shape(other)} must have the same shape")
@@ -103,12 +103,12 @@ def check_attention(Q: Any, K: Any, V: Any, mask: Any) -> None:
 
 
 def check_tokens(token_ids: Any, name: str, x: Any) -> None:
-    """`token_ids` are `[B, S]`, and `x` as well, or `[1, S]` for all of them."""
+    """`token_ids` is `[B, S]`; `x` is `[B, S]`, or `[1, S]` for all texts."""
     if token_ids.ndim != 2:
         raise ValueError(f"token_ids must be [B, S], not {_shape(token_ids)}")
     B, S = token_ids.shape
     if tuple(x.shape) not in ((B, S), (1, S)):
-        raise ValueError(f"{name} must be [B, S] as token_ids, {[B, S]}, not {_shape(x)}")
+        raise ValueError(f"{name} must be [B, S] like token_ids, {[B, S]}, not {_shape(x)}")
 
 
 def check_padding_mask(mask: Any) -> None:
@@ -121,7 +121,7 @@ def check_padding_mask(mask: Any) -> None:
         raise ValueError(f"mask must be 1 for a real token and 0 for padding: {_ADDITIVE}")
 
 
-_ADDITIVE = "of an additive mask (0 and −∞) give mask == 0"
+_ADDITIVE = "convert an additive mask (0 and −∞) with mask == 0"
 
 
 def _dtype(x: Any) -> str:

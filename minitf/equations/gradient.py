@@ -25,7 +25,7 @@ def cross_entropy_gradient(logits: Array, labels: NDArray[np.integer], ignore_in
     """dz = (p − y) / B, p = softmax(z), y the label as a one-hot vector; `[B, C]`, `labels [B]` -> `[B, C]`.
 
     From log pᵢ = zᵢ − log Σⱼ exp(zⱼ): ∂(−log p_label)/∂zᵢ = pᵢ − yᵢ. Source: Bishop 2006, §4.3.4 and eq. 5.18.
-    The row of a label `ignore_index` is 0, and B does not count it. Raises ValueError outside of the loss's domain.
+    The row of a label `ignore_index` is 0, and B excludes it. Raises ValueError for inputs that the loss refuses.
     """
     domain.check_cross_entropy(logits, labels, None, 0.0, ignore_index)
     if ignore_index is None:

@@ -39,7 +39,7 @@ def cross_entropy(
     q is 1 for the label and 0 elsewhere; with `label_smoothing` ε it is (1 − ε) of that plus ε/C for every class, each
     weighted by its own w_c. `logits [B, C]`, `labels [B]` (integers 0 … C − 1), `class_weights [C]`.
     Examples with the label `ignore_index` (often −100) do not count. Without examples the loss is NaN.
-    Raises ValueError for other labels, shapes and dtypes, and for an ε outside of 0 … 1.
+    Raises ValueError for other labels, shapes and dtypes, and for an ε outside 0 … 1.
     Source: Goodfellow et al. 2016, §6.2.2.3; dividing by the sum of the weights keeps the scale of the loss.
     Label smoothing: Szegedy et al. 2016, §7; with class weights as in PyTorch.
     """
@@ -59,15 +59,15 @@ def cross_entropy(
 def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     """−mean(t log σ(z) + (1 − t) log(1 − σ(z))), a scalar; `logits` and `targets` of the same shape, t in [0, 1].
 
-    Computed as (1 − t) z + log(1 + exp(−z)), which is equal and does not overflow. Raises ValueError for two shapes or
-    dtypes.
+    Computed as (1 − t) z + log(1 + exp(−z)), which is equal and does not overflow. Raises ValueError for different
+    shapes or dtypes.
     """
     domain.check_alike("logits", logits, "targets", targets)
     return ((1.0 - targets) * logits + torch.logaddexp(torch.zeros_like(logits), -logits)).mean()
 
 
 def mean_squared_error(prediction: Tensor, target: Tensor) -> Tensor:
-    """mean((y − t)²), a scalar; both of the same shape. Raises ValueError for two shapes or dtypes."""
+    """mean((y − t)²), a scalar; both of the same shape. Raises ValueError for different shapes or dtypes."""
     domain.check_alike("prediction", prediction, "target", target)
     return (prediction - target).square().mean()
 

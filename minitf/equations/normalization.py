@@ -22,7 +22,7 @@ def dropout(x: Tensor, p: float) -> Tensor:
     """x ⊙ b / (1 − p),  b ~ Bernoulli(1 − p) for each element; any shape. With p = 0, x itself.
 
     The division keeps the expectation at x, so no rescaling is needed when dropout is off. Raises ValueError for a p
-    outside of 0 … 1.
+    outside 0 … 1.
     Source: Srivastava et al. 2014, §4 and §10 ("inverted dropout"); where it is applied: Vaswani et al. 2017, §5.4.
     """
     domain.check_probability("the dropout rate", p)

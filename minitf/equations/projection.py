@@ -19,8 +19,8 @@ def linear(X: Tensor, W: Tensor, b: Tensor | None = None) -> Tensor:
 def look_up(E: Tensor, ids: Tensor) -> Tensor:
     """Row E[i] for every i of `ids`;  `E [N, D]`, `ids […]` (integers) -> `[…, D]`.
 
-    Equal to the product of a one-hot row and E, without the multiplications by zero. Raises ValueError for an id that
-    is not 0 … N − 1. Source: Vaswani et al. 2017, §3.4.
+    Equal to the product of a one-hot row and E, without the multiplications by zero. Raises ValueError for an id
+    outside 0 … N − 1. Source: Vaswani et al. 2017, §3.4.
     """
     domain.check_look_up(E, ids)
     return E[ids]

@@ -4,15 +4,15 @@ Each starts with a warm-up: the rate rises linearly from 0 over the first `warmu
 because Adam's moving averages are inaccurate after only a few gradients (Mosbach et al. 2021). Step 0 of a warm-up has
 the rate 0, as in `transformers` and Google's code. Below, `s` counts steps after the warm-up and `n` = total − warmup.
 
-With a minimum rate `least` each decays from η to `least` instead of to 0: least + (η − least) f, where η f is the
-formula below. The warm-up does not change.
+With a minimum rate `least`, each schedule decays from η to `least` instead of to 0: the rate is least + (η − least) f,
+where η f is the formula below. The warm-up does not change.
 """
 
 import math
 
 
 def constant(step: int, lr: float, total: int, warmup: int = 0, least: float = 0.0) -> float:
-    """η, constant. Nothing decays, so `least` changes nothing."""
+    """η, constant. `least` has no effect."""
     return _rate(step, lr, warmup, 1.0, lr)
 
 
@@ -51,7 +51,7 @@ def cosine(step: int, lr: float, total: int, warmup: int = 0, least: float = 0.0
 
 
 def _rate(step: int, lr: float, warmup: int, factor: float, least: float) -> float:
-    """The rate in the warm-up, or after it: `factor` of the way from `least` to η."""
+    """The rate during the warm-up; after it, least + (η − least) · `factor`."""
     return lr * (step / warmup) if step < warmup else least + (lr - least) * factor
 
 
@@ -61,5 +61,5 @@ def _progress(step: int, total: int, warmup: int) -> float:
 
 
 def _remaining(step: int, total: int, warmup: int) -> float:
-    """1 − s/n, and 0 at the end of a run that is all warm-up."""
+    """1 − s/n, and 0 at the end of a run that consists of warm-up only."""
     return 0.0 if step >= max(total, warmup) else 1.0 - _progress(step, total, warmup)

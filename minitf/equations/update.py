@@ -3,7 +3,7 @@
 They are not pure: θ and its `state` (a dict, empty before the first step) are written in place, under
 `torch.no_grad()`, because copying the weights at every step would cost more than the step itself. In the formulas
 g is the gradient, η the learning rate `lr`, t the number of the step, from 1; all operations are elementwise, and a g
-whose shape is not that of θ raises ValueError.
+whose shape differs from that of θ raises ValueError.
 """
 
 import math

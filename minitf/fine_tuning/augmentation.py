@@ -29,7 +29,7 @@ def augmented_examples(
 ) -> Callable[[int], Examples] | None:
     """Return a function that maps an epoch number to its training examples; None without `augment`.
 
-    Raises InputError for a task that does not predict for whole texts, and for a checkpoint that cannot replace words.
+    Raises InputError for a task that is not about whole texts, and for a checkpoint that cannot replace words.
     """
     if config.data.augment is None:
         return None

@@ -14,7 +14,7 @@ from minitf.errors import InputError
 from minitf.fine_tuning.settings import Checked, Choice, Flag, Number, Source, Text, TextOrNumber, setting
 from minitf.tasks import registry
 
-RECORDS = " records"  # records are saved as their number and this word
+RECORDS = " records"  # records are saved as their count and this word
 
 _SHARE, _RATE, _COEFFICIENT = Number(0, 1), Number(0, 0.99), Number(0)
 _COUNT = Number(1, 1_000_000, whole=True)
@@ -213,7 +213,7 @@ def field_of(name: str) -> dataclasses.Field[Any]:
 
 
 def storable(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that are saved, as JSON: without `resume`, and of records only their number."""
+    """Return the settings that are saved, as JSON: without `resume`, and for records only their count."""
     return {
         name: f"{len(value)}{RECORDS}" if isinstance(value, tuple) else value
         for name, value in settings.items()

@@ -51,10 +51,10 @@ def open_model(
 
 
 def length_for(spec: TaskSpec | None, options: ModelOptions, metadata: Mapping[str, Any], report: "LoadReport") -> int:
-    """Return the maximum number of tokens of a text: the requested one, that of the training, or the folder's.
+    """Return the maximum number of tokens of a text: the requested one, else that of the training, else the folder's.
 
     A task that reads long texts in windows has its own. `spec` is None for sentence vectors and masked words. Raises
-    InputError if more is requested than the model has positions.
+    InputError if the requested length exceeds the model's positions.
     """
     from minitf.checkpoints.stated import stated_length
 

@@ -43,8 +43,8 @@ class BertEmbeddings(nn.Module):
 
     `token_ids`, `segment_ids` `[B, S]` -> `[B, S, D]`. Positions are learned; the table has `S_max`
     rows. `number_positions` gives each token its position; positions below `first_position` are reserved. With
-    `segments` = 0 there is no E_segment. Raises ValueError if S exceeds the number of positions, and for ids outside of
-    a table or in two shapes.
+    `segments` = 0 there is no E_segment. Raises ValueError if S exceeds the number of positions, for ids outside a
+    table, and for ids of different shapes.
     Source: Devlin et al. 2019, §3 and figure 2; LayerNorm: their code, not in the paper; dropout: Vaswani et al. 2017,
     §5.4.
     """

@@ -25,9 +25,10 @@ LR = 5e-5
 # A difference is divided by the tensor's largest value, or by this if that is smaller.
 FLOOR = 1e-3
 
-# The gradient of a key bias is zero in theory, because softmax ignores what all scores of a row share. Its computed
-# value is rounding error, in which every digit may differ, and Adam divides it by its own size. So a key bias is
-# compared absolutely: its gradient with the largest of all gradients, itself with the distance that Adam can move it.
+# The gradient of a key bias is zero in theory, because softmax does not change if all scores of a row change by
+# the same amount. Its computed value is rounding error, so every digit may differ, and Adam divides it by its own
+# size. So a key bias is compared absolutely: its gradient with the largest of all gradients, and its value with the
+# distance that Adam can move it.
 ZERO_GRADIENT = "W_K.bias"
 
 
@@ -56,7 +57,7 @@ class Tolerance:
 
 
 # float64 shows every known mistake, the shorter types only the coarse ones: weight decay on LayerNorm, for example,
-# moves a weight by a millionth in five steps. In bfloat16 five steps move a weight by less than it is rounded.
+# moves a weight by a millionth in five steps. In bfloat16 five steps change a weight by less than its rounding error.
 TOLERANCES = {
     torch.float64: Tolerance(1e-10, 1e-10, 1e-10),
     torch.float32: Tolerance(1e-5, 1e-4, 1e-3),

@@ -113,7 +113,7 @@ def open_pair(
 def _reference_folder(ours: Bert, report: LoadReport) -> Iterator[Path]:
     """Yield a folder that the reference can open: the source's folder, or our model saved.
 
-    The reference cannot read a TensorFlow checkpoint, among others. There the comparison checks the computation only;
+    The reference cannot read some checkpoints, such as those of TensorFlow. For them only the computation is compared;
     other tests check the reading.
     """
     if report.files.open_in_transformers():

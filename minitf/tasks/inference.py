@@ -13,7 +13,7 @@ BATCH_SIZE = 64
 
 
 def check_finite(numbers: Tensor) -> Tensor:
-    """Return `numbers`, the output of a trained model. Raises InputError for NaN or infinity: not a prediction."""
+    """Return `numbers`, the output of a trained model. Raises InputError if one is NaN or infinite."""
     if not numbers.isfinite().all():
         raise InputError(
             "the model's output is NaN or infinite: its weights are too large for their type, or `math` is wrong"

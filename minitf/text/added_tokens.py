@@ -17,9 +17,9 @@ _FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
 
 
 def add(fast: FastTokenizer, folder: Path, settings: Mapping[str, Any]) -> None:
-    """Add the tokens that the files beside the vocabulary list, with the ids that they state.
+    """Add the tokens that the files beside the vocabulary list, with the ids that the files give.
 
-    Raises CheckpointError if one cannot have its id, because the word embedding has its row there.
+    Raises CheckpointError if a token cannot get its id, which is its row in the word embedding.
     """
     path, tokens = folder / "added_tokens.json", _from_settings(folder / "tokenizer_config.json", settings)
     if os.path.lexists(path):

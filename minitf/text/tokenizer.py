@@ -252,7 +252,7 @@ class Tokenizer:
     def _vocabulary(self) -> str:
         """Return the contents of a `vocab.txt`."""
         vocabulary = {i: token for token, i in self._fast.get_vocab(with_added_tokens=False).items()}
-        # An id has no token if its line occurs twice in the official file. It still needs a line here.
+        # If a token occurs twice in the official file, one of its ids has no token. That id still needs a line here.
         lines = [vocabulary.get(i, f"[unused line {i}]") for i in range(max(vocabulary) + 1)]
         return "".join(f"{token}\n" for token in lines)
 

@@ -1,4 +1,4 @@
-"""Whether minitf has the tokenizer that a folder names: some of them split words with another program."""
+"""Check that minitf supports the tokenizer that a folder names: some tokenizers split words with another program."""
 
 import os
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ _LIKE_BERT = frozenset(
 _LIKE_ROBERTA = frozenset(
     f"{name}Tokenizer" for name in ("Roberta", "Longformer", "Bart", "LED", "MPNet", "PreTrained")
 ) | {"TokenizersBackend"}
-# Classes that split words before the library does, whatever files there are.
+# Classes that split words before the library does; they are refused whatever files the folder has.
 _OTHER_PROGRAM = frozenset(
     f"{name}Tokenizer" for name in ("BertJapanese", "Phobert", "Bertweet", "Flaubert", "XLM", "RoCBert", "Tapas")
 )
@@ -30,7 +30,7 @@ _SENTENCEPIECE = ("sentencepiece.bpe.model", "spiece.model", "tokenizer.model")
 
 
 def check(folder: Path, settings: Mapping[str, Any]) -> None:
-    """Raise CheckpointError if the folder names a tokenizer that minitf does not have."""
+    """Raise CheckpointError if the folder names a tokenizer that minitf does not support."""
     name = settings.get("tokenizer_class")
     if name is None and os.path.isfile(folder / "config.json"):
         config = folder / "config.json"

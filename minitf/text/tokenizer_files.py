@@ -110,7 +110,7 @@ def _from_json(path: Path, settings: Mapping[str, Any]) -> FastTokenizer:
         within(SECONDS, lambda: check_ids(fast, TRIAL))
         ids = fast.get_vocab(with_added_tokens=False).values()
     except LibraryError as error:
-        raise CheckpointError(f"{path}: not a tokenizer that the library reads ({error}); replace it") from None
+        raise CheckpointError(f"{path}: the library cannot read this tokenizer ({error}); replace it") from None
     except ValueError as error:  # also an InputError
         raise CheckpointError(f"{path}: {error}; use another tokenizer") from None
     # A `vocab.txt` needs a line for every id, also for those without a token.

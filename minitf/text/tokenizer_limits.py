@@ -1,8 +1,8 @@
-"""Limits for a `tokenizer.json` from others: what it may contain, and how long it may take.
+"""Limits for a `tokenizer.json` from an unknown source: what it may contain, and how long it may take.
 
 The library `tokenizers` runs whatever the file describes: a chain of replacements that doubles a text forty times, or
 an expression that backtracks for hours. `check_components` refuses such a file when it is loaded. `LimitedTokenizer`
-calls the library in another thread, so that Ctrl-C is heard, and turns its failures into InputErrors.
+calls the library in another thread, so that Ctrl-C works, and turns its failures into InputErrors.
 """
 
 import base64
@@ -26,13 +26,13 @@ Result = TypeVar("Result")
 LARGEST = {"normalizer": 4 << 20, "pre_tokenizer": 1 << 16, "post_processor": 1 << 16, "decoder": 1 << 16}
 MOST_PARTS = 64  # of a component
 MOST_SPECIAL_TOKENS = 64  # added to a text
-LARGEST_FACTOR = 256  # by which a normalizer or decoder may lengthen a text; of the official ones, 18
+LARGEST_FACTOR = 256  # by which a normalizer or decoder may lengthen a text; the official maximum is 18
 LONGEST_WORD = 200  # characters that WordPiece splits; the time is quadratic in them. BERT's: 100
 LONGEST_EXPRESSION = 10_000  # characters
 MOST_CHOICES = 10  # repetitions and alternations in one branch of an expression
 
 SECONDS = 60.0
-CHARACTERS_PER_SECOND = 20_000  # the slowest machines do a hundred times as many
+CHARACTERS_PER_SECOND = 20_000  # even the slowest machines encode a hundred times as many
 
 _GROUP = re.compile(r"\((\?(:|=|!|>|<=|<!|P?<\w+>|[imsu-]*:|[imsu-]*(?=\))))?")
 _REPETITION = re.compile(r"[*+?]|\{\d*,?\d*\}")
@@ -40,7 +40,7 @@ _ESCAPE = re.compile(r"\\([pPxou]\{[^}]*\}|.)", re.DOTALL)
 
 
 def check_components(fast: FastTokenizer) -> None:
-    """Raise ValueError for a tokenizer whose time or memory is out of proportion to the text."""
+    """Raise ValueError for a tokenizer that needs too much time or memory for the length of a text."""
     for name, largest in LARGEST.items():
         component = getattr(fast, name)
         if component is None:
@@ -56,11 +56,11 @@ def check_components(fast: FastTokenizer) -> None:
     if isinstance(fast.model, models.WordPiece) and fast.model.max_input_chars_per_word > LONGEST_WORD:
         raise ValueError(f"its max_input_chars_per_word is {fast.model.max_input_chars_per_word}, above {LONGEST_WORD}")
     if isinstance(fast.model, models.BPE) and fast.model.dropout:
-        raise ValueError("its model has dropout, which gives other tokens each time; set dropout to null")
+        raise ValueError("its model has dropout, so its tokens differ each time; set dropout to null")
 
 
 def check_ids(fast: FastTokenizer, text: str) -> None:
-    """Try the tokenizer on `text`. Raise ValueError if it adds too much, or ids that are not in its vocabulary."""
+    """Try the tokenizer on `text`. Raise ValueError if it adds too many tokens, or ids outside its vocabulary."""
     known = set(fast.get_vocab().values())
     (bare,) = fast.encode_batch([text], add_special_tokens=False)
     for texts, inputs in ((1, text), (2, (text, text))):
@@ -75,8 +75,8 @@ def check_ids(fast: FastTokenizer, text: str) -> None:
 def check_expression(expression: str) -> None:
     """Raise ValueError for a regular expression whose time can be exponential in the length of a text.
 
-    It is one that repeats a group with a choice inside, such as (b|bb)+, has many choices one after the other, or
-    refers to itself. A few harmless ones are refused, too; no official tokenizer has one.
+    Such an expression repeats a group with a choice (alternation or repetition) inside, such as (b|bb)+, has many
+    choices in a sequence, or is recursive. Some harmless expressions are refused too; no official tokenizer has one.
     """
     if len(expression) > LONGEST_EXPRESSION or _is_exponential(expression):
         raise ValueError(f"its expression {expression:.60} can take exponential time")
@@ -108,7 +108,7 @@ def _is_exponential(expression: str) -> bool:
         elif repetition := _REPETITION.match(expression, i):
             if inner and repetition[0] != "?":
                 return True
-            choices[-1] += "," in repetition[0] or repetition[0] in "*+?"  # {3} is no choice
+            choices[-1] += "," in repetition[0] or repetition[0] in "*+?"  # {3} is not a choice
             i = repetition.end()
             i += expression[i : i + 1] in ("?", "+")  # lazy or possessive
         else:
@@ -121,7 +121,7 @@ def _is_exponential(expression: str) -> bool:
 
 
 def _end_of_class(expression: str, i: int) -> int:
-    """Return the index behind the character class that begins at `i`; classes can be nested."""
+    """Return the index after the character class that begins at `i`; classes can be nested."""
     depth = 0
     while i < len(expression):
         depth += {"[": 1, "]": -1}.get(expression[i], 0)
@@ -152,7 +152,7 @@ def _check_factor(name: str, parts: Sequence[dict[str, Any]]) -> None:
 
 
 def _factor(part: dict[str, Any]) -> int:
-    """Return a bound of how many times as long this part makes a text."""
+    """Return an upper bound of the factor by which this part lengthens a text."""
     match part:
         case {"type": "Replace", "content": str(content), "pattern": {"String": str(pattern)}}:
             return max(1, -(-len(content) // max(1, len(pattern))))
@@ -180,7 +180,7 @@ def _longest_replacement(table: str) -> int:
 
 
 class LimitedTokenizer:
-    """A tokenizer of the library; a call that fails or takes too long raises InputError. Everything else is its own."""
+    """A tokenizer of the library; a call that fails or takes too long raises InputError. Otherwise it is unchanged."""
 
     def __init__(self, fast: FastTokenizer):
         self._fast = fast
@@ -229,7 +229,7 @@ def library_call(call: Callable[[], Result]) -> Result:
 
 
 def within(seconds: float, call: Callable[[], Result]) -> Result:
-    """Return or raise what a call of the library does, in a daemon thread: waiting for it can be interrupted.
+    """Call the library in a daemon thread and return or raise its outcome: Ctrl-C can interrupt the waiting.
 
     Raises InputError after `seconds`.
     """

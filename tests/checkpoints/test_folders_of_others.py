@@ -63,7 +63,7 @@ def test_a_missing_model_type_is_that_of_the_class(write_member, model_type, tmp
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"architectures": ["AlbertModel"]}, "the class AlbertModel is of none that is supported"),
+        ({"architectures": ["AlbertModel"]}, "the class AlbertModel is not supported"),
         ({"architectures": None, "pad_token_id": 1}, "pad_token_id = 1 is not BERT's"),
         ({"architectures": [], "max_position_embeddings": 514}, "max_position_embeddings = 514 is not BERT's"),
         ({"architectures": None, "n_layers": 3}, "n_layers = 3 is not BERT's"),

@@ -259,7 +259,7 @@ def test_code_does_not_run(pickled, tensors, tmp_path, monkeypatch, payload, lat
 ODD = {
     "sparse": (lambda: torch.eye(8).to_sparse(), "_rebuild_sparse_tensor|_get_layout"),
     "meta": (lambda: torch.ones(8, device="meta"), "_rebuild_meta_tensor_no_storage"),
-    "a byte to a number": (lambda: torch.ones(8).to(torch.float8_e5m2), "names a storage in a way"),
+    "a byte to a number": (lambda: torch.ones(8).to(torch.float8_e5m2), "refers to a storage in a way"),
     "strides of 0": (lambda: torch.zeros(1).expand(2**30), "claim more numbers than the file has"),
     "overlapping": (lambda: torch.zeros(9).as_strided((4, 4), (1, 1)), "claim more numbers than the file has"),
     "a module": (lambda: torch.nn.Linear(2, 2), "cannot be loaded"),

@@ -73,8 +73,8 @@ def ranks(x: Sequence[float]) -> list[float]:
 def _centred(x: Sequence[float]) -> list[float]:
     """Return xᵢ − x̄, divided by a power of 2 so that no square is too large or too small for a float.
 
-    The mean is subtracted first, and twice: rounding moves the first mean by up to half a unit in its last place, which
-    is much where the numbers are large and differ by little.
+    The mean is subtracted first, and twice: the rounding error of the first mean is up to half a unit in its last
+    place, which matters if the numbers are large and close to each other.
     """
     if all(v == x[0] for v in x):
         return [0.0] * len(x)

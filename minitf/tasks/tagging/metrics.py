@@ -2,7 +2,7 @@
 
 An entity is right if its first word, its last word and its type are right. Source: the script conlleval of the shared
 task (Tjong Kim Sang & De Meulder 2003). The scores are those of conlleval for tags B, I and O, and those of seqeval for
-these and for BIOES; `tags.entities` tells which entities the tags mark, and the differences.
+these and for BIOES; `tags.entities` documents which entities the tags mark, and the differences.
 """
 
 import dataclasses
@@ -45,11 +45,11 @@ def entity_metrics(
     prefixed: bool = True,
     strict: bool = False,
 ) -> EntityMetrics:
-    """Compute the metrics from the tags of every sentence; without prefixes every word with a tag other than O is one.
+    """Compute the metrics from the tags of every sentence; without prefixes each word not tagged O is an entity.
 
     `strict` counts only entities that follow the rules of the true tags' `scheme`, in the true and in the predicted
-    tags: an I after O then marks none. It needs prefixes. Raises ValueError without words, or if the numbers of words
-    and tags differ.
+    tags: for example, an I after O is then not an entity. It needs prefixes. Raises ValueError without words, or if the
+    numbers of words and tags differ.
     """
     words = sum(map(len, true))
     if not words or [len(tags) for tags in true] != [len(tags) for tags in predicted]:

@@ -39,15 +39,15 @@ def parts(tag: str) -> tuple[str, str]:
 
 
 def entities(tags: Sequence[str], prefixed: bool = True, rules: str | None = None) -> list[Entity]:
-    """Return the entities that `tags` mark, in order. Without prefixes every word with a tag but O is one.
+    """Return the entities that `tags` mark, in order. Without prefixes every word with a tag other than O is an entity.
 
     An entity begins at B or S, after O, E or S, and where the type changes. So an I after O begins an entity. With the
-    `rules` of a `scheme` (strict mode) only entities count that break none of them.
+    `rules` of a `scheme` (strict mode), only entities that break none of the rules are counted.
 
-    With tags B, I and O these are the entities of the script conlleval. With BIOES they are not: conlleval does not
-    know S, and joins an entity to another of its type before it. There they are those of seqeval: of its default mode
-    for any tags, and of its strict mode if the tags break no rule, or with `rules`. L and U are read as E and S, which
-    seqeval does in strict mode only.
+    With tags B, I and O these are the entities of the script conlleval. With BIOES they differ: conlleval does not
+    support S, and joins an entity to a preceding one of the same type. For BIOES the entities are those of seqeval: of
+    its default mode for any tags, and of its strict mode if the tags break no rule, or with `rules`. L and U are read
+    as E and S; seqeval does this in strict mode only.
     """
     if not prefixed:
         return [Entity(i, i + 1, tag) for i, tag in enumerate(tags) if tag != OUTSIDE]

@@ -418,7 +418,12 @@ def test_a_rate_at_which_the_loss_is_lost(command, here: Path, good: list[str]) 
     (line,) = err.splitlines()
     assert "the loss is nan at step" in line
     assert "--lr" in line
-    assert set(contents(here)) == {"train.csv", "out/metrics.jsonl", "out/last/state.safetensors"}
+    assert set(contents(here)) == {
+        "train.csv",
+        "out/minitf-run.json",
+        "out/metrics.jsonl",
+        "out/last/state.safetensors",
+    }
 
 
 # Where it is to be written --------------------------------------------------------------------------------------------
@@ -500,7 +505,7 @@ def test_no_space_for_best(command, here: Path, good: list[str], monkeypatch: py
     assert status == 2
     (line,) = err.splitlines()
     assert f"{Path('out/best')}: cannot be written (no space left on the disk)" in line
-    assert {path.name for path in (here / "out").iterdir()} == {"metrics.jsonl", "last"}
+    assert {path.name for path in (here / "out").iterdir()} == {"minitf-run.json", "metrics.jsonl", "last"}
 
 
 def test_no_space_for_the_weights(command, here: Path, good: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -523,7 +528,7 @@ def test_no_space_for_the_weights(command, here: Path, good: list[str], monkeypa
     assert status == 2
     (line,) = err.splitlines()
     assert f"{Path('out/best')}: cannot be written (no space left on the disk)" in line
-    assert {path.name for path in (here / "out").iterdir()} == {"metrics.jsonl", "best", "last"}
+    assert {path.name for path in (here / "out").iterdir()} == {"minitf-run.json", "metrics.jsonl", "best", "last"}
     assert command(predict.main, "out/best", "good")[0] == 0
 
 

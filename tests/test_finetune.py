@@ -128,7 +128,7 @@ def files(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
-RUN = {"metrics.jsonl", "report.json", "report.html", "curves.png", "last/state.safetensors"}
+RUN = {"minitf-run.json", "metrics.jsonl", "report.json", "report.html", "curves.png", "last/state.safetensors"}
 BEST = {f"best/{n}" for n in ("config.json", "model.safetensors", "minitf.json", "tokenizer.json", "vocab.txt")}
 BEST |= {"best/tokenizer_config.json"}
 
@@ -316,14 +316,14 @@ def test_without_a_table_it_is_the_built_in_corpus(run, here: Path, tiny: Path) 
 def test_overwrite_replaces_an_earlier_run(run, command, here: Path, tiny: Path, train: Path) -> None:
     flags = ("--train", train, "--model", tiny, "--output", here / "deep/er/out")
     run(*flags, "--seed", 1)
-    (here / "deep/er/out/best/old.txt").write_text("of the earlier run")
+    (here / "deep/er/out/best/notes.txt").write_text("not from minitf")
     status, _, err = command(finetune.main, *flags, "--max-length", 32)
     assert status == 2
     assert "--overwrite" in err
     assert report(here / "deep/er/out")["arguments"]["seed"] == 1
     run(*flags, "--seed", 2, "--overwrite")
     assert report(here / "deep/er/out")["arguments"]["seed"] == 2
-    assert files(here / "deep/er/out") == RUN | BEST
+    assert files(here / "deep/er/out") == RUN | BEST | {"best/notes.txt"}
 
 
 def test_an_empty_folder_may_be_given(run, here: Path, tiny: Path, train: Path) -> None:
@@ -728,6 +728,6 @@ def test_interrupted(
         assert str(Path("out/best")) in err
         assert command(predict.main, "out/best", "good")[0] == 0
     else:
-        assert files(here / "out") == {"metrics.jsonl", "last/state.safetensors"}
+        assert files(here / "out") == {"minitf-run.json", "metrics.jsonl", "last/state.safetensors"}
         monkeypatch.setattr(loop, "evaluate", evaluate)
         assert command(finetune.main, *flags)[0] == 0  # nothing was saved, so the run can start again

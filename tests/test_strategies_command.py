@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from minitf import finetune
 from minitf.fine_tuning.journal import Journal
+from minitf.fine_tuning.manifest import Manifest
 from minitf.tasks.classification.task import Classification
 from minitf.training import loop
 from tests.support.small_training import TINY
@@ -199,7 +200,8 @@ def test_bf16(run, here: Path) -> None:
 )
 def test_what_is_refused(run_command, run, flags: list[str], here: Path, given: str, expected: str) -> None:
     """Status 2 and one line; an earlier run stays unchanged, also with --overwrite."""
-    (here / "out/best").mkdir(parents=True)
+    Manifest(here / "out").add("metrics.jsonl")
+    (here / "out/best").mkdir()
     (here / "out/metrics.jsonl").write_text("{}\n")
     for more in ([], ["--seeds", "2"] if "--seeds" not in given else []):
         status, _, err = run_command(
@@ -209,7 +211,7 @@ def test_what_is_refused(run_command, run, flags: list[str], here: Path, given: 
         (line,) = err.splitlines()
         assert line.startswith("minitf: ")
         assert expected in line
-        assert {path.name for path in (here / "out").iterdir()} == {"best", "metrics.jsonl"}
+        assert {path.name for path in (here / "out").iterdir()} == {"minitf-run.json", "best", "metrics.jsonl"}
 
 
 def test_several_processes_need_one_folder(run_command, flags, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,7 +255,13 @@ def report(folder: Path) -> dict:
 def test_seeds(run, here: Path) -> None:
     """Each run is that of its seed, bit for bit, except for the validation rows, which are those of the first."""
     out = run("--seeds", 3, "--seed", 4, "--output", "out")
-    assert {path.name for path in (here / "out").iterdir()} == {"seed-4", "seed-5", "seed-6", "report.json"}
+    assert {path.name for path in (here / "out").iterdir()} == {
+        "minitf-run.json",
+        "seed-4",
+        "seed-5",
+        "seed-6",
+        "report.json",
+    }
     assert "no --valid given: holding out 4 of 40 training texts (10 % of each class, seed 4)" in out
     assert out.count("holding out") == 1
     written = report(here / "out")
@@ -364,4 +372,4 @@ def test_an_earlier_run_is_deleted_only_after_all_checks(run_command, run, flags
     assert status == 2
     assert "has an earlier run" in err
     run("--seeds", 2, "--seed", 5, "--output", "out", "--overwrite")
-    assert {path.name for path in (here / "out").iterdir()} == {"seed-5", "seed-6", "report.json"}
+    assert {path.name for path in (here / "out").iterdir()} == {"minitf-run.json", "seed-5", "seed-6", "report.json"}

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 from minitf.cli.check import parser
 from minitf.cli.console import flags_in_errors
 from minitf.cli.console import run as run_command
-from minitf.datasets.visible import visible
 from minitf.files import writing
+from minitf.visible import visible
 
 if TYPE_CHECKING:
     from minitf.exercises.judge.verdict import Verdict

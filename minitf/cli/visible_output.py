@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any, TextIO, cast
 
-from minitf.datasets.visible import visible_text
+from minitf.visible import visible_text
 
 _CURSOR = re.compile(r"(\r|\x1b\[A)")  # what a progress bar needs
 

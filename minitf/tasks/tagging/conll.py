@@ -147,6 +147,11 @@ def sentences(
         yield _sentence(words)
 
 
+def cell(text: str, by_tab: bool = True) -> str:
+    """Return a word or tag as a cell: CoNLL has no quoting, so white space that ends a cell becomes "_"."""
+    return re.sub("[\t\r\n]" if by_tab else "[\t\r\n ]", "_", text)
+
+
 def _sentence(lines: list[tuple[int, list[str]]]) -> Sentence:
     words, tags = (tuple(cells[column].strip(" ") for _, cells in lines) for column in (0, -1))
     return Sentence(words, tags if len(lines[0][1]) > 1 else None, tuple(row for row, _ in lines))

@@ -14,7 +14,8 @@ def processes() -> tuple[int, int]:
         return 0, 1
     rank, count = os.environ["RANK"], os.environ.get("WORLD_SIZE", "1")
     valid = rank.isdecimal() and count.isdecimal() and int(rank) < int(count)
-    missing = [] if not valid or int(count) == 1 else [name for name in ("MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
+    required = ("MASTER_ADDR", "MASTER_PORT") if valid and int(count) > 1 else ()
+    missing = [name for name in required if name not in os.environ]
     if not valid or missing:
         lacking = f", but not {' and '.join(missing)}" if missing else ""
         raise InputError(

@@ -252,7 +252,8 @@ def _target(path: Path) -> Path:
     if "\0" in str(path):
         raise InputError(f"{str(path)!r}: a path cannot contain a NUL character; choose another path")
     try:
-        return Path(os.path.realpath(path))
+        # The link /dev/stdout resolves to a name that does not exist if it is a pipe.
+        return path if _is_special(path) else Path(os.path.realpath(path))
     except ValueError as error:
         raise InputError(f"{path}: cannot be written ({error}); choose another path") from None
 

@@ -14,7 +14,7 @@ from typing import TextIO
 from minitf.datasets.strings import is_number
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # OWASP, CSV injection
-_NOT_TEXT = re.compile("[\0\ud800-\udfff]")
+NOT_TEXT = re.compile("[\0\ud800-\udfff]")
 _QUOTED = re.compile('[,"\r\n]')
 _SEPARATING = re.compile("[\t\r\n]")
 
@@ -40,7 +40,7 @@ class TableFormat:
 
         def write_row(cells: Sequence[str]) -> None:
             texts = map(spreadsheet_text, cells) if self.spreadsheet_safe else cells
-            out.write(delimiter.join(cell(_NOT_TEXT.sub("\ufffd", text)) for text in texts) + "\n")
+            out.write(delimiter.join(cell(NOT_TEXT.sub("\ufffd", text)) for text in texts) + "\n")
 
         return write_row
 

@@ -23,7 +23,8 @@ _SEPARATING = re.compile("[\t\r\n]")
 class TableFormat:
     """The format of a table by the ending of its file: `.tsv`, JSON lines, or CSV for every other ending.
 
-    With `spreadsheet_safe`, a text that a spreadsheet would read as a formula gets an apostrophe before it.
+    With `spreadsheet_safe`, a text that a spreadsheet would read as a formula gets an apostrophe before it, and every
+    cell of a CSV is in quotation marks: some spreadsheets also split cells at a semicolon or a tab.
     """
 
     ending: str = ".csv"
@@ -36,11 +37,14 @@ class TableFormat:
 
     def writer(self, out: TextIO) -> Callable[[Sequence[str]], None]:
         """Return a function that writes a row of cells to `out`."""
-        delimiter, cell = ("\t", _tsv_cell) if self.ending == ".tsv" else (",", _csv_cell)
+        is_tsv, safe = self.ending == ".tsv", self.spreadsheet_safe
+
+        def format_cell(cell: str) -> str:
+            text = NOT_TEXT.sub("\ufffd", spreadsheet_text(cell) if safe else cell)
+            return _tsv_cell(text) if is_tsv else _csv_cell(text, quoted=safe)
 
         def write_row(cells: Sequence[str]) -> None:
-            texts = map(spreadsheet_text, cells) if self.spreadsheet_safe else cells
-            out.write(delimiter.join(cell(NOT_TEXT.sub("\ufffd", text)) for text in texts) + "\n")
+            out.write(("\t" if is_tsv else ",").join(map(format_cell, cells)) + "\n")
 
         return write_row
 
@@ -50,8 +54,8 @@ def spreadsheet_text(cell: str) -> str:
     return f"'{cell}" if cell.startswith(FORMULA) and not is_number(cell) else cell
 
 
-def _csv_cell(cell: str) -> str:
-    return '"' + cell.replace('"', '""') + '"' if _QUOTED.search(cell) else cell
+def _csv_cell(cell: str, *, quoted: bool) -> str:
+    return '"' + cell.replace('"', '""') + '"' if quoted or _QUOTED.search(cell) else cell
 
 
 def _tsv_cell(cell: str) -> str:

@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         else:
             spec = choose_spec(source, metadata, options, say_error)
             if arguments.spreadsheet_safe and not spec.tabular:
-                raise InputError(f"--spreadsheet-safe: the output of a model for {spec.name} is not a table; leave it out")
+                raise InputError(f"--spreadsheet-safe: the output for {spec.name} is not a table; leave it out")
             request = spec.read_inputs(inputs(arguments), metadata)
             loaded = open_predictor(source, spec, metadata, options, size, say_error)
             loaded = dataclasses.replace(loaded, table=cli.table_format(arguments))

@@ -13,6 +13,7 @@ from minitf.checkpoints.official import OfficialFiles
 from minitf.checkpoints.sources import Source
 from minitf.errors import CheckpointError
 from minitf.text.tokenizer import Tokenizer
+from minitf.visible import visible
 
 _ACTIVATIONS = {"gelu": "GELU (erf)", "gelu_tanh": "GELU (tanh)", "relu": "ReLU"}
 
@@ -69,7 +70,7 @@ class LoadReport:
         if self.left_out:
             lines.append(f"  not loaded on purpose: {_summarize(self.left_out)}")
         if self.ignored_keys:
-            lines.append(f"  config.json keys that do not matter here: {', '.join(self.ignored_keys)}")
+            lines.append(f"  config.json keys that do not matter here: {', '.join(map(visible, self.ignored_keys))}")
         if self.warning:
             lines.append(f"  warning: {self.warning}")
         # A name in a file may contain a lone surrogate, which cannot be printed.
@@ -131,4 +132,4 @@ def _summarize(names: tuple[str, ...], limit: int = 6) -> str:
     slots = collections.Counter(slot for name in names if (slot := name.rpartition("/")[2]) in OPTIMIZER_SLOTS)
     others = [name for name in names if name.rpartition("/")[2] not in OPTIMIZER_SLOTS]
     more = [f"{len(others) - limit} more"] if len(others) > limit else []
-    return ", ".join([*others[:limit], *more, *(f"{n} × …/{slot}" for slot, n in slots.items())])
+    return ", ".join([*map(visible, others[:limit]), *more, *(f"{n} × …/{slot}" for slot, n in slots.items())])

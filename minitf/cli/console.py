@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from minitf.cli.visible_output import make_output_visible
 from minitf.errors import InputError
 from minitf.fine_tuning.settings import Number, Values
 
@@ -28,6 +29,7 @@ def run(main: Main) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without γ shows a question mark
+    make_output_visible()
     try:
         status = main(None)
         sys.stdout.flush()

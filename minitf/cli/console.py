@@ -10,12 +10,15 @@ import io
 import math
 import os
 import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from minitf.errors import InputError
 from minitf.fine_tuning.settings import Number, Values
+from minitf.fine_tuning.terminal import Strong
 
 Main = Callable[[Sequence[str] | None], int]
 
@@ -70,8 +73,27 @@ def with_flags(message: str) -> str:
 
 
 def say(line: str, *, flush: bool = False) -> None:
-    """Print a line of a run, with settings as flags."""
-    print(with_flags(line), flush=flush)
+    """Print a line of a run, with settings as flags; on a terminal wrapped between words, a `Strong` one in bold."""
+    text = with_flags(line)
+    if sys.stdout.isatty():
+        text = wrapped(text, shutil.get_terminal_size().columns)
+    print(f"\033[1m{text}\033[0m" if isinstance(line, Strong) and has_styles() else text, flush=flush)
+
+
+def wrapped(text: str, width: int) -> str:
+    """Wrap lines longer than `width` between words."""
+    lines = (
+        textwrap.wrap(line, width, subsequent_indent="    ", break_on_hyphens=False, replace_whitespace=False)
+        if len(line) > width
+        else [line]
+        for line in text.split("\n")
+    )
+    return "\n".join(part for parts in lines for part in parts)
+
+
+def has_styles() -> bool:
+    """Whether standard output shows bold text: a terminal, unless NO_COLOR is set (https://no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def say_error(line: str) -> None:

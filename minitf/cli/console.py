@@ -16,6 +16,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from minitf.datasets.strings import did_you_mean
 from minitf.errors import InputError
 from minitf.fine_tuning.settings import Number, Values
 from minitf.fine_tuning.terminal import Strong
@@ -151,4 +152,13 @@ class Parser(argparse.ArgumentParser):
         return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> None:  # type: ignore[override]
-        sys.exit(complain(f"{message} (see {self.prog} --help)"))
+        sys.exit(complain(f"{message}{self._suggestion(message)} (see {self.prog} --help)"))
+
+    def _suggestion(self, message: str) -> str:
+        """Return the flag or the value that was probably meant, as a question."""
+        if unknown := re.match(r"unrecognized arguments: (--[^\s=]+)", message):
+            return did_you_mean(unknown[1], sorted(_known_flags))
+        if invalid := re.match(r"argument (?:[^:]*/)?(\S+): invalid choice: '([^']*)'", message):
+            action = self._option_string_actions.get(invalid[1])
+            return did_you_mean(invalid[2], [str(choice) for choice in (action and action.choices) or ()])
+        return ""

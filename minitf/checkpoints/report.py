@@ -13,6 +13,7 @@ from minitf.checkpoints.official import OfficialFiles
 from minitf.checkpoints.sources import Source
 from minitf.errors import CheckpointError
 from minitf.text.tokenizer import Tokenizer
+from minitf.visible import visible
 
 _ACTIVATIONS = {"gelu": "GELU (erf)", "gelu_tanh": "GELU (tanh)", "relu": "ReLU"}
 
@@ -78,7 +79,7 @@ class LoadReport:
         if self.left_out:
             lines.append(f"  not loaded on purpose: {_summarize(self.left_out)}")
         if self.ignored_keys:
-            lines.append(f"  config.json keys that do not matter here: {', '.join(self.ignored_keys)}")
+            lines.append(f"  config.json keys that do not matter here: {', '.join(map(visible, self.ignored_keys))}")
         if self.warning:
             lines.append(f"  warning: {self.warning}")
         return _printable(lines)
@@ -147,4 +148,4 @@ def _summarize(names: tuple[str, ...], limit: int = 6) -> str:
     slots = collections.Counter(slot for name in names if (slot := name.rpartition("/")[2]) in OPTIMIZER_SLOTS)
     others = [name for name in names if name.rpartition("/")[2] not in OPTIMIZER_SLOTS]
     more = [f"{len(others) - limit} more"] if len(others) > limit else []
-    return ", ".join([*others[:limit], *more, *(f"{n} × …/{slot}" for slot, n in slots.items())])
+    return ", ".join([*map(visible, others[:limit]), *more, *(f"{n} × …/{slot}" for slot, n in slots.items())])

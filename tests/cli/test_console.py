@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from minitf.__main__ import COMMANDS
 from minitf.cli.console import Parser, complain, flags_in_errors, number, run, say, say_error, wrapped
+from minitf.cli.visible_output import VisibleStream, shows_styles
 from minitf.errors import CheckpointError, DataError, InputError
 from minitf.fine_tuning.terminal import Strong
 
@@ -307,10 +308,11 @@ def test_a_strong_line_is_bold_on_a_terminal_only(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     for stream, shown in ((Terminal(), bold), (io.StringIO(), False)):
-        monkeypatch.setattr(sys, "stdout", stream)
-        say(Strong("accuracy 0.9"))
+        monkeypatch.setattr(sys, "stdout", VisibleStream(stream, shows_styles(stream)))
+        say(Strong("accuracy \x1b 0.9"))
         say("as usual")
-        assert stream.getvalue() == ("\033[1maccuracy 0.9\033[0m\n" if shown else "accuracy 0.9\n") + "as usual\n"
+        text = r"accuracy \x1b 0.9"
+        assert stream.getvalue() == (f"\x1b[1m{text}\x1b[0m\n" if shown else f"{text}\n") + "as usual\n"
 
 
 @PROPERTY

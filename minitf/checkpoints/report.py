@@ -58,6 +58,15 @@ class LoadReport:
         tokenizer = self.tokenizer or self.files.tokenizer()  # reading it again raises the reason
         return tokenizer_for(self.config, tokenizer, self.source.folder)
 
+    def short(self) -> str:
+        """Format the source, the model and what needs attention: parameters that are new although not of the head."""
+        lines = [f"{self.source.name}: {self._shape()}, {self.parameters:,} parameters; from {self.source.origin}"]
+        if others := [name for name in self.new if not name.startswith("head.")]:
+            lines.append(f"  randomly initialized, to be trained: {_summarize(tuple(others))}")
+        if self.warning:
+            lines.append(f"  warning: {self.warning}")
+        return _printable(lines)
+
     def __str__(self) -> str:
         count = f"{len(self.loaded)} tensors loaded, {self.parameters:,} parameters, {_format_size(self.size)}"
         lines = [
@@ -73,13 +82,15 @@ class LoadReport:
             lines.append(f"  config.json keys that do not matter here: {', '.join(map(visible, self.ignored_keys))}")
         if self.warning:
             lines.append(f"  warning: {self.warning}")
-        # A name in a file may contain a lone surrogate, which cannot be printed.
-        return "\n".join(lines).encode("utf-8", "backslashreplace").decode("utf-8")
+        return _printable(lines)
+
+    def _shape(self) -> str:
+        c = self.config
+        return f"{c.model_type}, {c.num_hidden_layers} layers, width {c.hidden_size}, {c.num_attention_heads} heads"
 
     def _model_line(self) -> str:
         c = self.config
-        shape = f"{c.num_hidden_layers} layers, width {c.hidden_size}, {c.num_attention_heads} heads"
-        line = f"{c.model_type}: {shape}; head: {self.head or 'none'}; activation: {_ACTIVATIONS[c.activation]}"
+        line = f"{self._shape()}; head: {self.head or 'none'}; activation: {_ACTIVATIONS[c.activation]}"
         if self.source.tensorflow and c.activation == "gelu":
             # Both read "gelu" in the same file; their hidden states differ by about 1e-3.
             line += (
@@ -120,6 +131,11 @@ def tokenizer_for(config: BertConfig, tokenizer: Tokenizer, folder: Path) -> Tok
     tokenizer = copy.copy(tokenizer)
     tokenizer.segments = max(1, min(tokenizer.segments, config.type_vocab_size))
     return tokenizer
+
+
+def _printable(lines: list[str]) -> str:
+    """Join the lines. A name in a file may contain a lone surrogate, which cannot be printed."""
+    return "\n".join(lines).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _format_size(size: int) -> str:

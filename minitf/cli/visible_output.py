@@ -18,8 +18,9 @@ class VisibleStream:
     the cursor.
     """
 
-    def __init__(self, stream: TextIO):
-        self.stream = stream
+    def __init__(self, stream: TextIO, styled: bool = False):
+        """`styled`: the stream shows bold text."""
+        self.stream, self.styled = stream, styled
 
     def write(self, text: str) -> int:
         """Write `text` with control characters escaped; return its length."""
@@ -31,6 +32,10 @@ class VisibleStream:
             self.stream.write(visible_text(text))
         return len(text)
 
+    def write_bold(self, text: str) -> None:
+        """Write `text` with control characters escaped, in bold if the stream shows it."""
+        self.stream.write(f"\x1b[1m{visible_text(text)}\x1b[0m" if self.styled else visible_text(text))
+
     def writelines(self, lines: Iterable[str]) -> None:
         """Write each of `lines`."""
         for line in lines:
@@ -40,10 +45,15 @@ class VisibleStream:
         return getattr(self.stream, name)
 
 
+def shows_styles(stream: TextIO) -> bool:
+    """Whether a stream shows bold text: a terminal, unless NO_COLOR is set (https://no-color.org) or it is "dumb"."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
 def make_output_visible() -> None:
     """Replace `sys.stdout` and `sys.stderr` until the end of the process, so that a traceback is escaped too."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is not None and not isinstance(stream, VisibleStream):
-            setattr(sys, name, cast(TextIO, VisibleStream(stream)))
+            setattr(sys, name, cast(TextIO, VisibleStream(stream, styled=shows_styles(stream))))
     os.environ.setdefault("NO_COLOR", "1")  # colours are terminal escapes: Python and other libraries leave them out

@@ -33,11 +33,12 @@ pre { background: var(--card); border: 1px solid var(--line); border-radius: .5r
   overflow-x: auto; font: 13px/1.45 ui-monospace, monospace; }
 img { max-width: 100%; background: #fff; border: 1px solid var(--line); border-radius: .5rem; }
 """
+DETAILS = {"model": "Model", "data": "Data check", "parameters": "Trained parameters"}
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def page(content: Mapping[str, Any], curves: bytes | None = None) -> str:
-    """Format the page. `content` is report.json with a `title` and, if known, `parameters` (the parameter table).
+    """Format the page. `content` is report.json with a `title` and, of a run, `details` (texts by their heading).
 
     `curves` is a PNG.
     """
@@ -57,8 +58,8 @@ def page(content: Mapping[str, Any], curves: bytes | None = None) -> str:
         parts += ["<h2>Confusion matrix</h2>", _confusion(labels, metrics["confusion"])]
     if content.get("mistakes"):
         parts += ["<h2>Worst mistakes</h2>", _mistakes(content["mistakes"], content["mistaken"])]
-    if content.get("parameters"):
-        parts += ["<h2>Trained parameters</h2>", f"<pre>{_e(content['parameters'])}</pre>"]
+    for name, text in content.get("details", {}).items():
+        parts += [f"<h2>{DETAILS[name]}</h2>", f"<pre>{_e(text)}</pre>"]
     parts += [f"<h2>Reproduce this {'run' if 'epochs' in content else 'evaluation'}</h2>", _origin(content)]
     body = "\n".join(parts)
     return (

@@ -48,7 +48,8 @@ def with_labels(
     elif stored == wanted == config.num_labels and config.labels != tuple(f"LABEL_{i}" for i in range(wanted)):
         fits = set(labels) == set(config.labels)  # a row that was trained for one label is not renamed to another
         if fits:
-            order = [config.labels.index(label) for label in labels]
+            index = {label: i for i, label in enumerate(config.labels)}
+            order = [index[label] for label in labels]
             for name in ("head.W.weight", "head.W.bias"):
                 if name in state and len(state[name]) == wanted:
                     state[name] = state[name][order]

@@ -20,6 +20,7 @@ from minitf.fine_tuning.setup import TrainingSetup, optimizer_recipe
 from minitf.fine_tuning.terminal import Say, epoch_line, silent
 from minitf.training import loop, state
 from minitf.training.compact_vocabulary import CompactVocabulary, is_exact
+from minitf.training.figure import warned
 from minitf.training.interrupt import Interrupt
 from minitf.training.loop import Epoch, Progress, Runtime, Step, TrainingData
 from minitf.training.optimizer import Optimizer
@@ -100,7 +101,8 @@ def train(
             if stop:
                 raise Interrupted(folder)
     if workers.first:
-        draw_curves(journal.steps, progress.history, folder / "curves.png")
+        with warned(say, "curves.png"):
+            draw_curves(journal.steps, progress.history, folder / "curves.png")
     return progress.history
 
 

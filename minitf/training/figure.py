@@ -1,9 +1,16 @@
-"""The set-up of every figure. matplotlib is imported only when a figure is made."""
+"""The set-up of every figure. matplotlib is imported only when a figure is made.
+
+If a picture cannot be drawn (matplotlib is missing, its settings are invalid, it finds no folder for its font cache),
+the functions raise InputError. Where the picture is not the result, `warned` turns the error into a warning.
+"""
 
 import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from minitf.errors import InputError
 from minitf.files import write_bytes
 
 if TYPE_CHECKING:
@@ -12,17 +19,44 @@ if TYPE_CHECKING:
 
 def new_figure(width: float, height: float, **settings: Any) -> "Figure":
     """Return an empty figure, `width` by `height` inches, that needs no display."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    with drawing():
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained", **settings)
-    FigureCanvasAgg(figure)
-    return figure
+        figure = Figure(figsize=(width, height), layout="constrained", **settings)
+        FigureCanvasAgg(figure)
+        return figure
 
 
 def save_figure(figure: "Figure", path: Path, dpi: int = 120) -> None:
     """Write the figure in the format of the file's ending, completely or not at all. Raises InputError if it cannot be
     written."""
     picture = io.BytesIO()
-    figure.savefig(picture, format=path.suffix[1:].lower(), dpi=dpi)
+    with drawing():
+        figure.savefig(picture, format=path.suffix[1:].lower(), dpi=dpi)
     write_bytes(path, picture.getvalue())
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Turn an error of matplotlib inside the block into an InputError."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        why = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(
+            f"no picture can be drawn ({why:.200}): install matplotlib, unset MPLBACKEND, and set MPLCONFIGDIR to a"
+            " folder that can be written"
+        ) from error
+
+
+@contextmanager
+def warned(say: Callable[[str], None], name: str) -> Iterator[None]:
+    """Turn an error in the drawing of the picture `name` inside the block into a warning."""
+    try:
+        with drawing():
+            yield
+    except InputError as error:
+        say(f"warning: {name} is missing: {error}")

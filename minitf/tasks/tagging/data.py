@@ -88,8 +88,8 @@ def _unseen_tags(table: TaggedTable, train: TaggedTable) -> Iterator[str]:
     if unseen:
         row, tag = unseen[0]
         yield (
-            f"{table.path}:{row}: no word of the training sentences has the tag {shorten(tag)}{did_you_mean(tag, names)}"
-            f": correct it, or add training sentences with it{_in_all(unseen)}"
+            f"{table.path}:{row}: no word of the training sentences has the tag {shorten(tag)}"
+            f"{did_you_mean(tag, names)}: correct it, or add training sentences with it{_in_all(unseen)}"
         )
 
 

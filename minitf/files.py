@@ -23,6 +23,7 @@ from typing import Any, TextIO
 
 from minitf.errors import InputError
 
+ESCAPED = "backslashreplace"  # how lone surrogates are written: the bytes of a path that is not UTF-8
 STATE = "state.safetensors"  # in the folder last/ of a run: what resuming needs
 
 _TEMPORARY = re.compile(r"\.(.+)-[0-9a-f]{8}(-old)?")
@@ -90,10 +91,10 @@ def open_text(path: Path) -> Iterator[TextIO]:
     with writing(path):
         special = _is_special(_target(path))
     if special:
-        with writing(path), open(path, "w", encoding="utf-8", newline="") as file:
+        with writing(path), open(path, "w", encoding="utf-8", errors=ESCAPED, newline="") as file:
             yield file
         return
-    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", errors=ESCAPED, newline="") as file:
         yield file
 
 
@@ -111,13 +112,14 @@ def write_json(path: Path, content: Any) -> None:
 def to_json(content: Any, indent: int | None = 2) -> str:
     """Format `content` as all JSON files of minitf are formatted; None as `indent` gives one line.
 
-    NaN and infinity become null: JSON has no such numbers, and other programs refuse a file that has them.
+    NaN and infinity become null: JSON has no such numbers, and other programs refuse a file that has them. The bytes of
+    a path that is not UTF-8 are lone surrogates in Python, and are written as escapes.
     """
     try:
         text = json.dumps(content, indent=indent, ensure_ascii=False, allow_nan=False)
     except ValueError:
         text = json.dumps(_without_nan(content), indent=indent, ensure_ascii=False, allow_nan=False)
-    return text + "\n"
+    return text.encode("utf-8", ESCAPED).decode("utf-8") + "\n"
 
 
 def _without_nan(content: Any) -> Any:

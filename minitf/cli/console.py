@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from minitf.errors import InputError
-from minitf.fine_tuning.settings import Number, Values
+from minitf.fine_tuning.settings import Number, Values, Words
 
 Main = Callable[[Sequence[str] | None], int]
 
@@ -27,7 +27,7 @@ def run(main: Main) -> None:
     """Call the `main` of a command and exit with its status."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without γ shows a question mark
+            stream.reconfigure(errors="backslashreplace")  # a terminal without γ shows \u03b3
     try:
         status = main(None)
         sys.stdout.flush()
@@ -110,6 +110,9 @@ def argument_type(values: Values) -> Callable[[str], Any]:
             raise argparse.ArgumentTypeError(str(error)) from None
 
     return parse
+
+
+words = argument_type(Words())  # an argparse type: a text or a column, in any locale; not a path
 
 
 class Parser(argparse.ArgumentParser):

@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import os
 from collections.abc import Sequence
 
 LONG = 60  # characters of a value in a message
@@ -42,3 +43,16 @@ def is_number(text: str) -> bool:
 def is_unicode(text: str) -> bool:
     """Whether a string has no lone surrogate: half of a UTF-16 pair, which UTF-8 cannot encode."""
     return text.isascii() or not any("\ud800" <= c <= "\udfff" for c in text)
+
+
+def decoded(argument: str) -> str:
+    """Return a text of the command line. In a locale without UTF-8 Python turns its bytes into surrogates.
+
+    Raises ValueError if the bytes are not UTF-8. Paths stay as they are: only with the surrogates are they found.
+    """
+    if is_unicode(argument):
+        return argument
+    try:
+        return os.fsencode(argument).decode("utf-8")
+    except UnicodeError:
+        raise ValueError(f"{shorten(argument)} is not valid Unicode; give it in UTF-8") from None

@@ -260,4 +260,4 @@ def test_a_terminal_without_greek() -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, b"")
-    assert b"--lr ?" in done.stdout
+    assert b"--lr \\u03b7" in done.stdout

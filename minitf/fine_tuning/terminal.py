@@ -1,5 +1,6 @@
 """Lines for the terminal while a run trains. Torch-free."""
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -7,6 +8,14 @@ if TYPE_CHECKING:
     from minitf.training.loop import Epoch
 
 Say = Callable[[str], None]  # prints a line
+
+
+def print_line(line: str) -> None:
+    """Print a line; characters that standard output cannot encode are escaped."""
+    try:
+        print(line)
+    except UnicodeEncodeError:
+        print(line.encode(sys.stdout.encoding, "backslashreplace").decode(sys.stdout.encoding))
 
 
 def silent(line: str) -> None:

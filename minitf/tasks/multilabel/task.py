@@ -59,10 +59,9 @@ class MultiLabel(WholeTextTask):
         """Compute loss, F1 (over all labels, and of each) and the share of exactly right texts over a data set."""
         z, targets = torch.stack(list(logits)), examples.targets_of(range(len(examples)))
         true, predicted = targets > 0, z > 0
-        counts = [each.sum(dim=0).tolist() for each in (true & predicted, predicted, true)]
-        return metrics_of_counts(
-            self.labels, *counts, int((true == predicted).all(dim=1).sum()), len(z), float(self.loss(z, targets))
-        )
+        hits, predictions, support = (each.sum(dim=0).tolist() for each in (true & predicted, predicted, true))
+        exact, loss = int((true == predicted).all(dim=1).sum()), float(self.loss(z, targets))
+        return metrics_of_counts(self.labels, hits, predictions, support, exact, len(z), loss)
 
     def mistakes(self, logits: Sequence[Tensor], examples: Examples, table: Dataset) -> list[Mistake]:
         found = []

@@ -10,9 +10,9 @@ import torch
 from minitf.bert.frozen import FrozenLayers
 from minitf.checkpoints.save import save
 from minitf.errors import InputError, Interrupted
+from minitf.fine_tuning import figures
 from minitf.fine_tuning import resume as resuming
 from minitf.fine_tuning.config import RecipeConfig
-from minitf.fine_tuning.figures import draw_curves
 from minitf.fine_tuning.journal import Journal
 from minitf.fine_tuning.progress_bar import progress_bar, say_above
 from minitf.fine_tuning.report import metadata
@@ -102,7 +102,7 @@ def train(
                 raise Interrupted(folder)
     if workers.first:
         with warned(say, "curves.png"):
-            draw_curves(journal.steps, progress.history, folder / "curves.png")
+            figures.draw_curves(journal.steps, progress.history, folder / "curves.png")
     return progress.history
 
 

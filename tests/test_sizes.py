@@ -309,3 +309,31 @@ def test_a_study_is_in_its_folder_whatever_the_name(
     assert run_command(search.main, *words, "--trials", 2, "--resume")[0] == 0
     assert set(tmp_path.iterdir()) - before == {tmp_path / name}
     assert len(json.loads((tmp_path / name / "search.json").read_text())["runs"]) == 2
+
+
+def test_a_text_that_is_too_long_for_the_memory(
+    run_command: Any, tiny: Path, one_word_tells: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("minitf.text.tokenizer.LONGEST", 1000)
+    with one_word_tells.open("a") as file:
+        file.write("film " * 300 + ",pos\n")
+    for main, words in (
+        (finetune.main, ("--model", tiny, "--train", one_word_tells, "--output", tmp_path / "run")),
+        (predict.main, (tiny, "--embed", "film " * 300)),
+        (attend.main, (tiny, "film " * 300, "--output", tmp_path / "a.html")),
+    ):
+        status, _, err = run_command(main, *words)
+        assert (status, err.count("\n"), len(err) < 500) == (2, 1, True)
+        assert "has 1,500 characters, and at most 1,000 are read" in err
+
+
+def test_labels_that_do_not_fit_into_a_config(
+    run_command: Any, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("minitf.checkpoints.fitting.LARGEST_JSON", 20_000)
+    table = write_table(tmp_path / "t.csv", ((f"film {i}", f"{i % 20:0500}") for i in range(80)))
+    words = ("--model", tiny, "--train", table, "--task", "classification", "--output", tmp_path / "run")
+    status, _, err = run_command(finetune.main, *words)
+    assert (status, err.count("\n"), len(err) < 500) == (2, 1, True)
+    assert "the 20 labels have 10,000 characters, too many for config.json" in err
+    assert not (tmp_path / "run" / "best").exists()

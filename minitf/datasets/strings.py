@@ -48,11 +48,11 @@ def is_unicode(text: str) -> bool:
 def decoded(argument: str) -> str:
     """Return a text of the command line. In a locale without UTF-8 Python turns its bytes into surrogates.
 
-    Raises ValueError if the bytes are not UTF-8. Paths stay as they are: only with the surrogates are they found.
+    Bytes that are not UTF-8 stay surrogates, which the tokenizer refuses. Not for paths, which need the surrogates.
     """
     if is_unicode(argument):
         return argument
     try:
         return os.fsencode(argument).decode("utf-8")
     except UnicodeError:
-        raise ValueError(f"{shorten(argument)} is not valid Unicode; give it in UTF-8") from None
+        return argument

@@ -1,7 +1,7 @@
 """The set-up of every figure. matplotlib is imported only when a figure is made.
 
 If a picture cannot be drawn (matplotlib is missing, its settings are invalid, it finds no folder for its font cache),
-the functions raise InputError. Where the picture is not the result, `warned` turns the error into a warning.
+the functions raise PictureError. Where the picture is not the result, `warned` turns the error into a warning.
 """
 
 import io
@@ -15,6 +15,10 @@ from minitf.files import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+class PictureError(InputError):
+    """A picture cannot be drawn."""
 
 
 def new_figure(width: float, height: float, **settings: Any) -> "Figure":
@@ -39,14 +43,14 @@ def save_figure(figure: "Figure", path: Path, dpi: int = 120) -> None:
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Turn an error of matplotlib inside the block into an InputError."""
+    """Turn an error of matplotlib inside the block into a PictureError."""
     try:
         yield
     except InputError:
         raise
     except Exception as error:
         why = " ".join(f"{type(error).__name__}: {error}".split())
-        raise InputError(
+        raise PictureError(
             f"no picture can be drawn ({why:.200}): install matplotlib, unset MPLBACKEND, and set MPLCONFIGDIR to a"
             " folder that can be written"
         ) from error
@@ -54,9 +58,9 @@ def drawing() -> Iterator[None]:
 
 @contextmanager
 def warned(say: Callable[[str], None], name: str) -> Iterator[None]:
-    """Turn an error in the drawing of the picture `name` inside the block into a warning."""
+    """Turn an error in the drawing of the picture `name` inside the block into a warning; not one of the disk."""
     try:
         with drawing():
             yield
-    except InputError as error:
+    except PictureError as error:
         say(f"warning: {name} is missing: {error}")

@@ -24,6 +24,7 @@ from typing import Any, TextIO
 from minitf.errors import InputError
 from minitf.visible import visible_text
 
+ESCAPED = "backslashreplace"  # how lone surrogates are written: the bytes of a path that is not UTF-8
 STATE = "state.safetensors"  # in the folder last/ of a run: what resuming needs
 
 _TEMPORARY = re.compile(r"\.(.+)-[0-9a-f]{8}(-old)?")
@@ -91,10 +92,10 @@ def open_text(path: Path) -> Iterator[TextIO]:
     with writing(path):
         special = _is_special(_target(path))
     if special:
-        with writing(path), open(path, "w", encoding="utf-8", newline="") as file:
+        with writing(path), open(path, "w", encoding="utf-8", errors=ESCAPED, newline="") as file:
             yield file
         return
-    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", errors=ESCAPED, newline="") as file:
         yield file
 
 
@@ -113,7 +114,8 @@ def to_json(content: Any, indent: int | None = 2) -> str:
     """Format `content` as all JSON files of minitf are formatted; None as `indent` gives one line.
 
     NaN and infinity become null: JSON has no such numbers, and other programs refuse a file that has them. Control
-    characters in a string are escaped, as well as characters that some programs take for the end of a line.
+    characters in a string are escaped, as well as characters that some programs take for the end of a line, and the
+    lone surrogates that Python has for the bytes of a path that is not UTF-8.
     """
     try:
         text = json.dumps(content, indent=indent, ensure_ascii=False, allow_nan=False)

@@ -19,7 +19,7 @@ from typing import Any
 from minitf.cli.visible_output import VisibleStream, make_output_visible
 from minitf.datasets.strings import did_you_mean
 from minitf.errors import InputError
-from minitf.fine_tuning.settings import Number, Values
+from minitf.fine_tuning.settings import Number, Values, Words
 from minitf.fine_tuning.terminal import Strong
 
 Main = Callable[[Sequence[str] | None], int]
@@ -32,7 +32,7 @@ def run(main: Main) -> None:
     """Call the `main` of a command and exit with its status."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without γ shows a question mark
+            stream.reconfigure(errors="backslashreplace")  # a terminal without γ shows \u03b3
     make_output_visible()
     try:
         status = main(None)
@@ -133,6 +133,9 @@ def argument_type(values: Values) -> Callable[[str], Any]:
             raise argparse.ArgumentTypeError(str(error)) from None
 
     return parse
+
+
+words = argument_type(Words())  # an argparse type: a text or a column, in any locale; not a path
 
 
 class Parser(argparse.ArgumentParser):

@@ -10,14 +10,14 @@ from minitf.fine_tuning.config import FineTuneConfig
 from minitf.fine_tuning.data import decide, read_data
 from minitf.fine_tuning.folder import choose_folder
 from minitf.fine_tuning.resume import resumed
-from minitf.fine_tuning.terminal import Say, silent
+from minitf.fine_tuning.terminal import Say, print_line, silent
 from minitf.training.processes import processes
 
 if TYPE_CHECKING:
     from minitf.fine_tuning.result import Run
 
 
-def fine_tune(*, say: Say = print, command: str = "", **settings: Any) -> "Run | None":
+def fine_tune(*, say: Say = print_line, command: str = "", **settings: Any) -> "Run | None":
     """Fine-tune a model; the settings are those of `FineTuneConfig`, by name.
 
         run = minitf.fine_tune(train="reviews.csv", epochs=3, lr=5e-5, output="runs/a")

@@ -10,9 +10,9 @@ import torch
 from minitf.bert.frozen import FrozenLayers
 from minitf.checkpoints.save import save
 from minitf.errors import InputError, Interrupted
+from minitf.fine_tuning import figures
 from minitf.fine_tuning import resume as resuming
 from minitf.fine_tuning.config import RecipeConfig
-from minitf.fine_tuning.figures import draw_curves
 from minitf.fine_tuning.journal import Journal
 from minitf.fine_tuning.progress_bar import progress_bar, say_above
 from minitf.fine_tuning.report import metadata
@@ -20,6 +20,7 @@ from minitf.fine_tuning.setup import TrainingSetup, optimizer_recipe
 from minitf.fine_tuning.terminal import EpochTable, Say, silent
 from minitf.training import loop, state
 from minitf.training.compact_vocabulary import CompactVocabulary, is_exact
+from minitf.training.figure import warned
 from minitf.training.interrupt import Interrupt
 from minitf.training.loop import Epoch, Progress, Runtime, Step, TrainingData
 from minitf.training.optimizer import Optimizer
@@ -104,7 +105,8 @@ def train(
             if stop:
                 raise Interrupted(folder)
     if workers.first:
-        draw_curves(journal.steps, progress.history, folder / "curves.png")
+        with warned(say, "curves.png"):
+            figures.draw_curves(journal.steps, progress.history, folder / "curves.png")
     return progress.history
 
 

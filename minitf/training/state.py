@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from minitf.checkpoints.safetensors_files import open_safetensors
 from minitf.errors import InputError
 from minitf.files import STATE as FILE
 from minitf.files import replacing, writing
@@ -89,7 +90,7 @@ def restore_state(folder: Path, optimizer: Optimizer, precision: Precision, work
     Raises InputError if the state is damaged, or of another model or number of processes.
     """
     content = _content(folder)
-    with _readable(folder), safe_open(folder / FILE, "pt") as file:
+    with _readable(folder), open_safetensors(folder / FILE, "pt") as file:
         names = set(file.keys())
         header = file.metadata()
         checksum = zlib.crc32(header["state"].encode(), _sum_of((n, file.get_tensor(n)) for n in sorted(names)))
@@ -141,7 +142,7 @@ def _bytes(tensor: Tensor) -> memoryview:
 
 
 def _content(folder: Path) -> dict[str, Any]:
-    with _readable(folder), safe_open(folder / FILE, "np") as file:
+    with _readable(folder), open_safetensors(folder / FILE, "np") as file:
         content: dict[str, Any] = json.loads((file.metadata() or {})["state"])
         if content["version"] != VERSION:
             raise InputError(

@@ -1,7 +1,9 @@
 """A hyperparameter search: fine-tuning runs with values that Optuna proposes, in a study that can be resumed."""
 
 import dataclasses
+import functools
 import itertools
+import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from minitf.fine_tuning.folder import WEIGHTS, check_manifest
 from minitf.fine_tuning.manifest import Manifest
 from minitf.fine_tuning.single import run_in
 from minitf.fine_tuning.terminal import Say, epoch_lines, silent
+from minitf.training.figure import warned
 from minitf.training.loop import Epoch
 from minitf.training.workers import ALONE
 from minitf.tuning import figures, space
@@ -115,7 +118,7 @@ class Study:
         lower = self.metric in self.decisions.spec.lower_is_better
         with writing(self.folder):
             study = self.optuna.create_study(
-                storage=f"sqlite:///{path.absolute()}",
+                storage=self._storage(path.absolute()),
                 study_name="minitf",
                 sampler=self._sampler(),
                 pruner=self.optuna.pruners.MedianPruner(n_startup_trials=4),
@@ -130,6 +133,11 @@ class Study:
         if self.search.method == "grid" and not self.search.resume:
             self._enqueue_grid(study)
         return study
+
+    def _storage(self, path: Path) -> Any:
+        """Open the file of the study. No URL has its path, in which `?`, `#`, `%` and braces have a meaning."""
+        connect = functools.partial(sqlite3.connect, path, check_same_thread=False)
+        return self.optuna.storages.RDBStorage("sqlite:///study.db", engine_kwargs={"creator": connect})
 
     def _sampler(self) -> Any:
         samplers = self.optuna.samplers
@@ -193,7 +201,8 @@ class Study:
         write_json(self.folder / "search.json", content)
         if self.complete():
             direction = self.study.direction.name
-            figures.draw_search(self.ended(), self.search.space, self.metric, direction, self.folder)
+            with warned(self.say, "search.png"):
+                figures.draw_search(self.ended(), self.search.space, self.metric, direction, self.folder)
 
     def result_lines(self) -> str:
         """Format the best runs for the terminal. Raises InputError if all runs diverged."""

@@ -1,25 +1,20 @@
 """The record of a run: what is saved with its state, to resume it with the same configuration and the same inputs."""
 
 import dataclasses
-import hashlib
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minitf.checkpoints.metadata import SAVED
 from minitf.errors import InputError
 from minitf.files import STATE
+from minitf.fine_tuning.digests import is_unchanged
 from minitf.fine_tuning.provenance import environment
 from minitf.fine_tuning.terminal import Say
 
 if TYPE_CHECKING:
-    from minitf.checkpoints.report import LoadReport
-    from minitf.fine_tuning.data import Splits
     from minitf.fine_tuning.setup import TrainingSetup
 
-CODE_FREE = ("equations", "kernels")  # values of `math` that are not a file with code
 _MODEL = {"weights": "its weights", "config": "its config.json", "tokenizer": "its tokenizer"}
 
 
@@ -41,14 +36,18 @@ class RunRecord:
         """Read the record from the state in the folder `last`. Raises InputError."""
         from minitf.training.state import read_extra
 
-        extra = read_extra(last)
+        return cls.from_dict(read_extra(last), f"{last / STATE}: has other content than minitf writes")
+
+    @classmethod
+    def from_dict(cls, content: Any, problem: str) -> "RunRecord":
+        """Make a record from its JSON. Raises InputError with `problem` if anything is missing."""
         try:
-            record = cls(**extra)
-        except TypeError as error:
-            raise InputError(f"{last / STATE}: cannot be read ({error}); start again with `overwrite`") from None
+            record = cls(**content)
+        except TypeError:
+            raise InputError(f"{problem}; start again with `overwrite`") from None
         dicts = (record.arguments, record.inputs, record.environment, record.journal, record.best, record.previous_best)
         if not all(isinstance(part, dict) for part in dicts) or not isinstance(record.command, str):
-            raise InputError(f"{last / STATE}: has other content than minitf writes; start again with `overwrite`")
+            raise InputError(f"{problem}; start again with `overwrite`")
         return record
 
     @classmethod
@@ -66,14 +65,6 @@ class RunRecord:
             best=best,
             previous_best=previous_best,
         )
-
-
-def digest_inputs(splits: "Splits", loaded: "LoadReport", weights: str, math: str) -> dict[str, str]:
-    """Return the SHA-256 of each input of a run by name: tables, model, and `math` if it is a file."""
-    config = json.dumps(dataclasses.asdict(loaded.files.config), sort_keys=True, default=str)
-    inputs = {name: table.digest for name, table in splits.items()} | {"weights": weights, "config": sha256(config)}
-    inputs["tokenizer"] = sha256(loaded.checked_tokenizer().to_json())
-    return inputs | ({} if math in CODE_FREE else {"math": digest_file(Path(math))})
 
 
 def check_start(record: RunRecord, setup: "TrainingSetup", say: Say) -> None:
@@ -123,29 +114,3 @@ def check_best(best: Path, record: RunRecord, rewritable: bool) -> bool:
     if missing:
         raise InputError(f"{best}: the model of the best epoch is missing; {remedy}")
     raise InputError(f"{best / changed}: is missing or has changed since the run saved it; {remedy}")
-
-
-def is_unchanged(folder: Path, digests: Mapping[str, str]) -> bool:
-    """Whether the files in `folder` have these digests."""
-    return all(digest_file(folder / name) == digest for name, digest in digests.items())
-
-
-def digest_model(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of each file that `checkpoints.save` wrote into `folder`."""
-    return {name: digest for name in SAVED if (digest := digest_file(folder / name))}
-
-
-def digest_file(path: Path) -> str:
-    """Return the SHA-256 of a file; an empty text if there is no such file. Raises InputError."""
-    if not path.is_file():
-        return ""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-
-
-def sha256(text: str) -> str:
-    """Return the SHA-256 of a text."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

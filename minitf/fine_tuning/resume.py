@@ -7,9 +7,10 @@ from typing import Any
 from minitf.errors import InputError
 from minitf.files import STATE
 from minitf.fine_tuning.config import RECORDS, FineTuneConfig, field_of
+from minitf.fine_tuning.digests import CODE_FREE, digest_file
 from minitf.fine_tuning.folder import check_manifest, states
 from minitf.fine_tuning.manifest import Manifest
-from minitf.fine_tuning.record import CODE_FREE, RunRecord, digest_file
+from minitf.fine_tuning.record import RunRecord
 from minitf.fine_tuning.settings import checked
 from minitf.fine_tuning.terminal import Say
 

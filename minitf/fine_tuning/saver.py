@@ -1,4 +1,4 @@
-"""Save and restore a run: the state in last/ and the model of the best epoch in best/, in an order that survives kills."""
+"""Save and restore a run: the state in last/, the model of the best epoch in best/, in an order that survives kills."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -8,7 +8,8 @@ from typing import Any
 
 from minitf.checkpoints.save import WRITTEN, write_files
 from minitf.files import replacing_folder
-from minitf.fine_tuning.record import RunRecord, check_best, check_start, digest_model
+from minitf.fine_tuning.digests import digest_model
+from minitf.fine_tuning.record import RunRecord, check_best, check_start
 from minitf.fine_tuning.report import metadata
 from minitf.fine_tuning.setup import TrainingSetup
 from minitf.fine_tuning.terminal import Say
@@ -16,6 +17,13 @@ from minitf.training import state
 from minitf.training.compact_vocabulary import CompactVocabulary
 from minitf.training.loop import Progress, Runtime
 from minitf.training.optimizer import Optimizer
+
+
+def check_resumable(folder: Path, setup: TrainingSetup, say: Say) -> None:
+    """Raise InputError if the run in `folder` cannot be resumed; print a warning for another environment."""
+    record = RunRecord.read(folder / "last")
+    check_start(record, setup, say)
+    check_best(folder / "best", record, state.read_progress(folder / "last").at_best)
 
 
 class Saver:

@@ -14,7 +14,7 @@ from minitf.errors import InputError
 from minitf.fine_tuning import augmentation, data_check
 from minitf.fine_tuning.config import FineTuneConfig, ModelConfig, RecipeConfig, storable
 from minitf.fine_tuning.data import Decisions, Splits, data_line
-from minitf.fine_tuning.record import digest_inputs
+from minitf.fine_tuning.digests import digest_inputs
 from minitf.fine_tuning.terminal import Say
 from minitf.fine_tuning.token_counts import TokenCounts
 from minitf.mathematics import Mathematics, mathematics

@@ -21,7 +21,6 @@ from minitf.training import loop
 from minitf.training.compact_vocabulary import CompactVocabulary, is_exact
 from minitf.training.interrupt import Interrupt
 from minitf.training.loop import Epoch, Progress, Runtime, Step, TrainingData
-from minitf.training.optimizer import Optimizer
 from minitf.training.precision import choose_precision
 from minitf.training.strategy import freeze
 from minitf.training.update_check import UpdateCheck

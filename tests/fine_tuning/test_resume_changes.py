@@ -27,8 +27,10 @@ STEPS = 5  # per epoch
 
 
 def rows(n: int, flipped: bool = False) -> str:
-    """A table of `n` texts; with flipped labels the loss rises with training, so the first epoch stays the best."""
-    lines = [f"the film was {('awful', 'great')[i % 2]} {'so ' * (i % 3)}{i},{('neg', 'pos')[i % 2 != flipped]}" for i in range(n)]  # fmt: skip
+    """A table of `n` texts. With flipped labels the loss rises with training, so the first epoch stays the best."""
+    text = "the film was {} {}{},{}"
+    words, labels = ("awful", "great"), ("pos", "neg") if flipped else ("neg", "pos")
+    lines = [text.format(words[i % 2], "so " * (i % 3), i, labels[i % 2]) for i in range(n)]
     return "\n".join(["text,label", *lines]) + "\n"
 
 
@@ -45,7 +47,7 @@ def start(write_bert, here: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[.
 
     def started(at: int = 12, learns: bool = False, **more: object) -> Path:
         settings = {"train": "train.csv", "valid": "valid.csv" if learns else "flipped.csv", "model": "m", "epochs": 3,
-                    "batch_size": 8, "lr": 3e-3, "max_length": 32, "device": "cpu", "output": "out", "metric": "loss",
+                    "batch_size": 8, "lr": 1e-3, "max_length": 32, "device": "cpu", "output": "out", "metric": "loss",
                     "say": lambda line: None, **more}  # fmt: skip
         update, count = loop.update, iter(range(1, 10**6))
 
@@ -141,8 +143,8 @@ def test_a_lost_or_damaged_journal_is_written_again(start, resumes, here: Path, 
     else:
         journal.write_bytes(damaged)
     out = resumes()
-    (warning,) = (line for line in out.splitlines() if line.startswith("warning: "))
-    assert "metrics.jsonl: was lost or damaged; written again from the saved state" in warning
+    lost = "out/metrics.jsonl: was lost or damaged; written again from the saved state"
+    (warning,) = (line for line in out.splitlines() if line.startswith(f"warning: {lost}"))
     assert_same_models(run, whole)
     found, expected = records(journal), records(whole / "metrics.jsonl")
     assert [record for record in found if "step" not in record] == [e for e in expected if "step" not in e]
@@ -150,7 +152,7 @@ def test_a_lost_or_damaged_journal_is_written_again(start, resumes, here: Path, 
     assert found[-4:] == expected[-4:]
     kept = sum("step" in record for record in found) - 3  # the steps 13 to 15 are trained after the damage
     assert f"with {kept} of 12 steps" in warning
-    assert "warning: " not in resumes()  # the new file is recorded in the state
+    assert lost not in resumes()  # the new file is recorded in the state
 
 
 def test_a_journal_that_is_a_folder(start, refused) -> None:
@@ -158,16 +160,6 @@ def test_a_journal_that_is_a_folder(start, refused) -> None:
     journal.unlink()
     journal.mkdir()
     assert "out/metrics.jsonl: is not a file; delete it" in refused()
-
-
-def test_the_figure_of_a_run_whose_journal_was_lost(start, resumes, here: Path, monkeypatch) -> None:
-    """Drawn with the steps that are known, or none."""
-    monkeypatch.undo()
-    os.chdir(here)
-    run = start(99)
-    (run / "metrics.jsonl").unlink()
-    resumes()
-    assert (run / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
 # best/ ----------------------------------------------------------------------------------------------------------------
@@ -334,8 +326,8 @@ def test_another_number_of_threads_is_warned_of(start, resumes, monkeypatch) -> 
     """It gives other bits. So do another version and another device."""
     start()
     monkeypatch.setattr(torch, "get_num_threads", lambda: 77)
-    (warning,) = (line for line in resumes().splitlines() if line.startswith("warning: "))
-    assert "; resumed with threads 77: weights may differ in the last bits" in warning
+    (warning,) = (line for line in resumes().splitlines() if "started with" in line)
+    assert warning == "warning: started with threads 1; resumed with threads 77: weights may differ in the last bits"
 
 
 # Code -----------------------------------------------------------------------------------------------------------------
@@ -447,10 +439,10 @@ def test_other_files_at_other_paths_are_refused(start, refused, here: Path, writ
 def test_records_and_files_are_different_inputs(start, here: Path) -> None:
     records = [{"text": f"so {('awful', 'great')[i % 2]} {i}", "label": ("neg", "pos")[i % 2]} for i in range(40)]
     start(train=records)
-    with pytest.raises(InputError, match="`train`: the run was started with 40 records from Python"):
+    with pytest.raises(InputError, match=r"`train`: the run was started with 40 records from Python"):
         minitf.fine_tune(resume=True, output="out")
-    with pytest.raises(InputError, match="`train` train.csv: the run was started with 40 records"):
+    with pytest.raises(InputError, match=r"`train` train.csv: the run was started with 40 records"):
         minitf.fine_tune(resume=True, output="out", train="train.csv")
-    with pytest.raises(InputError, match="`train` 40 records: has changed since the run started"):
+    with pytest.raises(InputError, match=r"`train` 40 records: has changed since the run started"):
         minitf.fine_tune(resume=True, output="out", train=records[::-1], say=lambda line: None)
     minitf.fine_tune(resume=True, output="out", train=records, say=lambda line: None)

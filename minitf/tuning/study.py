@@ -3,7 +3,8 @@
 import dataclasses
 import itertools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +58,15 @@ class Study:
         self.states = self.optuna.trial.TrialState
         self.unchecked = True
         self.trials = search.trials or (space.points(search.space) if search.method == "grid" else TRIALS)
-        self.study = self._open()
+        with self._database():
+            self.study = self._open()
 
     def run(self) -> None:
         """Train until the configured number of runs is reached."""
+        with self._database():
+            self._run_all()
+
+    def _run_all(self) -> None:
         self._keep_best()  # a study that is resumed may have been killed before it did this
         while (n := len(self.ended())) < self.trials:
             trial = self.study.ask()
@@ -130,6 +136,19 @@ class Study:
         before = RunRecord.from_dict(self.study.user_attrs[key], f"{self.folder / STUDY}: has other content")
         check_start(before, setup, self.say if self.unchecked else silent)
         self.unchecked = False  # a warning is printed once
+
+    @contextmanager
+    def _database(self) -> Iterator[None]:
+        """Turn an error of the study's database into an InputError."""
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            yield
+        except (SQLAlchemyError, self.optuna.exceptions.StorageInternalError) as error:
+            reason = str(error.__cause__ or error).partition("\n")[0]
+            raise InputError(
+                f"{self.folder / STUDY}: cannot be read or written ({reason}); restore it, or start a new study"
+            ) from None
 
     def _open(self) -> Any:
         """Create the study, or open it to resume: its unfinished runs are queued again. Raises InputError."""

@@ -309,3 +309,11 @@ def test_a_damaged_study_is_refused(command, searched, tmp_path, damage):
 def test_a_learning_curve_is_not_resumed(command, fixed):
     status, _, err = command(*fixed, "--learning-curve", "0.5,1", "--resume")
     assert status == 2 and "--learning-curve: cannot be resumed; leave --resume out" in err
+
+
+@pytest.mark.parametrize("name", ["a?b", "a%41#b", "ä b"])
+def test_a_study_in_a_folder_of_any_name(command, fixed, tmp_path, name):
+    given = (*fixed[:-1], tmp_path / name, "--trials", 1, "--space", "lr=1e-5..1e-3:log")
+    assert command(*given)[0] == 0
+    assert (tmp_path / name / "study.db").is_file()
+    assert command(*given, "--resume")[0] == 0

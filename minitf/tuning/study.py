@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -157,6 +158,7 @@ class Study:
             raise InputError(f"`output` {self.folder}: has a study; `resume` it, or choose another folder")
         if self.search.resume and not path.exists():
             raise InputError(f"`resume`: {path} does not exist; give the folder of the study to continue")
+        path = path.absolute()  # not as part of a URL, where some characters have a meaning
         check_manifest(self.folder, COMMAND)
         self.manifest.add(*FILES)
         remove_leftovers(self.folder)
@@ -164,7 +166,7 @@ class Study:
         lower = self.metric in self.decisions.spec.lower_is_better
         with writing(self.folder):
             study = self.optuna.create_study(
-                storage=f"sqlite:///{path.absolute()}",
+                storage=self.optuna.storages.RDBStorage("sqlite://", {"creator": lambda: sqlite3.connect(path)}),
                 study_name="minitf",
                 sampler=self._sampler(),
                 pruner=self.optuna.pruners.MedianPruner(n_startup_trials=4),

@@ -82,7 +82,8 @@ def is_saved(folder: Path) -> bool:
 
 def states(folder: Path) -> list[Path]:
     """Return the state files in `folder`: its own, or those of its seeds."""
-    return [path for path in (folder / "last" / STATE, *sorted(folder.glob(f"seed-*/last/{STATE}"))) if path.is_file()]
+    seeds = (path for path in sorted(folder.glob(f"seed-*/last/{STATE}")) if path.parts[-3][5:].isdecimal())
+    return [path for path in (folder / "last" / STATE, *seeds) if path.is_file()]
 
 
 def remove_all_leftovers(folder: Path) -> None:

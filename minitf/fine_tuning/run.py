@@ -40,6 +40,7 @@ def fine_tune(*, say: Say = print_line, command: str = "", **settings: Any) -> "
     splits = read_data(config, decisions.spec, say)
     folder = choose_folder(config, splits["train"])
 
+    from minitf.fine_tuning.saver import check_resumable
     from minitf.fine_tuning.seeds import run_seeds
     from minitf.fine_tuning.setup import prepare
     from minitf.fine_tuning.single import run_in
@@ -48,7 +49,9 @@ def fine_tune(*, say: Say = print_line, command: str = "", **settings: Any) -> "
     try:
         with launched(config.recipe.device) as workers:
             if config.output.dry_run:
-                prepare(config, decisions, splits, workers, say)
+                setup = prepare(config, decisions, splits, workers, say)
+                if config.output.resume:
+                    check_resumable(folder, setup, say)
                 say("dry run: everything is in order, nothing was trained")
                 return None
             run = run_seeds if config.recipe.seeds > 1 else run_in

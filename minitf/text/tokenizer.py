@@ -239,11 +239,16 @@ class Tokenizer:
         number: int | None = self._fast.token_to_id(self.special.mask)
         return number
 
-    def save(self, folder: Path, max_length: int) -> None:
-        """Write tokenizer.json, vocab.txt (only for BERT) and tokenizer_config.json, as `transformers` reads them."""
+    def to_json(self) -> str:
+        """Return the content of `tokenizer.json`: the vocabulary, the normalizer and all other parts."""
         with self._lock:
             self._fast.no_truncation()
-        _write(folder / "tokenizer.json", self._fast.to_str(pretty=True))
+            content: str = self._fast.to_str(pretty=True)
+        return content
+
+    def save(self, folder: Path, max_length: int) -> None:
+        """Write tokenizer.json, vocab.txt (only for BERT) and tokenizer_config.json, as `transformers` reads them."""
+        _write(folder / "tokenizer.json", self.to_json())
         settings: dict[str, object] = {"tokenizer_class": self._name}
         if isinstance(self._fast.model, models.WordPiece):
             _write(folder / "vocab.txt", self._vocabulary())

@@ -114,6 +114,11 @@ class Progress:
     def best(self) -> Epoch | None:
         return next((epoch for epoch in reversed(self.history) if epoch.best), None)
 
+    @property
+    def at_best(self) -> bool:
+        """Whether the best epoch has just ended, so that the weights are those of its model."""
+        return bool(self.history) and self.history[-1].best and not self.losses
+
     def end_epoch(self, metrics: Metrics, plan: Plan) -> Epoch:
         """Add the current epoch to the history. Raises DivergedError if the validation loss is not finite."""
         if not math.isfinite(metrics.loss):  # no batch follows the last update: a NaN in the weights shows only here

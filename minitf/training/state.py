@@ -28,7 +28,7 @@ from minitf.training.optimizer import Optimizer
 from minitf.training.precision import Half, Precision
 from minitf.training.workers import ALONE, Workers
 
-VERSION = 2
+VERSION = 3
 
 
 def save_state(
@@ -79,6 +79,12 @@ def read_extra(folder: Path) -> dict[str, Any]:
         return extra
 
 
+def read_progress(folder: Path) -> Progress:
+    """Return the progress of a saved state. Raises InputError."""
+    with _readable(folder):
+        return _progress(_content(folder))
+
+
 def saved_steps(folder: Path) -> int:
     """Return the number of steps of a saved state. Raises InputError."""
     return int(_content(folder)["steps"])
@@ -116,8 +122,12 @@ def restore_state(folder: Path, optimizer: Optimizer, precision: Precision, work
         optimizer.steps, optimizer.shrinkage = content["steps"], content["shrinkage"]
         if isinstance(precision, Half) and content["scale"]:
             precision.scale, precision.good = content["scale"]
-        at = content["progress"]
-        return Progress([Epoch(**epoch) for epoch in at["history"]], at["losses"], at["seconds"])
+        return _progress(content)
+
+
+def _progress(content: Mapping[str, Any]) -> Progress:
+    at = content["progress"]
+    return Progress([Epoch(**epoch) for epoch in at["history"]], at["losses"], at["seconds"])
 
 
 def _sum_of(tensors: Iterable[tuple[str, Tensor]]) -> int:

@@ -1,9 +1,11 @@
 """Exit statuses of all commands, and one line on standard error for an error that the user can correct.
 
-Status 0: done. 2: invalid input. 130: interrupted. 1: any other error (a bug of minitf, with its traceback).
+Status 0: done. 2: invalid input, or output that cannot be written. 130, 143, 129: ended by Ctrl-C, SIGTERM, SIGHUP.
+141: the reader of standard output has left (`| head`). 1: any other error (a bug of minitf, with its traceback).
 """
 
 import argparse
+import contextlib
 import errno
 import functools
 import io
@@ -11,42 +13,126 @@ import math
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TextIO
 
-from minitf.errors import InputError
+from minitf.errors import InputError, signal_number
 from minitf.fine_tuning.settings import Number, Values
+from minitf.training.interrupt import Termination, handlers
 
 Main = Callable[[Sequence[str] | None], int]
 
 SETTING = re.compile(r"`([a-z][a-z0-9_]*)`")  # a setting in a message
+BROKEN_PIPE = 128 + 13  # SIGPIPE, which Windows does not have
 _known_flags: set[str] = set()  # flags of all parsers used so far
 
 
 def run(main: Main) -> None:
     """Call the `main` of a command and exit with its status."""
+    with _streams(), handlers(terminate := Termination()):
+        try:
+            status = main(None)
+        except SystemExit as left:  # of argparse
+            status = left.code  # type: ignore[assignment]
+        except InputError as error:
+            status = complain(str(error))
+        except KeyboardInterrupt as error:
+            status = _interrupted(signal_number(error))
+        except OSError as error:
+            status = _not_written(error)
+        except Exception:
+            if terminate.number is None:
+                raise
+            status = _interrupted(terminate.number)  # a library has turned the interruption into another error
+        if (failed := _flush(sys.stdout)) and not status:
+            status = _output_failed(failed)
+    sys.exit(status)
+
+
+@contextlib.contextmanager
+def _streams() -> Iterator[None]:
+    """Prepare standard output and standard error; restore standard error after the block."""
+    _open_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without γ shows a question mark
+    before = sys.stderr
+    sys.stderr = _Messages(before)  # type: ignore[assignment]
     try:
-        status = main(None)
-        sys.stdout.flush()
-    except InputError as error:
-        status = complain(str(error))
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        status = 130
-    except BrokenPipeError:
-        # The reader closed the pipe (`| head`): discard the output that Python would still write at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0
+        yield
+    finally:
+        sys.stderr = before
+        _flush(before)
+
+
+class _Messages:
+    """Standard error without its errors: if nobody can read the messages, the command continues."""
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
+
+def _open_closed() -> None:
+    """Open closed standard streams (`>&-`), or the next file that is opened would get their number.
+
+    Output to a closed standard output is an error; messages to a closed standard error are lost.
+    """
+    for number, name, mode in ((0, "stdin", os.O_RDONLY), (1, "stdout", os.O_RDONLY), (2, "stderr", os.O_WRONLY)):
+        if getattr(sys, name) is not None:
+            continue
+        with contextlib.suppress(OSError):
+            while os.open(os.devnull, mode) < number:
+                pass
+            setattr(sys, name, open(number, "r" if number == 0 else "w", encoding="utf-8", closefd=False))
+
+
+def _flush(stream: TextIO) -> OSError | None:
+    """Flush a stream. If that fails, return the error and discard what Python would still write at exit."""
+    try:
+        stream.flush()
     except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        status = complain(
-            f"no space left on the disk, writing {error.filename or 'a file'}: free some space and start again"
-        )
-    sys.exit(status)
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            stream.flush()
+        return error
+    return None
+
+
+def _interrupted(number: int) -> int:
+    print("interrupted", file=sys.stderr)
+    return 128 + number
+
+
+def _not_written(error: OSError) -> int:
+    """Return the status for an error of the system that no part of minitf has explained."""
+    if isinstance(error, BrokenPipeError):
+        return BROKEN_PIPE
+    if failed := _flush(sys.stdout):
+        return _output_failed(failed)
+    if error.errno != errno.ENOSPC:
+        raise error
+    return complain(
+        f"no space left on the disk, writing {error.filename or 'a file'}: free some space and start again"
+    )
+
+
+def _output_failed(error: OSError) -> int:
+    """Return the status if standard output cannot be written."""
+    if isinstance(error, BrokenPipeError):
+        return BROKEN_PIPE
+    return complain(f"standard output: cannot be written ({error.strerror}); redirect it elsewhere and start again")
 
 
 def complain(message: str) -> int:
@@ -69,9 +155,9 @@ def with_flags(message: str) -> str:
     return SETTING.sub(lambda found: name if (name := flag(found[1])) in _known_flags else found[0], message)
 
 
-def say(line: str, *, flush: bool = False) -> None:
-    """Print a line of a run, with settings as flags."""
-    print(with_flags(line), flush=flush)
+def say(line: str) -> None:
+    """Print a line of a run, with settings as flags. It is written at once, so that a broken pipe is noticed."""
+    print(with_flags(line), flush=True)
 
 
 def say_error(line: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from minitf.errors import InputError
-from minitf.files import to_json, writing
+from minitf.files import sync, to_json, writing
 from minitf.training.loop import Epoch, Step
 
 
@@ -25,11 +25,20 @@ class Journal:
                 records = map(json.loads, path.read_text(encoding="utf-8").splitlines())
                 self.steps = [record for record in records if "step" in record]
             self._file = self._path.open("a" if offset else "w", encoding="utf-8", buffering=1)
+            if path is not None:
+                sync(path.parent)  # the name of the file
 
     @property
     def offset(self) -> int:
         """The size of the file in bytes."""
         return self._file.tell()
+
+    def sync(self) -> int:
+        """Write the file to the disk; return its size in bytes."""
+        if self._path != Path(os.devnull):
+            with writing(self._path):
+                os.fsync(self._file.fileno())
+        return self.offset
 
     def write(self, event: Step | Epoch) -> None:
         """Write the line of a step or epoch."""

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from minitf import __version__
 from minitf.errors import InputError
-from minitf.files import leftovers, remove, write_json, writing
+from minitf.files import leftovers, make_folder, remove, write_json, writing
 
 FILE = "minitf-run.json"
 VERSION = 1
@@ -111,8 +111,7 @@ class Manifest:
         if not new and self.exists():
             return
         known += new
-        with writing(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         content = {"version": VERSION, "minitf": __version__, "command": self.command}
         write_json(self.path, content | {"files": self.names, "runs": self.runs})
 

@@ -1,5 +1,6 @@
 """The training of one run: logging, saving and drawing between the steps of the loop, in order."""
 
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -59,7 +60,7 @@ def train(
 ) -> list[Epoch]:
     """Train the model of `setup`; write best/, last/, metrics.jsonl and curves.png in `folder`; return the history.
 
-    Raises Interrupted after Ctrl-C, when the state is saved, and InputError.
+    Raises Interrupted after a signal, and OSError if `say` or `on_epoch` raises it, when the state is saved; InputError.
     """
     vocabulary = compact_vocabulary(setup)
     examples = {name: vocabulary.renumber(found) for name, found in setup.encoded.examples.items()}
@@ -77,8 +78,9 @@ def train(
         closing(events),
         gpu_memory(setup),
     ):
+        say, on_epoch = interrupt.guarded(say), interrupt.guarded(on_epoch)
         if not resume:
-            saver.save_state(progress, journal.offset)  # a run that is killed early can be resumed from it
+            saver.save_state(progress, journal.sync())  # a run that is killed early can be resumed from it
         for event in events:
             journal.write(event)
             if isinstance(event, Step):
@@ -96,9 +98,9 @@ def train(
                 continue  # the state is saved after the evaluation
             stop = workers.total(float(interrupt.requested)) > 0.0  # all processes stop at the same step
             if stop or isinstance(event, Epoch) or is_due(event, setup.config.output.save_every):
-                saver.save_state(progress, journal.offset)
+                saver.save_state(progress, journal.sync())
             if stop:
-                raise Interrupted(folder)
+                raise interrupt.error or Interrupted(folder, interrupt.number or signal.SIGINT)
     if workers.first:
         draw_curves(journal.steps, progress.history, folder / "curves.png")
     return progress.history

@@ -124,7 +124,7 @@ def _not_written(error: OSError) -> int:
     if error.errno != errno.ENOSPC:
         raise error
     return complain(
-        f"no space left on the disk, writing {error.filename or 'a file'}: free some space and start again"
+        f"no space left on the disk, writing {error.filename or 'a file or standard output'}: free some space and start again"
     )
 
 
@@ -213,6 +213,10 @@ class Parser(argparse.ArgumentParser):
         """Parse as argparse does, and record the flags so that messages can name them."""
         _known_flags.update(self._option_string_actions)
         return super().parse_known_args(args, namespace)
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Print the help; argparse would ignore that it cannot be written."""
+        (file or sys.stderr).write(message or "")
 
     def error(self, message: str) -> None:  # type: ignore[override]
         sys.exit(complain(f"{message} (see {self.prog} --help)"))

@@ -123,7 +123,9 @@ class Manifest:
                 raise ValueError(f"version {content['version']!r}")
             if not all(_is_inside(name) for name in (*names, *runs)):
                 raise ValueError("a name is outside the folder")
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be read ({error.strerror}); try again") from None
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(
                 f"{self.path}: is not a manifest that minitf wrote ({error}); delete the files of the run yourself, or"
                 " choose another folder"

@@ -3,9 +3,10 @@
     python -m benchmarks.kills --kills 50
 
 The times are drawn uniformly over the duration of a whole run, which saves at every step. Half of the kills wait for
-the next save and interrupt it. A third of the signals are SIGTERM, after which the run must end with status 143. Some of the resumed runs are killed again before they may finish. The test compares
-the SHA-256 of best/model.safetensors, of every tensor of the final state (weights, optimizer, random state), and of the
-journal and the report without their times. One thread; a run is a fork of this process, which has all modules loaded.
+the next save and interrupt it. A third of the signals are SIGTERM, after which the run must end with status 143. Some
+of the resumed runs are killed again before they may finish. The test compares the SHA-256 of best/model.safetensors, of
+every tensor of the final state (weights, optimizer, random state), and of the journal and the report without their
+times. One thread; a run is a fork of this process, which has all modules loaded.
 """
 
 import argparse
@@ -99,7 +100,9 @@ def digests(out: Path) -> dict[str, str]:
 
 def _without_times(value: Any) -> Any:
     if isinstance(value, dict):
-        return {k: _without_times(v) for k, v in value.items() if k not in ("seconds", "output", "overwrite", "command")}
+        return {
+            k: _without_times(v) for k, v in value.items() if k not in ("seconds", "output", "overwrite", "command")
+        }
     return [_without_times(v) for v in value] if isinstance(value, list) else value
 
 

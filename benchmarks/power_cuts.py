@@ -2,14 +2,16 @@
 
     python -m benchmarks.power_cuts --cuts 50            (as root; Linux with loop devices)
 
-The run writes to an ext4 file system with its default options, in a file mounted as a loop device. A power cut is ext4's
-shutdown without a flush of the journal (EXT4_IOC_SHUTDOWN): from then on nothing reaches the device, so everything that
-was not synced and that the system has not written by itself is lost. The process is killed, and a copy of the device's
-content is mounted. There `--resume` must end with the same result, or with status 2 because nothing was saved; then a
-new run (`--overwrite`) must. The device has no cache of its own: a disk that loses what it reported as written is not
-tested. Half of the cuts are during a save, as in `benchmarks.kills`, which has the run, the times and the digests.
+The run writes to an ext4 file system with its default options, in a file mounted as a loop device. A power cut is
+ext4's shutdown without a flush of the journal (EXT4_IOC_SHUTDOWN): from then on nothing reaches the device, so
+everything that was not synced and that the system has not written by itself is lost. The process is killed, and a copy
+of the device's content is mounted. There `--resume` must end with the same result, or with status 2 because nothing was
+saved; then a new run (`--overwrite`) must. The device has no cache of its own: a disk that loses what it reported as
+written is not tested. Half of the cuts are during a save, as in `benchmarks.kills`, which has the run, the times and
+the digests.
 
-First a file without a sync is written and the power is cut: if it is not lost, the benchmark measures nothing and fails.
+First a file without a sync is written and the power is cut: if it is not lost, the benchmark measures nothing and
+fails.
 """
 
 import argparse
@@ -48,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-class NoLoopDevice(Exception):
+class NoLoopDeviceError(Exception):
     """This machine cannot mount a file."""
 
 
@@ -94,13 +96,13 @@ class Disk:
 
 
 def system(*command: object) -> None:
-    """Run a command of the system. Raises NoLoopDevice."""
+    """Run a command of the system. Raises NoLoopDeviceError."""
     try:
         done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
     except OSError as error:
-        raise NoLoopDevice(f"{command[0]}: {error.strerror}") from None
+        raise NoLoopDeviceError(f"{command[0]}: {error.strerror}") from None
     if done.returncode:
-        raise NoLoopDevice(f"{command[0]}: {done.stderr.strip()}")
+        raise NoLoopDeviceError(f"{command[0]}: {done.stderr.strip()}")
 
 
 def unmount(place: Path) -> None:
@@ -108,7 +110,7 @@ def unmount(place: Path) -> None:
     for _ in range(100):
         if not os.path.ismount(place):
             return
-        with contextlib.suppress(NoLoopDevice):
+        with contextlib.suppress(NoLoopDeviceError):
             system("umount", place)
             return
         time.sleep(0.1)
@@ -182,7 +184,7 @@ def cut_all(arguments: argparse.Namespace, folder: Path, surroundings: dict[str,
     """Cut the power `cuts` times, write the record, and return the number of runs that ended differently."""
     disk = Disk(folder, arguments.megabytes)
     if not loses_what_is_not_synced(disk):
-        raise NoLoopDevice("a power cut keeps what was not synced, or loses what was")
+        raise NoLoopDeviceError("a power cut keeps what was not synced, or loses what was")
     out = disk.place / "out"
     flags = kills.prepare(arguments, folder, out)
     with disk.fresh():
@@ -216,7 +218,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         try:
             return 1 if cut_all(arguments, folder, surroundings) else 0
-        except NoLoopDevice as error:
+        except NoLoopDeviceError as error:
             print(f"power cuts need root, loop devices and ext4: {error}")
             return 2
 

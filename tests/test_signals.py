@@ -1,4 +1,4 @@
-"""SIGTERM and SIGHUP save what Ctrl-C saves; a command without a state leaves no half output; a broken pipe saves too."""
+"""SIGTERM and SIGHUP save what Ctrl-C saves; a command without a state leaves no half output; so for a broken pipe."""
 
 import json
 import os

@@ -57,7 +57,7 @@ def _streams() -> Iterator[None]:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without γ shows a question mark
     before = sys.stderr
-    sys.stderr = _Messages(before)  # type: ignore[assignment]
+    sys.stderr = _Messages(before)
     try:
         yield
     finally:
@@ -95,7 +95,7 @@ def _open_closed() -> None:
         with contextlib.suppress(OSError):
             while os.open(os.devnull, mode) < number:
                 pass
-            setattr(sys, name, open(number, "r" if number == 0 else "w", encoding="utf-8", closefd=False))
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", encoding="utf-8", closefd=False))
 
 
 def _flush(stream: TextIO) -> OSError | None:
@@ -123,9 +123,8 @@ def _not_written(error: OSError) -> int:
         return _output_failed(failed)
     if error.errno != errno.ENOSPC:
         raise error
-    return complain(
-        f"no space left on the disk, writing {error.filename or 'a file or standard output'}: free some space and start again"
-    )
+    what = error.filename or "a file or standard output"
+    return complain(f"no space left on the disk, writing {what}: free some space and start again")
 
 
 def _output_failed(error: OSError) -> int:

@@ -60,7 +60,8 @@ def train(
 ) -> list[Epoch]:
     """Train the model of `setup`; write best/, last/, metrics.jsonl and curves.png in `folder`; return the history.
 
-    Raises Interrupted after a signal, and OSError if `say` or `on_epoch` raises it, when the state is saved; InputError.
+    Raises Interrupted after a signal, and OSError if `say` or `on_epoch` raises it, both when the state is saved;
+    InputError.
     """
     vocabulary = compact_vocabulary(setup)
     examples = {name: vocabulary.renumber(found) for name, found in setup.encoded.examples.items()}

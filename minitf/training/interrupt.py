@@ -1,4 +1,4 @@
-"""Signals that ask a process to end: Ctrl-C (SIGINT), a container stop or preemption (SIGTERM), a closed terminal (SIGHUP).
+"""Signals that ask a process to end: Ctrl-C (SIGINT), a container stop or preemption (SIGTERM), a closed terminal.
 
 During training the first one stops training after the current step, a second one immediately. A signal that is ignored
 when the process starts stays ignored: SIGINT in the background of a script, SIGHUP under nohup.

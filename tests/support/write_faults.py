@@ -69,8 +69,7 @@ class Injector:
         return not name.is_absolute() or name.is_relative_to(self.root)
 
 
-_injectors: list[Injector] = []  # at most one: an audit hook stays for the life of the process
-_hooked = False
+_injectors: list[Injector] = []  # at most one
 
 
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
@@ -78,13 +77,12 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
         _injectors[-1].operation(event, arguments[0])
 
 
+sys.addaudithook(_hook)  # for the life of the process
+
+
 @contextmanager
 def injected(root: Path, n: int | None = None, fault: Callable[[], None] = kill) -> Iterator[Injector]:
     """Let the n-th operation inside `root` fail in the block; without `n`, only count them."""
-    global _hooked
-    if not _hooked:
-        sys.addaudithook(_hook)
-        _hooked = True
     injector = Injector(root, n, fault)
     true_open, true_save = io.open, state.save_file
 

@@ -37,7 +37,7 @@ def writing(path: Path) -> Iterator[None]:
     """Turn an error of the system inside the block into an InputError that names `path`."""
     try:
         yield
-    except InputError:
+    except (InputError, BrokenPipeError):  # the reader of a FIFO has left: the command line handles it
         raise
     except Exception as error:
         if isinstance(error, OSError) or _SYSTEM_ERROR.search(str(error)):
@@ -82,8 +82,23 @@ def replacing(path: Path) -> Iterator[Path]:
             os.replace(temporary, target)
             sync(target.parent)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        remove(temporary)
         raise
+
+
+@contextmanager
+def temporary_folder(path: Path) -> Iterator[Path]:
+    """Yield a new hidden folder beside `path`, and delete it after the block.
+
+    For libraries that write temporary files of their own: a killed process leaves them in a folder that
+    `remove_leftovers` deletes.
+    """
+    temporary = _temporary(path)
+    try:
+        temporary.mkdir()
+        yield temporary
+    finally:
+        remove(temporary)
 
 
 @contextmanager
@@ -151,7 +166,8 @@ def replacing_folder(
     old = temporary.with_name(temporary.name + "-old")
     try:
         with writing(folder):
-            temporary.mkdir(parents=True)
+            make_folder(folder.parent)
+            temporary.mkdir()
             yield temporary
             if ours is not None:
                 _copy_others(folder, temporary, ours)
@@ -166,8 +182,7 @@ def replacing_folder(
                 remove(temporary)
             sync(folder.parent)
     except BaseException:
-        if not os.path.lexists(folder) and os.path.lexists(old):
-            old.rename(folder)  # restore the old folder: the new one could not be renamed
+        _restore(old, folder)
         remove(temporary)
         raise
     remove(old)
@@ -184,12 +199,19 @@ def move_folder(source: Path, target: Path, ours: Collection[str]) -> None:
             os.rename(target, old)
         try:
             os.rename(source, target)
-        except OSError:
-            if os.path.lexists(old):
-                os.rename(old, target)
+        except BaseException:
+            _restore(old, target)
             raise
         sync(target.parent)
+        sync(source.parent)
     remove(old)
+
+
+def _restore(old: Path, folder: Path) -> None:
+    """Rename the old folder back if no new one has replaced it. If that fails, `remove_leftovers` does it later."""
+    with contextlib.suppress(OSError):
+        if not os.path.lexists(folder) and os.path.lexists(old):
+            os.rename(old, folder)
 
 
 def _copy_others(old: Path, new: Path, ours: Collection[str]) -> None:
@@ -209,13 +231,14 @@ def leftovers(folder: Path) -> list[Path]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete the leftovers in `folder`; restore a folder that was renamed and not replaced."""
-    for path in leftovers(folder):
-        match = _TEMPORARY.fullmatch(path.name)
-        if match and match[2] and not os.path.lexists(folder / match[1]):
-            path.rename(folder / match[1])
-        else:
-            remove(path)
+    """Delete the leftovers in `folder`; restore a folder that was renamed and not replaced. Raises InputError."""
+    with writing(folder):
+        for path in leftovers(folder):
+            match = _TEMPORARY.fullmatch(path.name)
+            if match and match[2] and not os.path.lexists(folder / match[1]):
+                os.rename(path, folder / match[1])
+            else:
+                remove(path)
 
 
 def remove(path: Path) -> None:
@@ -225,6 +248,17 @@ def remove(path: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder and its parents, if they do not exist, and write their names to the disk."""
+    with writing(folder):
+        if folder.is_dir():
+            return
+        if folder.parent != folder:
+            make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync(folder.parent)
 
 
 def sync(path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from minitf.checkpoints.metadata import SAVED
 from minitf.errors import InputError
-from minitf.files import STATE, leftovers, remove_leftovers, writing
+from minitf.files import STATE, leftovers, make_folder, remove_leftovers, writing
 from minitf.fine_tuning.config import FineTuneConfig
 from minitf.fine_tuning.manifest import FILE as MANIFEST
 from minitf.fine_tuning.manifest import Manifest
@@ -110,12 +110,12 @@ def locked(folder: Path) -> Iterator[None]:
 
     The system releases the lock when the process ends, even if it is killed. On Windows nothing is locked.
     """
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     if fcntl is None:
         yield
         return
-    handle = os.open(folder, os.O_RDONLY)
+    with writing(folder):
+        handle = os.open(folder, os.O_RDONLY)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

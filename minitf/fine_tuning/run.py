@@ -5,7 +5,7 @@ Settings, data and folder are checked before torch is loaded.
 
 from typing import TYPE_CHECKING, Any
 
-from minitf.errors import InputError, Interrupted
+from minitf.errors import InputError, Interrupted, signal_number
 from minitf.fine_tuning.config import FineTuneConfig
 from minitf.fine_tuning.data import decide, read_data
 from minitf.fine_tuning.folder import choose_folder
@@ -25,7 +25,7 @@ def fine_tune(*, say: Say = print_line, command: str = "", **settings: Any) -> "
     `train`, `valid` and `test` are files, or lists of records such as {"text": "…", "label": "…"}. `say` is called with
     each line that the command prints; `command` is saved in the report. Returns the result; None with `dry_run`, and in
     all but the first of several processes. Raises InputError (DataError for the tables, DivergedError if training
-    diverges), and Interrupted after Ctrl-C, after the state is saved.
+    diverges), and Interrupted after Ctrl-C or SIGTERM, after the state is saved.
     """
     rank, count = processes()
     say = say if rank == 0 else silent
@@ -56,5 +56,5 @@ def fine_tune(*, say: Say = print_line, command: str = "", **settings: Any) -> "
                 return None
             run = run_seeds if config.recipe.seeds > 1 else run_in
             return run(folder, config, decisions, splits, workers, say, command)
-    except KeyboardInterrupt:
-        raise Interrupted(folder) from None
+    except KeyboardInterrupt as error:
+        raise Interrupted(folder, signal_number(error)) from None

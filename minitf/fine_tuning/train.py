@@ -1,5 +1,6 @@
 """The training of one run: logging, saving and drawing between the steps of the loop, in order."""
 
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -38,7 +39,8 @@ def train(
 ) -> list[Epoch]:
     """Train the model of `setup`; write best/, last/, metrics.jsonl and curves.png in `folder`; return the history.
 
-    Raises Interrupted after Ctrl-C, when the state is saved, and InputError.
+    Raises Interrupted after a signal, and OSError if `say` or `on_epoch` raises it, both when the state is saved;
+    InputError.
     """
     vocabulary = compact_vocabulary(setup)
     examples = {name: vocabulary.renumber(found) for name, found in setup.encoded.examples.items()}
@@ -58,6 +60,7 @@ def train(
         closing(events),
         gpu_memory(setup),
     ):
+        say, on_epoch = interrupt.guarded(say), interrupt.guarded(on_epoch)
         if journal.damaged:
             kept = f"with {len(journal.steps)} of {optimizer.steps} steps"
             say(f"warning: {journal_path}: was lost or damaged; written again from the saved state, {kept}")
@@ -83,7 +86,7 @@ def train(
             if stop or isinstance(event, Epoch) or is_due(event, setup.config.output.save_every):
                 saver.save(progress, journal.mark(), best=isinstance(event, Epoch) and event.best)
             if stop:
-                raise Interrupted(folder)
+                raise interrupt.error or Interrupted(folder, interrupt.number or signal.SIGINT)
     if workers.first:
         with warned(say, "curves.png"):
             figures.draw_curves(journal.steps, progress.history, folder / "curves.png")

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from minitf.checkpoints.safetensors_files import open_safetensors
 from minitf.errors import InputError
 from minitf.files import STATE as FILE
-from minitf.files import replacing, writing
+from minitf.files import make_folder, replacing, temporary_folder
 from minitf.training.loop import Epoch, Progress
 from minitf.training.optimizer import Optimizer
 from minitf.training.precision import Half, Precision
@@ -62,14 +62,13 @@ def save_state(
         "scale": [precision.scale, precision.good] if isinstance(precision, Half) else None,
         "extra": extra,
     }
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    with replacing(folder / FILE) as temporary:
+    make_folder(folder)
+    # safetensors writes into a temporary file of its own beside its target.
+    with replacing(folder / FILE) as temporary, temporary_folder(folder / FILE) as inner:
         tensors, text = {k: t.contiguous() for k, t in tensors.items()}, json.dumps(content)
         sums = zlib.crc32(text.encode(), _sum_of((name, tensors[name]) for name in sorted(tensors)))
-        save_file(tensors, temporary, {"state": text, "crc32": str(sums)})
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
+        save_file(tensors, inner / FILE, {"state": text, "crc32": str(sums)})
+        os.rename(inner / FILE, temporary)
 
 
 def read_extra(folder: Path) -> dict[str, Any]:

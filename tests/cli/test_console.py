@@ -238,7 +238,7 @@ def test_help_needs_no_torch(command: str) -> None:
 
 
 @pytest.mark.parametrize("lines", [1, 100_000])
-def test_a_reader_that_is_gone_is_not_an_error(lines: int) -> None:
+def test_a_reader_that_is_gone_ends_the_command_with_the_status_of_sigpipe(lines: int) -> None:
     """`… | head -1`: nothing on standard error, during writing and with the last, buffered line."""
     code = (
         "import sys; from minitf.cli.console import run\n"
@@ -251,7 +251,7 @@ def test_a_reader_that_is_gone_is_not_an_error(lines: int) -> None:
         writer.stdout.close()
         writer.stdin.close()
         err = writer.stderr.read()
-    assert (writer.returncode, err) == (0, b"")
+    assert (writer.returncode, err) == (141, b"")
 
 
 def test_a_terminal_without_greek() -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from minitf.datasets.dataset import Dataset
+from minitf.datasets.spellings import unknown_label
 from minitf.errors import DataError
 from minitf.mathematics import EQUATIONS, Mathematics
 from minitf.tasks.base import Mistake
@@ -36,9 +37,7 @@ class MultiLabel(WholeTextTask):
         for i, example in enumerate(dataset.examples):
             for label in labels_in(example.label):
                 if label not in index:
-                    raise DataError(
-                        f"{dataset.path}, row {example.row}: the label {label!r} is none of {', '.join(self.labels)}"
-                    )
+                    raise DataError(unknown_label(f"{dataset.path}:{example.row}", "label", label, self.labels))
                 targets[i, index[label]] = 1.0
         return encode_texts(dataset, targets, tokenizer, max_length, self.long_text)
 

@@ -222,7 +222,7 @@ def test_renumbered_examples_keep_their_type(vocabulary, write_bert):
 
 
 def test_what_cannot_be_encoded(vocabulary):
-    with pytest.raises(DataError, match=r"train\.conll:2: the tag 'B-z' is none of O, B-x"):
+    with pytest.raises(DataError, match=r"train\.conll:2: the model has no tag 'B-z'.*, it has O, B-x"):
         Tagging(LABELS).encode(table([("the", "O"), ("hotel", "B-z")]), vocabulary, 64)
     with pytest.raises(DataError, match="the tokenizer has no word piece for any of its words"):
         Tagging(LABELS).encode(table([("\u200b", "O")]), vocabulary, 64)

@@ -80,6 +80,6 @@ def _wide_text(head: bytes) -> str | None:
         return f"is {_UTF_16.format('')}"
     pairs = len(head[:512]) // 2
     first, second = head[: 2 * pairs : 2].count(0), head[1 : 2 * pairs : 2].count(0)
-    if pairs and max(first, second) >= 0.4 * pairs and min(first, second) == 0:
+    if pairs and max(first, second) >= 0.2 * pairs and min(first, second) == 0:
         return f"is {_UTF_16.format('LE' if second else 'BE')}"
     return None

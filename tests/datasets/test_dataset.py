@@ -365,7 +365,10 @@ def test_nul_bytes(tmp_path: Path, name: str) -> None:
         ('["a", "b"]', 'a row must be one object, {"text": "…", "label": "…"}, not [\'a\', \'b\']'),
         ('{"text": "a"}', "no 'label', but the first row has it: give every object the same keys"),
         ('{"label": "a"}', "no 'text', but the first row has it: give every object the same keys"),
-        ('{"text": "a", "label": ["x", "y"]}', "column 'label' has several labels, ['x', 'y']: write one, or set `task` to multilabel"),
+        (
+            '{"text": "a", "label": ["x", "y"]}',
+            "column 'label' has several labels, ['x', 'y']: write one, or set `task` to multilabel",
+        ),
         ('{"text": {"a": 1}, "label": "x"}', "column 'text' has the value {'a': 1}: write a string or a number"),
         ('{"text": "a", "label": NaN}', "column 'label' has the value nan: write a string or a number"),
         ('{"text": "a", "label": 1e999}', "column 'label' has the value inf: write a string or a number"),

@@ -206,7 +206,7 @@ def test_labels_that_differ_in_case() -> None:
     found = warnings(plus(good(), *((f"new {i}", "Pos") for i in range(5))))
     assert found == [
         (
-            "train.csv, column 'label': 'pos' (POS rows) and 'Pos' (5 rows) look like one label in 2 spellings: write"
+            "train.csv, column 'label': 'pos' (6 rows) and 'Pos' (5 rows) look like one label in 2 spellings: write"
             " them the same if they mean the same"
         )
     ]

@@ -145,6 +145,15 @@ def test_every_word_is_measured(write_bert):
     ]
 
 
+def test_a_word_without_pieces_has_a_tag_of_the_model(write_bert):
+    task = Tagging(("NOUN", "VERB"))
+    data = TaggedTable("", (Sentence(("\u200b", "film"), ("VERB", "NOUN"), (1, 2)),), "")
+    examples = task.encode(data, load.load_tokenizer(write_bert()[0]), 16)
+    logits = [torch.zeros(len(row), 2) for row in examples.tokens]
+    assert task.tags(logits, examples)[0][0] == ("NOUN", 0.5)
+    assert "predicted as NOUN" in examples.notes()[0]
+
+
 # Windows --------------------------------------------------------------------------------------------------------------
 
 

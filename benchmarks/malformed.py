@@ -218,6 +218,9 @@ def write_model(folder: Path) -> None:
 
 def write_run(folder: Path) -> None:
     """Write files of an earlier run, which must not change."""
+    from minitf.fine_tuning.manifest import Manifest
+
+    Manifest(folder).add("best/model.safetensors", "metrics.jsonl")
     (folder / "best").mkdir(parents=True)
     (folder / "best" / "model.safetensors").write_text("an earlier model")
     (folder / "metrics.jsonl").write_text("{}\n")

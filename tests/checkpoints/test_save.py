@@ -178,16 +178,17 @@ def test_weights_that_are_views(tmp_path, tokenizer):
         assert torch.equal(back[name], tensor), name
 
 
-def test_an_older_save_is_replaced_whole(tmp_path, tokenizer):
+def test_all_files_of_an_older_save_are_replaced_and_no_others(tmp_path, tokenizer):
     folder = tmp_path / "best"
     save(build(), tokenizer, folder, {"task": "classification"})
-    (folder / "left over.txt").write_text("from before")
+    (folder / "notes.txt").write_text("not written by minitf")
     model = build(labels=("a", "b"))
     save(model, tokenizer, folder)
     assert os.listdir(tmp_path) == ["best"]
     assert sorted(contents(folder)) == sorted(
-        ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt"]
+        ["config.json", "model.safetensors", "notes.txt", "tokenizer.json", "tokenizer_config.json", "vocab.txt"]
     )
+    assert (folder / "notes.txt").read_text() == "not written by minitf"
     assert load(folder, head="classification").config.labels == ("a", "b")
 
 

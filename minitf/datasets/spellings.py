@@ -42,9 +42,12 @@ def same_spellings(names: Iterable[str]) -> list[list[str]]:
 
 def spelling_warnings(where: str, counts: Mapping[str, int], unit: str = "rows", what: str = "label") -> Iterator[str]:
     """Warn of labels that are probably one label in several spellings; `counts` has their numbers of `unit`."""
+    if len(counts) > 1 and all(len(name) > 2 and name[0] + name[-1] in _QUOTES for name in counts):
+        yield f"{where}: every {what} is in quotation marks, such as {visible(min(counts))}: remove them"
     groups = same_spellings(counts)
     for group in groups[:LISTED]:
-        rows = [f"{visible(name)} ({counts[name]} {unit})" for name in sorted(group, key=lambda n: (-counts[n], n))]
+        by_count = sorted(group, key=lambda name: (-counts[name], name))
+        rows = [f"{visible(name)} ({counts[name]} {unit[: -1 if counts[name] == 1 else None]})" for name in by_count]
         yield (
             f"{where}: {' and '.join(rows[:4])}{' …' if len(rows) > 4 else ''} look like one {what} in"
             f" {len(rows)} spellings: write them the same if they mean the same"

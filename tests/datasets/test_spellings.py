@@ -68,11 +68,16 @@ def test_the_difference_is_visible():
     assert unknown("poss", ["neg", "pos"]) == "'poss' (did you mean 'pos'?)"
 
 
+def test_quotation_marks_around_every_label():
+    (found,) = spelling_warnings("t.tsv, column 'label'", {'"neg"': 4, '"pos"': 5})
+    assert found == "t.tsv, column 'label': every label is in quotation marks, such as '\"neg\"': remove them"
+
+
 def test_the_warnings_are_few_and_name_the_counts():
     counts = {f"{case(name)}": n for n, name in enumerate("abcdefgh", 1) for case in (str.lower, str.upper)}
     found = list(spelling_warnings("t.csv, column 'label'", counts))
     assert len(found) == 4
     assert found[0].startswith(
-        "t.csv, column 'label': 'A' (1 rows) and 'a' (1 rows) look like one label in 2 spellings"
+        "t.csv, column 'label': 'A' (1 row) and 'a' (1 row) look like one label in 2 spellings"
     )
     assert found[-1] == "t.csv, column 'label': 5 more labels have several spellings: 'd', 'e', 'f', 'g', …"

@@ -21,6 +21,7 @@ from minitf.cli.check import parser
 from minitf.cli.console import flags_in_errors
 from minitf.cli.console import run as run_command
 from minitf.files import writing
+from minitf.visible import visible
 
 if TYPE_CHECKING:
     from minitf.exercises.judge.verdict import Verdict
@@ -77,7 +78,7 @@ def give_up(name: str) -> None:
     """End the process: the function neither returns nor can be interrupted."""
     sys.stdout.flush()
     message = "it does not finish and cannot be interrupted: does it wait for something?"
-    print(f"{name}: not yet\n  {message}", file=sys.__stderr__)
+    print(f"{visible(name)}: not yet\n  {message}", file=sys.__stderr__)
     os._exit(1)
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from minitf.errors import InputError
+from minitf.visible import visible_text
 
 STATE = "state.safetensors"  # in the folder last/ of a run: what resuming needs
 
@@ -111,13 +112,14 @@ def write_json(path: Path, content: Any) -> None:
 def to_json(content: Any, indent: int | None = 2) -> str:
     """Format `content` as all JSON files of minitf are formatted; None as `indent` gives one line.
 
-    NaN and infinity become null: JSON has no such numbers, and other programs refuse a file that has them.
+    NaN and infinity become null: JSON has no such numbers, and other programs refuse a file that has them. Control
+    characters in a string are escaped, as well as characters that some programs take for the end of a line.
     """
     try:
         text = json.dumps(content, indent=indent, ensure_ascii=False, allow_nan=False)
     except ValueError:
         text = json.dumps(_without_nan(content), indent=indent, ensure_ascii=False, allow_nan=False)
-    return text + "\n"
+    return visible_text(text) + "\n"
 
 
 def _without_nan(content: Any) -> Any:
@@ -250,7 +252,8 @@ def _target(path: Path) -> Path:
     if "\0" in str(path):
         raise InputError(f"{str(path)!r}: a path cannot contain a NUL character; choose another path")
     try:
-        return Path(os.path.realpath(path))
+        # The link /dev/stdout resolves to a name that does not exist if it is a pipe.
+        return path if _is_special(path) else Path(os.path.realpath(path))
     except ValueError as error:
         raise InputError(f"{path}: cannot be written ({error}); choose another path") from None
 

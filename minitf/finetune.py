@@ -28,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     if result is not None and not result.runs:
         print(f"use it:  {result.prediction_command}")  # not `say`: it contains the user's text
+        print(f"look inside:  {result.attention_command}")
     return 0
 
 

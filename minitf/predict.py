@@ -4,6 +4,7 @@ The work is in `minitf.fine_tuning.prediction`. The flags are in `minitf.cli.pre
 """
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -13,6 +14,7 @@ from minitf.checkpoints.metadata import read_metadata
 from minitf.cli import predict as cli
 from minitf.cli.console import flags_in_errors, run, say_error
 from minitf.cli.shared import model_options
+from minitf.errors import InputError
 from minitf.files import open_text
 from minitf.fine_tuning.prediction import choose_spec, open_fill, open_head, open_predictor
 from minitf.tasks.spec import Inputs
@@ -40,8 +42,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             write_vectors(loaded, texts, out, as_table=as_table, pooling=stated_pooling(report.source.folder))
         else:
             spec = choose_spec(source, metadata, options, say_error)
+            if arguments.spreadsheet_safe and not spec.tabular:
+                raise InputError(f"--spreadsheet-safe: the output for {spec.name} is not a table; leave it out")
             request = spec.read_inputs(inputs(arguments), metadata)
             loaded = open_predictor(source, spec, metadata, options, size, say_error)
+            loaded = dataclasses.replace(loaded, table=cli.table_format(arguments))
             spec.predict(loaded, request).write(out, as_table=as_table)
     return 0
 

@@ -200,6 +200,17 @@ def test_a_device_is_written_through_and_never_replaced(tmp_path):
         files.write_bytes(Path(os.devnull), b"lost")
 
 
+def test_a_pipe_without_a_name_is_written_through():
+    """As /dev/stdout is one in a pipeline: its link does not resolve to a path."""
+    read, write = os.pipe()
+    path = Path(f"/dev/fd/{write}")
+    files.check_output(path)
+    files.write_text(path, "through")
+    os.close(write)
+    with open(read) as file:
+        assert file.read() == "through"
+
+
 def test_a_fifo_is_written_through(tmp_path):
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)

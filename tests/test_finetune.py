@@ -6,8 +6,10 @@ reference can compute that loss. Bad input is in `test_bad_input.py`.
 
 import csv
 import dataclasses
+import html
 import json
 import math
+import re
 import shlex
 import subprocess
 from pathlib import Path
@@ -21,7 +23,7 @@ from safetensors.torch import load_file
 from sklearn.utils.class_weight import compute_class_weight
 
 import minitf
-from minitf import finetune, predict
+from minitf import attend, finetune, predict
 from minitf.datasets.dataset import read_table
 from minitf.fine_tuning import train as train_module
 from minitf.mathematics import mathematics
@@ -161,12 +163,10 @@ def test_what_a_run_leaves(run, here: Path, tiny: Path, train: Path, valid: Path
     # The result is of the test table, by the epoch that the validation table chose; said as it is in the report.
     measured, kept = written["test"], written["best_epoch"]
     assert kept == max(e["epoch"] for e in epochs if e["best"])
-    (result,) = (line for line in out.splitlines() if line.startswith("test accuracy"))
-    assert f"{measured['accuracy']:.4f}, macro F1 {measured['macro_f1']:.4f}" in result
-    assert f"epoch {kept}, chosen by accuracy" in result
-    assert "always guessing one class: 0.5000" in result
+    assert f"\ntest accuracy {measured['accuracy']:.4f}, macro F1 {measured['macro_f1']:.4f}\n" in out
+    assert f"  epoch {kept}, chosen by accuracy on the validation set; always guessing one class: 0.5000\n" in out
     assert sum(map(sum, measured["confusion"])) == 12
-    for line in ("train 40, valid 10, test 12 texts; in training: neg 20, pos 20", "epoch 3/3", "adamw, 9 steps of 16"):
+    for line in ("train 40, valid 10, test 12 texts; in training: neg 20, pos 20", "\n   3/3 ", "adamw, 9 steps of 16"):
         assert line in out
 
 
@@ -241,22 +241,60 @@ def test_best_opens_in_transformers(run, here: Path, tiny: Path, train: Path, mo
 
 
 def printed_command(out: str) -> list[str]:
-    """Return the words of the command in the last line of a run, as a shell reads them."""
-    last = out.rstrip("\n").splitlines()[-1]
+    """Return the words of the command in the second last line of a run, as a shell reads them."""
+    last = out.rstrip("\n").splitlines()[-2]
     assert last.startswith("use it:  python -m minitf.predict ")
     return shlex.split(last.removeprefix("use it:  python -m minitf.predict "))
 
 
 def test_the_last_lines_of_a_run(run, command, here: Path, tiny: Path, train: Path) -> None:
-    """The result, the time, the folder, a command; and that command works."""
-    out = run("--train", train, "--model", tiny)
-    last = out.rstrip("\n").splitlines()[-6:]
-    assert last[0].startswith("valid accuracy 0.")
-    assert last[1].split() == ["class", "precision", "recall", "F1", "texts"]
-    assert "took " in last[4] and str(Path("runs/train-1/best")) in last[4]
+    """The result, the time, the folder, two commands; and these commands work."""
+    out = run("--train", train, "--model", tiny, "--epochs", 12)
+    last = out.rstrip("\n").splitlines()[-5:]
+    assert last[0].startswith("valid accuracy ")
+    folder = Path("runs/train-1")
+    assert re.fullmatch(r"took \d+ s; model: (.*); report: (.*)", last[2]).groups() == (
+        str(folder / "best"), str(folder / "report.html"),
+    )  # fmt: skip
     status, answer, err = command(predict.main, *printed_command(out))
     assert (status, err) == (0, "")
     assert answer.startswith(("neg ", "pos "))
+    assert last[4].startswith("look inside:  python -m minitf.attend ")
+    status, _, err = command(attend.main, *shlex.split(last[4])[5:])
+    assert (status, err) == (0, "")
+    assert (here / "attention.html").is_file()
+
+
+def test_a_short_run_prints_about_ten_lines(run, here: Path, tiny: Path, train: Path) -> None:
+    """Without warnings: five lines before training, the table of epochs, six lines after it."""
+    lines = run("--train", train, "--model", tiny, "--epochs", 12, "--output", "out").splitlines()
+    table = [line for line in lines if re.match(r" *(epoch  train|\d+/12) ", line)]
+    assert len(table) == 13
+    assert len(lines) - len(table) == 5 + 6
+    assert max(map(len, table)) <= 80
+
+
+def test_verbose_prints_what_the_report_shows(run, here: Path, tiny: Path, train: Path) -> None:
+    quiet, verbose = (
+        run("--train", train, "--model", tiny, "--output", name, *flags)
+        for name, flags in (("quiet", []), ("verbose", ["--verbose"]))
+    )
+    page = html.unescape((here / "quiet" / "report.html").read_text())
+    for line in ("tensors loaded", "data check", "tokens, longest", "  embeddings  "):
+        assert line not in quiet
+        assert line in verbose
+        assert line in page
+    assert "as planned" in verbose
+    assert "precision" in verbose
+    assert (here / "quiet/best/model.safetensors").read_bytes() == (
+        here / "verbose/best/model.safetensors"
+    ).read_bytes()
+
+
+def test_a_run_that_did_not_learn_says_so(run, here: Path, tiny: Path, train: Path) -> None:
+    out = run("--train", train, "--model", tiny, "--lr", 1e-12, "--output", "out")
+    assert "\nThe model did not learn: it is no better than this baseline.\n" in out
+    assert "--seeds" in out
 
 
 def test_the_command_works_for_pairs(run, command, here: Path, tiny: Path) -> None:
@@ -283,7 +321,8 @@ def test_the_command_is_quoted_for_a_shell(run, command, here: Path, tiny: Path,
     table = write_table(here / "train.csv", [(text, "pos"), *rows()])
     out = run("--train", table, "--valid", valid, "--model", tiny, "--output", "a run")
     _, line = out.rstrip("\n").rsplit("use it:  ", 1)
-    assert "\n" not in line
+    line, attend_line = line.split("\n")
+    assert attend_line.startswith("look inside:  ")
     printing = line.replace("python -m minitf.predict", "printf '%s\\0'", 1)
     shown = subprocess.run(["sh", "-c", printing], capture_output=True, check=True).stdout.decode()
     folder, *words = shown.removesuffix("\0").split("\0")
@@ -540,7 +579,7 @@ def test_another_activation_is_saved_with_the_model(run, here: Path, tiny: Path,
 
 def test_from_scratch_takes_the_shape_alone(run, here: Path, classifier, train: Path) -> None:
     folder, reference = classifier
-    out = run("--train", train, "--model", folder, "--from-scratch", "--lr", 1e-12, "--output", "out")
+    out = run("--train", train, "--model", folder, "--from-scratch", "--lr", 1e-12, "--output", "out", "--verbose")
     assert "0 tensors loaded" in out
     first = load_file(here / "out/best/model.safetensors")
     assert {name: t.shape for name, t in first.items()} == {n: p.shape for n, p in reference.named_parameters()}
@@ -617,7 +656,9 @@ def test_a_run_is_the_loop(run, here: Path, tiny: Path, train: Path, valid: Path
 
 @pytest.mark.parametrize("optimizer", ["gd", "momentum", "rmsprop", "adam", "adamw"])
 def test_every_optimizer(run, here: Path, tiny: Path, train: Path, optimizer: str) -> None:
-    out = run("--train", train, "--model", tiny, "--optimizer", optimizer, "--epochs", 2, "--output", "out")
+    out = run(
+        "--train", train, "--model", tiny, "--optimizer", optimizer, "--epochs", 2, "--output", "out", "--verbose"
+    )
     assert f"{optimizer}, 6 steps of 16" in out
     assert ("decay 0.01: " in out) == (optimizer == "adamw")
     assert files(here / "out") == RUN | BEST
@@ -664,7 +705,7 @@ def test_early_stopping(run, here: Path, tiny: Path, train: Path) -> None:
     usual = ("--train", train, "--model", tiny, "--epochs", 9, "--lr", 1e-12, "--output", "out")
     out = run(*usual, "--early-stopping", 2)
     assert [epoch["epoch"] for epoch in journal(here / "out")[1]] == [1, 2, 3]
-    assert "epoch 3/9" in out
+    assert "\n   3/9  " in out
     assert report(here / "out")["best_epoch"] == 1
 
 

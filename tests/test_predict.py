@@ -398,3 +398,49 @@ def test_output_onto_the_table_that_is_read(refusal, classifier, tmp_path: Path)
     before = table.read_bytes()
     assert str(table) in refusal(classifier[0], "--input", table, "--output", table)
     assert table.read_bytes() == before
+
+
+# Hostile texts and tables ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl"])
+def test_carriage_returns_and_other_line_ends(answer, classifier, tmp_path: Path, ending: str) -> None:
+    """A row per text, whatever is in it; what was written is read again, and written again to the same bytes."""
+    texts = ["good\rfilm", "two\r\nlines", "a\ttab", '"quoted', "a\u2028b\x85c", "=1+1", "last"]
+    table = tmp_path / "in.jsonl"
+    table.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    one, two = tmp_path / f"one.{ending}", tmp_path / f"two.{ending}"
+    answer(classifier[0], "--input", table, "--output", one)
+    answer(classifier[0], "--input", one, "--output", two)
+    assert one.read_bytes() == two.read_bytes()
+    if ending == "csv":
+        assert read_answers(one)[0] == texts
+    elif ending == "jsonl":
+        records = [json.loads(line) for line in one.read_text(encoding="utf-8").splitlines()]
+        assert [record["text"] for record in records] == texts
+        assert set(records[0]) == {"text", "label", "probabilities"}
+    else:
+        rows = one.read_text(encoding="utf-8").split("\n")
+        assert rows[0].split("\t") == ["text", "label", *(f"p_{label}" for label in LABELS)]
+        assert [row.split("\t")[0] for row in rows[1:-1]] == [
+            "good film", "two  lines", "a tab", ' "quoted', "a\u2028b\x85c", "=1+1", "last",
+        ]  # fmt: skip
+
+
+def test_texts_that_a_spreadsheet_reads_as_formulas(answer, classifier, tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    texts = ["=HYPERLINK(1)", "+1", "-bad", "@x", "good = bad"]
+    answer(classifier[0], "--output", out, "--", *texts)
+    assert read_answers(out)[0] == texts
+    answer(classifier[0], "--output", out, "--spreadsheet-safe", "--", *texts)
+    assert read_answers(out)[0] == ["'=HYPERLINK(1)", "+1", "'-bad", "'@x", "good = bad"]
+
+
+@pytest.mark.parametrize("flags", [[], ["--output", "out.jsonl"], ["--output", "out.csv", "--embed"]])
+def test_spreadsheet_safe_without_a_table(refusal, classifier, here: Path, flags: list[str]) -> None:
+    assert "--spreadsheet-safe" in refusal(classifier[0], "great", "--spreadsheet-safe", *flags)
+
+
+def test_spreadsheet_safe_for_tags(refusal, write_bert, here: Path) -> None:
+    folder, _ = write_bert(transformers.BertForTokenClassification, **TINY)
+    assert "--spreadsheet-safe" in refusal(folder, "great", "--spreadsheet-safe", "--output", "out.csv")

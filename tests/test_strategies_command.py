@@ -215,8 +215,8 @@ def test_what_is_refused(run_command, run, flags: list[str], here: Path, given: 
 
 
 def test_several_processes_need_one_folder(run_command, flags, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RANK", "0")
-    monkeypatch.setenv("WORLD_SIZE", "2")
+    for name, value in (("RANK", "0"), ("WORLD_SIZE", "2"), ("MASTER_ADDR", "localhost"), ("MASTER_PORT", "29500")):
+        monkeypatch.setenv(name, value)
     status, _, err = run_command(finetune.main, *flags)
     assert (status, err) == (2, "minitf: several processes need one --output\n")
 
@@ -226,6 +226,29 @@ def test_world_size_without_torchrun(run, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.delenv("RANK", raising=False)
     run("--output", "out")
+
+
+@pytest.mark.parametrize(
+    ("rank", "count", "named"),
+    [
+        ("x", "2", "RANK=x"),
+        ("0", "y", "WORLD_SIZE=y"),
+        ("2", "2", "RANK=2"),
+        ("0", "", "WORLD_SIZE="),
+        ("0", "2", "MASTER_ADDR"),
+    ],
+)
+def test_an_environment_that_torchrun_does_not_make(
+    run_command, flags, monkeypatch: pytest.MonkeyPatch, rank: str, count: str, named: str
+) -> None:
+    monkeypatch.setenv("RANK", rank)
+    monkeypatch.setenv("WORLD_SIZE", count)
+    monkeypatch.delenv("MASTER_ADDR", raising=False)
+    status, _, err = run_command(finetune.main, *flags, "--output", "out")
+    (line,) = err.splitlines()
+    assert status == 2
+    assert named in line
+    assert "torchrun" in line
 
 
 def test_out_of_memory(run_command, flags: list[str], here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,11 +70,6 @@ def font_size(S: int) -> float:
     return max(4.0, min(9.0, 690.0 / max(S, 1)))
 
 
-def drawable(token: str) -> str:
-    """Escape the dollar signs of a token, which matplotlib reads as mathematics."""
-    return token.replace("$", r"\$")
-
-
 @functools.cache
 def _cjk_fonts() -> tuple[str, ...]:
     """Return the fonts of CJK that are installed, also those that matplotlib's cached list lacks."""

@@ -11,11 +11,12 @@ import numpy as np
 
 from minitf.attention_maps import attribution
 from minitf.attention_maps.canvas import DARK as DARK
-from minitf.attention_maps.canvas import LIGHT, Theme, drawable, font_size, themed_figure
+from minitf.attention_maps.canvas import LIGHT, Theme, font_size, themed_figure
 from minitf.attention_maps.canvas import save as save
 from minitf.attention_maps.maps import AttentionMaps
 from minitf.attention_maps.summary import HeadSummary, summarise
 from minitf.errors import InputError
+from minitf.training.figure import drawable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -98,7 +99,7 @@ def rollout(maps: AttentionMaps, theme: Theme = LIGHT) -> "Figure":
     axes.set_xticks(range(S), _labels(maps), rotation=90, fontsize=font_size(S), color=theme.text)
     axes.set_yticks(range(maps.layers), [str(i + 1) for i in range(maps.layers)], fontsize=7, color=theme.text)
     axes.set_ylabel("layer", color=theme.text, fontsize=8)
-    axes.set_title(f"attention rollout to {maps.tokens[0]}", color=theme.text, fontsize=10)
+    axes.set_title(f"attention rollout to {drawable(maps.tokens[0])}", color=theme.text, fontsize=10)
     return figure
 
 

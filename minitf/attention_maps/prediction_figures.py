@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minitf.attention_maps.attribution import Attribution
-from minitf.attention_maps.canvas import LIGHT, Theme, drawable, font_size, themed_figure
+from minitf.attention_maps.canvas import LIGHT, Theme, font_size, themed_figure
 from minitf.attention_maps.lens import Lens
+from minitf.training.figure import drawable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,7 +25,7 @@ def draw_attribution(attribution: Attribution, theme: Theme = LIGHT) -> "Figure"
     left.set_xticks(range(S), tokens, rotation=90, fontsize=font_size(S), color=theme.text)
     left.set_yticks(range(len(scores)), list(scores), fontsize=8, color=theme.text)
     left.set_title(
-        f"{attribution.label} ({attribution.probability:.3f}): orange for it, purple against it",
+        f"{drawable(attribution.label)} ({attribution.probability:.3f}): orange for it, purple against it",
         color=theme.text,
         fontsize=9,
     )

@@ -20,9 +20,23 @@ def write_metadata(folder: Path, metadata: dict[str, Any]) -> None:
     (folder / FILE).write_text(to_json(metadata), encoding="utf-8", newline="\n")
 
 
+def model_folder(folder: Path) -> Path:
+    """Return the folder of the model: `best/` for the folder of a run, else `folder`.
+
+    Raises InputError for a run with several seeds, which has several models.
+    """
+    if (folder / "config.json").exists() or not folder.is_dir():
+        return folder
+    if (folder / "best" / "config.json").is_file():
+        return folder / "best"
+    if seeds := sorted(folder.glob("seed-*/best/config.json")):
+        raise InputError(f"{folder}: has the models of several seeds; give one, such as {seeds[0].parent}")
+    return folder
+
+
 def read_metadata(folder: Path) -> dict[str, Any]:
-    """Return task, columns and lengths; empty for a model without the file. Raises InputError."""
-    path = folder / FILE
+    """Return task, columns and lengths of a model, or of a run's best/; empty without the file. Raises InputError."""
+    path = model_folder(folder) / FILE
     if not os.path.lexists(path):
         return {}
     metadata = read_json_object(path, LARGEST)

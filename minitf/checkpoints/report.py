@@ -13,6 +13,7 @@ from minitf.checkpoints.official import OfficialFiles
 from minitf.checkpoints.sources import Source
 from minitf.errors import CheckpointError
 from minitf.text.tokenizer import Tokenizer
+from minitf.visible import visible
 
 _ACTIVATIONS = {"gelu": "GELU (erf)", "gelu_tanh": "GELU (tanh)", "relu": "ReLU"}
 
@@ -57,6 +58,15 @@ class LoadReport:
         tokenizer = self.tokenizer or self.files.tokenizer()  # reading it again raises the reason
         return tokenizer_for(self.config, tokenizer, self.source.folder)
 
+    def short(self) -> str:
+        """Format the source, the model and what needs attention: parameters that are new although not of the head."""
+        lines = [f"{self.source.name}: {self._shape()}, {self.parameters:,} parameters; from {self.source.origin}"]
+        if others := [name for name in self.new if not name.startswith("head.")]:
+            lines.append(f"  randomly initialized, to be trained: {_summarize(tuple(others))}")
+        if self.warning:
+            lines.append(f"  warning: {self.warning}")
+        return _printable(lines)
+
     def __str__(self) -> str:
         count = f"{len(self.loaded)} tensors loaded, {self.parameters:,} parameters, {_format_size(self.size)}"
         lines = [
@@ -69,16 +79,18 @@ class LoadReport:
         if self.left_out:
             lines.append(f"  not loaded on purpose: {_summarize(self.left_out)}")
         if self.ignored_keys:
-            lines.append(f"  config.json keys that do not matter here: {', '.join(self.ignored_keys)}")
+            lines.append(f"  config.json keys that do not matter here: {', '.join(map(visible, self.ignored_keys))}")
         if self.warning:
             lines.append(f"  warning: {self.warning}")
-        # A name in a file may contain a lone surrogate, which cannot be printed.
-        return "\n".join(lines).encode("utf-8", "backslashreplace").decode("utf-8")
+        return _printable(lines)
+
+    def _shape(self) -> str:
+        c = self.config
+        return f"{c.model_type}, {c.num_hidden_layers} layers, width {c.hidden_size}, {c.num_attention_heads} heads"
 
     def _model_line(self) -> str:
         c = self.config
-        shape = f"{c.num_hidden_layers} layers, width {c.hidden_size}, {c.num_attention_heads} heads"
-        line = f"{c.model_type}: {shape}; head: {self.head or 'none'}; activation: {_ACTIVATIONS[c.activation]}"
+        line = f"{self._shape()}; head: {self.head or 'none'}; activation: {_ACTIVATIONS[c.activation]}"
         if self.source.tensorflow and c.activation == "gelu":
             # Both read "gelu" in the same file; their hidden states differ by about 1e-3.
             line += (
@@ -121,6 +133,11 @@ def tokenizer_for(config: BertConfig, tokenizer: Tokenizer, folder: Path) -> Tok
     return tokenizer
 
 
+def _printable(lines: list[str]) -> str:
+    """Join the lines. A name in a file may contain a lone surrogate, which cannot be printed."""
+    return "\n".join(lines).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def _format_size(size: int) -> str:
     """Format 1,234,567 as "1 MB", as in the catalogue."""
     return f"{size / 1e6:,.0f} MB" if size >= 1e6 else f"{size / 1e3:,.0f} kB"
@@ -131,4 +148,4 @@ def _summarize(names: tuple[str, ...], limit: int = 6) -> str:
     slots = collections.Counter(slot for name in names if (slot := name.rpartition("/")[2]) in OPTIMIZER_SLOTS)
     others = [name for name in names if name.rpartition("/")[2] not in OPTIMIZER_SLOTS]
     more = [f"{len(others) - limit} more"] if len(others) > limit else []
-    return ", ".join([*others[:limit], *more, *(f"{n} × …/{slot}" for slot, n in slots.items())])
+    return ", ".join([*map(visible, others[:limit]), *more, *(f"{n} × …/{slot}" for slot, n in slots.items())])

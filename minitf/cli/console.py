@@ -10,12 +10,17 @@ import io
 import math
 import os
 import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from minitf.cli.visible_output import VisibleStream, make_output_visible
+from minitf.datasets.strings import did_you_mean
 from minitf.errors import InputError
 from minitf.fine_tuning.settings import Number, Values
+from minitf.fine_tuning.terminal import Strong
 
 Main = Callable[[Sequence[str] | None], int]
 
@@ -28,6 +33,7 @@ def run(main: Main) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without γ shows a question mark
+    make_output_visible()
     try:
         status = main(None)
         sys.stdout.flush()
@@ -70,8 +76,25 @@ def with_flags(message: str) -> str:
 
 
 def say(line: str, *, flush: bool = False) -> None:
-    """Print a line of a run, with settings as flags."""
-    print(with_flags(line), flush=flush)
+    """Print a line of a run, with settings as flags; on a terminal wrapped between words, a `Strong` one in bold."""
+    text = with_flags(line)
+    if sys.stdout.isatty():
+        text = wrapped(text, shutil.get_terminal_size().columns)
+    if isinstance(line, Strong) and isinstance(sys.stdout, VisibleStream):
+        sys.stdout.write_bold(text)
+        text = ""
+    print(text, flush=flush)
+
+
+def wrapped(text: str, width: int) -> str:
+    """Wrap lines longer than `width` between words."""
+    lines = (
+        textwrap.wrap(line, width, subsequent_indent="    ", break_on_hyphens=False, replace_whitespace=False)
+        if len(line) > width
+        else [line]
+        for line in text.split("\n")
+    )
+    return "\n".join(part for parts in lines for part in parts)
 
 
 def say_error(line: str) -> None:
@@ -129,4 +152,13 @@ class Parser(argparse.ArgumentParser):
         return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> None:  # type: ignore[override]
-        sys.exit(complain(f"{message} (see {self.prog} --help)"))
+        sys.exit(complain(f"{message}{self._suggestion(message)} (see {self.prog} --help)"))
+
+    def _suggestion(self, message: str) -> str:
+        """Return the flag or the value that was probably meant, as a question."""
+        if unknown := re.match(r"unrecognized arguments: (--[^\s=]+)", message):
+            return did_you_mean(unknown[1], sorted(_known_flags))
+        if invalid := re.match(r"argument (?:[^:]*/)?(\S+): invalid choice: '([^']*)'", message):
+            action = self._option_string_actions.get(invalid[1])
+            return did_you_mean(invalid[2], [str(choice) for choice in (action and action.choices) or ()])
+        return ""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from minitf.cli.console import Parser, number
 from minitf.cli.shared import BATCH_SIZE_HELP, add_delimiter, model_flags
+from minitf.datasets.table_writer import TableFormat
 from minitf.errors import InputError
 from minitf.files import check_output
 
@@ -46,7 +47,16 @@ def parser() -> Parser:
     data.add_argument("--batch-size", type=number(1, whole=True), default=32, metavar="N", help=BATCH_SIZE_HELP)
     out = p.add_argument_group("output")
     out.add_argument(
-        "--output", metavar="FILE", help="file for a CSV table, or the input's format (default: the terminal)"
+        "--output",
+        metavar="FILE",
+        help="file for a CSV table, a TSV (.tsv) or JSON lines (.jsonl); for tagging and qa in the\n"
+        "format of the input (default: the terminal, with control characters as escapes)",
+    )
+    out.add_argument(
+        "--spreadsheet-safe",
+        action="store_true",
+        help="write an apostrophe before a text in a CSV or TSV that a spreadsheet would read as a\n"
+        "formula: one that begins with = + - @, a tab or a line break and is not a number",
     )
     out.add_argument(
         "--fill", metavar="TEXT", help="predict the five most likely words for each [MASK] in TEXT (default: none)"
@@ -57,8 +67,19 @@ def parser() -> Parser:
     return p
 
 
+def table_format(arguments: argparse.Namespace) -> TableFormat:
+    """Return the format of the table that is written."""
+    return TableFormat(Path(arguments.output or "").suffix.lower(), arguments.spreadsheet_safe)
+
+
 def check(arguments: argparse.Namespace) -> None:
     """Raise InputError for incompatible flags."""
+    if arguments.spreadsheet_safe:
+        for name, value in (("--fill", arguments.fill), ("--embed", arguments.embed)):
+            if value:
+                raise InputError(f"--spreadsheet-safe is for tables, and {name} writes none; leave it out")
+        if not arguments.output or table_format(arguments).json_lines:
+            raise InputError("--spreadsheet-safe is for a CSV or TSV: give --output FILE.csv, or leave it out")
     given = [name for name, value in (("texts", arguments.texts), ("--input", arguments.input)) if value]
     if arguments.fill is not None:
         others = [*given, *(["--embed"] if arguments.embed else []), *(["--pair"] if arguments.pair else [])]

@@ -1,4 +1,4 @@
-"""A table of examples, each a text (or a pair of texts) and a label; how it is read, and the built-in corpus.
+"""A table of examples, each a text (or a pair of texts) and a label; how it is read, and the built-in corpora.
 
 Reading refuses malformed or ambiguous data; `checks` tests whether a model can be trained on the examples.
 """
@@ -17,6 +17,8 @@ from minitf.datasets.label_cells import has_several
 from minitf.datasets.reading import read_bytes
 from minitf.datasets.strings import shorten
 from minitf.errors import DataError
+
+BUILT_IN = {"reviews": "built-in reviews", "hard-reviews": "built-in corpus"}  # name: how messages call it
 
 Source = str | os.PathLike[str] | Sequence[Mapping[str, Any]]  # a file, or a list of records
 
@@ -114,11 +116,17 @@ def read_table(
     return Dataset(path, tuple(examples), text, pair, label, hashlib.sha256(data).hexdigest(), values)
 
 
-def built_in_corpus() -> tuple[Dataset, Dataset, Dataset]:
-    """Return the reviews that were written for this project: (train, valid, test)."""
-    folder = Path(__file__).parent.parent / "data" / "reviews"
+def built_in_corpus(name: str = "hard-reviews") -> tuple[Dataset, Dataset, Dataset]:
+    """Return the reviews that were written for this project: (train, valid, test). docs/corpus.md describes them.
+
+    "reviews" has 3,000 sentences, most of them plain, with their kind; "hard-reviews" has the 1,200 sentences of irony
+    and contrast that were written first. Raises DataError for another name.
+    """
+    if name not in BUILT_IN:
+        raise DataError(f"{name!r} is not a built-in corpus: choose from {', '.join(BUILT_IN)}")
+    folder = Path(__file__).parent.parent / "data" / name
     train, valid, test = (
-        dataclasses.replace(read_table(folder / f"{part}.csv", "text", None, "label"), path=f"built-in corpus/{part}")
+        dataclasses.replace(read_table(folder / f"{part}.csv", "text", None, "label"), path=f"{BUILT_IN[name]}/{part}")
         for part in ("train", "valid", "test")
     )
     return train, valid, test

@@ -19,11 +19,16 @@ from minitf.errors import DataError
 
 @contextmanager
 def open_file(path: Path, endings: Sequence[str] = ()) -> Iterator[io.BufferedReader]:
-    """Open an existing text file; if `endings` are given, its name must end in one of them. Raises DataError."""
+    """Open an existing text file; if `endings` are given, its name must end in one of them. Raises DataError.
+
+    Every table is opened here. A pipe would wait for ever when it is read a second time, so it is refused.
+    """
     try:
         if path.is_dir():
             names = ", ".join(_names(path, endings)[:6]) or f"it has no {', '.join(endings) or 'file'}"
             raise DataError(f"{path}: is a folder; give a file in it ({names})")
+        if path.exists() and not path.is_file():
+            raise DataError(f"{path}: is a pipe or a device, and a table is read twice: save it as a file")
         with path.open("rb") as packed:
             is_packed = packed.peek(len(GZIP)).startswith(GZIP)
             file: Any = io.BufferedReader(Unpacked(packed, path)) if is_packed else packed

@@ -152,6 +152,7 @@ class OutputConfig(Checked):
     save_every: int | None = setting(None, _COUNT, "save every N steps too", "N", "after each epoch")
     offline: bool = setting(False, Flag(), "use no network")
     dry_run: bool = setting(False, Flag(), "check everything, train nothing")
+    verbose: bool = setting(False, Flag(), "print all of what was loaded, checked, trained and measured")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -221,9 +222,9 @@ def field_of(name: str) -> dataclasses.Field[Any]:
 
 
 def storable(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that are saved, as JSON: without `resume`, and for records only their count."""
+    """Return the settings that are saved, as JSON: without `resume` and `verbose`, and for records only their count."""
     return {
         name: f"{len(value)}{RECORDS}" if isinstance(value, tuple) else value
         for name, value in settings.items()
-        if name != "resume"
+        if name not in ("resume", "verbose")
     }

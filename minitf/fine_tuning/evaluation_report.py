@@ -8,6 +8,7 @@ from minitf.files import to_json, write_text
 from minitf.fine_tuning import report_html
 from minitf.fine_tuning.evaluation import Evaluation
 from minitf.fine_tuning.provenance import versions
+from minitf.visible import visible
 
 MOST = 100  # mistakes in the report
 
@@ -22,7 +23,7 @@ def result_lines(result: Evaluation, most: int) -> str:
         for m in shown:
             text = " ".join(m.text.split()) + ("" if m.pair is None else f" ‖ {' '.join(m.pair.split())}")
             text = text if len(text) <= 100 else text[:99] + "…"
-            lines.append(f"  row {m.row}: {m.true}, predicted {m.said}: {text}")
+            lines.append(f"  row {m.row}: {visible(m.true)}, predicted {visible(m.said)}: {text}")
     return "\n".join(lines)
 
 

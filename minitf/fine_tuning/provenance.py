@@ -1,4 +1,4 @@
-"""The command and the versions that made a run, and a command that uses its model."""
+"""The command and the versions that made a run, and commands that use its model."""
 
 import platform
 import shlex
@@ -24,12 +24,24 @@ def interpreter() -> str:
 
 def prediction_command(best: Path, train: Table) -> str:
     """Return a command that uses the model, with the beginning of the first training text, quoted for a shell."""
+    text, pair = _example(train)
+    return _command("predict", best, [] if pair is None else [f"--pair={pair}"], [text])
+
+
+def attention_command(best: Path, train: Table) -> str:
+    """Return a command that draws the model's attention on the same text."""
+    text, pair = _example(train)
+    return _command("attend", best, ["--output", "attention.html"], [text] if pair is None else [text, pair])
+
+
+def _example(train: Table) -> tuple[str, str | None]:
     example = train.examples[0]
-    words = [interpreter(), "-m", "minitf.predict", str(best)]
-    if train.pair_column is not None:
-        words.append(f"--pair={_beginning(example.pair or '')}")
-    text = _beginning(example.text)
-    return shlex.join([*words, "--", text] if text.startswith("-") else [*words, text])
+    return _beginning(example.text), None if train.pair_column is None else _beginning(example.pair or "")
+
+
+def _command(name: str, best: Path, flags: Sequence[str], texts: Sequence[str]) -> str:
+    separator = ["--"] if any(text.startswith("-") for text in texts) else []
+    return shlex.join([interpreter(), "-m", f"minitf.{name}", str(best), *flags, *separator, *texts])
 
 
 def versions() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,16 @@ from minitf import __version__
 from minitf.checkpoints.load import load
 from minitf.files import write_json, write_text
 from minitf.fine_tuning import report_html
-from minitf.fine_tuning.provenance import prediction_command, versions
+from minitf.fine_tuning.provenance import attention_command, prediction_command, versions
 from minitf.fine_tuning.result import Outcome, Run
 from minitf.fine_tuning.setup import TrainingSetup, optimizer_recipe
+from minitf.fine_tuning.terminal import Strong
 from minitf.tasks.base import worst
 from minitf.tasks.inference import predict_logits
 from minitf.training.loop import Epoch
 
 WORST = 20  # mistakes in the report
+RUN_KEYS = ("scores", "baseline", "learned", "prediction_command", "attention_command")  # of report.json
 
 
 def conclude(setup: TrainingSetup, history: list[Epoch], folder: Path) -> Outcome:
@@ -36,20 +39,23 @@ def conclude(setup: TrainingSetup, history: list[Epoch], folder: Path) -> Outcom
         baseline=setup.task.baseline(examples),
         learned=setup.task.learned(metrics, examples),
         prediction_command=prediction_command(folder / "best", setup.splits["train"]),
+        attention_command=attention_command(folder / "best", setup.splits["train"]),
     )
     outcome = Outcome(run, metrics, worst(mistakes, WORST), len(mistakes))
     write_report(folder, setup, outcome)
     return outcome
 
 
-def result_lines(outcome: Outcome, metric: str) -> str:
-    """Format the result for the terminal."""
+def result_lines(outcome: Outcome, metric: str, *, in_full: bool) -> Iterator[str]:
+    """Yield the lines of the result for the terminal; `in_full` adds the metrics' own table."""
     run = outcome.run
-    scores = ", ".join(f"{name} {value:.4f}" for name, value in run.scores.items())
-    return (
-        f"{run.measured_on} {scores}  (epoch {run.best_epoch.number}, chosen by {metric} on the validation set;"
-        f" {run.baseline})\n{outcome.metrics.table()}"
-    ).rstrip()
+    yield Strong(f"{run.measured_on} " + ", ".join(f"{name} {value:.4f}" for name, value in run.scores.items()))
+    yield f"  epoch {run.best_epoch.number}, chosen by {metric} on the validation set; {run.baseline}"
+    if in_full and (table := outcome.metrics.table()):
+        yield table
+    if not run.learned:
+        yield Strong("The model did not learn: it is no better than this baseline.")
+        yield "  Train again with several `seeds` (some fail, Mosbach et al. 2021), more `epochs` or another `lr`."
 
 
 def metadata(setup: TrainingSetup) -> dict[str, object]:
@@ -89,13 +95,14 @@ def write_report(folder: Path, setup: TrainingSetup, outcome: Outcome) -> None:
         "baseline": run.baseline,
         "learned": run.learned,
         "prediction_command": run.prediction_command,
+        "attention_command": run.attention_command,
         "seconds": sum(epoch.seconds for epoch in run.history),
         "mistakes": [dataclasses.asdict(mistake) for mistake in outcome.mistakes],
         "mistaken": outcome.mistaken,
     }
     write_json(folder / "report.json", content)
     title = f"{Path(splits['train'].path).name}, {setup.config.model.model}"
-    content |= {"title": title, "parameters": setup.parameters}
+    content |= {"title": title, "details": dataclasses.asdict(setup.description)}
     curves = folder / "curves.png"
     write_text(folder / "report.html", report_html.page(content, curves.read_bytes() if curves.is_file() else None))
 
@@ -113,5 +120,5 @@ def read_run(folder: Path) -> Run:
         ),
         measured_on=name,
         metrics=content[name],
-        **{key: content[key] for key in ("scores", "baseline", "learned", "prediction_command")},
+        **{key: content[key] for key in RUN_KEYS},
     )

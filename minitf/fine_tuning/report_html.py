@@ -1,6 +1,7 @@
 """`report.html`: the result of a run or an evaluation in one file that needs no network and runs no script.
 
-All content is escaped, and the page forbids scripts and network access by its Content-Security-Policy.
+All content is escaped, bidirectional controls act only in the cell that has them, and the page forbids scripts and
+network access by its Content-Security-Policy.
 """
 
 import base64
@@ -22,6 +23,7 @@ p { margin: .4rem 0; } .soft { color: var(--soft); }
 .score b { display: block; font-size: 1.6rem; font-variant-numeric: tabular-nums; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .7rem; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top; }
+h1, th, td, pre { unicode-bidi: isolate; }
 th { font-weight: 600; color: var(--soft); } th:first-child, td:first-child, .text { text-align: left; }
 td { white-space: nowrap; } .wide { overflow-x: auto; }
 td.text { min-width: 18rem; white-space: normal; overflow-wrap: anywhere; }
@@ -31,11 +33,12 @@ pre { background: var(--card); border: 1px solid var(--line); border-radius: .5r
   overflow-x: auto; font: 13px/1.45 ui-monospace, monospace; }
 img { max-width: 100%; background: #fff; border: 1px solid var(--line); border-radius: .5rem; }
 """
+DETAILS = {"model": "Model", "data": "Data check", "parameters": "Trained parameters"}
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def page(content: Mapping[str, Any], curves: bytes | None = None) -> str:
-    """Format the page. `content` is report.json with a `title` and, if known, `parameters` (the parameter table).
+    """Format the page. `content` is report.json with a `title` and, of a run, `details` (texts by their heading).
 
     `curves` is a PNG.
     """
@@ -55,8 +58,8 @@ def page(content: Mapping[str, Any], curves: bytes | None = None) -> str:
         parts += ["<h2>Confusion matrix</h2>", _confusion(labels, metrics["confusion"])]
     if content.get("mistakes"):
         parts += ["<h2>Worst mistakes</h2>", _mistakes(content["mistakes"], content["mistaken"])]
-    if content.get("parameters"):
-        parts += ["<h2>Trained parameters</h2>", f"<pre>{_e(content['parameters'])}</pre>"]
+    for name, text in content.get("details", {}).items():
+        parts += [f"<h2>{DETAILS[name]}</h2>", f"<pre>{_e(text)}</pre>"]
     parts += [f"<h2>Reproduce this {'run' if 'epochs' in content else 'evaluation'}</h2>", _origin(content)]
     body = "\n".join(parts)
     return (
@@ -70,9 +73,9 @@ def page(content: Mapping[str, Any], curves: bytes | None = None) -> str:
 def _summary(content: Mapping[str, Any], measured_on: str) -> str:
     tables = {"test": "the test set", "valid": "the validation set, which also chose the epoch"}
     what = f"epoch {content['best_epoch']} on {tables[measured_on]}" if "best_epoch" in content else "evaluation"
-    baseline = f"; {content['baseline']}" if content.get("baseline") else ""
+    baseline = f"; <bdi>{_e(content['baseline'])}</bdi>" if content.get("baseline") else ""
     failed = "" if content.get("learned", True) else " <b>The model did not learn: it does not beat the baseline.</b>"
-    return f'<p class="soft">{_e(content["task"])}: {_e(what)}{_e(baseline)}.{failed}</p>'
+    return f'<p class="soft">{_e(content["task"])}: {_e(what)}{baseline}.{failed}</p>'
 
 
 def _scores(scores: Mapping[str, float]) -> str:

@@ -21,6 +21,7 @@ class Run:
     baseline: str  # the score of predictions that ignore the text
     learned: bool  # whether the metrics beat the baseline
     prediction_command: str  # a command line that uses the model
+    attention_command: str  # a command line that draws its attention
     runs: "tuple[Run, ...]" = ()
 
     @property

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from minitf.fine_tuning.setup import TrainingSetup
 
 # Settings that change no result of a run, and may differ when it is resumed.
-FREE = ("resume", "output", "overwrite", "dry_run", "offline", "save_every")
+FREE = ("resume", "output", "overwrite", "dry_run", "offline", "save_every", "verbose")
 
 
 def saved_with(setup: "TrainingSetup", offset: int) -> dict[str, object]:

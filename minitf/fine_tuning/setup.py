@@ -40,6 +40,15 @@ class EncodedTables:
 
 
 @dataclasses.dataclass(frozen=True)
+class Description:
+    """What was loaded, checked and will be trained, as text: for `verbose` and the report."""
+
+    model: str  # the load report
+    data: str  # the data check
+    parameters: str  # the parameter table
+
+
+@dataclasses.dataclass(frozen=True)
 class TrainingSetup:
     """Everything that training needs, loaded and encoded."""
 
@@ -57,11 +66,21 @@ class TrainingSetup:
     augmented: Callable[[int], Examples] | None  # the training examples of an epoch, if they are augmented
     digest: str  # of the loaded weights
     command: str  # that started the run
-    parameters: str  # the parameter table
+    description: "Description"
 
     @property
     def spec(self) -> TaskSpec:
         return self.decisions.spec
+
+    @property
+    def in_full(self) -> bool:
+        """Whether the terminal shows everything that is in the report."""
+        return self.config.output.verbose or self.config.output.dry_run
+
+    @property
+    def shows_parameters(self) -> bool:
+        """Whether the terminal shows which parameters are trained: if not all are, at one rate, or if `in_full`."""
+        return self.in_full or self.strategy != Strategy()
 
     @property
     def layers(self) -> int:
@@ -150,7 +169,11 @@ def prepare(
         augmented=augmented,
         digest=digest,
         command=command,
-        parameters=_parameter_table(model, recipe, strategy),
+        description=Description(
+            model=str(loaded),
+            data=data_check.check_table(spec, splits, encoded.counts, tokenizer, max_length, config.data.long_text),
+            parameters=_parameter_table(model, recipe, strategy),
+        ),
     )
     _describe(setup, longest, lines, say)
     return setup
@@ -159,8 +182,8 @@ def prepare(
 def _load(
     config: FineTuneConfig, task: Task, math: Mathematics, device: torch.device, say: Say
 ) -> tuple[Bert, LoadReport]:
-    """Load the model with the head of the task; print the load report."""
-    model, loaded = load_with_report(
+    """Load the model with the head of the task."""
+    return load_with_report(
         config.model.model,
         head=task.head,
         labels=task.labels or None,
@@ -173,8 +196,6 @@ def _load(
         verify=not config.model.no_verify,
         revision=config.model.revision,
     )
-    say(str(loaded))
-    return model, loaded
 
 
 def _changed(official: BertConfig, model: ModelConfig, problem_type: str | None) -> BertConfig:
@@ -189,14 +210,18 @@ def _changed(official: BertConfig, model: ModelConfig, problem_type: str | None)
 
 
 def _describe(setup: TrainingSetup, longest: int, augmentation_lines: list[str], say: Say) -> None:
-    """Print the data check and what will be trained."""
-    recipe, spec = setup.config.recipe, setup.spec
+    """Print the model, the data and what will be trained; with `verbose` or `dry_run` in full."""
+    recipe, spec, long_text = setup.config.recipe, setup.spec, setup.config.data.long_text
+    in_full = setup.in_full
+    say(setup.description.model if in_full else setup.loaded.short())
     say(data_line(setup.splits, spec))
-    checked = (spec, setup.splits, setup.encoded.counts, setup.tokenizer, setup.max_length, setup.config.data.long_text)
-    say(data_check.check_table(*checked))
+    if in_full:
+        say(setup.description.data)
+    checked = (spec, setup.splits, setup.encoded.counts, setup.tokenizer, setup.max_length, long_text)
     for finding in data_check.check_warnings(*checked, longest):
         say(f"warning: {finding.message}")
-    for line in (*augmentation_lines, *(f"  {note}" for note in setup.encoded.examples["train"].notes())):
+    shown = augmentation_lines if in_full else [line for line in augmentation_lines if not line.startswith(" ")]
+    for line in (*shown, *(f"  {note}" for note in setup.encoded.examples["train"].notes())):
         say(line)
     size = f"{recipe.batch_size} {spec.batch_unit}"
     if recipe.accumulate > 1:
@@ -204,7 +229,8 @@ def _describe(setup: TrainingSetup, longest: int, augmentation_lines: list[str],
     steps = total_steps(recipe, len(setup.encoded.examples["train"]))
     schedule = f"{recipe.schedule} to {recipe.min_lr:g}" if recipe.min_lr else recipe.schedule
     say(f"{recipe.optimizer}, {steps} steps of {size}, learning rate {recipe.lr:g}, {schedule}, seed {recipe.seed}")
-    say(setup.parameters)
+    if setup.shows_parameters:
+        say(setup.description.parameters)
     if setup.config.model.freeze == "all" and recipe.optimizer in ("adam", "adamw") and recipe.lr < 1e-3:
         say(f"warning: `freeze` all trains the head alone, which learns slowly at `lr` {recipe.lr:g}; try 1e-2")
 

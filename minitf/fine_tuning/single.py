@@ -60,6 +60,8 @@ def run_prepared(
     if not workers.first:
         return None
     outcome = conclude(setup, history, folder)
-    say(f"\n{result_lines(outcome, setup.decisions.metric)}")
-    say(f"took {duration(time.perf_counter() - start)}; the model is in {folder / 'best'}, its curves beside it")
+    say("")
+    for line in result_lines(outcome, setup.decisions.metric, in_full=setup.in_full):
+        say(line)
+    say(f"took {duration(time.perf_counter() - start)}; model: {folder / 'best'}; report: {folder / 'report.html'}")
     return outcome.run

@@ -17,7 +17,7 @@ from minitf.fine_tuning.journal import Journal
 from minitf.fine_tuning.progress_bar import progress_bar, say_above
 from minitf.fine_tuning.report import metadata
 from minitf.fine_tuning.setup import TrainingSetup, optimizer_recipe
-from minitf.fine_tuning.terminal import Say, epoch_line, silent
+from minitf.fine_tuning.terminal import EpochTable, Say, silent
 from minitf.training import loop, state
 from minitf.training.compact_vocabulary import CompactVocabulary, is_exact
 from minitf.training.interrupt import Interrupt
@@ -69,6 +69,7 @@ def train(
     saver = Saver(setup, folder, optimizer, vocabulary, runtime)
     progress, offset = restored(setup, folder / "last", optimizer, runtime, say) if resume else (Progress(), 0)
     check = None if resume else UpdateCheck(setup.model)
+    table = EpochTable(setup.plan.epochs)
     events = loop.train(setup.model, setup.task, data, optimizer, setup.plan, stages(setup, data), progress, runtime)
     with (
         Journal(folder / "metrics.jsonl" if workers.first else None, offset) as journal,
@@ -85,10 +86,13 @@ def train(
                 bar.update()
                 bar.set_postfix_str(f"epoch {event.epoch}, loss {event.loss:.3f}")
                 if check is not None and event.lr > 0.0 and event.gradient is not None:
-                    say_above(bar, say, f"step {event.number}: {check.result()}")
+                    changes = check.result()
+                    if setup.shows_parameters or changes.unchanged:
+                        say_above(bar, say, f"step {event.number}: {changes}")
                     check = None
             else:
-                say_above(bar, say, epoch_line(event, setup.plan.epochs))
+                for line in table.lines(event):
+                    say_above(bar, say, line)
                 if event.best and workers.first:
                     saver.save_best()
                 on_epoch(event)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minitf.proof.divergence import Row
-from minitf.training.figure import new_figure, save_figure
+from minitf.training.figure import drawable, new_figure, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +18,7 @@ def draw(rows: Sequence[Row], path: Path, title: str) -> None:
     stages = list(dict.fromkeys(row.stage for row in rows))
     parts = [[row for row in rows if row.stage == stage] for stage in stages]
     figure = new_figure(11, 3.6)
-    figure.suptitle(f"minitf and transformers: {title}", fontsize="medium")
+    figure.suptitle(f"minitf and transformers: {drawable(title)}", fontsize="medium")
     axes = figure.subplots(1, len(stages), sharey=True, squeeze=False, width_ratios=[len(part) for part in parts])[0]
     for axis, stage, part in zip(axes, stages, parts, strict=True):
         _draw_stage(axis, stage, part)

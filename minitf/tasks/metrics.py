@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from minitf.tasks.spec import LOWER_IS_BETTER
+from minitf.visible import visible
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,10 +32,11 @@ def f1_score(hits: int, predicted: int, true: int) -> float:
 
 def class_table(classes: Sequence[ClassScore], name: str = "class", unit: str = "texts") -> str:
     """Return precision, recall, F1 and support of each class as lines of text."""
-    width = max([5, *(len(score.label) for score in classes)])
+    names = [visible(score.label) for score in classes]
+    width = max([5, *map(len, names)])
     lines = [f"  {name:<{width}}  precision  recall      F1   {unit}"]
-    for s in classes:
-        lines.append(f"  {s.label:<{width}}  {s.precision:9.4f}  {s.recall:6.4f}  {s.f1:6.4f}  {s.support:6d}")
+    for label, s in zip(names, classes, strict=True):
+        lines.append(f"  {label:<{width}}  {s.precision:9.4f}  {s.recall:6.4f}  {s.f1:6.4f}  {s.support:6d}")
     return "\n".join(lines)
 
 

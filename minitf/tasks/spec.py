@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from minitf.datasets.findings import Finding, Rows
+from minitf.datasets.table_writer import TableFormat
 from minitf.text.windows import LongText, Method
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Loaded:
     max_length: int
     batch_size: int
     say: Callable[[str], None] = lambda line: None  # gets warnings
+    table: TableFormat = dataclasses.field(default_factory=TableFormat)  # of the predictions for whole texts
 
 
 def say_if_cut(cut: int, count: int, max_length: int, say: Callable[[str], None]) -> None:
@@ -95,6 +97,7 @@ class TaskSpec:
     unused: tuple[str, ...] = ()  # settings without a meaning for this task
     truncates: bool = True  # whether a long text is cut, unless `long_text` says otherwise
     max_length: int = 128  # the default of the setting
+    tabular: bool = True  # whether its predictions for a file are a table with a row per text
     entities: bool = False  # whether its metrics count entities, which have a strict mode
     unit: str = "texts"  # what the examples of a table are called
     batch_unit: str = "texts"  # what `batch_size` counts

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minitf.files import write_bytes
+from minitf.visible import visible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,6 +19,11 @@ def new_figure(width: float, height: float, **settings: Any) -> "Figure":
     figure = Figure(figsize=(width, height), layout="constrained", **settings)
     FigureCanvasAgg(figure)
     return figure
+
+
+def drawable(text: str) -> str:
+    """Escape the dollar signs of a token or name, which matplotlib reads as mathematics, and control characters."""
+    return visible(text).replace("$", r"\$")
 
 
 def save_figure(figure: "Figure", path: Path, dpi: int = 120) -> None:

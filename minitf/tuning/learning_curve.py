@@ -15,8 +15,7 @@ from minitf.fine_tuning.folder import WEIGHTS, check_manifest
 from minitf.fine_tuning.manifest import Manifest
 from minitf.fine_tuning.settings import Number
 from minitf.fine_tuning.single import run_in
-from minitf.fine_tuning.terminal import Say, epoch_line, silent
-from minitf.training.loop import Epoch
+from minitf.fine_tuning.terminal import Say, epoch_lines, silent
 from minitf.training.workers import ALONE
 from minitf.tuning import figures
 
@@ -69,13 +68,9 @@ def _values(
     share: float, config: FineTuneConfig, decisions: Decisions, splits: Splits, manifest: Manifest, say: Say
 ) -> list[float]:
     """Return the metric of a run with each seed; the weights of these runs are deleted."""
-
-    def report(epoch: Epoch) -> None:
-        say(epoch_line(epoch, config.recipe.epochs))
-
     values = []
     for seed in range(config.recipe.seed, config.recipe.seed + config.recipe.seeds):
-        place = manifest.folder / f"share-{share:g}-seed-{seed}"
+        place, report = manifest.folder / f"share-{share:g}-seed-{seed}", epoch_lines(config, say)
         manifest.add_run(place.name)
         run = run_in(place, config.replace(seed=seed, seeds=1), decisions, splits, ALONE, silent, on_epoch=report)
         assert run is not None

@@ -14,7 +14,7 @@ from minitf.fine_tuning.data import Decisions, Splits
 from minitf.fine_tuning.folder import WEIGHTS, check_manifest
 from minitf.fine_tuning.manifest import Manifest
 from minitf.fine_tuning.single import run_in
-from minitf.fine_tuning.terminal import Say, epoch_line, silent
+from minitf.fine_tuning.terminal import Say, epoch_lines, silent
 from minitf.training.loop import Epoch
 from minitf.training.workers import ALONE
 from minitf.tuning import figures, space
@@ -78,9 +78,10 @@ class Study:
     def _train(self, trial: Any, chosen: Mapping[str, space.Value]) -> str:
         """Run once; return the result as a line."""
         config = self.config.replace(**self.settings(chosen))
+        say_epoch = epoch_lines(config, self.say)
 
         def report(epoch: Epoch) -> None:
-            self.say(epoch_line(epoch, config.recipe.epochs))
+            say_epoch(epoch)
             trial.report(epoch.valid[self.metric], epoch.number)
             if self.search.pruning and trial.should_prune():
                 raise self.optuna.TrialPruned

@@ -3,6 +3,7 @@
 import argparse
 import errno
 import importlib
+import io
 import math
 import os
 import subprocess
@@ -13,8 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minitf.__main__ import COMMANDS
-from minitf.cli.console import Parser, complain, flags_in_errors, number, run, say, say_error
+from minitf.cli.console import Parser, complain, flags_in_errors, number, run, say, say_error, wrapped
+from minitf.cli.visible_output import VisibleStream, shows_styles
 from minitf.errors import CheckpointError, DataError, InputError
+from minitf.fine_tuning.terminal import Strong
 
 PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=60)
 
@@ -261,3 +264,64 @@ def test_a_terminal_without_greek() -> None:
     )
     assert (done.returncode, done.stderr) == (0, b"")
     assert b"--lr ?" in done.stdout
+
+
+# Suggestions and styles -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "suggestion"),
+    [
+        (["--epohcs", "3"], "(did you mean '--epochs'?)"),
+        (["--optimizer", "adamv"], "(did you mean 'adamw'?)"),
+        (["--qqqq"], None),
+        (["--optimizer", "qqqq"], None),
+    ],
+)
+def test_a_mistyped_flag_or_value_gets_a_suggestion(
+    words: list[str], suggestion: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    p = Parser(prog="command")
+    p.add_argument("--epochs", type=int)
+    p.add_argument("--optimizer", "-o", choices=["gd", "adamw"])
+    with pytest.raises(SystemExit) as left:
+        p.parse_args(words)
+    err = capsys.readouterr().err
+    assert left.value.code == 2 and err.count("\n") == 1
+    assert ("did you mean" in err) == (suggestion is not None)
+    assert suggestion is None or suggestion in err
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("variables", "bold"),
+    [({"TERM": "xterm"}, True), ({"TERM": "xterm", "NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)],
+)
+def test_a_strong_line_is_bold_on_a_terminal_only(
+    variables: dict[str, str], bold: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    for stream, shown in ((Terminal(), bold), (io.StringIO(), False)):
+        monkeypatch.setattr(sys, "stdout", VisibleStream(stream, shows_styles(stream)))
+        say(Strong("accuracy \x1b 0.9"))
+        say("as usual")
+        text = r"accuracy \x1b 0.9"
+        assert stream.getvalue() == (f"\x1b[1m{text}\x1b[0m\n" if shown else f"{text}\n") + "as usual\n"
+
+
+@PROPERTY
+@given(st.lists(st.lists(st.text("abc-019.,", min_size=1, max_size=12), max_size=30).map(" ".join), max_size=4))
+def test_lines_are_wrapped_between_words(lines: list[str]) -> None:
+    """No word is cut, so no number is; lines that fit do not change."""
+    text = "\n".join(lines)
+    found = wrapped(text, 40)
+    assert found.split() == text.split()
+    assert all(len(line) <= 40 for line in found.split("\n"))
+    if all(len(line) <= 40 for line in lines):
+        assert found == text

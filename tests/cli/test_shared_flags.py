@@ -31,7 +31,7 @@ def google(write_bert, here: Path) -> Path:
 @pytest.fixture
 def outcome(run_command, google: Path, here: Path) -> Callable[..., Outcome]:
     """Call a command with flags; return what it prints, and the page of `attend`."""
-    run = ("--train", "t.csv", "--model", google, "--epochs", 1, "--device", "cpu", "--overwrite")
+    run = ("--train", "t.csv", "--model", google, "--epochs", 1, "--device", "cpu", "--overwrite", "--verbose")
     commands = {
         "finetune": (finetune.main, *run, "--output", "run"),
         "search": (search.main, *run, "--output", "curve", "--learning-curve", "1"),

@@ -77,7 +77,5 @@ def test_the_warnings_are_few_and_name_the_counts():
     counts = {f"{case(name)}": n for n, name in enumerate("abcdefgh", 1) for case in (str.lower, str.upper)}
     found = list(spelling_warnings("t.csv, column 'label'", counts))
     assert len(found) == 4
-    assert found[0].startswith(
-        "t.csv, column 'label': 'A' (1 row) and 'a' (1 row) look like one label in 2 spellings"
-    )
+    assert found[0].startswith("t.csv, column 'label': 'A' (1 row) and 'a' (1 row) look like one label in 2 spellings")
     assert found[-1] == "t.csv, column 'label': 5 more labels have several spellings: 'd', 'e', 'f', 'g', …"

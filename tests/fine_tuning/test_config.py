@@ -191,8 +191,8 @@ def test_contradictions(settings: dict, message: str) -> None:
 
 
 def test_what_is_saved_of_the_settings() -> None:
-    """All but whether the run is resumed; of records only their number."""
+    """All but whether the run is resumed, and what it prints; of records only their number."""
     config = FineTuneConfig.of(train=[{"text": "x", "label": "a"}] * 3, resume=True, output="out")
     saved = storable(config.settings())
-    assert set(saved) == {field.name for _, field in declared()} - {"resume"}
+    assert set(saved) == {field.name for _, field in declared()} - {"resume", "verbose"}
     assert saved["train"] == "3 records"

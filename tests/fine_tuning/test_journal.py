@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import struct
 from pathlib import Path
 
@@ -72,12 +73,15 @@ def test_a_journal_without_a_file(tmp_path: Path) -> None:
     assert journal.steps == [step(1, 1).to_dict()]
 
 
-def test_the_line_of_an_epoch() -> None:
-    line = terminal.epoch_line(epoch(2), of=3)
-    for part in ("epoch 2/3", "train loss 0.2500", "valid loss 0.7500", "accuracy 0.5000", "macro F1 0.5000", "1 s"):
-        assert part in line
-    assert "best" in line
-    assert "best" not in terminal.epoch_line(epoch(2, best=False), of=3)
+def test_the_table_of_epochs() -> None:
+    table = terminal.EpochTable(3)
+    header, line = table.lines(epoch(2))
+    assert re.split("  +", header.strip()) == ["epoch", "train loss", "valid loss", "accuracy", "macro F1", "time"]
+    assert re.split("  +", line.strip()) == ["2/3", "0.2500", "0.7500", "0.5000", "0.5000", "1 s", "best so far"]
+    for name, cell in (("epoch", "2/3"), ("train loss", "0.2500"), ("time", "1 s")):
+        assert header.index(name) + len(name) == line.index(cell) + len(cell)  # aligned on the right
+    (line,) = table.lines(epoch(3, best=False))
+    assert "best" not in line
 
 
 def test_the_table_of_classes() -> None:

@@ -32,7 +32,7 @@ CONTENT = {
         }
     ],
     "mistaken": 9,
-    "parameters": f"parameters {HOSTILE}",
+    "details": {name: f"{name} {HOSTILE}" for name in ("model", "data", "parameters")},
 }
 
 
@@ -57,7 +57,7 @@ class Reader(HTMLParser):
 def test_everything_is_shown_as_text() -> None:
     reader = Reader(report_html.page(CONTENT, b"png"))
     words = ("title", "task", "command", "name", "value", "version", "path", "label", "score", "baseline", "text",
-             "pair", "true", "said", "parameters")  # fmt: skip
+             "pair", "true", "said", "model", "data", "parameters")  # fmt: skip
     for word in words:
         assert f"{word} {HOSTILE}" in reader.text, word
     assert "script" not in reader.tags

@@ -101,7 +101,7 @@ def digest(folder: Path) -> dict[str, object]:
 
     def timeless(value):
         if isinstance(value, dict):
-            left_out = ("seconds", "output", "command", "prediction_command")
+            left_out = ("seconds", "output", "command", "prediction_command", "attention_command")
             return {k: timeless(v) for k, v in value.items() if k not in left_out}
         return [timeless(v) for v in value] if isinstance(value, list) else value
 

@@ -22,6 +22,7 @@ def runs(values: list[float], table: str = "test", failed: tuple[int, ...] = ())
             baseline="",
             learned=n not in failed,
             prediction_command="",
+            attention_command="",
         )
         for n, value in enumerate(values)
     }

@@ -8,6 +8,7 @@ from minitf.errors import InputError
 from minitf.tasks.inference import check_finite
 from minitf.tasks.masked_lm.words import likeliest_words
 from minitf.tasks.spec import Loaded
+from minitf.visible import visible
 
 MOST = 5  # words per [MASK]
 
@@ -32,4 +33,4 @@ def fill(loaded: Loaded, text: str, out: TextIO) -> None:
         if len(positions) > 1:
             print(f"[MASK] {n}", file=out)
         for word, probability in words:
-            print(f"  {probability:.4f}  {word}", file=out)
+            print(f"  {probability:.4f}  {visible(word)}", file=out)

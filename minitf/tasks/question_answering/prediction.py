@@ -7,6 +7,7 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
+from minitf.files import to_json
 from minitf.tasks.inference import check_finite, predict_logits
 from minitf.tasks.question_answering.spans import Span
 from minitf.tasks.question_answering.squad import Question, QuestionTable
@@ -39,8 +40,8 @@ class AnswerPrediction:
         with tqdm(total=len(self.questions.examples), unit="question", disable=None, leave=False) as bar:
             for n, (question, span) in enumerate(self._answered()):
                 if as_json:
-                    entry = f"{json.dumps(question.id)}: {json.dumps(span.text, ensure_ascii=False)}"
-                    out.write(f"{',' if n else '{'}\n{entry}")
+                    answer = to_json(span.text, indent=None).rstrip("\n")
+                    out.write(f"{',' if n else '{'}\n{json.dumps(question.id)}: {answer}")
                 else:
                     out.write(f"{' '.join(span.text.split())}  ({span.p:.4f})  {' '.join(question.text.split())}\n")
                 bar.update()

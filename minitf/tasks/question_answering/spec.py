@@ -49,6 +49,7 @@ QUESTION_ANSWERING = TaskSpec(
     recognize=_recognize,
     unused=("text", "pair", "label", "delimiter", "long_text", "class_weights", "label_smoothing"),
     truncates=False,
+    tabular=False,
     max_length=384,
     unit="questions",
     batch_unit="windows",

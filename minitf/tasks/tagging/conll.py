@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from minitf.datasets.reading import ending, open_file, open_text
+from minitf.datasets.table_writer import NOT_TEXT
 from minitf.errors import DataError, InputError
 from minitf.tasks.tagging.tags import have_prefixes
 
@@ -182,6 +183,11 @@ def sentences(
             words.append((row, cells))
     if words:
         yield _sentence(words)
+
+
+def cell(text: str, by_tab: bool = True) -> str:
+    """Return a tag as a cell: CoNLL has no quoting, so white space becomes "_", and what is not text U+FFFD."""
+    return NOT_TEXT.sub("\ufffd", re.sub("[\t\r\n]" if by_tab else "[\t\r\n ]", "_", text))
 
 
 def _sentence(lines: list[tuple[int, list[str]]]) -> Sentence:

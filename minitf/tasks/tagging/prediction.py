@@ -13,6 +13,7 @@ from minitf.tasks.tagging import conll, tags
 from minitf.tasks.tagging.conll import ConllLayout, Sentence, TaggedTable
 from minitf.tasks.tagging.data import TagRequest
 from minitf.tasks.tagging.task import Tagging
+from minitf.visible import visible
 
 Tagged = list[tuple[str, float]]  # the tag of each word, and its probability
 BATCHES = 32  # per part, so that sentences of similar length share a batch
@@ -48,7 +49,8 @@ class TagPrediction:
     def _text_lines(self, *, as_table: bool) -> Iterator[Sequence[str]]:
         for sentence, tagged in self._tagged():
             if as_table:
-                yield [*(f"{word}\t{tag}" for word, (tag, _) in zip(sentence.words, tagged, strict=True)), ""]
+                words = zip(sentence.words, tagged, strict=True)
+                yield [*(f"{word}\t{conll.cell(tag)}" for word, (tag, _) in words), ""]
             else:
                 yield list(_lines(sentence.words, tagged, self._prefixed))
 
@@ -56,9 +58,10 @@ class TagPrediction:
         """Yield the lines of the file sentence by sentence, each word with its tag, then the lines after the last."""
         assert self.request.path is not None and self.request.layout is not None
         lines = conll.lines(self.request.path)
-        separator = "\t" if self.request.layout.by_tab else " "
+        by_tab = self.request.layout.by_tab
+        separator = "\t" if by_tab else " "
         for sentence, tagged in self._tagged():
-            tag_of = dict(zip(sentence.rows, (tag for tag, _ in tagged), strict=True))
+            tag_of = dict(zip(sentence.rows, (conll.cell(tag, by_tab) for tag, _ in tagged), strict=True))
             part = []
             for row, line in lines:
                 part.append(f"{line.rstrip(' ')}{separator}{tag_of[row]}" if row in tag_of else line)
@@ -87,14 +90,14 @@ class TagPrediction:
 def _lines(words: Sequence[str], tagged: Tagged, prefixed: bool) -> Iterator[str]:
     """Yield the words with entities in brackets, then a line per entity with the lowest probability of its words."""
     if not prefixed:
-        yield " ".join(f"{word}/{tag}" for word, (tag, _) in zip(words, tagged, strict=True))
+        yield " ".join(f"{word}/{visible(tag)}" for word, (tag, _) in zip(words, tagged, strict=True))
         return
     entities = tags.entities([tag for tag, _ in tagged])
     marked = list(words)
     for entity in entities:
         marked[entity.start] = f"[{marked[entity.start]}"
-        marked[entity.end - 1] += f" | {entity.type}]"
+        marked[entity.end - 1] += f" | {visible(entity.type)}]"
     yield " ".join(marked)
     for entity in entities:
         p = min(p for _, p in tagged[entity.start : entity.end])
-        yield f"  {p:.4f}  {entity.type}  {' '.join(words[entity.start : entity.end])}"
+        yield f"  {p:.4f}  {visible(entity.type)}  {' '.join(words[entity.start : entity.end])}"

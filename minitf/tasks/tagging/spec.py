@@ -64,6 +64,7 @@ TAGGING = TaskSpec(
     recognize=_recognize,
     unused=("text", "pair", "label", "delimiter", "long_text"),
     truncates=False,
+    tabular=False,
     entities=True,
     unit="sentences",
     batch_unit="sentences",

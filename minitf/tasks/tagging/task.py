@@ -25,6 +25,7 @@ from minitf.text.batches import IGNORED, Batch, Examples
 from minitf.text.long_texts import with_special_tokens
 from minitf.text.tokenizer import Pieces, Tokenizer
 from minitf.text.windows import best_window, default_stride, window_ranges
+from minitf.visible import visible
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,7 +179,7 @@ class Tagging:
 
     def baseline(self, examples: Examples) -> str:
         tag, accuracy = self._most_frequent(examples)
-        return f"always {tag}: accuracy {accuracy:.4f}"
+        return f"always {visible(tag)}: accuracy {accuracy:.4f}"
 
     def learned(self, metrics: Any, examples: Examples) -> bool:
         assert isinstance(metrics, EntityMetrics)

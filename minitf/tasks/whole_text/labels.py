@@ -8,6 +8,7 @@ from torch import Tensor
 from minitf.bert import BertConfig
 from minitf.datasets.tables import SEPARATOR
 from minitf.errors import InputError
+from minitf.visible import visible
 
 
 class Reading(Protocol):
@@ -48,7 +49,7 @@ class OneClass:
 
     def prediction(self, z: Tensor) -> str:
         p = self.values(z)
-        return f"{self._best(p)} {max(p):.4f}"
+        return f"{visible(self._best(p))} {max(p):.4f}"
 
     def columns(self) -> list[str]:
         return ["label", *(f"p_{label}" for label in self.labels)]
@@ -59,7 +60,7 @@ class OneClass:
 
     def line(self, z: Tensor) -> str:
         p = self.values(z)
-        return f"{self._best(p)}  ({with_probabilities(self.labels, p)})"
+        return f"{visible(self._best(p))}  ({with_probabilities(self.labels, p)})"
 
     def record(self, z: Tensor) -> dict[str, Any]:
         p = self.values(z)
@@ -92,7 +93,7 @@ class SeveralLabels:
 
     def line(self, z: Tensor) -> str:
         p = self.values(z)
-        return f"{', '.join(self._predicted(z)) or 'no label'}  ({with_probabilities(self.labels, p)})"
+        return f"{', '.join(map(visible, self._predicted(z))) or 'no label'}  ({with_probabilities(self.labels, p)})"
 
     def record(self, z: Tensor) -> dict[str, Any]:
         p = self.values(z)
@@ -142,4 +143,4 @@ def reading(config: BertConfig) -> Reading:
 
 def with_probabilities(labels: tuple[str, ...], p: list[float]) -> str:
     """Return each label with its probability, for a person."""
-    return ", ".join(f"{label} {x:.4f}" for label, x in zip(labels, p, strict=True))
+    return ", ".join(f"{visible(label)} {x:.4f}" for label, x in zip(labels, p, strict=True))

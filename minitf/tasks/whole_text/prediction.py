@@ -1,6 +1,5 @@
 """The predictions of a classification head for whole texts, computed in parts."""
 
-import csv
 import dataclasses
 from collections.abc import Iterator
 from typing import Any, TextIO
@@ -9,6 +8,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from minitf.files import to_json
 from minitf.tasks.inference import check_finite
 from minitf.tasks.spec import Loaded, say_if_cut
 from minitf.tasks.whole_text.encoding import logits_of_texts
@@ -39,19 +39,24 @@ class TextPrediction:
         return cls(loaded, texts, reading(loaded.model.config))
 
     def records(self) -> Iterator[dict[str, Any]]:
-        for text, pair, z in self._logits(shown=False):
-            yield {"text": text} | ({} if pair is None else {"pair": pair}) | self.reading.record(z)
+        return self._records(shown=False)
 
     def write(self, out: TextIO, *, as_table: bool) -> None:
-        """Write a line per text, or a CSV table."""
-        table = csv.writer(out, lineterminator="\n")
-        if as_table:
-            table.writerow(["text", *self.reading.columns()])
-        for text, _, z in self._logits(shown=as_table):
-            if as_table:
-                table.writerow([text, *self.reading.cells(z)])
-            else:
+        """Write a line per text, or a table in the format of `loaded.table`."""
+        if not as_table:
+            for text, _, z in self._logits(shown=False):
                 print(f"{self.reading.line(z)}  {' '.join(text.split())}", file=out)
+        elif self.loaded.table.json_lines:
+            out.writelines(to_json(record, indent=None) for record in self._records(shown=True))
+        else:
+            write_row = self.loaded.table.writer(out)
+            write_row(["text", *self.reading.columns()])
+            for text, _, z in self._logits(shown=True):
+                write_row([text, *self.reading.cells(z)])
+
+    def _records(self, *, shown: bool) -> Iterator[dict[str, Any]]:
+        for text, pair, z in self._logits(shown=shown):
+            yield {"text": text} | ({} if pair is None else {"pair": pair}) | self.reading.record(z)
 
     def _logits(self, *, shown: bool) -> Iterator[tuple[str, str | None, Tensor]]:
         model, settings = self.loaded.model, self.loaded.settings

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from minitf.datasets import augmentation
+from minitf.datasets.dialect import parse_delimiter
 from minitf.datasets.strings import did_you_mean
 from minitf.errors import InputError
 from minitf.fine_tuning.settings import Checked, Choice, Flag, Number, Source, Text, TextOrNumber, Words, setting
@@ -46,6 +47,13 @@ class DataConfig(Checked):
     text: str | None = setting(None, Words(), "column of the text", "COL", "found by its name")
     pair: str | None = setting(None, Words(), "column of the second text of a pair", "COL", "none")
     label: str | None = setting(None, Words(), "column of the label", "COL", "found by its name")
+    delimiter: str | None = setting(
+        None,
+        Text(parse_delimiter),
+        "between the cells of a CSV or TSV: one character, or semicolon, tab, bar",
+        "C",
+        "recognized",
+    )
     task: str = setting(
         "auto", Choice(_tasks), "what is predicted", None, "auto, from the data: a|b is multilabel, 2.5 regression"
     )
@@ -193,7 +201,7 @@ class FineTuneConfig:
         if recipe.seeds > 1 and self.output.dry_run:
             raise InputError("`dry_run` trains nothing, so it needs no `seeds`")
         if self.data.train is None:
-            for name in ("valid", "test", "text", "pair", "label"):
+            for name in ("valid", "test", "text", "pair", "label", "delimiter"):
                 if getattr(self.data, name):
                     raise InputError(f"`{name}` needs `train`: without it the built-in corpus is used")
 

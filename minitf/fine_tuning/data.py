@@ -45,8 +45,9 @@ def _task(data: DataConfig, say: Say) -> TaskSpec:
 
 
 def columns(data: DataConfig) -> dict[str, str | None]:
-    """Return the column names that are given."""
-    return {"text": data.text, "pair": data.pair, "label": data.label}
+    """Return the column names that are given, and the delimiter if it is."""
+    delimiter = {} if data.delimiter is None else {"delimiter": data.delimiter}
+    return {"text": data.text, "pair": data.pair, "label": data.label} | delimiter
 
 
 def read_data(config: FineTuneConfig, spec: TaskSpec, say: Say) -> Splits:

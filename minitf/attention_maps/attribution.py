@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from minitf.attention_maps.model import OpenModel, encode, reading_of
+from minitf.attention_maps.model import OpenModel, encode, readable_tokens, reading_of
 from minitf.bert import Bert
 from minitf.errors import InputError
 from minitf.tasks.inference import check_finite
@@ -91,7 +91,7 @@ def attribute(
     ids = batch.token_ids[0].tolist()
     integrated, residual = integrated_gradients(model, batch, chosen, tokenizer.pad_id, tokenizer.special_ids, steps)
     return Attribution(
-        tokens=tuple(tokenizer.tokens(ids)),
+        tokens=tuple(readable_tokens(tokenizer, ids, text, pair, max_length or model.config.longest)),
         special=tuple(i in tokenizer.special_ids for i in ids),
         label=reading.labels[chosen],
         probability=reading.values(logits)[chosen],

@@ -78,4 +78,5 @@ class Column {
 const indexOfToken = (groups, token) => (token === null ? -1 : groups.findIndex((group) => group.tokens.includes(token)));
 const short = (value) => value.toFixed(Math.abs(value) < 0.0995 ? 3 : 2).replace("-", "−");
 const long = (value) => (value !== 0 && Math.abs(value) < 1e-4 ? value.toExponential(1) : value.toFixed(4)).replace(/-/g, "−");
-const rowHeight = (n) => (n <= 16 ? 28 : n <= 48 ? 23 : 19);
+const rowHeight = (n) => (touch.matches ? 44 : n <= 16 ? 28 : n <= 48 ? 23 : 19);
+const touch = matchMedia("(pointer: coarse), (max-width: 600px)"); // a finger needs 44 pixels

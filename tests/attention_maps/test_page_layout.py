@@ -97,6 +97,11 @@ def test_axe_finds_nothing_serious(visit, pages, view, scheme):
     at = visit(pages["short"], f"view={view}", scheme=scheme, **DESKTOP)
     drawn(at)
     assert violations(at.page) == []
+    if view == "head":  # the weights of a query, with their tints
+        for show in ("difference", "a"):
+            at.click(f"#show [data-value={show}]")
+            at.click("#queries .token:nth-child(3)")
+            assert violations(at.page) == []
 
 
 @pytest.mark.parametrize("size", [TABLET, PHONE], ids=["tablet", "phone"])

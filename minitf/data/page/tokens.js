@@ -55,10 +55,11 @@ class Column {
   showWeights(of, largest = 1) {
     if (!of && this.empty) return; // no weights to remove
     this.empty = !of;
+    this.container.classList.toggle("weighed", !this.empty); // the tint needs darker letters
     this.buttons.forEach((button, i) => {
       const weight = of ? of(i) : null, share = weight === null || !largest ? 0 : Math.min(1, Math.abs(weight) / largest);
       button.style.setProperty("--w", share.toFixed(3));
-      button.style.setProperty("--tint", weight < 0 ? colours.less : state.show === "difference" ? colours.more : "");
+      button.style.setProperty("--tint", weight < 0 ? colours.less : state.show === "difference" && state.view === "head" ? colours.more : "");
       button.lastChild.textContent = weight === null ? "" : short(weight);
     });
   }

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+# The colours of the attention page (data/page/page.css), so that all figures have one palette.
+BLUE, PALE_BLUE, ORANGE, GREY = "#1a5ca8", "#86b6e0", "#b4500a", "#63696f"
+
+
 def new_figure(width: float, height: float, **settings: Any) -> "Figure":
     """Return an empty figure, `width` by `height` inches, that needs no display."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -20,7 +24,7 @@ def new_figure(width: float, height: float, **settings: Any) -> "Figure":
     return figure
 
 
-def save_figure(figure: "Figure", path: Path, dpi: int = 120) -> None:
+def save_figure(figure: "Figure", path: Path, dpi: int = 200) -> None:
     """Write the figure in the format of the file's ending, completely or not at all. Raises InputError if it cannot be
     written."""
     picture = io.BytesIO()

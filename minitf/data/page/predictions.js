@@ -29,7 +29,7 @@ function drawAttribution() {
     Object.assign(mark.style, { background, color: colour });
     mark.title = `${state.method}: ${value.toPrecision(3).replace("-", "−")}`;
   }
-  byId("sentence-note").textContent = `Shaded by ${state.method}${signedMethod(state.method) ? ` for ${data.attribution.label}: orange for it, blue against it` : ", which has no sign: darker is more"}. Point at a word to see all its scores.`;
+  byId("sentence-note").textContent = `Shaded by ${state.method}${signedMethod(state.method) ? ` for ${data.attribution.label}: orange for it, blue against it` : " in grey, which has no sign"}. Point at a word to see all its scores.`;
   return true;
 }
 

@@ -109,7 +109,7 @@ def _lines(text: str, width: float, size: float, most: int = 2) -> list[str]:
     """Break a text into at most `most` lines of `width` points; what does not fit ends in "…"."""
     lines, line = [], ""
     for part in re.findall(r"\s+|[\u2e80-\uffff]|[^\s\u2e80-\uffff]{1,40}", text):
-        if line and _width(line + part, size) > width:
+        if line and _width(line + part + "…", size) > width:
             if len(lines) == most - 1:
                 line = line.rstrip() + "…"
                 break
@@ -121,7 +121,9 @@ def _lines(text: str, width: float, size: float, most: int = 2) -> list[str]:
 
 def _width(text: str, size: float) -> float:
     """Return at most how many points a text is wide."""
-    return size * sum(1.05 if unicodedata.east_asian_width(character) in "WF" else 0.58 for character in text)
+    wide = [unicodedata.east_asian_width(character) in "WF" for character in text]
+    letters = [0.92 if character.isupper() or character in "mw@%…—" else 0.6 for character in text]
+    return size * sum(1.1 if w else letter for w, letter in zip(wide, letters, strict=True))
 
 
 def short_name(name: str) -> str:

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from minitf.errors import InputError
 from minitf.training.figure import new_figure, save_figure
 
@@ -79,7 +81,7 @@ def _colour_map(stops: tuple[str, ...]) -> "Colormap":
     return LinearSegmentedColormap.from_list("minitf", stops)
 
 
-def text_colour(background: Sequence[float]) -> str:
+def text_colour(background: Sequence[float] | np.ndarray) -> str:
     """Return black or white, whichever has more contrast to a colour of red, green and blue from 0 to 1 (WCAG 2.2)."""
     red, green, blue = (x / 12.92 if x <= 0.04 else ((x + 0.055) / 1.055) ** 2.4 for x in background[:3])
     return "black" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 else "white"
@@ -107,7 +109,8 @@ def entitle(figure: "Figure", theme: Theme, name: str, *texts: str | None) -> No
 
 def _lines(text: str, width: float, size: float, most: int = 2) -> list[str]:
     """Break a text into at most `most` lines of `width` points; what does not fit ends in "…"."""
-    lines, line = [], ""
+    lines: list[str] = []
+    line = ""
     for part in re.findall(r"\s+|[\u2e80-\uffff]|[^\s\u2e80-\uffff]{1,40}", text):
         if line and _width(line + part + "…", size) > width:
             if len(lines) == most - 1:

@@ -22,7 +22,6 @@ from minitf.mathematics import EQUATIONS
 from minitf.tasks.inference import check_finite
 from minitf.text.tokenizer import Tokenizer
 
-
 ATTRIBUTION_LIMIT = 128  # a notebook shows the attribution of texts of at most this many tokens
 
 

@@ -55,9 +55,7 @@ def grid(maps: AttentionMaps, theme: Theme = LIGHT) -> "Figure":
     return figure
 
 
-def lines(
-    maps: AttentionMaps, layer: int, head: int, threshold: float | None = None, theme: Theme = LIGHT
-) -> "Figure":
+def lines(maps: AttentionMaps, layer: int, head: int, threshold: float | None = None, theme: Theme = LIGHT) -> "Figure":
     """Draw one head as lines from the queries on the left to the keys on the right.
 
     The width of a line shows its weight; weights below `threshold` have none. By default only the strongest have one:
@@ -108,7 +106,9 @@ def rollout(maps: AttentionMaps, theme: Theme = LIGHT) -> "Figure":
     axes.set_xticks(range(S), _labels(maps), rotation=90, fontsize=font_size(S), color=theme.text)
     axes.set_yticks(range(maps.layers), [str(i + 1) for i in range(maps.layers)], fontsize=7, color=theme.text)
     axes.set_ylabel("layer", color=theme.text, fontsize=8)
-    axes.set_title(f"attention rollout to {maps.tokens[0]}; the scale is that of the words", color=theme.text, fontsize=10)
+    axes.set_title(
+        f"attention rollout to {maps.tokens[0]}; the scale is that of the words", color=theme.text, fontsize=10
+    )
     return figure
 
 

@@ -15,7 +15,6 @@ from minitf.text.batches import Batch
 from minitf.text.tokenizer import Tokenizer
 from minitf.text.windows import choose_max_length
 
-
 MAX_HIDDEN = 12  # characters beside an unknown token
 
 

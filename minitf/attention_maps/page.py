@@ -83,7 +83,8 @@ def html(
 ) -> str:
     """Build the page of `maps`; `compare` are the maps of another model over the same tokens.
 
-    The page has Q and K if `maps` has them. `opening` is what it shows first (default: `choose_opening`). Raises InputError for maps that cannot be compared, NaN, or infinity.
+    The page has Q and K if `maps` has them. `opening` is what it shows first (default: `choose_opening`). Raises
+    InputError for maps that cannot be compared, NaN, or infinity.
     """
     return build(maps, compare, attribution, lens, opening)[0]
 
@@ -159,7 +160,7 @@ def in_notebook(maps: AttentionMaps, attribution: Attribution | None = None) -> 
 def frame(page: str, height: int = 780) -> str:
     """Return the page in a frame, so that a notebook can show several, each independent of the others.
 
-    The page sends its height, and a script beside the frame sets it; where a notebook runs no scripts, `height` remains.
+    The page sends its height, and a script beside the frame sets it. Where no scripts run, `height` remains.
     """
     return (
         f'<iframe sandbox="allow-scripts allow-downloads" title="attention maps" srcdoc="{escaping.escape(page)}"'

@@ -223,7 +223,9 @@ class Tokenizer:
             before = word
         return numbers[1:]
 
-    def character_spans(self, text: str, pair: str | None = None, max_length: int = 128) -> list[tuple[int, int] | None]:
+    def character_spans(
+        self, text: str, pair: str | None = None, max_length: int = 128
+    ) -> list[tuple[int, int] | None]:
         """Return the characters (first, last + 1) of each token of `encode` in its text; None for an added token."""
         encoded = self._encode_one(text, pair, max_length)
         return [

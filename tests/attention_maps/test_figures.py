@@ -215,7 +215,9 @@ def test_the_legend_names_the_colours(theme):
     assert "orange for it, blue against it" in title and r"\$x_1\$" in title
 
 
-@pytest.mark.parametrize("text", ["short", "a longer sentence " * 40, "这部电影很好看" * 30, "x" * 900, "WHY " * 200, "costs $5 or $6"])
+@pytest.mark.parametrize(
+    "text", ["short", "a longer sentence " * 40, "这部电影很好看" * 30, "x" * 900, "WHY " * 200, "costs $5 or $6"]
+)
 @pytest.mark.parametrize("draw", [figures.grid, figures.rollout, lambda maps: figures.lines(maps, 0, 0)])
 def test_the_title_has_the_model_and_the_text(draw, text):
     """At most two lines for each text, and nothing is cut."""

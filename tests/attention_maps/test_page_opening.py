@@ -226,12 +226,12 @@ def test_a_saved_picture(chromium, tmp_path, view):
 def test_a_notebook_has_the_attribution(classifier, write_member, monkeypatch):
     """It is computed when the maps are displayed; not for a long text, nor for a model without a classifier."""
     maps = attention(classifier, "the film was great")
-    assert '&quot;conclusion&quot;:' in maps._repr_html_()
+    assert "&quot;conclusion&quot;:" in maps._repr_html_()
     monkeypatch.setattr("minitf.attention_maps.collect.ATTRIBUTION_LIMIT", 5)
-    assert '&quot;conclusion&quot;:' not in maps._repr_html_()
+    assert "&quot;conclusion&quot;:" not in maps._repr_html_()
     encoder, _ = write_member("bert", None, name="encoder")
     write_vocabulary(encoder)
-    assert '&quot;attribution&quot;:null' in attention(encoder, "the film was great")._repr_html_()
+    assert "&quot;attribution&quot;:null" in attention(encoder, "the film was great")._repr_html_()
 
 
 def test_the_maps_of_a_loaded_model_have_the_attribution(classifier):
@@ -246,7 +246,9 @@ def test_the_frame_fits_its_content(chromium, tmp_path, width):
     """The frame has the height of its content at any width, and when the view changes."""
     path = tmp_path / "notebook.html"
     maps = random_maps(S=40)
-    path.write_text("<!doctype html><meta charset=utf-8><body aria-busy=false>" + page.in_notebook(maps, found_for(maps)))
+    path.write_text(
+        "<!doctype html><meta charset=utf-8><body aria-busy=false>" + page.in_notebook(maps, found_for(maps))
+    )
     at = browser.Visit(chromium, path, viewport={"width": width, "height": 700})
     inner = at.page.frames[1]
     browser.wait(inner, "document.body.getAttribute('aria-busy') === 'false'")

@@ -562,7 +562,8 @@ def test_a_classifier(visit, write_member):
     assert heads == ["token", *found.scores()]
     bars = at.page.eval_on_selector_all(
         "#attribution tbody tr",
-        "rows => rows.map((row) => [...row.querySelectorAll('i')].map((i) => i.offsetWidth * (i.matches('.against') ? -1 : 1)))",
+        "rows => rows.map((row) =>"
+        " [...row.querySelectorAll('i')].map((i) => i.offsetWidth * (i.matches('.against') ? -1 : 1)))",
     )
     words = ~np.array(found.special)
     for j, values in enumerate(found.scores().values()):

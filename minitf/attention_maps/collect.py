@@ -14,7 +14,15 @@ from torch import Tensor
 from minitf.attention_maps import page
 from minitf.attention_maps.attribution import Attribution, attribute
 from minitf.attention_maps.maps import AttentionMaps
-from minitf.attention_maps.model import OpenModel, encode, open_model, readable_tokens, reading_of, segments
+from minitf.attention_maps.model import (
+    OpenModel,
+    encode,
+    evaluating,
+    open_model,
+    readable_tokens,
+    reading_of,
+    segments,
+)
 from minitf.bert import Bert
 from minitf.checkpoints.report import tokenizer_for
 from minitf.errors import InputError
@@ -73,13 +81,9 @@ def collect(
     """Return the attention maps of a text, from one forward pass in eval mode. Raises InputError for an empty text."""
     model, tokenizer = opened.model, opened.tokenizer
     batch = encode(opened, text, pair, max_length)
-    training = model.training
-    model.eval()
-    try:
-        with torch.no_grad(), _recorded(model, ("W_Q", "W_K") if query_key else ()) as projected:
-            out = model(batch.token_ids, batch.segment_ids, batch.mask, need_attention=True)
-    finally:
-        model.train(training)
+    recorded = _recorded(model, ("W_Q", "W_K") if query_key else ())
+    with evaluating(model), torch.no_grad(), recorded as projected:
+        out = model(batch.token_ids, batch.segment_ids, batch.mask, need_attention=True)
     ids = batch.token_ids[0].tolist()
     reading = reading_of(model)
     A = check_finite(torch.stack(out.attentions)[:, 0])

@@ -1,7 +1,8 @@
 """A model that is opened to look inside, and a text as its input."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -72,6 +73,17 @@ def reading_of(model: Bert) -> Reading | None:
         return reading(model.config)
     except InputError:
         return None
+
+
+@contextmanager
+def evaluating(model: Bert) -> Iterator[None]:
+    """Switch to eval mode, and back to the previous mode at the end."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)
 
 
 def encode(opened: OpenModel, text: str, pair: str | None, max_length: int | None) -> Batch:

@@ -237,7 +237,8 @@ def test_a_notebook_has_the_attribution(classifier, write_member, monkeypatch):
 def test_the_maps_of_a_loaded_model_have_the_attribution(classifier):
     model = minitf.load(classifier, "classification").to(torch.float64)
     maps = attention(model, "the film was great", tokenizer=minitf.load_tokenizer(classifier))
-    assert maps.attribute().label in maps.labels
+    model.train()
+    assert maps.attribute().label in maps.labels and model.training  # the mode is restored
 
 
 @browsers

@@ -55,7 +55,16 @@ class PageParts:
 
 
 def draw(opened: OpenModel, text: Text, view: View, say: Say) -> "Figure":
-    """Run the model and draw one view. Raises InputError if the model or the text has no such view."""
+    """Run the model and draw one view, with the model and the text above it.
+
+    Raises InputError if the model or the text has no such view.
+    """
+    figure = _draw(opened, text, view, say)
+    canvas.entitle(figure, view.theme, opened.name, text.text, text.pair)
+    return figure
+
+
+def _draw(opened: OpenModel, text: Text, view: View, say: Say) -> "Figure":
     if view.name == "explain":
         return prediction_figures.draw_attribution(_attribute(opened, text, view.label, say), view.theme)
     if view.name == "lens":
@@ -83,7 +92,9 @@ def draw_table_summary(
     """
     averages = summarise_all(_maps_of_table(opened, path, columns, max_length))
     say(f"{averages.texts} texts of up to {averages.longest} tokens")
-    return figures.summary(averages, theme)
+    figure = figures.summary(averages, theme)
+    canvas.entitle(figure, theme, opened.name, f"mean over {averages.texts} texts of {Path(path).name}")
+    return figure
 
 
 def _maps_of_table(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minitf.errors import InputError
-from minitf.training.figure import drawing, new_figure, save_figure
+from minitf.training.figure import drawable, drawing, new_figure, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.colors import Colormap
@@ -105,7 +105,7 @@ def entitle(figure: "Figure", theme: Theme, name: str, *texts: str | None) -> No
     for text in texts:
         lines += _lines(text, width, size) if text else []
     figure.set_figheight(figure.get_figheight() + 0.19 * len(lines))
-    figure.suptitle(drawable("\n".join(lines)), fontsize=size, color=theme.text)
+    figure.suptitle("\n".join(map(drawable, lines)), fontsize=size, color=theme.text)
 
 
 def _lines(text: str, width: float, size: float, most: int = 2) -> list[str]:

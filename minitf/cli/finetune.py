@@ -10,7 +10,7 @@ from minitf.fine_tuning.config import declared
 from minitf.fine_tuning.settings import Choice, Flag
 
 GROUPS = {
-    "data": "data (by extension: CSV, TSV or JSON lines with a header; CoNLL columns; SQuAD's JSON)",
+    "data": "data (CSV, TSV or JSON lines with a header; CoNLL columns; SQuAD's JSON)",
     "model": "model",
     "recipe": "training",
     "output": "output",

@@ -252,13 +252,13 @@ def remove(path: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Create a folder and its parents, if they do not exist, and write their names to the disk."""
-    with writing(folder):
-        missing = itertools.takewhile(lambda path: not os.path.lexists(path), (folder, *folder.parents))
-        for path in reversed(list(missing)):
-            path.mkdir(exist_ok=True)
-            sync(path.parent)
-        folder.mkdir(exist_ok=True)  # raises FileExistsError if it is a file
+    """Create a folder and its parents, if they do not exist, and write their names to the disk. Raises OSError."""
+    missing = itertools.takewhile(lambda path: not os.path.lexists(path), (folder, *folder.parents))
+    for path in reversed(list(missing)):
+        path.mkdir(exist_ok=True)
+        sync(path.parent)
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
 
 
 def sync(path: Path) -> None:

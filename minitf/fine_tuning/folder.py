@@ -110,7 +110,8 @@ def locked(folder: Path) -> Iterator[None]:
 
     The system releases the lock when the process ends, even if it is killed. On Windows nothing is locked.
     """
-    make_folder(folder)
+    with writing(folder):
+        make_folder(folder)
     if fcntl is None:
         yield
         return

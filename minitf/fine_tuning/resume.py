@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minitf.errors import InputError
+from minitf.fine_tuning.built_in_recipe import with_recipe
 from minitf.fine_tuning.config import RECORDS, FineTuneConfig, field_of
 from minitf.fine_tuning.folder import states
 from minitf.fine_tuning.provenance import versions
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from minitf.fine_tuning.setup import TrainingSetup
 
 # Settings that change no result of a run, and may differ when it is resumed.
-FREE = ("resume", "output", "overwrite", "dry_run", "offline", "save_every", "verbose")
+FREE = ("resume", "output", "overwrite", "dry_run", "offline", "save_every", "verbose", "by")
 
 
 def saved_with(setup: "TrainingSetup", offset: int) -> dict[str, object]:
@@ -93,7 +94,7 @@ def _started_again(given: Mapping[str, Any], folder: Path, say: Say) -> FineTune
     if not set(given) - set(FREE):
         raise InputError(f"`resume`: nothing is saved in {folder} yet; give the other settings to start again")
     say(f"nothing is saved in {folder} yet: the run starts again")
-    return FineTuneConfig.of(**{**given, "resume": False})
+    return FineTuneConfig.of(**with_recipe({**given, "resume": False}))
 
 
 def _saved(last: Path) -> dict[str, Any]:

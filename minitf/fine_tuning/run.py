@@ -6,6 +6,7 @@ Settings, data and folder are checked before torch is loaded.
 from typing import TYPE_CHECKING, Any
 
 from minitf.errors import InputError, Interrupted
+from minitf.fine_tuning.built_in_recipe import with_recipe
 from minitf.fine_tuning.config import FineTuneConfig
 from minitf.fine_tuning.data import decide, read_data
 from minitf.fine_tuning.folder import choose_folder
@@ -22,7 +23,8 @@ def fine_tune(*, say: Say = print, command: str = "", **settings: Any) -> "Run |
 
         run = minitf.fine_tune(train="reviews.csv", epochs=3, lr=5e-5, output="runs/a")
 
-    `train`, `valid` and `test` are files, or lists of records such as {"text": "…", "label": "…"}. `say` is called with
+    `train`, `valid` and `test` are files, or lists of records such as {"text": "…", "label": "…"}; `train` can also be
+    the name of built-in data. `say` is called with
     each line that the command prints; `command` is saved in the report. Returns the result; None with `dry_run`, and in
     all but the first of several processes. Raises InputError (DataError for the tables, DivergedError if training
     diverges), and Interrupted after Ctrl-C, after the state is saved.
@@ -33,7 +35,7 @@ def fine_tune(*, say: Say = print, command: str = "", **settings: Any) -> "Run |
         config, first_command = resumed(settings, say)
         command = first_command or command
     else:
-        config = FineTuneConfig.of(**settings)
+        config = FineTuneConfig.of(**with_recipe(settings))
     if count > 1 and config.output.output is None:
         raise InputError("several processes need one `output`")
     decisions = decide(config, say)

@@ -18,6 +18,7 @@ EXAMPLES = (
     "runs/stars/best --data held_out.csv",
     "runs/stars/best --data held_out.csv --output report.html --mistakes 20",
     "runs/stars/best --data other.csv --text comment --label rating",
+    "runs/stars/best --data held_out.csv --by city",
 )
 
 
@@ -36,6 +37,11 @@ def parser() -> Parser:
         default=10,
         metavar="N",
         help="print the N mistakes with the largest loss (default: %(default)s)",
+    )
+    out.add_argument(
+        "--by",
+        metavar="COL",
+        help="print the score by group too: a column, length (tokens) or unknown ([UNK]) (default: none)",
     )
     out.add_argument("--output", metavar="FILE", help="a report, .html or .json (default: none)")
     return p

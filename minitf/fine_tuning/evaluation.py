@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minitf.checkpoints.metadata import read_metadata
+from minitf.datasets.groups import with_groups
 from minitf.errors import InputError
 from minitf.fine_tuning.saved import ModelOptions, length_for, open_model, spec_by_name
 from minitf.fine_tuning.terminal import Say, silent
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from minitf.bert import Bert
+    from minitf.fine_tuning.slices import Slices
     from minitf.mathematics import Mathematics
     from minitf.tasks.base import Metrics, Mistake, Task
     from minitf.text.batches import Examples
@@ -56,13 +58,15 @@ class Evaluation:
     metrics: "Metrics"
     baseline: str
     mistakes: "list[Mistake]"  # with the largest loss first
+    slices: "Slices | None" = None  # scores by group, if `by` is set
 
 
 @dataclasses.dataclass(frozen=True)
 class Labelled:
     """A labelled table: its file or records, its columns, and the task (default: that of the model).
 
-    `strict` counts only entities that break no rule of their tagging scheme.
+    `strict` counts only entities that break no rule of their tagging scheme; `by` is a column by whose values the score
+    is reported too.
     """
 
     data: Any
@@ -71,6 +75,7 @@ class Labelled:
     pair: str | None = None
     label: str | None = None
     strict: bool = False
+    by: str | None = None
 
 
 def open_labelled(
@@ -112,13 +117,19 @@ def evaluate(
     source: str, labelled: Labelled, options: ModelOptions, say: Say, batch_size: int = BATCH_SIZE
 ) -> Evaluation:
     """Evaluate the model of `source` on a table. Raises InputError."""
+    from minitf.fine_tuning.slices import group_names, slice_scores
     from minitf.tasks.base import worst
 
     opened = open_labelled(source, labelled, options, say)
     logits = opened.logits(batch_size)
     mistakes = opened.task.mistakes(logits, opened.examples, opened.table)
     metrics, baseline = opened.task.measure(logits, opened.examples), opened.task.baseline(opened.examples)
-    return Evaluation(opened.spec, opened.table, metrics, baseline, worst(mistakes, len(mistakes)))
+    slices = None
+    if labelled.by is not None:
+        scores = opened.task.example_scores(logits, opened.examples)
+        names, order = group_names(labelled.by, opened.spec, opened.table, opened.tokenizer)
+        slices = slice_scores(scores, next(iter(metrics.scores)), labelled.by, names, order)
+    return Evaluation(opened.spec, opened.table, metrics, baseline, worst(mistakes, len(mistakes)), slices)
 
 
 def score(
@@ -149,4 +160,5 @@ def _read(spec: TaskSpec, labelled: Labelled, metadata: Mapping[str, Any]) -> Ta
     """Read the table; the default columns are those used in training, unless the task finds its own."""
     given: Columns = {"text": labelled.text, "pair": labelled.pair, "label": labelled.label}
     names = {name: column or (None if name in spec.unused else metadata.get(name)) for name, column in given.items()}
-    return spec.read(labelled.data, **names)
+    table = spec.read(labelled.data, **names)
+    return table if labelled.by is None else with_groups(table, labelled.data, labelled.by)

@@ -11,6 +11,7 @@ from minitf.datasets.dataset import Dataset
 from minitf.errors import DataError
 from minitf.mathematics import EQUATIONS, Mathematics
 from minitf.tasks.base import Mistake
+from minitf.tasks.example_scores import ExampleScores, f1_of_counts
 from minitf.tasks.multilabel.data import labels_in
 from minitf.tasks.multilabel.metrics import MultiLabelMetrics, best_constant, multilabel_metrics
 from minitf.tasks.whole_text.encoding import WholeTextTask, encode_texts
@@ -56,6 +57,12 @@ class MultiLabel(WholeTextTask):
         z, targets = torch.stack(list(logits)), examples.targets_of(range(len(examples)))
         true, predicted = ([set(row.nonzero().flatten().tolist()) for row in rows] for rows in (targets, z > 0))
         return multilabel_metrics(self.labels, true, predicted, float(self.loss(z, targets)))
+
+    def example_scores(self, logits: Sequence[Tensor], examples: Examples) -> ExampleScores:
+        """The counts of right, predicted and true labels of each text: the score is the micro F1."""
+        true, predicted = examples.targets_of(range(len(examples))) > 0, torch.stack(list(logits)) > 0
+        counts = [labels.sum(dim=-1) for labels in (true & predicted, predicted, true)]
+        return ExampleScores(torch.stack(counts, dim=-1).double(), f1_of_counts)
 
     def mistakes(self, logits: Sequence[Tensor], examples: Examples, table: Dataset) -> list[Mistake]:
         found = []

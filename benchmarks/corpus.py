@@ -1,4 +1,4 @@
-"""The built-in corpus over several seeds: majority class, bag of words, training from scratch, fine-tuning.
+"""The corpus "hard-reviews" over several seeds: majority class, bag of words, training from scratch, fine-tuning.
 
     python -m benchmarks.corpus
 
@@ -17,6 +17,8 @@ from benchmarks import record
 from minitf import finetune
 from minitf.datasets.dataset import built_in_corpus
 
+TRAIN = ("--train", "hard-reviews")
+
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="python -m benchmarks.corpus", description=__doc__)
@@ -26,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def majority() -> float:
-    train, _, test = built_in_corpus()
+    train, _, test = built_in_corpus("hard-reviews")
     label = Counter(train.labels).most_common(1)[0][0]
     return sum(e.label == label for e in test.examples) / len(test.examples)
 
@@ -36,7 +38,7 @@ def bag_of_words() -> float:
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
 
-    train, valid, test = built_in_corpus()
+    train, valid, test = built_in_corpus("hard-reviews")
     words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
     X = words.fit_transform(train.texts)
     fitted = [LogisticRegression(C=C, max_iter=1000).fit(X, train.labels) for C in (0.1, 1.0, 10.0, 100.0)]
@@ -61,7 +63,7 @@ def finetuned(seed: int, *flags: str) -> dict[str, float]:
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     surroundings = record.surroundings()  # now, since the commit may change during the runs
-    rows = {"from scratch": ("--from-scratch",), "fine-tuned": ()}
+    rows = {"from scratch": (*TRAIN, "--from-scratch"), "fine-tuned": TRAIN}
     runs = {name: [finetuned(seed, *flags) for seed in arguments.seeds] for name, flags in rows.items()}
     summary = {"majority": majority(), "bag of words": bag_of_words()}
     for name, results in runs.items():

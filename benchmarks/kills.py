@@ -1,11 +1,12 @@
-"""Send `kill -9` at random times during a run, resume it to its end, and require the same result bit for bit.
+"""End a run at random times by SIGKILL or SIGTERM, resume it to its end, and require the same result bit for bit.
 
     python -m benchmarks.kills --kills 50
 
 The times are drawn uniformly over the duration of a whole run, which saves at every step. Half of the kills wait for
-the next save and interrupt it. Some of the resumed runs are killed again before they may finish. The test compares
-the SHA-256 of best/model.safetensors, of every tensor of the final state (weights, optimizer, random state), and of the
-journal and the report without their times. One thread; a run is a fork of this process, which has all modules loaded.
+the next save and interrupt it. A third of the signals are SIGTERM, after which the run must end with status 143. Some
+of the resumed runs are killed again before they may finish. The test compares the SHA-256 of best/model.safetensors, of
+every tensor of the final state (weights, optimizer, random state), and of the journal and the report without their
+times. One thread; a run is a fork of this process, which has all modules loaded.
 """
 
 import argparse
@@ -37,6 +38,7 @@ from minitf.datasets.dataset import built_in_corpus
 from minitf.files import leftovers
 
 DURING_SAVE = 0.5  # share of the kills that wait for the next save
+TERMINATED = 1 / 3  # share of the kills by SIGTERM
 AGAIN = 0.3  # share of the killed runs whose resumed run is killed too
 FLAGS = shlex.split(
     "--offline --epochs 3 --batch-size 8 --accumulate 2 --max-length 48 --lr 1e-3 --metric loss --freeze embeddings"
@@ -74,7 +76,7 @@ def write_model(folder: Path) -> None:
 
 def write_tables(arguments: argparse.Namespace, folder: Path) -> None:
     """Write the first sentences of the built-in corpus, the same number for each label."""
-    train, valid, _ = built_in_corpus()
+    train, valid, _ = built_in_corpus("hard-reviews")
     for name, table, n in (("train", train, arguments.sentences), ("valid", valid, 32)):
         labels = sorted({str(e.label) for e in table.examples})
         rows = [e for label in labels for e in [e for e in table.examples if e.label == label][: n // len(labels)]]
@@ -98,7 +100,9 @@ def digests(out: Path) -> dict[str, str]:
 
 def _without_times(value: Any) -> Any:
     if isinstance(value, dict):
-        return {k: _without_times(v) for k, v in value.items() if k not in ("seconds", "output", "command")}
+        return {
+            k: _without_times(v) for k, v in value.items() if k not in ("seconds", "output", "overwrite", "command")
+        }
     return [_without_times(v) for v in value] if isinstance(value, list) else value
 
 
@@ -119,10 +123,10 @@ def start(flags: list[str], log: Path) -> int:
         os._exit(status)
 
 
-def kill(flags: list[str], log: Path, after: float, saving: Path | None) -> bool:
-    """Start a run and kill it after some seconds, or with `saving`, its folder, during the next save after them.
+def kill(flags: list[str], log: Path, after: float, saving: Path | None, number: int = signal.SIGKILL) -> bool:
+    """Start a run and send it a signal after some seconds, or with `saving`, its folder, during the next save.
 
-    Returns False if the run ended before.
+    Returns False if the run ended before. Raises RuntimeError if it ends with an unexpected status.
     """
     process, end = start(flags, log), time.perf_counter() + after
     while time.perf_counter() < end or (saving is not None and not is_saving(saving)):
@@ -130,9 +134,12 @@ def kill(flags: list[str], log: Path, after: float, saving: Path | None) -> bool
         if done:
             return False
         time.sleep(0.0002)
-    os.kill(process, signal.SIGKILL)
+    os.kill(process, number)
     _, status = os.waitpid(process, 0)
-    return os.WIFSIGNALED(status)
+    code = os.waitstatus_to_exitcode(status)
+    if code not in (0, -number, 128 + number):
+        raise RuntimeError(f"status {code} after signal {number}: {log.read_text(encoding='utf-8')}")
+    return code != 0
 
 
 def is_saving(out: Path) -> bool:
@@ -164,7 +171,8 @@ def one_run(flags: list[str], out: Path, draw: random.Random, duration: float) -
     after = draw.uniform(0.0, duration)
     log, saving = out.with_name("log.txt"), out if draw.random() < DURING_SAVE else None
     result: dict[str, Any] = {"after": round(after, 3), "saving": saving is not None}
-    result |= {"killed": kill(flags, log, after, saving), "left": found_in(out)}
+    number = signal.SIGTERM if draw.random() < TERMINATED else signal.SIGKILL
+    result |= {"signal": number.name, "killed": kill(flags, log, after, saving, number), "left": found_in(out)}
     resumed = [*flags, "--resume"] if out.exists() else flags
     if draw.random() < AGAIN:
         after = draw.uniform(0.0, duration)
@@ -186,19 +194,25 @@ def undisturbed(flags: list[str], out: Path) -> tuple[dict[str, str], float]:
     return digests(out), statistics.median(durations)
 
 
+def prepare(arguments: argparse.Namespace, folder: Path, out: Path) -> list[str]:
+    """Write the tables and the model in `folder`; return the flags of a run in `out`."""
+    torch.set_num_threads(1)  # a fork keeps only the thread that forks
+    folder.mkdir(parents=True, exist_ok=True)
+    write_tables(arguments, folder)
+    if arguments.model is None:
+        arguments.model = str(folder / "model")
+        write_model(folder / "model")
+    return command(arguments, folder, out)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
-    torch.set_num_threads(1)  # a fork keeps only the thread that forks
+    torch.set_num_threads(1)
     surroundings = record.surroundings()
     with tempfile.TemporaryDirectory() as temporary:
         folder = (arguments.folder or Path(temporary)).absolute()
-        folder.mkdir(parents=True, exist_ok=True)
-        write_tables(arguments, folder)
-        if arguments.model is None:
-            arguments.model = str(folder / "model")
-            write_model(folder / "model")
         out = folder / "out"
-        flags = command(arguments, folder, out)
+        flags = prepare(arguments, folder, out)
         expected, duration = undisturbed(flags, out)
         print(f"a whole run takes {duration:.1f} s; best/ {expected['best'][:12]}, state {expected['state'][:12]}")
         draw, runs = random.Random(arguments.seed), list[dict[str, Any]]()
@@ -206,12 +220,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             run = one_run(flags, out, draw, duration)
             runs.append(run | {"same": {name: run.pop(name) == expected[name] for name in expected}})
             verdict = "same result" if all(runs[-1]["same"].values()) else f"DIFFERENT: {runs[-1]}"
-            print(f"{len(runs)}: killed after {run['after']:.2f} s, {run['left']}: {verdict}", flush=True)
+            print(f"{len(runs)}: {run['signal']} after {run['after']:.2f} s, {run['left']}: {verdict}", flush=True)
     killed = [run for run in runs if run["killed"]]
     different = [run for run in runs if not all(run["same"].values())]
     summary = {
         "kills": len(killed) + sum(run.get("again", False) for run in runs),
         "runs": len(killed),
+        "signals": dict(Counter(run["signal"] for run in killed)),
         "left": dict(Counter(run["left"] for run in killed)),
         "different": len(different),
         "seconds_of_a_whole_run": round(duration, 2),

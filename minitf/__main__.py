@@ -1,7 +1,10 @@
 """List the commands: `python -m minitf`."""
 
 import ast
+from collections.abc import Sequence
 from pathlib import Path
+
+from minitf.cli.console import run
 
 COMMANDS = ("finetune", "predict", "evaluate", "search", "prune", "attend", "validate", "check", "convert")
 
@@ -12,11 +15,12 @@ def summary(command: str) -> str:
     return (ast.get_docstring(ast.parse(source)) or "").splitlines()[0].rstrip(".:")
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> int:
     print("python -m minitf.COMMAND --help\n")
     for command in COMMANDS:
         print(f"  {command:<9} {summary(command)}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

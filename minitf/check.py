@@ -21,6 +21,7 @@ from minitf.cli.check import parser
 from minitf.cli.console import flags_in_errors
 from minitf.cli.console import run as run_command
 from minitf.files import writing
+from minitf.training.figure import warned
 from minitf.visible import visible
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def save_picture(verdict: "Verdict", path: Path) -> None:
     """Save the picture of a failure, if it has one."""
-    with writing(path.parent):
+    with warned(print, path.name), writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         if verdict.save(path):
             print(f"  picture: {path}")

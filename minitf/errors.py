@@ -4,6 +4,7 @@ A message says what is wrong, where (file, row, column, setting), and what to do
 setting is written in backticks, by its name in Python: `max_length`.
 """
 
+import signal
 from pathlib import Path
 
 
@@ -23,9 +24,22 @@ class CheckpointError(InputError):
     """A checkpoint cannot be found, read, trusted or loaded into the model."""
 
 
-class Interrupted(KeyboardInterrupt):
-    """A run was interrupted; its saved state is in `folder`, and `resume` continues it."""
+class Terminated(KeyboardInterrupt):
+    """The signal `number` asked the process to end: SIGTERM, SIGHUP or, like KeyboardInterrupt, SIGINT."""
 
-    def __init__(self, folder: Path):
-        super().__init__(f"interrupted; resume the run in {folder}")
+    def __init__(self, number: int, message: str = "interrupted"):
+        super().__init__(message)
+        self.number = number
+
+
+class Interrupted(Terminated):
+    """A run was interrupted by a signal; its saved state is in `folder`, and `resume` continues it."""
+
+    def __init__(self, folder: Path, number: int = signal.SIGINT):
+        super().__init__(number, f"interrupted; resume the run in {folder}")
         self.folder = folder
+
+
+def signal_number(error: KeyboardInterrupt) -> int:
+    """Return the signal that raised `error`."""
+    return error.number if isinstance(error, Terminated) else signal.SIGINT

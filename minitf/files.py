@@ -24,6 +24,7 @@ from typing import Any, TextIO
 from minitf.errors import InputError
 from minitf.visible import visible_text
 
+ESCAPED = "backslashreplace"  # how lone surrogates are written: the bytes of a path that is not UTF-8
 STATE = "state.safetensors"  # in the folder last/ of a run: what resuming needs
 
 _TEMPORARY = re.compile(r"\.(.+)-[0-9a-f]{8}(-old)?")
@@ -36,7 +37,7 @@ def writing(path: Path) -> Iterator[None]:
     """Turn an error of the system inside the block into an InputError that names `path`."""
     try:
         yield
-    except InputError:
+    except (InputError, BrokenPipeError):  # the reader of a FIFO has left: the command line handles it
         raise
     except Exception as error:
         if isinstance(error, OSError) or _SYSTEM_ERROR.search(str(error)):
@@ -81,8 +82,23 @@ def replacing(path: Path) -> Iterator[Path]:
             os.replace(temporary, target)
             sync(target.parent)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        remove(temporary)
         raise
+
+
+@contextmanager
+def temporary_folder(path: Path) -> Iterator[Path]:
+    """Yield a new hidden folder beside `path`, and delete it after the block.
+
+    For libraries that write temporary files of their own: a killed process leaves them in a folder that
+    `remove_leftovers` deletes.
+    """
+    temporary = _temporary(path)
+    try:
+        temporary.mkdir()
+        yield temporary
+    finally:
+        remove(temporary)
 
 
 @contextmanager
@@ -91,10 +107,10 @@ def open_text(path: Path) -> Iterator[TextIO]:
     with writing(path):
         special = _is_special(_target(path))
     if special:
-        with writing(path), open(path, "w", encoding="utf-8", newline="") as file:
+        with writing(path), open(path, "w", encoding="utf-8", errors=ESCAPED, newline="") as file:
             yield file
         return
-    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", errors=ESCAPED, newline="") as file:
         yield file
 
 
@@ -113,7 +129,8 @@ def to_json(content: Any, indent: int | None = 2) -> str:
     """Format `content` as all JSON files of minitf are formatted; None as `indent` gives one line.
 
     NaN and infinity become null: JSON has no such numbers, and other programs refuse a file that has them. Control
-    characters in a string are escaped, as well as characters that some programs take for the end of a line.
+    characters in a string are escaped, as well as characters that some programs take for the end of a line, and the
+    lone surrogates that Python has for the bytes of a path that is not UTF-8.
     """
     try:
         text = json.dumps(content, indent=indent, ensure_ascii=False, allow_nan=False)
@@ -149,7 +166,8 @@ def replacing_folder(
     old = temporary.with_name(temporary.name + "-old")
     try:
         with writing(folder):
-            temporary.mkdir(parents=True)
+            make_folder(folder.parent)
+            temporary.mkdir()
             yield temporary
             if ours is not None:
                 _copy_others(folder, temporary, ours)
@@ -164,8 +182,7 @@ def replacing_folder(
                 remove(temporary)
             sync(folder.parent)
     except BaseException:
-        if not os.path.lexists(folder) and os.path.lexists(old):
-            old.rename(folder)  # restore the old folder: the new one could not be renamed
+        _restore(old, folder)
         remove(temporary)
         raise
     remove(old)
@@ -182,12 +199,19 @@ def move_folder(source: Path, target: Path, ours: Collection[str]) -> None:
             os.rename(target, old)
         try:
             os.rename(source, target)
-        except OSError:
-            if os.path.lexists(old):
-                os.rename(old, target)
+        except BaseException:
+            _restore(old, target)
             raise
         sync(target.parent)
+        sync(source.parent)
     remove(old)
+
+
+def _restore(old: Path, folder: Path) -> None:
+    """Rename the old folder back if no new one has replaced it. If that fails, `remove_leftovers` does it later."""
+    with contextlib.suppress(OSError):
+        if not os.path.lexists(folder) and os.path.lexists(old):
+            os.rename(old, folder)
 
 
 def _copy_others(old: Path, new: Path, ours: Collection[str]) -> None:
@@ -207,13 +231,14 @@ def leftovers(folder: Path) -> list[Path]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete the leftovers in `folder`; restore a folder that was renamed and not replaced."""
-    for path in leftovers(folder):
-        match = _TEMPORARY.fullmatch(path.name)
-        if match and match[2] and not os.path.lexists(folder / match[1]):
-            path.rename(folder / match[1])
-        else:
-            remove(path)
+    """Delete the leftovers in `folder`; restore a folder that was renamed and not replaced. Raises InputError."""
+    with writing(folder):
+        for path in leftovers(folder):
+            match = _TEMPORARY.fullmatch(path.name)
+            if match and match[2] and not os.path.lexists(folder / match[1]):
+                os.rename(path, folder / match[1])
+            else:
+                remove(path)
 
 
 def remove(path: Path) -> None:
@@ -223,6 +248,17 @@ def remove(path: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder and its parents, if they do not exist, and write their names to the disk."""
+    with writing(folder):
+        if folder.is_dir():
+            return
+        if folder.parent != folder:
+            make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync(folder.parent)
 
 
 def sync(path: Path) -> None:

@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Interrupted as interrupt:
         if processes()[0] == 0:
             print(f"\n{interrupted(interrupt.folder)}", file=sys.stderr)
-        return 130
+        return 128 + interrupt.number
     if result is not None and not result.runs:
         print(f"use it:  {result.prediction_command}")  # not `say`: it contains the user's text
         print(f"look inside:  {result.attention_command}")

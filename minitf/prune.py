@@ -69,7 +69,7 @@ def sweep(prunable: "Prunable", what: str, picture: Path | None) -> None:
         rows.append((share, scores))
         if len(rows) == 1:
             say(f"{what} removed  " + "  ".join(f"{name:>10}" for name in scores))
-        say(f"{share:>{len(what) + 8}.0%}  " + "  ".join(f"{value:10.4f}" for value in scores.values()), flush=True)
+        say(f"{share:>{len(what) + 8}.0%}  " + "  ".join(f"{value:10.4f}" for value in scores.values()))
     if picture:
         draw_sweep(rows, what, picture)
         say(f"drawn: {picture}")

@@ -3,7 +3,6 @@
 The work is in `minitf.tuning`. The flags are in `minitf.cli.search`.
 """
 
-import functools
 import shlex
 import sys
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from minitf.cli import search as cli
 from minitf.cli.console import flags_in_errors, run, say
+from minitf.errors import signal_number
 from minitf.fine_tuning.built_in_recipe import with_recipe
 from minitf.fine_tuning.config import FineTuneConfig
 from minitf.fine_tuning.data import decide, read_data
@@ -37,8 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if own.learning_curve:
             from minitf.tuning.learning_curve import learning_curve, shares
 
-            say_now = functools.partial(say, flush=True)
-            learning_curve(shares(own.learning_curve), config, decisions, splits, folder, say_now)
+            learning_curve(shares(own.learning_curve), config, decisions, splits, folder, say)
             return 0
         from minitf.tuning.study import SearchConfig, Study
 
@@ -46,9 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         study = Study(search, config, decisions, splits, say)
         try:
             study.run()
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
             print(f"\ninterrupted; resume with:  {resume_command(argv)}", file=sys.stderr)
-            return 130
+            return 128 + signal_number(error)
         say(f"\n{study.result_lines()}")
         best = study.typed(study.complete()[0].params)
     words = cli.finetune_words([*rest, f"--task={decisions.spec.name}", f"--metric={decisions.metric}"], best)

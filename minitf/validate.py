@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print("\n".join(report.table(rows, worst_only=arguments.quiet)))
     print(f"\n{report.conclusion(rows, arguments.dtype)}")
     if arguments.output:
-        report.write_report(Path(arguments.output), rows, vars(arguments), versions)
+        report.write_report(Path(arguments.output), rows, vars(arguments), versions, say)
     return 0 if first_divergence(rows) is None else 1
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import shutil
 import sqlite3
 
 import optuna
@@ -199,3 +200,120 @@ def test_a_study_of_an_earlier_version_is_refused(command, fixed, tmp_path):
 def test_settings_have_the_names_of_flags_in_search_json(command, fixed, tmp_path):
     assert command(*fixed, "--method", "grid", "--space", "batch-size=8", "--space", "weight_decay=0.1")[0] == 0
     assert found(tmp_path)["runs"][0]["settings"] == {"batch-size": "8", "weight-decay": "0.1"}
+
+
+# A study whose files were lost or changed -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def searched(command, fixed, tmp_path):
+    """The flags of a study of two runs that has ended."""
+    given = (*fixed, "--method", "random", "--trials", 2, "--space", "lr=1e-5..1e-3:log", "--no-pruning", "--resume")
+    assert command(*given[:-1])[0] == 0
+    return given
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_lost_best_model_is_trained_again(command, searched, tmp_path, monkeypatch, killed):
+    """Also if the process is killed while it does that. The study ends with the same model."""
+    study = tmp_path / "study"
+    before = {path.name: path.read_bytes() for path in (study / "best").iterdir()}
+    rows, more = found(tmp_path), 3 if killed else 2
+    shutil.rmtree(study / "best")
+    if killed:
+        with monkeypatch.context() as patched:
+            patched.setattr(loop, "is_done", lambda *given: (_ for _ in ()).throw(KeyboardInterrupt))
+            assert command(*searched)[0] == 130
+    status, out, err = command(*searched, "--trials", more)
+    assert (status, err) == (0, "")
+    assert "is the best run, but its model is missing: it is trained again" in out
+    assert found(tmp_path)["runs"][:2] == rows["runs"]
+    if not killed:
+        assert {path.name: path.read_bytes() for path in (study / "best").iterdir()} == before
+    assert "is trained again" not in command(*searched, "--trials", more)[1]
+    assert (study / "best/model.safetensors").exists()
+
+
+@pytest.mark.parametrize("what", ["empty", "other", "config"])
+def test_a_changed_best_model_is_refused(command, searched, tmp_path, monkeypatch, what):
+    """It may be a person's own. Nothing is trained or changed."""
+    best = tmp_path / "study/best"
+    if what == "config":
+        (best / "config.json").write_text("{}")
+    else:
+        (best / "model.safetensors").write_bytes(b"" if what == "empty" else b"other")
+    before = {path: path.read_bytes() for path in best.iterdir()}
+    monkeypatch.setattr(loop, "update", None)
+    status, _, err = command(*searched, "--trials", 9)
+    assert status == 2 and len(err.splitlines()) == 1
+    assert f"{best}: has changed since the search saved it; restore it, or delete it" in err
+    assert {path: path.read_bytes() for path in best.iterdir()} == before
+
+
+@pytest.mark.parametrize("what", ["train", "config", "vocabulary"])
+def test_a_study_is_resumed_with_the_same_files_only(command, searched, tmp_path, monkeypatch, what):
+    model = searched[3]
+    if what == "train":
+        path = searched[1]
+        path.write_text(path.read_text().replace("film", "so", 1))
+        expected = "was started with other values of --train (files are compared by their content)"
+    elif what == "config":
+        path = model / "config.json"
+        path.write_text(path.read_text().replace('"gelu"', '"relu"'))
+        expected = "has changed since the run started (its config.json)"
+    else:
+        path = model / "vocab.txt"
+        path.write_text(
+            path.read_text().replace("film\n", "@\n").replace("great\n", "film\n").replace("@\n", "great\n")
+        )
+        expected = "has changed since the run started (its tokenizer)"
+    monkeypatch.setattr(loop, "update", None)
+    status, _, err = command(*searched, "--trials", 3)
+    assert status == 2 and len(err.splitlines()) == 1
+    assert expected in err
+
+
+def test_a_study_is_resumed_with_the_same_files_at_other_paths(command, searched, tmp_path):
+    shutil.copy(searched[1], tmp_path / "copy.csv")
+    searched[3].rename(tmp_path / "moved")
+    moved = ("--train", tmp_path / "copy.csv", "--model", tmp_path / "moved", *searched[4:])
+    status, _, err = command(*moved, "--trials", 3)
+    assert (status, err) == (0, "")
+    assert len(found(tmp_path)["runs"]) == 3
+
+
+def test_a_study_executes_no_code_that_it_names(command, searched, tmp_path):
+    """The values of its runs must be in the space that the command line gives."""
+    code = tmp_path / "evil.py"
+    code.write_text(
+        f"import pathlib\npathlib.Path({str(tmp_path / 'executed')!r}).touch()\n\n\ndef gelu(x): return x\n"
+    )
+    study = optuna.load_study(study_name="minitf", storage=f"sqlite:///{tmp_path / 'study' / 'study.db'}")
+    values = {"lr": 1e-4, "math": str(code)}
+    kinds = {"lr": optuna.distributions.FloatDistribution(1e-5, 1e-3, log=True),
+             "math": optuna.distributions.CategoricalDistribution([str(code)])}  # fmt: skip
+    study.add_trial(optuna.trial.create_trial(params=values, distributions=kinds, value=2.0))
+    study.enqueue_trial(values)
+    status, _, err = command(*searched, "--trials", 5)
+    assert status == 2 and len(err.splitlines()) == 1
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize("damage", [b"", b"SQLite format 3\0 and no more", bytes(5000)])
+def test_a_damaged_study_is_refused(command, searched, tmp_path, damage):
+    (tmp_path / "study/study.db").write_bytes(damage)
+    status, _, err = command(*searched, "--trials", 3)
+    assert status == 2 and len(err.splitlines()) == 1
+
+
+def test_a_learning_curve_is_not_resumed(command, fixed):
+    status, _, err = command(*fixed, "--learning-curve", "0.5,1", "--resume")
+    assert status == 2 and "--learning-curve: cannot be resumed; leave --resume out" in err
+
+
+@pytest.mark.parametrize("name", ["a?b", "a%41#b", "ä b"])
+def test_a_study_in_a_folder_of_any_name(command, fixed, tmp_path, name):
+    given = (*fixed[:-1], tmp_path / name, "--trials", 1, "--space", "lr=1e-5..1e-3:log")
+    assert command(*given)[0] == 0
+    assert (tmp_path / name / "study.db").is_file()
+    assert command(*given, "--resume")[0] == 0

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from minitf.attention_maps.model import OpenModel, encode, reading_of
 from minitf.bert import Bert
+from minitf.datasets.strings import first_few
 from minitf.errors import InputError
 from minitf.tasks.inference import check_finite
 from minitf.tasks.regression.metrics import pearson, ranks
@@ -86,7 +87,7 @@ def attribute(
         logits = model(batch.token_ids, batch.segment_ids, batch.mask).logits[0]
     check_finite(logits)
     if label is not None and label not in reading.labels:
-        raise InputError(f"`label` {label}: the model has no such class; it has {', '.join(reading.labels)}")
+        raise InputError(f"`label` {label}: the model has no such class; it has {first_few(reading.labels)}")
     chosen = int(logits.argmax()) if label is None else reading.labels.index(label)
     ids = batch.token_ids[0].tolist()
     integrated, residual = integrated_gradients(model, batch, chosen, tokenizer.pad_id, tokenizer.special_ids, steps)

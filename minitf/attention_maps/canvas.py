@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minitf.errors import InputError
-from minitf.training.figure import new_figure, save_figure
+from minitf.training.figure import drawing, new_figure, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,10 +33,11 @@ DARK = Theme("#16181d", "#e6e6e6", "#5a5f6a", "cividis")
 
 def themed_figure(width: float, height: float, theme: Theme) -> "Figure":
     """Return an empty figure, `width` by `height` inches, with the background of the theme."""
-    import matplotlib
-
     figure = new_figure(width, height, facecolor=theme.background)
-    matplotlib.rcParams["font.family"] = ["DejaVu Sans", *_cjk_fonts()]
+    with drawing():
+        import matplotlib
+
+        matplotlib.rcParams["font.family"] = ["DejaVu Sans", *_cjk_fonts()]
     return figure
 
 

@@ -23,7 +23,7 @@ from minitf.attention_maps.attribution import Attribution, conclusion
 from minitf.attention_maps.lens import Lens
 from minitf.attention_maps.maps import AttentionMaps
 from minitf.errors import InputError
-from minitf.files import write_bytes
+from minitf.files import ESCAPED, write_bytes
 
 FILES = Path(__file__).parent.parent / "data" / "page"
 SCRIPTS = (
@@ -98,12 +98,12 @@ def build(
     # One pass, so that a placeholder in a user's text is not replaced.
     page = re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _read("page.html"))
     size = lambda texts: sum(map(len, texts.values()))  # noqa: E731
-    return page, Sizes(size(blocks), size(others), size(products), len(page.encode("utf-8")))
+    return page, Sizes(size(blocks), size(others), size(products), len(page.encode("utf-8", ESCAPED)))
 
 
 def save(page: str, path: str | Path) -> None:
     """Write the page, completely or not at all. Raises InputError if it cannot be written."""
-    write_bytes(Path(path), page.encode("utf-8"))
+    write_bytes(Path(path), page.encode("utf-8", ESCAPED))
 
 
 def in_notebook(maps: AttentionMaps) -> str:

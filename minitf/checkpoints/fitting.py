@@ -1,6 +1,7 @@
 """Check that the tensors of a checkpoint match a model, and decide which to leave out or initialize anew."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -8,7 +9,9 @@ from torch import Tensor
 from minitf.bert import Bert, BertConfig
 from minitf.bert.heads import LABELLED
 from minitf.checkpoints.official import OfficialFiles
+from minitf.checkpoints.pytorch import LARGEST_JSON
 from minitf.errors import CheckpointError, InputError
+from minitf.files import to_json
 
 # Types that need no scale; those of eight bits and less need one, which no checkpoint of BERT has.
 FLOATING_TYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
@@ -41,6 +44,8 @@ def with_labels(
         wanted = stored if stored is not None else config.num_labels
     if wanted < 1:
         raise NoHeadError("has no classifier: fine-tune it first (python -m minitf.finetune), or give label names")
+    if labels is not None:
+        _check_size(labels)
     fits = stored in (None, wanted)
     if labels is None:
         same = wanted == config.num_labels
@@ -48,11 +53,22 @@ def with_labels(
     elif stored == wanted == config.num_labels and config.labels != tuple(f"LABEL_{i}" for i in range(wanted)):
         fits = set(labels) == set(config.labels)  # a row that was trained for one label is not renamed to another
         if fits:
-            order = [config.labels.index(label) for label in labels]
+            index = {label: i for i, label in enumerate(config.labels)}
+            order = [index[label] for label in labels]
             for name in ("head.W.weight", "head.W.bias"):
                 if name in state and len(state[name]) == wanted:
                     state[name] = state[name][order]
     return dataclasses.replace(config, labels=tuple(labels)), () if fits else ("head.W.weight", "head.W.bias")
+
+
+def _check_size(labels: Sequence[str]) -> None:
+    """Raise InputError if a config.json with these labels would be too large to be read."""
+    # Each label is written twice, with its number and some 20 other characters.
+    if len(to_json(list(labels), indent=None).encode()) * 2 + 40 * len(labels) + 10_000 > LARGEST_JSON:
+        raise InputError(
+            f"the {len(labels):,} labels have {sum(map(len, labels)):,} characters, too many for config.json: name the"
+            " column of the label with `label` if this is another one, else merge or shorten labels"
+        )
 
 
 def leave_out(

@@ -13,6 +13,7 @@ from minitf.checkpoints import names, pytorch, tensorflow
 from minitf.checkpoints.renaming import PYTORCH, TENSORFLOW, Table, is_wrapped
 from minitf.checkpoints.sources import Source, TensorFlowFiles
 from minitf.datasets.file_kinds import parse_json_object
+from minitf.datasets.strings import is_unicode
 from minitf.errors import CheckpointError
 from minitf.text.tokenizer import LARGEST_VOCABULARY, Tokenizer
 
@@ -155,7 +156,8 @@ class OfficialFiles:
     def open_in_transformers(self) -> bool:
         """Whether `transformers` opens these files as minitf does, or must get them converted."""
         named_by_transformers = self.source.tensorflow is None and Path(self.layout.config_path).name == "config.json"
-        return named_by_transformers and self._states_type and not any(map(is_wrapped, self.layout.names()))
+        utf8 = is_unicode(str(self.layout.config_path))  # of other paths it opens no safetensors file
+        return named_by_transformers and utf8 and self._states_type and not any(map(is_wrapped, self.layout.names()))
 
     def tensors(self, head: str | None) -> RenamedTensors:
         """Read the tensors of a model with this head."""

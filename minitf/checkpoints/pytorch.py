@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from torch import Tensor
 
 from minitf.checkpoints.download import CONFIGS
 from minitf.checkpoints.pickles import UnsupportedError, read_pickle
+from minitf.checkpoints.safetensors_files import open_safetensors
 from minitf.checkpoints.storage import FolderStorage
 from minitf.datasets.file_kinds import HEAD, IRREGULAR, other_kind, parse_json_object
 from minitf.errors import CheckpointError
@@ -120,7 +120,7 @@ def _safetensors(file: Path, names_only: bool) -> dict[str, Tensor]:
         size = int.from_bytes(opened.read(8), "little")
     if size > LARGEST_JSON:
         raise ValueError(f"a header of {size} bytes")  # safetensors needs ten times as much memory for it
-    with safe_open(file, framework="pt") as opened:
+    with open_safetensors(file, "pt") as opened:
         read = (lambda name: torch.empty(0)) if names_only else opened.get_tensor
         return {name: read(name) for name in opened.keys()}  # noqa: SIM118 (not a mapping)
 

@@ -36,16 +36,27 @@ def save(
     Files of other names in it stay. Raises InputError if the disk is full or the folder cannot be written.
     """
     with replacing_folder(folder, ours=WRITTEN) as partial:
-        head, table = model.head_name, PYTORCH[model.config.model_type]
-        config = model.config.to_dict() | {"architectures": [architecture(model.config, head)]}
-        (partial / "config.json").write_text(to_json(config), encoding="utf-8", newline="\n")
-        tensors = {table.official_name(name, head): tensor.contiguous() for name, tensor in model.state_dict().items()}
-        save_file(tensors, partial / "model.safetensors", metadata={"format": "pt"})
-        shutil.copymode(partial / "config.json", partial / "model.safetensors")  # safetensors makes it private
-        if tokenizer is not None:
-            tokenizer.save(partial, max_length=min(max_length or model.config.longest, model.config.longest))
-        if metadata is not None:
-            write_metadata(partial, metadata)
+        write_files(partial, model, tokenizer, metadata, max_length)
         for name, content in (files or {}).items():
             (partial / name).parent.mkdir(exist_ok=True)
             (partial / name).write_bytes(content)
+
+
+def write_files(
+    folder: Path,
+    model: Bert,
+    tokenizer: Tokenizer | None,
+    metadata: dict[str, Any] | None = None,
+    max_length: int | None = None,
+) -> None:
+    """Write the files of `save` into an existing folder, for example a temporary one."""
+    head, table = model.head_name, PYTORCH[model.config.model_type]
+    config = model.config.to_dict() | {"architectures": [architecture(model.config, head)]}
+    (folder / "config.json").write_text(to_json(config), encoding="utf-8", newline="\n")
+    tensors = {table.official_name(name, head): tensor.contiguous() for name, tensor in model.state_dict().items()}
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    shutil.copymode(folder / "config.json", folder / "model.safetensors")  # safetensors makes it private
+    if tokenizer is not None:
+        tokenizer.save(folder, max_length=min(max_length or model.config.longest, model.config.longest))
+    if metadata is not None:
+        write_metadata(folder, metadata)

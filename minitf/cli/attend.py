@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from minitf.cli.console import Parser, number
+from minitf.cli.console import Parser, number, words
 from minitf.cli.shared import model_flags
 from minitf.errors import InputError
 from minitf.files import check_output
@@ -42,8 +42,8 @@ def parser() -> Parser:
     )
     count = number(1, whole=True)
     p.add_argument("model", metavar="DIR|MODEL", help="a run's best/, or any model that finetune takes")
-    p.add_argument("text", nargs="?", help="the text that the model reads")
-    p.add_argument("pair", nargs="?", help="the second text of a pair")
+    p.add_argument("text", nargs="?", type=words, help="the text that the model reads")
+    p.add_argument("pair", nargs="?", type=words, help="the second text of a pair")
 
     out = p.add_argument_group("output")
     out.add_argument(
@@ -61,9 +61,11 @@ def parser() -> Parser:
         "--input", metavar="FILE", help="average over a table of texts, CSV, TSV or JSON lines (default: none)"
     )
     table.add_argument(
-        "--text", dest="text_column", metavar="COL", help="column of the text (default: found by its name)"
+        "--text", dest="text_column", type=words, metavar="COL", help="column of the text (default: found by its name)"
     )
-    table.add_argument("--pair", dest="pair_column", metavar="COL", help="column of the second text (default: none)")
+    table.add_argument(
+        "--pair", dest="pair_column", type=words, metavar="COL", help="column of the second text (default: none)"
+    )
 
     page = p.add_argument_group("page (.html)")
     page.add_argument("--query-key", action="store_true", help="add the products of queries and keys")
@@ -79,6 +81,7 @@ def parser() -> Parser:
     )
     page.add_argument(
         "--label",
+        type=words,
         metavar="NAME",
         help="class that the attribution explains, also for --view explain\n(default: the predicted one)",
     )

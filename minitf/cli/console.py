@@ -1,9 +1,11 @@
 """Exit statuses of all commands, and one line on standard error for an error that the user can correct.
 
-Status 0: done. 2: invalid input. 130: interrupted. 1: any other error (a bug of minitf, with its traceback).
+Status 0: done. 2: invalid input, or output that cannot be written. 130, 143, 129: ended by Ctrl-C, SIGTERM, SIGHUP.
+141: the reader of standard output has left (`| head`). 1: any other error (a bug of minitf, with its traceback).
 """
 
 import argparse
+import contextlib
 import errno
 import functools
 import io
@@ -14,45 +16,124 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 from minitf.cli.visible_output import VisibleStream, make_output_visible
 from minitf.datasets.strings import did_you_mean
-from minitf.errors import InputError
-from minitf.fine_tuning.settings import Number, Values
+from minitf.errors import InputError, signal_number
+from minitf.fine_tuning.settings import Number, Values, Words
 from minitf.fine_tuning.terminal import Strong
+from minitf.training.interrupt import Termination, handlers
 
 Main = Callable[[Sequence[str] | None], int]
 
 SETTING = re.compile(r"`([a-z][a-z0-9_]*)`")  # a setting in a message
+BROKEN_PIPE = 128 + 13  # SIGPIPE, which Windows does not have
 _known_flags: set[str] = set()  # flags of all parsers used so far
 
 
 def run(main: Main) -> None:
     """Call the `main` of a command and exit with its status."""
+    _prepare_streams()
+    with handlers(terminate := Termination()):
+        try:
+            status = main(None)
+        except SystemExit as left:  # of argparse
+            status = left.code  # type: ignore[assignment]
+        except InputError as error:
+            status = complain(str(error))
+        except KeyboardInterrupt as error:
+            status = _interrupted(signal_number(error))
+        except OSError as error:
+            status = _not_written(error)
+        except Exception:
+            if terminate.number is None:
+                raise
+            status = _interrupted(terminate.number)  # a library has turned the interruption into another error
+        if (failed := _flush(sys.stdout)) and not status:
+            status = _output_failed(failed)
+    _flush(sys.stderr)
+    sys.exit(status)
+
+
+def _prepare_streams() -> None:
+    """Prepare standard output and standard error until the end of the process, so that a traceback is printed alike."""
+    _open_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without γ shows a question mark
+            stream.reconfigure(errors="backslashreplace")  # a terminal without γ shows \u03b3
+    if not isinstance(sys.stderr, VisibleStream):
+        sys.stderr = _Messages(sys.stderr)
     make_output_visible()
+
+
+class _Messages:
+    """Standard error without its errors: if nobody can read the messages, the command continues."""
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
+
+def _open_closed() -> None:
+    """Open closed standard streams (`>&-`), or the next file that is opened would get their number.
+
+    Output to a closed standard output is an error; messages to a closed standard error are lost.
+    """
+    for number, name, mode in ((0, "stdin", os.O_RDONLY), (1, "stdout", os.O_RDONLY), (2, "stderr", os.O_WRONLY)):
+        if getattr(sys, name) is not None:
+            continue
+        with contextlib.suppress(OSError):
+            while os.open(os.devnull, mode) < number:
+                pass
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", encoding="utf-8", closefd=False))
+
+
+def _flush(stream: TextIO) -> OSError | None:
+    """Flush a stream. If that fails, return the error and discard what Python would still write at exit."""
     try:
-        status = main(None)
-        sys.stdout.flush()
-    except InputError as error:
-        status = complain(str(error))
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        status = 130
-    except BrokenPipeError:
-        # The reader closed the pipe (`| head`): discard the output that Python would still write at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0
+        stream.flush()
     except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        status = complain(
-            f"no space left on the disk, writing {error.filename or 'a file'}: free some space and start again"
-        )
-    sys.exit(status)
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            stream.flush()
+        return error
+    return None
+
+
+def _interrupted(number: int) -> int:
+    print("interrupted", file=sys.stderr)
+    return 128 + number
+
+
+def _not_written(error: OSError) -> int:
+    """Return the status for an error of the system that no part of minitf has explained."""
+    if isinstance(error, BrokenPipeError):
+        return BROKEN_PIPE
+    if failed := _flush(sys.stdout):
+        return _output_failed(failed)
+    if error.errno != errno.ENOSPC:
+        raise error
+    what = error.filename or "a file or standard output"
+    return complain(f"no space left on the disk, writing {what}: free some space and start again")
+
+
+def _output_failed(error: OSError) -> int:
+    """Return the status if standard output cannot be written."""
+    if isinstance(error, BrokenPipeError):
+        return BROKEN_PIPE
+    return complain(f"standard output: cannot be written ({error.strerror}); redirect it elsewhere and start again")
 
 
 def complain(message: str) -> int:
@@ -75,15 +156,18 @@ def with_flags(message: str) -> str:
     return SETTING.sub(lambda found: name if (name := flag(found[1])) in _known_flags else found[0], message)
 
 
-def say(line: str, *, flush: bool = False) -> None:
-    """Print a line of a run, with settings as flags; on a terminal wrapped between words, a `Strong` one in bold."""
+def say(line: str) -> None:
+    """Print a line of a run, with settings as flags; on a terminal wrapped between words, a `Strong` one in bold.
+
+    It is written at once, so that a broken pipe is noticed.
+    """
     text = with_flags(line)
     if sys.stdout.isatty():
         text = wrapped(text, shutil.get_terminal_size().columns)
     if isinstance(line, Strong) and isinstance(sys.stdout, VisibleStream):
         sys.stdout.write_bold(text)
         text = ""
-    print(text, flush=flush)
+    print(text, flush=True)
 
 
 def wrapped(text: str, width: int) -> str:
@@ -135,6 +219,9 @@ def argument_type(values: Values) -> Callable[[str], Any]:
     return parse
 
 
+words = argument_type(Words())  # an argparse type: a text or a column, in any locale; not a path
+
+
 class Parser(argparse.ArgumentParser):
     """argparse with one-line errors, a one-line usage, and help that ends with examples."""
 
@@ -150,6 +237,10 @@ class Parser(argparse.ArgumentParser):
         """Parse as argparse does, and record the flags so that messages can name them."""
         _known_flags.update(self._option_string_actions)
         return super().parse_known_args(args, namespace)
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Print the help; argparse would ignore that it cannot be written."""
+        (file or sys.stderr).write(message or "")
 
     def error(self, message: str) -> None:  # type: ignore[override]
         sys.exit(complain(f"{message}{self._suggestion(message)} (see {self.prog} --help)"))

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from minitf.cli.console import Parser, number
+from minitf.cli.console import Parser, number, words
 from minitf.cli.shared import BATCH_SIZE_HELP, model_flags
 from minitf.datasets.table_writer import TableFormat
 from minitf.errors import InputError
@@ -31,10 +31,10 @@ def parser() -> Parser:
         parents=[model_flags()],
     )
     p.add_argument("model", metavar="DIR", help="a run's best/, or any source of a model that finetune takes")
-    p.add_argument("texts", nargs="*", metavar="text", help="texts to predict for")
+    p.add_argument("texts", nargs="*", type=words, metavar="text", help="texts to predict for")
     data = p.add_argument_group("data")
     data.add_argument(
-        "--pair", metavar="TEXT|COL", help="second text of a pair; with --input its column (default: none)"
+        "--pair", type=words, metavar="TEXT|COL", help="second text of a pair; with --input its column (default: none)"
     )
     data.add_argument(
         "--input",
@@ -42,7 +42,9 @@ def parser() -> Parser:
         help="table with a text column, CSV, TSV or JSON lines;\n"
         "for tagging CoNLL columns, for qa SQuAD's JSON (default: none)",
     )
-    data.add_argument("--text", metavar="COL", help="with --input: column of the text (default: as in training)")
+    data.add_argument(
+        "--text", type=words, metavar="COL", help="with --input: column of the text (default: as in training)"
+    )
     data.add_argument("--batch-size", type=number(1, whole=True), default=32, metavar="N", help=BATCH_SIZE_HELP)
     out = p.add_argument_group("output")
     out.add_argument(
@@ -58,7 +60,10 @@ def parser() -> Parser:
         "formula: one that begins with = + - @, a tab or a line break and is not a number",
     )
     out.add_argument(
-        "--fill", metavar="TEXT", help="predict the five most likely words for each [MASK] in TEXT (default: none)"
+        "--fill",
+        type=words,
+        metavar="TEXT",
+        help="predict the five most likely words for each [MASK] in TEXT (default: none)",
     )
     out.add_argument(
         "--embed", action="store_true", help="sentence vectors instead of labels, one JSON object per line"

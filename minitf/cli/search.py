@@ -75,6 +75,8 @@ def check(own: argparse.Namespace, given: dict[str, Any], config: FineTuneConfig
         raise InputError("--dry-run is for finetune only; leave it out")
     if own.learning_curve and (own.space or own.trials):
         raise InputError("--learning-curve does not search; leave --space and --trials out")
+    if own.learning_curve and own.resume:
+        raise InputError("--learning-curve: cannot be resumed; leave --resume out")
     for name in space:
         if own.space and name in given:
             raise InputError(f"--space {name}: {flag(name)} is given too; leave one out")

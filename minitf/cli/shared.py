@@ -3,7 +3,7 @@
 import argparse
 import dataclasses
 
-from minitf.cli.console import number
+from minitf.cli.console import number, words
 from minitf.fine_tuning.evaluation import Labelled
 from minitf.fine_tuning.saved import ModelOptions
 from minitf.tasks import registry
@@ -57,9 +57,11 @@ def labelled_flags() -> argparse.ArgumentParser:
     data.add_argument(
         "--task", choices=sorted(registry.SPECS), help="what is predicted (default: the task of the model)"
     )
-    data.add_argument("--text", metavar="COL", help="column of the text (default: as in training)")
-    data.add_argument("--pair", metavar="COL", help="column of the second text of a pair (default: as in training)")
-    data.add_argument("--label", metavar="COL", help="column of the label (default: as in training)")
+    data.add_argument("--text", type=words, metavar="COL", help="column of the text (default: as in training)")
+    data.add_argument(
+        "--pair", type=words, metavar="COL", help="column of the second text of a pair (default: as in training)"
+    )
+    data.add_argument("--label", type=words, metavar="COL", help="column of the label (default: as in training)")
     data.add_argument(
         "--strict", action="store_true", help="tagging: count only entities that break no rule of their tagging scheme"
     )

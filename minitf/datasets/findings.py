@@ -2,15 +2,16 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from minitf.datasets.dataset import Dataset, Example
-from minitf.datasets.strings import first_few
+from minitf.datasets.strings import cut, first_few
 from minitf.errors import DataError
 
 FEW_ROWS = 5  # of a label: with fewer, its score is mostly chance
 MANY_LABELS = 50  # a column with more is rarely a column of classes
+MANY_CLASSES = 60  # with more, nothing is written or printed whose size is classes × classes or texts × classes
 LISTED_LABELS = 8  # with a row of their own in the data check
 
 Rows = dict[str, str]  # name of a row of the data check -> its cell for one table
@@ -49,3 +50,11 @@ def count_rows(counts: Counter[str], train: Counter[str]) -> Rows:
     if others := names[len(listed) :]:
         rows[f"  {len(others)} other labels"] = str(sum(counts[name] for name in others))
     return rows
+
+
+def describe_counts(counts: Mapping[str, int], names: Sequence[str]) -> str:
+    """Return each label with its number of rows; of many labels, only the most frequent."""
+    if len(names) <= MANY_CLASSES:
+        return ", ".join(f"{name} {counts[name]}" for name in names)
+    frequent = sorted(names, key=lambda name: -counts[name])
+    return f"{len(names):,} labels, {first_few([f'{cut(name)} {counts[name]}' for name in frequent])}"

@@ -2,25 +2,34 @@
 
 import difflib
 import math
+import os
 from collections.abc import Sequence
+
+LONG = 60  # characters of a value in a message
 
 
 def did_you_mean(name: str, names: Sequence[str]) -> str:
     """Return the nearest of `names` as a question in brackets, or "" if none is near."""
-    by_lower = {other.lower(): other for other in names}
+    if len(name) > LONG:
+        return ""
+    by_lower = {other.lower(): other for other in names if len(other) <= LONG}
     near = difflib.get_close_matches(name.lower(), by_lower, n=1)
     return f" (did you mean {by_lower[near[0]]!r}?)" if near else ""
 
 
 def first_few(words: Sequence[str], most: int = 8) -> str:
-    """Join the first `most` words with commas, and add "…" if there are more."""
-    return ", ".join(words[:most]) + (", …" if len(words) > most else "")
+    """Join the first `most` words with commas, and add "…" if there are more. Long words are cut."""
+    return ", ".join(map(cut, words[:most])) + (", …" if len(words) > most else "")
+
+
+def cut(word: str, most: int = LONG) -> str:
+    """Return at most `most` characters of a word."""
+    return word if len(word) <= most else f"{word[: most - 1]}…"
 
 
 def shorten(value: object) -> str:
     """Return the `repr` of a value, at most 60 characters."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:59]}…"
+    return cut(repr(value[:LONG]) if isinstance(value, str) else repr(value))
 
 
 def is_number(text: str) -> bool:
@@ -34,3 +43,16 @@ def is_number(text: str) -> bool:
 def is_unicode(text: str) -> bool:
     """Whether a string has no lone surrogate: half of a UTF-16 pair, which UTF-8 cannot encode."""
     return text.isascii() or not any("\ud800" <= c <= "\udfff" for c in text)
+
+
+def decoded(argument: str) -> str:
+    """Return a text of the command line. In a locale without UTF-8 Python turns its bytes into surrogates.
+
+    Bytes that are not UTF-8 stay surrogates, which the tokenizer refuses. Not for paths, which need the surrogates.
+    """
+    if is_unicode(argument):
+        return argument
+    try:
+        return os.fsencode(argument).decode("utf-8")
+    except UnicodeError:
+        return argument

@@ -12,7 +12,7 @@ from minitf.datasets import augmentation
 from minitf.datasets.built_in import BUILT_IN, built_in_name
 from minitf.datasets.strings import did_you_mean
 from minitf.errors import InputError
-from minitf.fine_tuning.settings import Checked, Choice, Flag, Number, Source, Text, TextOrNumber, setting
+from minitf.fine_tuning.settings import Checked, Choice, Flag, Number, Source, Text, TextOrNumber, Words, setting
 from minitf.tasks import registry
 
 RECORDS = " records"  # records are saved as their count and this word
@@ -46,9 +46,9 @@ class DataConfig(Checked):
     )
     valid: Any = setting(None, Source(), "validation examples", "FILE", "10 % of the training examples")
     test: Any = setting(None, Source(), "test examples, evaluated once, at the end", "FILE", "none")
-    text: str | None = setting(None, Text(), "column of the text", "COL", "found by its name")
-    pair: str | None = setting(None, Text(), "column of the second text of a pair", "COL", "none")
-    label: str | None = setting(None, Text(), "column of the label", "COL", "found by its name")
+    text: str | None = setting(None, Words(), "column of the text", "COL", "found by its name")
+    pair: str | None = setting(None, Words(), "column of the second text of a pair", "COL", "none")
+    label: str | None = setting(None, Words(), "column of the label", "COL", "found by its name")
     task: str = setting(
         "auto", Choice(_tasks), "what is predicted", None, "auto, from the data: a|b is multilabel, 2.5 regression"
     )

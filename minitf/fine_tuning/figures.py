@@ -15,10 +15,12 @@ def draw_curves(steps: Sequence[dict[str, Any]], history: Sequence[Epoch], path:
     figure = new_figure(10, 3.4)
     loss, score, rate = figure.subplots(1, 3)
     numbers = [record["step"] for record in steps]
-    ends = [max(r["step"] for r in steps if r["epoch"] == epoch.number) for epoch in history]
+    last = {r["epoch"]: r["step"] for r in steps}  # a damaged metrics.jsonl may have lost steps
+    whole = [e for e in history if e.number in last]
+    ends = [last[e.number] for e in whole]
     loss.plot(numbers, [r["loss"] for r in steps], color="#9ecae1", linewidth=0.8, label="train, each step")
-    loss.plot(ends, [e.train_loss for e in history], "o-", color="#08519c", label="train, mean of the epoch")
-    loss.plot(ends, [e.valid["loss"] for e in history], "s--", color="#d95f02", label="valid")
+    loss.plot(ends, [e.train_loss for e in whole], "o-", color="#08519c", label="train, mean of the epoch")
+    loss.plot(ends, [e.valid["loss"] for e in whole], "s--", color="#d95f02", label="valid")
     highest = max([r["loss"] for r in steps] + [e.valid["loss"] for e in history])
     loss.set(title="Loss", xlabel="step", ylim=(0, 1.08 * highest))
     loss.legend(fontsize="small")

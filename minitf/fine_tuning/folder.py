@@ -9,7 +9,7 @@ from pathlib import Path
 from minitf.checkpoints.metadata import SAVED
 from minitf.datasets.built_in import built_in_name
 from minitf.errors import InputError
-from minitf.files import STATE, leftovers, remove_leftovers, writing
+from minitf.files import STATE, leftovers, make_folder, remove_leftovers, writing
 from minitf.fine_tuning.config import FineTuneConfig
 from minitf.fine_tuning.manifest import FILE as MANIFEST
 from minitf.fine_tuning.manifest import Manifest
@@ -83,7 +83,8 @@ def is_saved(folder: Path) -> bool:
 
 def states(folder: Path) -> list[Path]:
     """Return the state files in `folder`: its own, or those of its seeds."""
-    return [path for path in (folder / "last" / STATE, *sorted(folder.glob(f"seed-*/last/{STATE}"))) if path.is_file()]
+    seeds = (path for path in sorted(folder.glob(f"seed-*/last/{STATE}")) if path.parts[-3][5:].isdecimal())
+    return [path for path in (folder / "last" / STATE, *seeds) if path.is_file()]
 
 
 def remove_all_leftovers(folder: Path) -> None:
@@ -110,12 +111,12 @@ def locked(folder: Path) -> Iterator[None]:
 
     The system releases the lock when the process ends, even if it is killed. On Windows nothing is locked.
     """
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     if fcntl is None:
         yield
         return
-    handle = os.open(folder, os.O_RDONLY)
+    with writing(folder):
+        handle = os.open(folder, os.O_RDONLY)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from minitf import __version__
 from minitf.errors import InputError
-from minitf.files import leftovers, remove, write_json, writing
+from minitf.files import leftovers, make_folder, remove, write_json, writing
 
 FILE = "minitf-run.json"
 VERSION = 1
@@ -111,8 +111,7 @@ class Manifest:
         if not new and self.exists():
             return
         known += new
-        with writing(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         content = {"version": VERSION, "minitf": __version__, "command": self.command}
         write_json(self.path, content | {"files": self.names, "runs": self.runs})
 
@@ -124,7 +123,9 @@ class Manifest:
                 raise ValueError(f"version {content['version']!r}")
             if not all(_is_inside(name) for name in (*names, *runs)):
                 raise ValueError("a name is outside the folder")
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be read ({error.strerror}); try again") from None
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(
                 f"{self.path}: is not a manifest that minitf wrote ({error}); delete the files of the run yourself, or"
                 " choose another folder"

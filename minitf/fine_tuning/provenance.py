@@ -5,9 +5,13 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from minitf import __version__
 from minitf.tasks.spec import Table
+
+if TYPE_CHECKING:
+    import torch
 
 
 def command_line(name: str, argv: Sequence[str] | None) -> str:
@@ -49,6 +53,15 @@ def versions() -> dict[str, str]:
     import torch
 
     return {"minitf": __version__, "python": platform.python_version(), "torch": torch.__version__}
+
+
+def environment(device: "torch.device") -> dict[str, str]:
+    """Return what can change the last bits of the weights: the versions, the device and the number of threads."""
+    import torch
+
+    cpu = torch.backends.cpu.get_cpu_capability()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu ({cpu})"
+    return versions() | {"device": name, "threads": str(torch.get_num_threads())}
 
 
 def _beginning(text: str, most: int = 60) -> str:

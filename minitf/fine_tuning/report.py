@@ -10,7 +10,7 @@ from torch import Tensor
 
 from minitf import __version__
 from minitf.checkpoints.load import load
-from minitf.files import write_json, write_text
+from minitf.files import write_json, write_text, writing
 from minitf.fine_tuning import report_html
 from minitf.fine_tuning.provenance import attention_command, prediction_command, versions
 from minitf.fine_tuning.result import Outcome, Run
@@ -122,8 +122,9 @@ def write_report(folder: Path, setup: TrainingSetup, outcome: Outcome) -> None:
     write_json(folder / "report.json", content)
     title = f"{Path(splits['train'].path).name}, {setup.config.model.model}"
     content |= {"title": title, "details": dataclasses.asdict(setup.description)}
-    curves = folder / "curves.png"
-    write_text(folder / "report.html", report_html.page(content, curves.read_bytes() if curves.is_file() else None))
+    curves, page = folder / "curves.png", folder / "report.html"
+    with writing(page):
+        write_text(page, report_html.page(content, curves.read_bytes() if curves.is_file() else None))
 
 
 def read_run(folder: Path) -> Run:

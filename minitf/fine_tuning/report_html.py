@@ -58,6 +58,9 @@ def page(content: Mapping[str, Any], curves: bytes | None = None) -> str:
     if metrics.get("confusion"):
         labels = [score["label"] for score in metrics["classes"]]
         parts += ["<h2>Confusion matrix</h2>", _confusion(labels, metrics["confusion"])]
+    if metrics.get("confusions"):
+        rows = [[c["true"], c["predicted"], str(c["count"])] for c in metrics["confusions"]]
+        parts += ["<h2>Most frequent confusions</h2>", _table(["true", "predicted", "count"], rows)]
     if content.get("mistakes"):
         parts += ["<h2>Worst mistakes</h2>", _mistakes(content["mistakes"], content["mistaken"])]
     for name, text in content.get("details", {}).items():

@@ -5,29 +5,29 @@ Settings, data and folder are checked before torch is loaded.
 
 from typing import TYPE_CHECKING, Any
 
-from minitf.errors import InputError, Interrupted
+from minitf.errors import InputError, Interrupted, signal_number
 from minitf.fine_tuning.built_in_recipe import with_recipe
 from minitf.fine_tuning.config import FineTuneConfig
 from minitf.fine_tuning.data import decide, read_data
 from minitf.fine_tuning.folder import choose_folder
 from minitf.fine_tuning.resume import resumed
-from minitf.fine_tuning.terminal import Say, silent
+from minitf.fine_tuning.terminal import Say, print_line, silent
 from minitf.training.processes import processes
 
 if TYPE_CHECKING:
     from minitf.fine_tuning.result import Run
 
 
-def fine_tune(*, say: Say = print, command: str = "", **settings: Any) -> "Run | None":
+def fine_tune(*, say: Say = print_line, command: str = "", **settings: Any) -> "Run | None":
     """Fine-tune a model; the settings are those of `FineTuneConfig`, by name.
 
         run = minitf.fine_tune(train="reviews.csv", epochs=3, lr=5e-5, output="runs/a")
 
-    `train`, `valid` and `test` are files, or lists of records such as {"text": "…", "label": "…"}; `train` can also be
-    the name of built-in data. `say` is called with
-    each line that the command prints; `command` is saved in the report. Returns the result; None with `dry_run`, and in
-    all but the first of several processes. Raises InputError (DataError for the tables, DivergedError if training
-    diverges), and Interrupted after Ctrl-C, after the state is saved.
+    `train`, `valid` and `test` are files, or lists of records such as {"text": "…", "label": "…"}; `train` can be
+    the name of built-in data. `say` is called with each line that the command prints; `command` is saved in the report.
+    Returns the result; None with `dry_run`, and in all but the first of several processes. Raises InputError (DataError
+    for the tables, DivergedError if training diverges), and Interrupted after Ctrl-C or SIGTERM, after the state is
+    saved.
     """
     rank, count = processes()
     say = say if rank == 0 else silent
@@ -42,6 +42,7 @@ def fine_tune(*, say: Say = print, command: str = "", **settings: Any) -> "Run |
     splits = read_data(config, decisions.spec, say)
     folder = choose_folder(config, splits["train"])
 
+    from minitf.fine_tuning.saver import check_resumable
     from minitf.fine_tuning.seeds import run_seeds
     from minitf.fine_tuning.setup import prepare
     from minitf.fine_tuning.single import run_in
@@ -50,10 +51,12 @@ def fine_tune(*, say: Say = print, command: str = "", **settings: Any) -> "Run |
     try:
         with launched(config.recipe.device) as workers:
             if config.output.dry_run:
-                prepare(config, decisions, splits, workers, say)
+                setup = prepare(config, decisions, splits, workers, say)
+                if config.output.resume:
+                    check_resumable(folder, setup, say)
                 say("dry run: everything is in order, nothing was trained")
                 return None
             run = run_seeds if config.recipe.seeds > 1 else run_in
             return run(folder, config, decisions, splits, workers, say, command)
-    except KeyboardInterrupt:
-        raise Interrupted(folder) from None
+    except KeyboardInterrupt as error:
+        raise Interrupted(folder, signal_number(error)) from None

@@ -8,18 +8,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from minitf.errors import DivergedError
+from minitf.errors import DivergedError, InputError
 from minitf.files import write_json
 from minitf.fine_tuning.config import FineTuneConfig
 from minitf.fine_tuning.data import Decisions, Splits
-from minitf.fine_tuning.folder import check_free, locked, make_fresh, remove_all_leftovers
+from minitf.fine_tuning.folder import check_free, is_saved, locked, make_fresh, remove_all_leftovers, states
 from minitf.fine_tuning.manifest import Manifest
+from minitf.fine_tuning.record import RunRecord, check_best, check_start
 from minitf.fine_tuning.report import read_run
 from minitf.fine_tuning.result import Run
 from minitf.fine_tuning.setup import prepare
 from minitf.fine_tuning.single import run_prepared
 from minitf.fine_tuning.terminal import Say, silent
 from minitf.tasks.metrics import is_better
+from minitf.training.state import read_progress
 from minitf.training.workers import Workers
 
 
@@ -92,12 +94,16 @@ def run_seeds(
         if workers.first:
             check_free(folder, config)
             remove_all_leftovers(folder)
+        mine = [name for name in names if resume and workers.first and _is_finished(folder / name)]
+        finished = workers.gathered([mine])[0]  # of the first process
         for name, seed in names.items():
-            if not (resume and (folder / name / "report.json").is_file()):
+            if name not in finished:
                 say(f"\nseed {seed}")
                 start = time.perf_counter()
                 own = config.replace(seed=seed)
                 setup = prepare(own, decisions, splits, workers, say_setup, encoded, command)
+                if resume and encoded is None and not is_saved(folder / name):  # a seed that is not started yet
+                    check_start(RunRecord.read(states(folder)[0].parent), setup, say)
                 if fresh and workers.first:
                     make_fresh(folder, ["report.json"])  # after all checks, directly before training
                 if workers.first:
@@ -114,6 +120,18 @@ def run_seeds(
         if not workers.first:
             return None
         return _conclude(folder, names, decisions, diverged, say)
+
+
+def _is_finished(folder: Path) -> bool:
+    """Whether the run in `folder` has a report and its model. Raises InputError if a model is lost."""
+    remove_all_leftovers(folder)
+    reported = (folder / "report.json").is_file()
+    if is_saved(folder):
+        record, progress = RunRecord.read(folder / "last"), read_progress(folder / "last")
+        return check_best(folder / "best", record, progress.at_best) and reported
+    if reported and not (folder / "best/model.safetensors").is_file():
+        raise InputError(f"{folder / 'best'}: the model of the best epoch is missing; restore it, or start a new run")
+    return reported
 
 
 def _conclude(

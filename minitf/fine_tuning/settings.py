@@ -1,6 +1,6 @@
 """Declarations of settings: the default, the meaning and the allowed values of each, in one place.
 
-Each declaration becomes a flag of the command line and a keyword of `minitf.fine_tune`. Standard library only.
+Each declaration becomes a flag of the command line and a keyword of `minitf.fine_tune`. Imports no torch.
 """
 
 import dataclasses
@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from minitf.datasets.strings import decoded
 from minitf.errors import InputError
 
 
@@ -106,6 +107,14 @@ class Text:
         if not isinstance(value, str | os.PathLike):
             raise ValueError(f"must be a text or a path, not {value!r:.60}")
         return self.parse(os.fspath(value))
+
+
+@dataclasses.dataclass(frozen=True)
+class Words(Text):
+    """A text that is not a path."""
+
+    def parse(self, text: str) -> str:
+        return decoded(super().parse(text))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,6 +14,7 @@ from minitf.errors import InputError
 from minitf.fine_tuning import augmentation, data_check
 from minitf.fine_tuning.config import FineTuneConfig, ModelConfig, RecipeConfig, storable
 from minitf.fine_tuning.data import Decisions, Splits, data_line
+from minitf.fine_tuning.digests import digest_inputs
 from minitf.fine_tuning.terminal import Say
 from minitf.fine_tuning.token_counts import TokenCounts
 from minitf.mathematics import Mathematics, mathematics
@@ -64,7 +65,7 @@ class TrainingSetup:
     math: Mathematics
     strategy: Strategy
     augmented: Callable[[int], Examples] | None  # the training examples of an epoch, if they are augmented
-    digest: str  # of the loaded weights
+    inputs: dict[str, str]  # digests of the tables and the model, by name
     command: str  # that started the run
     description: "Description"
 
@@ -139,7 +140,7 @@ def prepare(
     task = spec.create(splits["train"], task_settings(config), math)
     model, loaded = _load(config, task, math, device, say)
     strategy = _strategy(config.model, len(model.encoder.layers))
-    digest = state.digest(model, loaded.loaded)
+    inputs = digest_inputs(splits, loaded, state.digest(model, loaded.loaded), config.model.math)
     reinitialize_top(model, strategy.reinitialized)
     if workers.rank:
         torch.manual_seed(recipe.seed + (workers.rank << 32))  # each process has its own dropout
@@ -167,7 +168,7 @@ def prepare(
         math=math,
         strategy=strategy,
         augmented=augmented,
-        digest=digest,
+        inputs=inputs,
         command=command,
         description=Description(
             model=str(loaded),

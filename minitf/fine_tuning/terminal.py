@@ -1,5 +1,6 @@
 """Lines for the terminal while a run trains. Torch-free."""
 
+import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,14 @@ Say = Callable[[str], None]  # prints a line
 
 class Strong(str):
     """A line that a terminal shows in bold."""
+
+
+def print_line(line: str) -> None:
+    """Print a line; characters that standard output cannot encode are escaped."""
+    try:
+        print(line)
+    except UnicodeEncodeError:
+        print(line.encode(sys.stdout.encoding, "backslashreplace").decode(sys.stdout.encoding))
 
 
 def silent(line: str) -> None:

@@ -1,52 +1,32 @@
 """The training of one run: logging, saving and drawing between the steps of the loop, in order."""
 
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from minitf.bert.frozen import FrozenLayers
-from minitf.checkpoints.save import save
 from minitf.errors import InputError, Interrupted
-from minitf.fine_tuning import resume as resuming
+from minitf.fine_tuning import figures
 from minitf.fine_tuning.config import RecipeConfig
-from minitf.fine_tuning.figures import draw_curves
 from minitf.fine_tuning.journal import Journal
 from minitf.fine_tuning.progress_bar import progress_bar, say_above
-from minitf.fine_tuning.report import metadata
+from minitf.fine_tuning.saver import Saver
 from minitf.fine_tuning.setup import TrainingSetup, optimizer_recipe
 from minitf.fine_tuning.terminal import EpochTable, Say, silent
-from minitf.training import loop, state
+from minitf.training import loop
 from minitf.training.compact_vocabulary import CompactVocabulary, is_exact
+from minitf.training.figure import warned
 from minitf.training.interrupt import Interrupt
 from minitf.training.loop import Epoch, Progress, Runtime, Step, TrainingData
-from minitf.training.optimizer import Optimizer
 from minitf.training.precision import choose_precision
 from minitf.training.strategy import freeze
 from minitf.training.update_check import UpdateCheck
 from minitf.training.workers import Workers
-
-
-class Saver:
-    """Saves the state of the run in `folder`/last, and the model of the best epoch in `folder`/best."""
-
-    def __init__(
-        self, setup: TrainingSetup, folder: Path, optimizer: Optimizer, vocabulary: CompactVocabulary, runtime: Runtime
-    ):
-        self.setup, self.folder, self.optimizer = setup, folder, optimizer
-        self.vocabulary, self.runtime = vocabulary, runtime
-
-    def save_state(self, progress: Progress, offset: int) -> None:
-        """Called by all processes; the first one writes. `offset` is the size of the journal in bytes."""
-        extra = resuming.saved_with(self.setup, offset)
-        precision, workers = self.runtime.precision, self.runtime.workers
-        state.save_state(self.folder / "last", self.optimizer, progress, extra, precision, workers)
-
-    def save_best(self) -> None:
-        with self.vocabulary.restored(self.optimizer):
-            save(self.setup.model, self.setup.tokenizer, self.folder / "best", metadata(self.setup))
 
 
 def train(
@@ -59,7 +39,8 @@ def train(
 ) -> list[Epoch]:
     """Train the model of `setup`; write best/, last/, metrics.jsonl and curves.png in `folder`; return the history.
 
-    Raises Interrupted after Ctrl-C, when the state is saved, and InputError.
+    Raises Interrupted after a signal, and OSError if `say` or `on_epoch` raises it, both when the state is saved;
+    InputError.
     """
     vocabulary = compact_vocabulary(setup)
     examples = {name: vocabulary.renumber(found) for name, found in setup.encoded.examples.items()}
@@ -67,19 +48,24 @@ def train(
     optimizer = setup.optimizer()
     runtime = Runtime(choose_precision(setup.config.recipe.precision, setup.device), workers)
     saver = Saver(setup, folder, optimizer, vocabulary, runtime)
-    progress, offset = restored(setup, folder / "last", optimizer, runtime, say) if resume else (Progress(), 0)
+    progress, mark = restored(saver, say) if resume else (Progress(), None)
     check = None if resume else UpdateCheck(setup.model)
     table = EpochTable(setup.plan.epochs)
+    journal_path = folder / "metrics.jsonl" if workers.first else None
     events = loop.train(setup.model, setup.task, data, optimizer, setup.plan, stages(setup, data), progress, runtime)
     with (
-        Journal(folder / "metrics.jsonl" if workers.first else None, offset) as journal,
+        Journal(journal_path, mark, progress.history, optimizer.steps) as journal,
         progress_bar(optimizer.total, optimizer.steps, workers.first) as bar,
         Interrupt(_say_error if workers.first else silent) as interrupt,
         closing(events),
         gpu_memory(setup),
     ):
-        if not resume:
-            saver.save_state(progress, journal.offset)  # a run that is killed early can be resumed from it
+        say, on_epoch = interrupt.guarded(say), interrupt.guarded(on_epoch)
+        if journal.damaged:
+            kept = f"with {len(journal.steps)} of {optimizer.steps} steps"
+            say(f"warning: {journal_path}: was lost or damaged; written again from the saved state, {kept}")
+        if not resume or workers.total(float(journal.damaged)):
+            saver.save(progress, journal.mark())  # a run that is killed early can be resumed from it
         for event in events:
             journal.write(event)
             if isinstance(event, Step):
@@ -93,18 +79,17 @@ def train(
             else:
                 for line in table.lines(event):
                     say_above(bar, say, line)
-                if event.best and workers.first:
-                    saver.save_best()
                 on_epoch(event)
             if isinstance(event, Step) and event.ends_epoch:
                 continue  # the state is saved after the evaluation
             stop = workers.total(float(interrupt.requested)) > 0.0  # all processes stop at the same step
             if stop or isinstance(event, Epoch) or is_due(event, setup.config.output.save_every):
-                saver.save_state(progress, journal.offset)
+                saver.save(progress, journal.mark(), best=isinstance(event, Epoch) and event.best)
             if stop:
-                raise Interrupted(folder)
+                raise interrupt.error or Interrupted(folder, interrupt.number or signal.SIGINT)
     if workers.first:
-        draw_curves(journal.steps, progress.history, folder / "curves.png")
+        with warned(say, "curves.png"):
+            figures.draw_curves(journal.steps, progress.history, folder / "curves.png")
     return progress.history
 
 
@@ -130,16 +115,13 @@ def stages(setup: TrainingSetup, data: TrainingData) -> Callable[[int], Abstract
     return stage
 
 
-def restored(
-    setup: TrainingSetup, last: Path, optimizer: Optimizer, runtime: Runtime, say: Say
-) -> tuple[Progress, int]:
-    """Restore the saved state; return the progress, and the size of the journal when it was saved."""
-    offset = resuming.journal_offset(setup, last)
-    progress = state.restore_state(last, optimizer, runtime.precision, runtime.workers)
-    done = loop.is_done(progress, setup.plan)
+def restored(saver: Saver, say: Say) -> tuple[Progress, dict[str, Any]]:
+    """Restore the saved state; return the progress, and the mark of the journal when it was saved."""
+    progress, record = saver.restore(say)
+    optimizer, done = saver.optimizer, loop.is_done(progress, saver.setup.plan)
     where = "after the last epoch: nothing is left to train" if done else f"in epoch {progress.epoch}"
     say(f"resumed at step {optimizer.steps} of {optimizer.total}, {where}")
-    return progress, offset
+    return progress, record.journal
 
 
 def is_due(event: Step | Epoch, every: int | None) -> bool:

@@ -2,15 +2,16 @@
 
 import dataclasses
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from minitf.files import write_json, writing
+from minitf.files import ESCAPED, write_json, writing
 from minitf.proof.divergence import Row, first_divergence
 from minitf.proof.figure import draw
+from minitf.training.figure import warned
 
 
 def device_name(device: torch.device) -> str:
@@ -43,7 +44,9 @@ def conclusion(rows: Sequence[Row], dtype: str) -> str:
     )
 
 
-def write_report(folder: Path, rows: Sequence[Row], settings: Mapping[str, Any], versions: str) -> None:
+def write_report(
+    folder: Path, rows: Sequence[Row], settings: Mapping[str, Any], versions: str, say: Callable[[str], None]
+) -> None:
     """Write `validate.json` with every row, and `validate.png`, the differences from layer to layer."""
     first = first_divergence(rows)
     content = {
@@ -56,4 +59,6 @@ def write_report(folder: Path, rows: Sequence[Row], settings: Mapping[str, Any],
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "validate.json", content)
-        draw(rows, folder / "validate.png", f"{settings['model']}, {settings['dtype']}, {settings['math']}")
+        with warned(say, "validate.png"):
+            title = f"{settings['model']}, {settings['dtype']}, {settings['math']}"
+            draw(rows, folder / "validate.png", title.encode("utf-8", ESCAPED).decode("utf-8"))

@@ -10,6 +10,8 @@ from minitf.tasks.example_scores import ExampleScores
 from minitf.text.batches import Batch, Examples
 from minitf.text.tokenizer import Tokenizer
 
+LONGEST = 100_000  # characters of a text in a report
+
 
 @dataclasses.dataclass(frozen=True)
 class Mistake:
@@ -24,8 +26,9 @@ class Mistake:
 
 
 def worst(mistakes: Sequence[Mistake], most: int) -> list[Mistake]:
-    """Return at most `most` mistakes, the largest loss first."""
-    return sorted(mistakes, key=lambda mistake: -mistake.loss)[:most]
+    """Return at most `most` mistakes, the largest loss first. Very long texts are cut."""
+    found = sorted(mistakes, key=lambda mistake: -mistake.loss)[:most]
+    return [m if len(m.text) <= LONGEST else dataclasses.replace(m, text=f"{m.text[:LONGEST]}…") for m in found]
 
 
 class Metrics(Protocol):

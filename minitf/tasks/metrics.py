@@ -4,8 +4,12 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from minitf.datasets.findings import MANY_CLASSES
+from minitf.datasets.strings import cut
 from minitf.tasks.spec import LOWER_IS_BETTER
 from minitf.visible import visible
+
+LISTED = 20  # classes in a table on the terminal, if there are more than MANY_CLASSES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,13 +35,25 @@ def f1_score(hits: int, predicted: int, true: int) -> float:
 
 
 def class_table(classes: Sequence[ClassScore], name: str = "class", unit: str = "texts") -> str:
-    """Return precision, recall, F1 and support of each class as lines of text."""
-    names = [visible(score.label) for score in classes]
-    width = max([5, *map(len, names)])
+    """Return precision, recall, F1 and support of each class as lines of text; of many, only the most frequent."""
+    many = len(classes) > MANY_CLASSES
+    shown = sorted(classes, key=lambda score: -score.support)[:LISTED] if many else classes
+    labels = [visible(cut(score.label)) for score in shown]
+    width = max([5, *map(len, labels)])
     lines = [f"  {name:<{width}}  precision  recall      F1   {unit}"]
-    for label, s in zip(names, classes, strict=True):
+    for label, s in zip(labels, shown, strict=True):
         lines.append(f"  {label:<{width}}  {s.precision:9.4f}  {s.recall:6.4f}  {s.f1:6.4f}  {s.support:6d}")
+    if many:
+        lines.append(f"  (the {LISTED} most frequent of {len(classes):,})")
     return "\n".join(lines)
+
+
+def without_long_lists(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the metrics for the history of a run: without lists of more than MANY_CLASSES, such as the class scores.
+
+    The history is saved with every state; the report of the best epoch has the lists.
+    """
+    return {k: v for k, v in metrics.items() if not (isinstance(v, list | tuple) and len(v) > MANY_CLASSES)}
 
 
 def is_better(

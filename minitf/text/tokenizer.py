@@ -25,6 +25,8 @@ from minitf.text.batches import Batch, Tokens, pad
 from minitf.text.tokenizer_files import LARGEST_VOCABULARY as LARGEST_VOCABULARY
 from minitf.text.tokenizer_limits import LimitedTokenizer
 
+LONGEST = 5_000_000  # characters of a text: each takes about 150 bytes of memory while it is tokenized
+
 
 @dataclasses.dataclass(frozen=True)
 class SpecialTokens:
@@ -173,10 +175,15 @@ class Tokenizer:
         return tuple(parts)
 
     def _checked(self, texts: Sequence[str]) -> list[str]:
-        """Return `texts`. Raises InputError for one that is not valid Unicode."""
+        """Return `texts`. Raises InputError for one that is not valid Unicode or extremely long."""
         for n, text in enumerate(texts, 1):
             if not isinstance(text, str) or not is_unicode(text):
                 raise InputError(f"text {n} is not valid Unicode: {text!r:.60}; give it in UTF-8")
+            if len(text) > LONGEST:
+                raise InputError(
+                    f"text {n} ({text[:40]!r} …) has {len(text):,} characters, and at most {LONGEST:,} are read: split"
+                    " it, or close its quotation mark if it is several rows"
+                )
         return list(texts)
 
     def __call__(self, texts: Sequence[str], pairs: Sequence[str] | None = None, max_length: int = 128) -> Batch:
@@ -232,11 +239,16 @@ class Tokenizer:
         number: int | None = self._fast.token_to_id(self.special.mask)
         return number
 
-    def save(self, folder: Path, max_length: int) -> None:
-        """Write tokenizer.json, vocab.txt (only for BERT) and tokenizer_config.json, as `transformers` reads them."""
+    def to_json(self) -> str:
+        """Return the content of `tokenizer.json`: the vocabulary, the normalizer and all other parts."""
         with self._lock:
             self._fast.no_truncation()
-        _write(folder / "tokenizer.json", self._fast.to_str(pretty=True))
+            content: str = self._fast.to_str(pretty=True)
+        return content
+
+    def save(self, folder: Path, max_length: int) -> None:
+        """Write tokenizer.json, vocab.txt (only for BERT) and tokenizer_config.json, as `transformers` reads them."""
+        _write(folder / "tokenizer.json", self.to_json())
         settings: dict[str, object] = {"tokenizer_class": self._name}
         if isinstance(self._fast.model, models.WordPiece):
             _write(folder / "vocab.txt", self._vocabulary())

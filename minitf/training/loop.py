@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from minitf.errors import DivergedError
 from minitf.tasks.base import Metrics, Task
 from minitf.tasks.inference import BATCH_SIZE, in_order, logits_of_batches
-from minitf.tasks.metrics import is_better
+from minitf.tasks.metrics import is_better, without_long_lists
 from minitf.tasks.spec import LOWER_IS_BETTER
 from minitf.text.batches import Examples, by_length, shuffled
 from minitf.training.nan_check import first_nonfinite
@@ -91,7 +91,7 @@ class Epoch:
 
     number: int  # from 1
     train_loss: float  # mean over its steps, with dropout and penalties
-    valid: dict[str, Any]  # the metrics' `to_dict()`
+    valid: dict[str, Any]  # the metrics' `to_dict()`, `without_long_lists`
     scores: dict[str, float]  # the metrics' `scores`
     best: bool  # so far
     seconds: float  # of training, without the evaluation
@@ -114,11 +114,16 @@ class Progress:
     def best(self) -> Epoch | None:
         return next((epoch for epoch in reversed(self.history) if epoch.best), None)
 
+    @property
+    def at_best(self) -> bool:
+        """Whether the best epoch has just ended, so that the weights are those of its model."""
+        return bool(self.history) and self.history[-1].best and not self.losses
+
     def end_epoch(self, metrics: Metrics, plan: Plan) -> Epoch:
         """Add the current epoch to the history. Raises DivergedError if the validation loss is not finite."""
         if not math.isfinite(metrics.loss):  # no batch follows the last update: a NaN in the weights shows only here
             raise DivergedError(f"the validation loss is {metrics.loss} after epoch {self.epoch}: {REMEDY}")
-        valid, best = metrics.to_dict(), self.best
+        valid, best = without_long_lists(metrics.to_dict()), self.best
         better = best is None or is_better(plan.metric, valid, best.valid, plan.lower_is_better)
         mean = sum(self.losses) / len(self.losses)
         self.history.append(Epoch(self.epoch, mean, valid, dict(metrics.scores), better, self.seconds))

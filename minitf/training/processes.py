@@ -8,18 +8,28 @@ from minitf.errors import InputError
 def processes() -> tuple[int, int]:
     """Return (number of this process, number of processes) that torchrun started; (0, 1) without it.
 
-    Raises InputError for an environment that torchrun does not make, such as that of a batch system.
+    Raises InputError if the variables are incomplete or no numbers: clusters set some of them for other programs.
     """
-    if "RANK" not in os.environ:
+    if "RANK" not in os.environ or os.environ.get("WORLD_SIZE", "1") == "1":
         return 0, 1
-    rank, count = os.environ["RANK"], os.environ.get("WORLD_SIZE", "1")
-    valid = rank.isdecimal() and count.isdecimal() and int(rank) < int(count)
-    required = ("MASTER_ADDR", "MASTER_PORT") if valid and int(count) > 1 else ()
-    missing = [name for name in required if name not in os.environ]
-    if not valid or missing:
-        lacking = f", but not {' and '.join(missing)}" if missing else ""
+    try:
+        rank, count, _, port = (_number(name) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_PORT"))
+        if rank >= count or port > 65535 or not os.environ["MASTER_ADDR"]:
+            raise ValueError
+    except (KeyError, ValueError):
+        names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+        found = ", ".join(f"{name}={os.environ[name]}" for name in names if name in os.environ)
+        missing = ", ".join(name for name in names if name not in os.environ and name != "LOCAL_RANK")
         raise InputError(
-            f"the environment has RANK={rank} and WORLD_SIZE={count}{lacking}: unset RANK for one process,"
-            " or start the processes with torchrun"
-        )
-    return (int(rank), int(count)) if int(count) > 1 else (0, 1)
+            f"the environment has {found}{f' without {missing}' if missing else ''}, but not as torchrun sets them:"
+            " start several processes with torchrun, or unset RANK for a single one"
+        ) from None
+    return (rank, count) if count > 1 else (0, 1)
+
+
+def _number(name: str) -> int:
+    """Return the value of a variable. Raises KeyError and ValueError."""
+    text = os.environ.get(name, "0") if name == "LOCAL_RANK" else os.environ[name]
+    if (number := int(text)) < 0:
+        raise ValueError
+    return number

@@ -15,19 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from minitf.checkpoints.safetensors_files import open_safetensors
 from minitf.errors import InputError
 from minitf.files import STATE as FILE
-from minitf.files import replacing, writing
+from minitf.files import make_folder, replacing, temporary_folder
 from minitf.training.loop import Epoch, Progress
 from minitf.training.optimizer import Optimizer
 from minitf.training.precision import Half, Precision
 from minitf.training.workers import ALONE, Workers
 
-VERSION = 2
+VERSION = 3
 
 
 def save_state(
@@ -61,14 +62,13 @@ def save_state(
         "scale": [precision.scale, precision.good] if isinstance(precision, Half) else None,
         "extra": extra,
     }
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    with replacing(folder / FILE) as temporary:
+    make_folder(folder)
+    # safetensors writes into a temporary file of its own beside its target.
+    with replacing(folder / FILE) as temporary, temporary_folder(folder / FILE) as inner:
         tensors, text = {k: t.contiguous() for k, t in tensors.items()}, json.dumps(content)
         sums = zlib.crc32(text.encode(), _sum_of((name, tensors[name]) for name in sorted(tensors)))
-        save_file(tensors, temporary, {"state": text, "crc32": str(sums)})
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
+        save_file(tensors, inner / FILE, {"state": text, "crc32": str(sums)})
+        os.rename(inner / FILE, temporary)
 
 
 def read_extra(folder: Path) -> dict[str, Any]:
@@ -76,6 +76,12 @@ def read_extra(folder: Path) -> dict[str, Any]:
     with _readable(folder):
         extra: dict[str, Any] = _content(folder)["extra"]
         return extra
+
+
+def read_progress(folder: Path) -> Progress:
+    """Return the progress of a saved state. Raises InputError."""
+    with _readable(folder):
+        return _progress(_content(folder))
 
 
 def saved_steps(folder: Path) -> int:
@@ -89,7 +95,7 @@ def restore_state(folder: Path, optimizer: Optimizer, precision: Precision, work
     Raises InputError if the state is damaged, or of another model or number of processes.
     """
     content = _content(folder)
-    with _readable(folder), safe_open(folder / FILE, "pt") as file:
+    with _readable(folder), open_safetensors(folder / FILE, "pt") as file:
         names = set(file.keys())
         header = file.metadata()
         checksum = zlib.crc32(header["state"].encode(), _sum_of((n, file.get_tensor(n)) for n in sorted(names)))
@@ -115,8 +121,12 @@ def restore_state(folder: Path, optimizer: Optimizer, precision: Precision, work
         optimizer.steps, optimizer.shrinkage = content["steps"], content["shrinkage"]
         if isinstance(precision, Half) and content["scale"]:
             precision.scale, precision.good = content["scale"]
-        at = content["progress"]
-        return Progress([Epoch(**epoch) for epoch in at["history"]], at["losses"], at["seconds"])
+        return _progress(content)
+
+
+def _progress(content: Mapping[str, Any]) -> Progress:
+    at = content["progress"]
+    return Progress([Epoch(**epoch) for epoch in at["history"]], at["losses"], at["seconds"])
 
 
 def _sum_of(tensors: Iterable[tuple[str, Tensor]]) -> int:
@@ -141,7 +151,7 @@ def _bytes(tensor: Tensor) -> memoryview:
 
 
 def _content(folder: Path) -> dict[str, Any]:
-    with _readable(folder), safe_open(folder / FILE, "np") as file:
+    with _readable(folder), open_safetensors(folder / FILE, "np") as file:
         content: dict[str, Any] = json.loads((file.metadata() or {})["state"])
         if content["version"] != VERSION:
             raise InputError(

@@ -15,6 +15,7 @@ import torch
 from torch import distributed, nn
 
 from minitf.bert.device import choose_device
+from minitf.errors import InputError
 from minitf.training.processes import processes
 
 T = TypeVar("T")
@@ -63,7 +64,12 @@ class Distributed(Workers):
         self.device = device
         if device.type == "cuda":
             torch.cuda.set_device(device)  # NCCL sends objects from it, and its random state is saved
-        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=patience)
+        try:
+            distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=patience)
+        except (RuntimeError, ValueError) as error:
+            place = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+            reason = str(error).partition("\n")[0]
+            raise InputError(f"the processes cannot connect at {place} ({reason}): start them with torchrun") from None
 
     def share(self, items: Sequence[T]) -> Sequence[T]:
         return items[self.rank :: self.count]

@@ -16,6 +16,7 @@ from minitf.fine_tuning.manifest import Manifest
 from minitf.fine_tuning.settings import Number
 from minitf.fine_tuning.single import run_in
 from minitf.fine_tuning.terminal import Say, epoch_lines, silent
+from minitf.training.figure import warned
 from minitf.training.workers import ALONE
 from minitf.tuning import figures
 
@@ -60,8 +61,9 @@ def learning_curve(
         rows.append({"share": share, "rows": len(chosen), "mean": mean, "sd": sd, "values": values})
         say(f"{share:6.0%}  {len(chosen):8,} rows  {table} {metric} {mean:.4f} ± {sd:.4f}")
     write_json(folder / "learning-curve.json", {"metric": metric, "measured on": table, "shares": rows})
-    figures.draw_learning_curve(rows, f"{table} {metric}", folder / "learning-curve.png")
-    say(f"written: {folder / 'learning-curve.png'}")
+    with warned(say, "learning-curve.png"):
+        figures.draw_learning_curve(rows, f"{table} {metric}", folder / "learning-curve.png")
+        say(f"written: {folder / 'learning-curve.png'}")
 
 
 def _values(

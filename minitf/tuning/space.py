@@ -110,6 +110,15 @@ def points(space: Space) -> int:
     return math.prod(len(values) for values in grid(space).values())
 
 
+def check_values(values: Mapping[str, Value], space: Space) -> None:
+    """Raise InputError for values that are not in the space: a study can have been written by another program."""
+    for name, found in values.items():
+        part = space.get(name)
+        inside = found in part.values if isinstance(part, Choice) else isinstance(found, int | float)
+        if part is None or not inside:
+            raise InputError(f"`space`: the study has a run with `{name}` {found}, which is not in the space")
+
+
 def typed(value: Value, part: Range | Choice) -> str:
     """Format a value as it is typed on the command line; a real number with four digits."""
     if isinstance(part, Choice):

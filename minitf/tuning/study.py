@@ -1,20 +1,29 @@
 """A hyperparameter search: fine-tuning runs with values that Optuna proposes, in a study that can be resumed."""
 
 import dataclasses
+import functools
 import itertools
-from collections.abc import Mapping
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from minitf.checkpoints.metadata import SAVED
 from minitf.errors import DivergedError, InputError
-from minitf.files import move_folder, write_json, writing
+from minitf.files import move_folder, remove_leftovers, write_json, writing
 from minitf.fine_tuning.config import FineTuneConfig, storable
 from minitf.fine_tuning.data import Decisions, Splits
+from minitf.fine_tuning.digests import CODE_FREE, digest_file, digest_model
 from minitf.fine_tuning.folder import WEIGHTS, check_manifest
 from minitf.fine_tuning.manifest import Manifest
-from minitf.fine_tuning.single import run_in
+from minitf.fine_tuning.record import RunRecord, check_start
+from minitf.fine_tuning.result import Run
+from minitf.fine_tuning.setup import TrainingSetup, prepare
+from minitf.fine_tuning.single import run_prepared
 from minitf.fine_tuning.terminal import Say, epoch_lines, silent
+from minitf.training.figure import warned
 from minitf.training.loop import Epoch
 from minitf.training.workers import ALONE
 from minitf.tuning import figures, space
@@ -24,6 +33,7 @@ COMMAND = "search"  # in the manifest
 # The names of all files that a study may write beside its runs.
 FILES = (STUDY, f"{STUDY}-journal", "search.json", "search.png", *(f"best/{name}" for name in SAVED))
 TRIALS = 20
+VERSION = 2  # of the attributes of a study
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,11 +59,17 @@ class Study:
         self.manifest = Manifest(self.folder, COMMAND)
         self.optuna = _optuna()
         self.states = self.optuna.trial.TrialState
+        self.unchecked = True
         self.trials = search.trials or (space.points(search.space) if search.method == "grid" else TRIALS)
-        self.study = self._open()
+        with self._database():
+            self.study = self._open()
 
     def run(self) -> None:
         """Train until the configured number of runs is reached."""
+        with self._database():
+            self._run_all()
+
+    def _run_all(self) -> None:
         self._keep_best()  # a study that is resumed may have been killed before it did this
         while (n := len(self.ended())) < self.trials:
             trial = self.study.ask()
@@ -77,8 +93,7 @@ class Study:
 
     def _train(self, trial: Any, chosen: Mapping[str, space.Value]) -> str:
         """Run once; return the result as a line."""
-        config = self.config.replace(**self.settings(chosen))
-        say_epoch = epoch_lines(config, self.say)
+        say_epoch = epoch_lines(self.config.replace(**self.settings(chosen)), self.say)
 
         def report(epoch: Epoch) -> None:
             say_epoch(epoch)
@@ -86,11 +101,9 @@ class Study:
             if self.search.pruning and trial.should_prune():
                 raise self.optuna.TrialPruned
 
-        place = self._place(trial.number)
-        self.manifest.add_run(place.name)
-        command = ", ".join(f"{name}={text}" for name, text in self.typed(chosen).items())
+        self.manifest.add_run(self._place(trial.number).name)
         try:
-            run = run_in(place, config, self.decisions, self.splits, ALONE, silent, command, report)
+            run = self._run(trial.number, chosen, report)
         except self.optuna.TrialPruned:
             self.study.tell(trial, state=self.states.PRUNED)
             return "stopped: behind the other runs at this epoch"
@@ -98,10 +111,47 @@ class Study:
             trial.set_user_attr("diverged", str(error))
             self.study.tell(trial, state=self.states.FAIL)
             return f"diverged: {error}"
-        assert run is not None
         value = run.best_epoch.valid[self.metric]
         self.study.tell(trial, value)
         return f"valid {self.metric} {value:.4f}; the best so far {self.study.best_value:.4f}"
+
+    def _run(
+        self, number: int, chosen: Mapping[str, space.Value], on_epoch: Callable[[Epoch], None] = lambda epoch: None
+    ) -> Run:
+        """Train in the folder of run `number`; record the digests of its model in the study."""
+        start, place, config = time.perf_counter(), self._place(number), self.config.replace(**self.settings(chosen))
+        command = ", ".join(f"{name}={text}" for name, text in self.typed(chosen).items())
+        setup = prepare(config, self.decisions, self.splits, ALONE, silent, command=command)
+        self._check_inputs(setup)
+        run = run_prepared(setup, place, ALONE, silent, start, on_epoch)
+        assert run is not None
+        self.study.set_user_attr(f"model of {place.name}", digest_model(run.best))
+        return run
+
+    def _check_inputs(self, setup: TrainingSetup) -> None:
+        """Raise InputError if the model or `math` has changed since the study first used it."""
+        model = setup.config.model
+        searched = [getattr(model, name) for name in ("model", "revision", "math") if name in self.search.space]
+        key = " ".join(["inputs", *map(str, searched)])
+        if key not in self.study.user_attrs:
+            record = RunRecord.of(setup, {}, {}, {})
+            self.study.set_user_attr(key, dataclasses.asdict(record))
+        before = RunRecord.from_dict(self.study.user_attrs[key], f"{self.folder / STUDY}: has other content")
+        check_start(before, setup, self.say if self.unchecked else silent)
+        self.unchecked = False  # a warning is printed once
+
+    @contextmanager
+    def _database(self) -> Iterator[None]:
+        """Turn an error of the study's database into an InputError."""
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            yield
+        except (SQLAlchemyError, self.optuna.exceptions.StorageInternalError) as error:
+            reason = str(error.__cause__ or error).partition("\n")[0]
+            raise InputError(
+                f"{self.folder / STUDY}: cannot be read or written ({reason}); restore it, or start a new study"
+            ) from None
 
     def _open(self) -> Any:
         """Create the study, or open it to resume: its unfinished runs are queued again. Raises InputError."""
@@ -110,19 +160,22 @@ class Study:
             raise InputError(f"`output` {self.folder}: has a study; `resume` it, or choose another folder")
         if self.search.resume and not path.exists():
             raise InputError(f"`resume`: {path} does not exist; give the folder of the study to continue")
+        path = path.absolute()  # not as part of a URL, where some characters have a meaning
         check_manifest(self.folder, COMMAND)
         self.manifest.add(*FILES)
+        remove_leftovers(self.folder)
+        new = not path.exists()
         lower = self.metric in self.decisions.spec.lower_is_better
         with writing(self.folder):
             study = self.optuna.create_study(
-                storage=f"sqlite:///{path.absolute()}",
+                storage=self._storage(path.absolute()),
                 study_name="minitf",
                 sampler=self._sampler(),
                 pruner=self.optuna.pruners.MedianPruner(n_startup_trials=4),
                 direction="minimize" if lower else "maximize",
                 load_if_exists=True,
             )
-        self._check_same(study)
+        self._check_same(study, new)
         for trial in study.get_trials(deepcopy=False, states=(self.states.RUNNING,)):
             study.tell(trial.number, state=self.states.FAIL)
             study.enqueue_trial({**trial.system_attrs.get("fixed_params", {}), **trial.params})
@@ -130,6 +183,11 @@ class Study:
         if self.search.method == "grid" and not self.search.resume:
             self._enqueue_grid(study)
         return study
+
+    def _storage(self, path: Path) -> Any:
+        """Open the file of the study. No URL has its path, in which `?`, `#`, `%` and braces have a meaning."""
+        connect = functools.partial(sqlite3.connect, path, check_same_thread=False)
+        return self.optuna.storages.RDBStorage("sqlite:///study.db", engine_kwargs={"creator": connect})
 
     def _sampler(self) -> Any:
         samplers = self.optuna.samplers
@@ -141,20 +199,34 @@ class Study:
             return samplers.TPESampler(seed=seed, n_startup_trials=5)
         return samplers.RandomSampler(seed=seed)
 
-    def _check_same(self, study: Any) -> None:
+    def _check_same(self, study: Any, new: bool) -> None:
         """Raise InputError if the study was started with another space or other settings."""
-        if "flags" in study.user_attrs:
+        if "flags" in study.user_attrs or study.user_attrs.get("version", VERSION if new else 1) != VERSION:
             raise InputError(
                 f"`resume`: the study in {self.folder} was started by an earlier version of minitf; start a new one"
             )
-        settings = {k: v for k, v in storable(self.config.settings()).items() if k != "offline"}
-        now = {"space": {k: repr(part) for k, part in self.search.space.items()}, "settings": settings}
+        study.set_user_attr("version", VERSION)
+        ranges = {name: repr(part) for name, part in self.search.space.items()}
+        now = {"space": ranges, "settings": self._compared_settings()}
         for part, value in now.items():
             before = study.user_attrs.get(part, value)
             if different := sorted(name for name in {*before, *value} if before.get(name) != value.get(name)):
                 names = ", ".join(f"`{name}`" for name in different)
-                raise InputError(f"`resume`: the study in {self.folder} was started with other values of {names}")
+                raise InputError(
+                    f"`resume`: the study in {self.folder} was started with other values of {names} (files are compared"
+                    " by their content); give the same, or start a new study"
+                )
             study.set_user_attr(part, value)
+
+    def _compared_settings(self) -> dict[str, Any]:
+        """Return the settings that a study must be resumed with; for files the digest of their content."""
+        settings = storable(self.config.settings())
+        for name, table in self.splits.items():
+            if settings[name] is not None:
+                settings[name] = table.digest + Path(settings[name]).suffix.lower()
+        if settings["math"] not in CODE_FREE:
+            settings["math"] = digest_file(Path(settings["math"]))
+        return {name: value for name, value in settings.items() if name not in ("model", "offline")}
 
     def _enqueue_grid(self, study: Any) -> None:
         parts = self.search.space
@@ -177,11 +249,32 @@ class Study:
 
     def _keep_best(self) -> None:
         """Move the model of the best run to `best`; delete the weights of all other runs, but not their reports."""
-        complete = self.complete()
-        if complete and (best := self._place(complete[0].number) / "best").is_dir():
-            move_folder(best, self.folder / "best", SAVED)
+        if complete := self.complete():
+            self._move_best(complete[0])
         for name in self.manifest.runs:
             Manifest(self.folder / name).remove_files(WEIGHTS)
+
+    def _move_best(self, trial: Any) -> None:
+        """Move the model of the best run to `best`; if it is missing, train the run again.
+
+        Raises InputError if the files in `best` are not from this study.
+        """
+        best, place = self.folder / "best", self._place(trial.number)
+        models = {k: v for k, v in self.study.user_attrs.items() if k.startswith("model of ")}
+        found, wanted = digest_model(best), models.get(f"model of {place.name}")
+        if found == wanted:
+            return
+        if digest_model(place / "best") != wanted:
+            if found and found not in models.values():
+                raise InputError(
+                    f"{best}: has changed since the search saved it; restore it, or delete it so that {place.name}, the"
+                    " best run, is trained again"
+                )
+            space.check_values(trial.params, self.search.space)
+            self.say(f"{place.name} is the best run, but its model is missing: it is trained again")
+            Manifest(place).remove_files(WEIGHTS)
+            self._run(trial.number, trial.params)
+        move_folder(place / "best", best, SAVED)
 
     def _write(self) -> None:
         """Write `search.json`, whose settings have the names of the flags (a contract), and the figure."""
@@ -193,7 +286,8 @@ class Study:
         write_json(self.folder / "search.json", content)
         if self.complete():
             direction = self.study.direction.name
-            figures.draw_search(self.ended(), self.search.space, self.metric, direction, self.folder)
+            with warned(self.say, "search.png"):
+                figures.draw_search(self.ended(), self.search.space, self.metric, direction, self.folder)
 
     def result_lines(self) -> str:
         """Format the best runs for the terminal. Raises InputError if all runs diverged."""

@@ -238,7 +238,7 @@ def test_help_needs_no_torch(command: str) -> None:
 
 
 @pytest.mark.parametrize("lines", [1, 100_000])
-def test_a_reader_that_is_gone_is_not_an_error(lines: int) -> None:
+def test_a_reader_that_is_gone_ends_the_command_with_the_status_of_sigpipe(lines: int) -> None:
     """`… | head -1`: nothing on standard error, during writing and with the last, buffered line."""
     code = (
         "import sys; from minitf.cli.console import run\n"
@@ -251,11 +251,11 @@ def test_a_reader_that_is_gone_is_not_an_error(lines: int) -> None:
         writer.stdout.close()
         writer.stdin.close()
         err = writer.stderr.read()
-    assert (writer.returncode, err) == (0, b"")
+    assert (writer.returncode, err) == (141, b"")
 
 
 def test_a_terminal_without_greek() -> None:
-    """The help has η and λ: a character that cannot be printed becomes a question mark."""
+    """The help has η and λ: a character that cannot be printed is escaped, so no two labels look equal."""
     done = subprocess.run(
         [sys.executable, "-m", "minitf.finetune", "--help"],
         capture_output=True,
@@ -263,7 +263,7 @@ def test_a_terminal_without_greek() -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, b"")
-    assert b"--lr ?" in done.stdout
+    assert b"--lr \\u03b7" in done.stdout
 
 
 # Suggestions and styles -----------------------------------------------------------------------------------------------

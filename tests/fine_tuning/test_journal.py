@@ -1,14 +1,16 @@
 """What a run prints, writes and draws while it trains: lines, metrics.jsonl, curves.png."""
 
 import dataclasses
+import hashlib
 import json
 import re
 import struct
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from minitf.errors import InputError
 from minitf.fine_tuning import figures, terminal
 from minitf.fine_tuning.journal import Journal
 from minitf.tasks.classification.metrics import classification_metrics
@@ -37,7 +39,8 @@ def test_the_journal_is_written_at_once(tmp_path: Path) -> None:
         for number in (1, 2):
             journal.write(step(number, 1))
             assert lines(path)[-1] == step(number, 1).to_dict()
-            assert journal.offset == path.stat().st_size
+            content = path.read_bytes()
+            assert journal.mark() == {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
         journal.write(epoch(1))
         assert len(lines(path)) == 3
     record = lines(path)[-1]
@@ -55,15 +58,43 @@ def test_the_journal_of_a_resumed_run(tmp_path: Path) -> None:
     with Journal(path) as journal:
         journal.write(step(1, 1))
         journal.write(epoch(1))
-        offset = journal.offset
+        mark = journal.mark()
         journal.write(step(2, 2))
     path.write_text(path.read_text(encoding="utf-8") + '{"step": 3, "lo', encoding="utf-8")
-    with Journal(path, offset) as journal:
-        assert journal.steps == [step(1, 1).to_dict()]
+    with Journal(path, mark, [epoch(1)], 1) as journal:
+        assert (journal.damaged, journal.steps) == (False, [step(1, 1).to_dict()])
         journal.write(step(2, 2))
+        content = path.read_bytes()
+        assert journal.mark() == {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     assert [record.get("step") for record in lines(path)] == [1, None, 2]
-    with pytest.raises(InputError, match="is shorter than when the state of the run was saved"):
-        Journal(path, path.stat().st_size + 1)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.data())
+def test_any_damage_of_the_journal(tmp_path_factory, data: st.DataObject) -> None:
+    """Bytes changed, removed, inserted, cut: the file is whole again, with all epochs and the readable steps."""
+    path = tmp_path_factory.mktemp("journal") / "metrics.jsonl"
+    with Journal(path) as journal:
+        for number in range(1, 7):
+            journal.write(step(number, (number + 1) // 2))
+            if number in (2, 4):
+                journal.write(epoch(number // 2))
+        mark = journal.mark()
+        journal.write(step(7, 4))  # after the state was saved
+    expected, whole = lines(path)[:-1], path.read_bytes()
+    first = data.draw(st.integers(0, len(whole)))
+    last = data.draw(st.integers(first, min(len(whole), first + 200)))
+    damaged = whole[:first] + data.draw(st.binary(max_size=9)) + (b"" if data.draw(st.booleans()) else whole[last:])
+    path.write_bytes(damaged)
+    with Journal(path, mark, [epoch(1), epoch(2)], 6) as journal:
+        assert journal.damaged == (damaged[: mark["size"]] != whole[: mark["size"]])
+        steps = [record for record in lines(path) if "step" in record]
+        assert journal.steps == steps
+        numbers = [record["step"] for record in steps]
+        assert numbers == sorted(set(numbers)) and set(numbers) <= set(range(1, 7))
+        assert [record for record in lines(path) if "step" not in record] == [r for r in expected if "step" not in r]
+        journal.write(step(7, 4))
+    assert lines(path)[-1] == step(7, 4).to_dict()
 
 
 def test_a_journal_without_a_file(tmp_path: Path) -> None:
@@ -110,6 +141,14 @@ def test_the_curves(tmp_path: Path, epochs: int) -> None:
         width, height = struct.unpack(">II", picture[16:24])  # of the first chunk, IHDR
         assert width > 2 * height > 400
     assert len(set(pictures)) == len(pictures)
+
+
+@pytest.mark.parametrize("known", [(), (1,), (3,), (1, 2)])
+def test_the_curves_of_a_run_whose_journal_was_lost(tmp_path: Path, known: tuple[int, ...]) -> None:
+    """They are drawn from the steps that are left, or none."""
+    steps = [step(4 * (e - 1) + i, e).to_dict() for e in known for i in range(1, 5)]
+    figures.draw_curves(steps, [epoch(number) for number in (1, 2, 3)], tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").stat().st_size > 1000
 
 
 def test_the_curves_of_one_step(tmp_path: Path) -> None:

@@ -80,8 +80,9 @@ def flags(write_bert, tmp_path: Path) -> list[str]:
     ).split()
 
 
-def test_ctrl_c_and_resume(flags: list[str], tmp_path: Path) -> None:
-    """torchrun passes Ctrl-C on, so each process gets it twice; all save together; the resumed run is the same."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_ctrl_c_or_sigterm_and_resume(flags: list[str], tmp_path: Path, number: int) -> None:
+    """torchrun passes signals on, so each process gets them twice; all save together; the resumed run is the same."""
     whole = torchrun("-", "finetune", *flags, "--output", "whole", cwd=tmp_path)
     part = torchrun("-", "slow", *flags, "--output", "part", cwd=tmp_path)
     journal, end = tmp_path / "part/metrics.jsonl", time.monotonic() + 90
@@ -89,7 +90,7 @@ def test_ctrl_c_and_resume(flags: list[str], tmp_path: Path) -> None:
         assert part.poll() is None, part.communicate()
         assert time.monotonic() < end
         time.sleep(0.05)
-    os.killpg(part.pid, signal.SIGINT)  # as a terminal does: to all of them
+    os.killpg(part.pid, number)  # as a terminal and Slurm do: to all of them
     status, out, err = ended(part)
     assert status != 0
     assert err.count("resume with:") == 1, err

@@ -5,13 +5,14 @@ from collections.abc import Iterator
 
 from minitf.datasets.dataset import Dataset
 from minitf.datasets.findings import Finding, Rows, count_rows, list_rows, location
-from minitf.datasets.strings import did_you_mean, first_few, is_number
+from minitf.datasets.strings import did_you_mean, first_few, is_number, shorten
 from minitf.tasks.whole_text.checks import (
     check_tables,
     equal_but_for_case,
     given,
     label_column,
     many_labels,
+    own_labels,
     rare_labels,
 )
 
@@ -29,15 +30,20 @@ def check_classification(train: Dataset, valid: Dataset | None = None, test: Dat
     """Return all findings in the tables, errors first."""
     tables = given(train, valid, test)
     unseen = (message for table in tables[1:] for message in _unseen_labels(table, train))
-    return check_tables(tables, [*_one_class(train), *unseen], _label_warnings(train))
+    return check_tables(tables, [*_one_class(train), *_own_labels(train), *unseen], _label_warnings(train))
+
+
+def _own_labels(train: Dataset) -> Iterator[str]:
+    counts = Counter(train.labels)
+    return own_labels(train, counts, [name for name, n in counts.items() if n == 1])
 
 
 def _one_class(train: Dataset) -> Iterator[str]:
     names = label_names(train)
     if len(train.examples) > 1 and len(names) == 1:
         yield (
-            f"{train.path}: every row has the label {names[0]!r}, so there is nothing to learn: add rows of another"
-            f" class, or name the right column with `label` if it is not {train.label_column!r}"
+            f"{train.path}: every row has the label {shorten(names[0])}, so there is nothing to learn: add rows of"
+            f" another class, or name the right column with `label` if it is not {train.label_column!r}"
         )
 
 
@@ -49,7 +55,7 @@ def _unseen_labels(table: Dataset, train: Dataset) -> Iterator[str]:
         label = rows[0].label or ""
         near = "" if is_number(label) else did_you_mean(label, names)
         yield (
-            f"{location(table, rows)}: no training row has the label {label!r}{near}, they have"
+            f"{location(table, rows)}: no training row has the label {shorten(label)}{near}, they have"
             f" {first_few(names)}: correct it, or add training rows of that class{list_rows(rows)}"
         )
 
@@ -62,8 +68,8 @@ def _label_warnings(train: Dataset) -> Iterator[str]:
     for label, count in counts.most_common(1):
         if MAJORITY <= count / n < 1:
             yield (
-                f"{label_column(train)}: {count / n:.1%} of the rows are {label!r}, so accuracy says little: look at"
-                " the F1 of each class, and try `class_weights`"
+                f"{label_column(train)}: {count / n:.1%} of the rows are {shorten(label)}, so accuracy says little:"
+                " look at the F1 of each class, and try `class_weights`"
             )
     yield from equal_but_for_case(train, names)
 

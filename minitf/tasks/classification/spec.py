@@ -1,8 +1,10 @@
 """The spec of classification: one class per text. Imports no torch."""
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from minitf.datasets.dataset import Dataset, read_table
+from minitf.datasets.findings import describe_counts
 from minitf.datasets.split import split
 from minitf.tasks.classification.data import check_classification, class_rows, label_names
 from minitf.tasks.spec import TaskSettings, TaskSpec
@@ -16,8 +18,7 @@ if TYPE_CHECKING:
 
 
 def _describe(train: Dataset) -> str:
-    labels = train.labels or []
-    return ", ".join(f"{name} {labels.count(name)}" for name in label_names(train))
+    return describe_counts(Counter(train.labels), label_names(train))
 
 
 def _create(train: Dataset, settings: TaskSettings, math: "Mathematics") -> "Task":
@@ -26,7 +27,8 @@ def _create(train: Dataset, settings: TaskSettings, math: "Mathematics") -> "Tas
 
     names, weights = label_names(train), None
     if settings.class_weights == "balanced":
-        weights = balanced_weights([names.index(label) for label in train.labels or ()], len(names)).float()
+        index = {name: i for i, name in enumerate(names)}
+        weights = balanced_weights([index[label] for label in train.labels or ()], len(names)).float()
     return Classification(names, weights, math, settings.label_smoothing, settings.long_text_handling())
 
 

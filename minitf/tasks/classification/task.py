@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from minitf.datasets.dataset import Dataset
+from minitf.datasets.strings import first_few, shorten
 from minitf.errors import DataError
 from minitf.mathematics import EQUATIONS, Mathematics
 from minitf.tasks.base import Mistake
@@ -37,8 +38,8 @@ class Classification(WholeTextTask):
         unknown = [example for example in dataset.examples if example.label not in index]
         if unknown:
             raise DataError(
-                f"{dataset.path}, row {unknown[0].row}: the label {unknown[0].label!r} is none of"
-                f" {', '.join(self.labels)}"
+                f"{dataset.path}, row {unknown[0].row}: the label {shorten(unknown[0].label)} is none of"
+                f" {first_few(self.labels)}"
             )
         targets = torch.tensor([index[str(example.label)] for example in dataset.examples], dtype=torch.long)
         return encode_texts(dataset, targets, tokenizer, max_length, self.long_text)

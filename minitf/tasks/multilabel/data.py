@@ -7,10 +7,10 @@ from typing import Any
 
 from minitf.datasets import tables
 from minitf.datasets.dataset import Dataset, Source, read_table
-from minitf.datasets.findings import Finding, Rows, count_rows, list_rows, location
+from minitf.datasets.findings import MANY_CLASSES, Finding, Rows, count_rows, list_rows, location
 from minitf.datasets.held_out import divide
 from minitf.datasets.split import split
-from minitf.datasets.strings import did_you_mean, first_few
+from minitf.datasets.strings import did_you_mean, first_few, shorten
 from minitf.datasets.tables import SEPARATOR
 from minitf.errors import DataError
 from minitf.tasks.whole_text.checks import (
@@ -19,6 +19,7 @@ from minitf.tasks.whole_text.checks import (
     given,
     label_column,
     many_labels,
+    own_labels,
     rare_labels,
 )
 
@@ -85,14 +86,21 @@ def check_multilabel(train: Dataset, valid: Dataset | None = None, test: Dataset
     """Return all findings in the tables, errors first."""
     tables = given(train, valid, test)
     unseen = (message for table in tables[1:] for message in _unseen_labels(table, train))
-    return check_tables(tables, [*_one_set(train), *unseen], _label_warnings(train), label_required=False)
+    errors = [*_one_set(train), *_own_labels(train), *unseen]
+    return check_tables(tables, errors, _label_warnings(train), label_required=False)
+
+
+def _own_labels(train: Dataset) -> Iterator[str]:
+    counts = Counter(name for example in train.examples for name in labels_in(example.label))
+    own = [e.label for e in train.examples if e.label and all(counts[name] == 1 for name in labels_in(e.label))]
+    return own_labels(train, counts, own)
 
 
 def _one_set(train: Dataset) -> Iterator[str]:
     sets = {frozenset(labels_in(example.label)) for example in train.examples}
     if len(sets) == 1 and len(train.examples) > 1:
         (labels,) = sets
-        what = f"the labels {', '.join(sorted(labels))}" if labels else "no label"
+        what = f"the labels {first_few(sorted(labels), MANY_CLASSES)}" if labels else "no label"
         yield (
             f"{train.path}: every row has {what}, so there is nothing to learn: add other rows, or name the right"
             f" column with `label` if it is not {train.label_column!r}"
@@ -101,12 +109,13 @@ def _one_set(train: Dataset) -> Iterator[str]:
 
 def _unseen_labels(table: Dataset, train: Dataset) -> Iterator[str]:
     names = set_names(train)
-    rows = [example for example in table.examples if not set(labels_in(example.label)) <= set(names)]
+    known = set(names)
+    rows = [example for example in table.examples if not known.issuperset(labels_in(example.label))]
     if rows and names:
-        label = next(name for name in labels_in(rows[0].label) if name not in names)
+        label = next(name for name in labels_in(rows[0].label) if name not in known)
         yield (
-            f"{location(table, rows)}: no training row has the label {label!r}{did_you_mean(label, names)}, they have"
-            f" {first_few(names)}: correct it, or add training rows with it{list_rows(rows)}"
+            f"{location(table, rows)}: no training row has the label {shorten(label)}{did_you_mean(label, names)}, they"
+            f" have {first_few(names)}: correct it, or add training rows with it{list_rows(rows)}"
         )
 
 
@@ -117,6 +126,6 @@ def _label_warnings(train: Dataset) -> Iterator[str]:
         yield f"{where}: every row has one label; if every text always has one, set `task` to classification"
     yield from many_labels(train, names)
     yield from rare_labels(train, names, counts)
-    if everywhere := [repr(name) for name in names if counts[name] == len(train.examples)]:
+    if everywhere := [shorten(name) for name in names if counts[name] == len(train.examples)]:
         yield f"{where}: every row has {first_few(everywhere)}, so the model will always predict it"
     yield from equal_but_for_case(train, names)

@@ -39,12 +39,29 @@ def multilabel_metrics(
         for counts, indices in ((hits, t & p), (predictions, p), (support, t)):
             for c in indices:
                 counts[c] += 1
+    exact = sum(t == p for t, p in zip(true, predicted, strict=True))
+    return metrics_of_counts(labels, hits, predictions, support, exact, len(true), loss)
+
+
+def metrics_of_counts(
+    labels: Sequence[str],
+    hits: Sequence[int],
+    predictions: Sequence[int],
+    support: Sequence[int],
+    exact: int,
+    n: int,
+    loss: float,
+) -> MultiLabelMetrics:
+    """Compute the metrics of `n` texts, `exact` of them with exactly the right labels.
+
+    For each label: how many texts have it (`support`), how many are predicted to have it, and both (`hits`).
+    """
     classes = tuple(class_score(label, hits[c], predictions[c], support[c]) for c, label in enumerate(labels))
     return MultiLabelMetrics(
         loss=loss,
         micro_f1=f1_score(sum(hits), sum(predictions), sum(support)),
         macro_f1=sum(score.f1 for score in classes) / len(labels),
-        accuracy=sum(t == p for t, p in zip(true, predicted, strict=True)) / len(true),
+        accuracy=exact / n,
         classes=classes,
     )
 

@@ -1,8 +1,10 @@
 """The spec of multi-label classification: several labels per text, or none. Imports no torch."""
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from minitf.datasets.dataset import Dataset
+from minitf.datasets.findings import describe_counts
 from minitf.tasks.multilabel.data import check_multilabel, labels_in, read_sets, set_names, set_rows, split_sets
 from minitf.tasks.spec import TaskSettings, TaskSpec
 from minitf.tasks.whole_text.inputs import read_texts
@@ -15,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def _describe(train: Dataset) -> str:
-    labels = [name for example in train.examples for name in labels_in(example.label)]
+    counts = Counter(name for example in train.examples for name in labels_in(example.label))
     none = sum(not example.label for example in train.examples)
-    return ", ".join([*(f"{name} {labels.count(name)}" for name in set_names(train)), f"no label {none}"])
+    return ", ".join(filter(None, [describe_counts(counts, set_names(train)), f"no label {none}"]))
 
 
 def _create(train: Dataset, settings: TaskSettings, math: "Mathematics") -> "Task":

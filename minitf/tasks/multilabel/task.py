@@ -8,12 +8,15 @@ import torch
 from torch import Tensor
 
 from minitf.datasets.dataset import Dataset
+from minitf.datasets.findings import MANY_CLASSES
+from minitf.datasets.strings import first_few, shorten
+from minitf.datasets.tables import SEPARATOR
 from minitf.errors import DataError
 from minitf.mathematics import EQUATIONS, Mathematics
 from minitf.tasks.base import Mistake
 from minitf.tasks.example_scores import ExampleScores, f1_of_counts
 from minitf.tasks.multilabel.data import labels_in
-from minitf.tasks.multilabel.metrics import MultiLabelMetrics, best_constant, multilabel_metrics
+from minitf.tasks.multilabel.metrics import MultiLabelMetrics, best_constant, metrics_of_counts
 from minitf.tasks.whole_text.encoding import WholeTextTask, encode_texts
 from minitf.text.batches import Examples
 from minitf.text.tokenizer import Tokenizer
@@ -38,7 +41,8 @@ class MultiLabel(WholeTextTask):
             for label in labels_in(example.label):
                 if label not in index:
                     raise DataError(
-                        f"{dataset.path}, row {example.row}: the label {label!r} is none of {', '.join(self.labels)}"
+                        f"{dataset.path}, row {example.row}: the label {shorten(label)} is none of"
+                        f" {first_few(self.labels)}"
                     )
                 targets[i, index[label]] = 1.0
         return encode_texts(dataset, targets, tokenizer, max_length, self.long_text)
@@ -55,8 +59,10 @@ class MultiLabel(WholeTextTask):
     def measure(self, logits: Sequence[Tensor], examples: Examples) -> MultiLabelMetrics:
         """Compute loss, F1 (over all labels, and of each) and the share of exactly right texts over a data set."""
         z, targets = torch.stack(list(logits)), examples.targets_of(range(len(examples)))
-        true, predicted = ([set(row.nonzero().flatten().tolist()) for row in rows] for rows in (targets, z > 0))
-        return multilabel_metrics(self.labels, true, predicted, float(self.loss(z, targets)))
+        true, predicted = targets > 0, z > 0
+        hits, predictions, support = (each.sum(dim=0).tolist() for each in (true & predicted, predicted, true))
+        exact, loss = int((true == predicted).all(dim=1).sum()), float(self.loss(z, targets))
+        return metrics_of_counts(self.labels, hits, predictions, support, exact, len(z), loss)
 
     def example_scores(self, logits: Sequence[Tensor], examples: Examples) -> ExampleScores:
         """The counts of right, predicted and true labels of each text: the score is the micro F1."""
@@ -68,11 +74,11 @@ class MultiLabel(WholeTextTask):
         found = []
         for i, (example, row) in enumerate(zip(table.examples, logits, strict=True)):
             targets = examples.targets_of([i])
-            predicted = [name for name, z in zip(self.labels, row.tolist(), strict=True) if z > 0]
-            if set(predicted) != set(labels_in(example.label)):
+            if not torch.equal(row > 0, targets[0] > 0):
                 loss = float(self.loss(row.unsqueeze(0), targets))
-                shown = " | ".join(predicted) or "none"
-                found.append(Mistake(example.row, example.text, example.pair, example.label or "none", shown, loss))
+                shown = _listed([self.labels[c] for c in (row > 0).nonzero().flatten().tolist()], " | ")
+                true = _listed(labels_in(example.label), SEPARATOR)
+                found.append(Mistake(example.row, example.text, example.pair, true, shown, loss))
         return found
 
     def baseline(self, examples: Examples) -> str:
@@ -82,6 +88,12 @@ class MultiLabel(WholeTextTask):
     def learned(self, metrics: Any, examples: Examples) -> bool:
         assert isinstance(metrics, MultiLabelMetrics)
         return metrics.micro_f1 > _best_constant(examples)[1]
+
+
+def _listed(names: Sequence[str], separator: str) -> str:
+    """Join the labels of one text; of many, only the first."""
+    more = [f"… ({len(names):,} labels)"] if len(names) > MANY_CLASSES else []
+    return separator.join([*names[:MANY_CLASSES], *more]) or "none"
 
 
 def _best_constant(examples: Examples) -> tuple[int, float]:

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from minitf.datasets.findings import FEW_ROWS, LISTED_LABELS, Finding
+from minitf.datasets.findings import FEW_ROWS, LISTED_LABELS, MANY_CLASSES, Finding
 from minitf.datasets.held_out import count_to_hold_out, divide, shuffled_groups
-from minitf.datasets.strings import did_you_mean, first_few
+from minitf.datasets.strings import did_you_mean, first_few, shorten
 from minitf.errors import InputError
 from minitf.tasks.spec import Inputs
 from minitf.tasks.tagging import conll, tags
@@ -72,16 +72,24 @@ def _too_few(train: TaggedTable) -> Iterator[str]:
         yield f"{train.path}: one sentence is too few to train on: add more, separated by blank lines"
     elif len(names) == 1:
         yield f"{train.path}: every word has the tag {names[0]!r}, so there is nothing to learn: add other sentences"
+    counts = Counter(tag for _, tag in _tags(train))
+    if len(names) > MANY_CLASSES and (own := sum(n == 1 for n in counts.values())) > counts.total() / 2:
+        yield (
+            f"{train.path}, last column: {own:,} of {counts.total():,} words have a tag that no other word has, such as"
+            f" {shorten(names[-1])} ({len(names):,} different tags), so there is nothing to learn: the last column must"
+            " be the tag"
+        )
 
 
 def _unseen_tags(table: TaggedTable, train: TaggedTable) -> Iterator[str]:
     names = tag_names(train)
-    unseen = [(row, tag) for row, tag in _tags(table) if tag not in names]
+    known = set(names)
+    unseen = [(row, tag) for row, tag in _tags(table) if tag not in known]
     if unseen:
         row, tag = unseen[0]
         yield (
-            f"{table.path}:{row}: no word of the training sentences has the tag {tag!r}{did_you_mean(tag, names)}:"
-            f" correct it, or add training sentences with it{_in_all(unseen)}"
+            f"{table.path}:{row}: no word of the training sentences has the tag {shorten(tag)}"
+            f"{did_you_mean(tag, names)}: correct it, or add training sentences with it{_in_all(unseen)}"
         )
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from minitf.datasets.findings import describe_counts
 from minitf.tasks.spec import Columns, Loaded, TaskSettings, TaskSpec
 from minitf.tasks.tagging import conll
 from minitf.tasks.tagging.data import TagRequest, check_tagging, read_inputs, rows, split, tag_names, type_counts
@@ -21,7 +22,7 @@ def _recognize(path: str, columns: Columns) -> str | None:
 def _describe(train: conll.TaggedTable) -> str:
     found = type_counts(train)
     words = sum(len(sentence.words) for sentence in train.examples)
-    return f"{words} words, {', '.join(f'{name} {n}' for name, n in sorted(found.items())) or 'no entities'}"
+    return f"{words} words, {describe_counts(found, sorted(found)) or 'no entities'}"
 
 
 def _create(train: conll.TaggedTable, settings: TaskSettings, math: "Mathematics") -> "Task":
@@ -30,7 +31,8 @@ def _create(train: conll.TaggedTable, settings: TaskSettings, math: "Mathematics
 
     names, weights = tag_names(train), None
     if settings.class_weights == "balanced":
-        tags = [names.index(tag) for sentence in train.examples for tag in sentence.tags or ()]
+        index = {name: i for i, name in enumerate(names)}
+        tags = [index[tag] for sentence in train.examples for tag in sentence.tags or ()]
         weights = balanced_weights(tags, len(names)).float()
     return Tagging(names, weights, math, settings.label_smoothing, settings.stride)
 

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from minitf.datasets.strings import first_few, shorten
 from minitf.errors import DataError
 from minitf.mathematics import EQUATIONS, Mathematics
 from minitf.tasks.base import Mistake
@@ -26,6 +27,8 @@ from minitf.text.long_texts import with_special_tokens
 from minitf.text.tokenizer import Pieces, Tokenizer
 from minitf.text.windows import best_window, default_stride, window_ranges
 from minitf.visible import visible
+
+LONG, CONTEXT = 1000, 100  # words of a sentence that is not shown whole; words that are shown on each side
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +103,7 @@ class Tagging:
         for sentence in table.examples:
             for row, tag in zip(sentence.rows, sentence.tags or (), strict=False):
                 if tag not in index:
-                    raise DataError(f"{table.path}:{row}: the tag {tag!r} is none of {', '.join(self.labels)}")
+                    raise DataError(f"{table.path}:{row}: the tag {shorten(tag)} is none of {first_few(self.labels)}")
         return index
 
     def logits(self, model: nn.Module, batch: Batch) -> Tensor:
@@ -156,16 +159,16 @@ class Tagging:
     def mistakes(self, logits: Sequence[Tensor], examples: Examples, table: TaggedTable) -> list[Mistake]:
         """Return the words with a wrong tag, each in its sentence."""
         assert isinstance(examples, TaggedExamples)
-        found = []
+        found, index = [], {label: i for i, label in enumerate(self.labels)}
         for row, window in zip(logits, examples.word_windows, strict=True):
             sentence = table.examples[window.sentence]
             log_p = row[window.positions].double().log_softmax(dim=-1)
             for word, z in zip(window.words, log_p, strict=True):
                 true, best = examples.sentences[window.sentence][word], int(z.argmax())
                 if self.labels[best] != true:
-                    text = " ".join([*sentence.words[:word], f"[{sentence.words[word]}]", *sentence.words[word + 1 :]])
+                    text = _in_context(sentence.words, word)
                     predicted = f"{self.labels[best]} ({float(z[best].exp()):.0%})"
-                    loss = -float(z[self.labels.index(true)])
+                    loss = -float(z[index[true]])
                     found.append(Mistake(sentence.rows[word], text, None, true, predicted, loss))
         return found
 
@@ -183,6 +186,13 @@ class Tagging:
         tags = Counter(tag for sentence in examples.sentences for tag in sentence)
         tag, n = tags.most_common(1)[0]
         return tag, n / tags.total()
+
+
+def _in_context(words: Sequence[str], word: int) -> str:
+    """Return the sentence with the word in brackets; of a long sentence, only the words around it."""
+    start, end = (0, len(words)) if len(words) <= LONG else (max(0, word - CONTEXT), word + CONTEXT + 1)
+    before, after = words[start:word], words[word + 1 : end]
+    return " ".join([*(["…"] * (start > 0)), *before, f"[{words[word]}]", *after, *(["…"] * (end < len(words)))])
 
 
 def _windows_of_words(pieces: Pieces, room: int, stride: int) -> Iterator[tuple[range, list[int], list[int]]]:

@@ -1,4 +1,8 @@
-"""What the logits of a classification head mean: one class, several labels or a number, by the model's config."""
+"""What the logits of a classification head mean: one class, several labels or a number, by the model's config.
+
+A line or a table row has the probability of every label; with more than MANY_CLASSES labels, of the LIKELIEST. A
+record for Python always has all of them.
+"""
 
 import dataclasses
 from typing import Any, Protocol
@@ -6,9 +10,13 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from minitf.bert import BertConfig
+from minitf.datasets.findings import MANY_CLASSES
+from minitf.datasets.strings import cut
 from minitf.datasets.tables import SEPARATOR
 from minitf.errors import InputError
 from minitf.visible import visible
+
+LIKELIEST = 5  # labels of a text that are shown, if there are too many to show all
 
 
 class Reading(Protocol):
@@ -52,15 +60,15 @@ class OneClass:
         return f"{visible(self._best(p))} {max(p):.4f}"
 
     def columns(self) -> list[str]:
-        return ["label", *(f"p_{label}" for label in self.labels)]
+        return ["label", *_probability_columns(self.labels)]
 
     def cells(self, z: Tensor) -> list[str]:
         p = self.values(z)
-        return [self._best(p), *(f"{x:.6f}" for x in p)]
+        return [self._best(p), *_probability_cells(self.labels, p)]
 
     def line(self, z: Tensor) -> str:
         p = self.values(z)
-        return f"{visible(self._best(p))}  ({with_probabilities(self.labels, p)})"
+        return f"{visible(self._best(p))}  ({_shown(self.labels, p)})"
 
     def record(self, z: Tensor) -> dict[str, Any]:
         p = self.values(z)
@@ -83,17 +91,19 @@ class SeveralLabels:
     def prediction(self, z: Tensor) -> str:
         predicted = set(self._predicted(z))
         each = [(label, x) for label, x in zip(self.labels, self.values(z), strict=True) if label in predicted]
-        return with_probabilities(tuple(label for label, _ in each), [x for _, x in each]) or "no label"
+        return _shown(tuple(label for label, _ in each), [x for _, x in each]) or "no label"
 
     def columns(self) -> list[str]:
-        return ["label", *(f"p_{label}" for label in self.labels)]
+        return ["label", *_probability_columns(self.labels)]
 
     def cells(self, z: Tensor) -> list[str]:
-        return [SEPARATOR.join(self._predicted(z)), *(f"{x:.6f}" for x in self.values(z))]
+        return [SEPARATOR.join(self._predicted(z)), *_probability_cells(self.labels, self.values(z))]
 
     def line(self, z: Tensor) -> str:
-        p = self.values(z)
-        return f"{', '.join(map(visible, self._predicted(z))) or 'no label'}  ({with_probabilities(self.labels, p)})"
+        predicted = self._predicted(z)
+        if len(predicted) > MANY_CLASSES:
+            return f"{len(predicted):,} labels  ({_shown(self.labels, self.values(z))})"
+        return f"{', '.join(map(visible, predicted)) or 'no label'}  ({_shown(self.labels, self.values(z))})"
 
     def record(self, z: Tensor) -> dict[str, Any]:
         p = self.values(z)
@@ -139,6 +149,32 @@ def reading(config: BertConfig) -> Reading:
             f"the model predicts {config.num_labels} numbers per text, and predict gives only one: use Python"
         )
     return OneClass(config.labels)
+
+
+def _likeliest(labels: tuple[str, ...], p: list[float]) -> list[tuple[str, float]]:
+    """Return the likeliest labels with their probabilities, the first of equal ones first."""
+    return sorted(zip(labels, p, strict=True), key=lambda pair: -pair[1])[:LIKELIEST]
+
+
+def _probability_columns(labels: tuple[str, ...]) -> list[str]:
+    """Return a column per label; with many labels `label_1`, `p_1` … for the likeliest of each text."""
+    if len(labels) <= MANY_CLASSES:
+        return [f"p_{label}" for label in labels]
+    return [name for n in range(1, LIKELIEST + 1) for name in (f"label_{n}", f"p_{n}")]
+
+
+def _probability_cells(labels: tuple[str, ...], p: list[float]) -> list[str]:
+    """Return the cells of `_probability_columns`."""
+    if len(labels) <= MANY_CLASSES:
+        return [f"{x:.6f}" for x in p]
+    return [cell for label, x in _likeliest(labels, p) for cell in (label, f"{x:.6f}")]
+
+
+def _shown(labels: tuple[str, ...], p: list[float]) -> str:
+    """Return each label with its probability; of many labels only the likeliest."""
+    if len(labels) <= MANY_CLASSES:
+        return with_probabilities(labels, p)
+    return ", ".join(f"{visible(cut(label))} {x:.4f}" for label, x in _likeliest(labels, p)) + ", …"
 
 
 def with_probabilities(labels: tuple[str, ...], p: list[float]) -> str:

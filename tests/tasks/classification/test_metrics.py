@@ -81,7 +81,7 @@ def test_no_examples_or_different_numbers(true: list[int], predicted: list[int])
 def test_to_dict_is_plain() -> None:
     ours = classification_metrics(("neg", "pos"), [0, 1, 1], [0, 1, 0], loss=0.25)
     plain = json.loads(json.dumps(ours.to_dict()))
-    assert set(plain) == {field.name for field in dataclasses.fields(ours)}
+    assert set(plain) == {field.name for field in dataclasses.fields(ours)} - {"confusions"}  # of many classes
     assert plain["confusion"] == [[1, 0], [1, 1]]
     assert plain["classes"][1] == {"label": "pos", "precision": 1.0, "recall": 0.5, "f1": 2 / 3, "support": 2}
 

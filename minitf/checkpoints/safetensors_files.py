@@ -1,0 +1,25 @@
+"""Open a safetensors file, also at a path that is not UTF-8."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+
+from minitf.datasets.strings import is_unicode
+
+
+@contextmanager
+def open_safetensors(path: Path, framework: str) -> Iterator[Any]:
+    """Open a file as `safetensors.safe_open` does.
+
+    `safe_open` takes only a UTF-8 path. Others exist on Linux, and in a locale without UTF-8 Python decodes every path
+    with an umlaut to one. Such a file is opened by its descriptor.
+    """
+    if is_unicode(str(path)):
+        with safe_open(path, framework) as opened:
+            yield opened
+    else:
+        with path.open("rb") as file, safe_open(f"/dev/fd/{file.fileno()}", framework) as opened:
+            yield opened

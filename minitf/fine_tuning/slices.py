@@ -50,8 +50,8 @@ class Slices:
         shown = self.groups[:most]
         names = [_short(name) for name in (self.column, *(group.name for group in shown))]
         width = max([5, *map(len, names)])
-        columns = (len(unit), max(6, len(self.metric)))
-        yield f"  {names[0]:<{width}}  {unit}  {self.metric:>{columns[1]}}  95 % interval"
+        columns = (max(len(unit), *(len(str(group.count)) for group in shown)), max(6, len(self.metric)))
+        yield f"  {names[0]:<{width}}  {unit:>{columns[0]}}  {self.metric:>{columns[1]}}  95 % interval"
         for name, g in zip(names[1:], shown, strict=True):
             interval = "-" if g.low is None else f"{g.low:.4f} to {g.high:.4f}"
             yield f"  {name:<{width}}  {g.count:>{columns[0]}}  {g.score:>{columns[1]}.4f}  {interval}"

@@ -11,6 +11,7 @@ an earlier run. Anything else is a finding; `--case NUMBER` runs and shows that 
 import argparse
 import collections
 import contextlib
+import gzip
 import io
 import os
 import shutil
@@ -188,6 +189,7 @@ def lost_rows(made: Case, tables: dict[str, Any]) -> str:
         found = sorted((e for table in parts for e in table.examples), key=lambda e: e.row)
         columns = (parts[0].text_column, parts[0].pair_column) if parts else ("", None)
         try:
+            content = gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
             expected = made.format.read(content, *columns)
         except Exception as error:
             return f"{name}: read, but not by the independent reader: {error!r:.200}"

@@ -1,7 +1,9 @@
 """Mutations of a table in any format: bytes, lines, cells, JSON values; and the test cases made with them."""
 
 import dataclasses
+import gzip
 import json
+import re
 from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
@@ -18,7 +20,36 @@ STRANGE = (
 LINE_ENDS = (b"\r\n", b"\r", b"\n\r", b"\n\n", b" ")
 BLANKS = (b"\n", b"  \n", b"\r\n", b"\t\n", b",\n")
 EMPTY = (b"", b"\n", b" ", b"\xef\xbb\xbf", b"\0", b"{}", b"[]", b'""', b"null\n")
-ENCODINGS = ("utf-16", "utf-8-sig", "latin-1", "utf-32", "cp1252")
+ENCODINGS = ("utf-16", "utf-16-le", "utf-16-be", "utf-8-sig", "latin-1", "utf-32", "cp1252")
+DELIMITERS = (b";", b"|", b"\t", b", ", b" ,", b",")
+MARKS = ((b'"', b'"'), (b"'", b"'"), ("“".encode(), "”".encode()))
+MAGIC = (
+    b"PK\x03\x04",
+    b"BZh9",
+    b"\xfd7zXZ\0",
+    b"\x1f\x8b\x08",
+    b"PAR1",
+    b"\xd0\xcf\x11\xe0",
+    b"%PDF-",
+    b"sep=;\r\n",
+    b"#\n",
+)
+# Cells of labels: vectors, lists as text, other separators, and other spellings of good and bad.
+LABEL_CELLS = (
+    *("[1, 0, 1]", "1 0 0", "1;0", "['good', 'bad']", "['good' 'bad']", "('good',)", "[]", "good,bad", "good; bad"),
+    *(
+        "Good",
+        "good\u200b",
+        "\uff47ood",
+        "go\u006fd\u0301",
+        "'good'",
+        "\u00a0good",
+        "1.0",
+        "01",
+        "good|good",
+        "B-THING ",
+    ),
+)
 VALUES: tuple[object, ...] = (
     *(None, True, 0, -1.5, 1e308, 10**400, "", " "),
     *([], {}, ["a"], [None], [["a"]], {"a": 1}),
@@ -113,6 +144,34 @@ def _one_text(draw: Random, content: bytes) -> bytes:
     return b"".join([*lines[:1], *(lines[1:2] * draw.randrange(1, 30))])
 
 
+def _dialect(draw: Random, content: bytes) -> bytes:
+    """Write a CSV or TSV with another delimiter, with a mark around each cell, or with Excel's first line."""
+    delimiter, (left, right) = draw.choice(DELIMITERS), draw.choice(((b"", b""), *MARKS))
+    lines = []
+    for line in _lines(content):
+        cells = re.split(rb"[,\t]", line.rstrip(b"\r\n"))
+        lines.append(delimiter.join(left + cell + right for cell in cells) + b"\n")
+    return draw.choice((b"", b"", b"sep=" + delimiter + b"\n")) + b"".join(lines)
+
+
+def _gzip(draw: Random, content: bytes) -> bytes:
+    """Compress a file, sometimes damaged."""
+    packed = gzip.compress(content, mtime=0)
+    return draw.choice((packed, packed, packed[: draw.randrange(len(packed))], _bytes(draw, packed)))
+
+
+def _label_cells(draw: Random, content: bytes) -> bytes:
+    """Replace labels in one or in every row."""
+    new = draw.choice(LABEL_CELLS).encode()
+    return content.replace(draw.choice((b"good", b"bad", b"B-THING", b"O\n")), new, draw.choice((1, 3, -1)))
+
+
+def _comments(draw: Random, content: bytes) -> bytes:
+    """Put a comment before each sentence or row."""
+    comment = draw.choice((b"# id 3f2a\tdomain=en\n", b"# id\n", b"#\n", b"# text = it was\n", b"-DOCSTART- -X- O\n"))
+    return comment + content.replace(b"\n\n", b"\n\n" + comment)
+
+
 def _separators(draw: Random, content: bytes) -> bytes:
     return content.replace(draw.choice((b",", b"\t", b":")), draw.choice((b";", b"\t", b", ")))
 
@@ -132,6 +191,11 @@ MUTATIONS: dict[str, Mutation] = {
     "line ends": lambda draw, content: content.replace(b"\n", draw.choice(LINE_ENDS)),
     "separators": _separators,
     "encoding": lambda draw, content: content.decode("utf-8", "replace").encode(draw.choice(ENCODINGS), "replace"),
+    "dialect": _dialect,
+    "gzip": _gzip,
+    "labels": _label_cells,
+    "comments": _comments,
+    "beginning of another format": lambda draw, content: draw.choice(MAGIC) + content,
     "few rows": lambda draw, content: b"".join(_lines(content)[: draw.randrange(5)]),
     "one text": _one_text,
     "empty": lambda draw, content: draw.choice(EMPTY),

@@ -7,6 +7,7 @@ import csv
 import dataclasses
 import io
 import json
+import re
 from collections.abc import Callable
 from random import Random
 
@@ -100,10 +101,10 @@ def write_squad(rows: Rows) -> bytes:
 
 
 def read_csv(content: bytes, text: str, pair: str | None) -> Read:
-    """Read RFC 4180 character by character."""
+    """Read RFC 4180 character by character, with another delimiter if the header has no comma."""
     records: list[list[str]] = []
     cells, cell, quoted, fresh, i = [], "", False, True, 0
-    data = content.decode("utf-8").removeprefix("\ufeff")
+    data, delimiter = _delimiter(content, ",")
     while i <= len(data):
         c = data[i] if i < len(data) else ""
         if quoted:
@@ -115,7 +116,7 @@ def read_csv(content: bytes, text: str, pair: str | None) -> Read:
                 cell += c
         elif c == '"' and fresh:
             quoted, fresh = True, False
-        elif c == ",":
+        elif c == delimiter:
             cells, cell, fresh = [*cells, cell], "", True
         elif c in ("\r", "\n", ""):
             if cells or cell or not fresh:
@@ -129,8 +130,21 @@ def read_csv(content: bytes, text: str, pair: str | None) -> Read:
 
 
 def read_tsv(content: bytes, text: str, pair: str | None) -> Read:
-    data = content.decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    data, delimiter = _delimiter(content, "\t")
+    if delimiter != "\t":
+        return read_csv(content, text, pair)
+    data = data.replace("\r\n", "\n").replace("\r", "\n")
     return _columns([line.split("\t") for line in data.split("\n") if line], text, pair)
+
+
+def _delimiter(content: bytes, usual: str) -> tuple[str, str]:
+    """Return the text without Excel's first line, and the delimiter that this line or the header has."""
+    data = content.decode("utf-8").removeprefix("\ufeff")
+    if named := re.match(r"sep=([^\r\n])(\r\n|\r|\n)", data):
+        return data[named.end() :], named[1]
+    header = re.split(r"[\r\n]", data.lstrip("\r\n"), maxsplit=1)[0]
+    best = max(",;\t|", key=header.count)
+    return data, best if usual not in header and best in header else usual
 
 
 def _columns(records: list[list[str]], text: str, pair: str | None) -> Read:

@@ -44,8 +44,7 @@ def main() -> None:
         pages = write_pages(Path(name), arguments.classifier, arguments.masked_lm)
         for shot, (which, fragment, point, height) in SHOTS.items():
             for scheme in ("light", "dark"):
-                size = {"width": 1200, "height": height}
-                at = browser.Visit(chromium, pages[which], fragment, scheme, viewport=size)
+                at = browser.Visit(chromium, pages[which], fragment, scheme, **screen(shot, height))
                 browser.wait(at.page, "[...document.querySelectorAll('.cell')].every((cell) => cell.dataset.drawn)")
                 if point:
                     at.hover(point)
@@ -57,17 +56,25 @@ def main() -> None:
                 print(f"{path.name}  {len(picture):,} bytes")
 
 
-# Name -> the page, the fragment of its address, the element under the mouse, the height.
+# Name -> the page, the fragment of its address (none: as the page opens), the element under the mouse, the height.
 SHOTS = {
-    "head": ("pair", "layer=2&head=5", "#queries .token:nth-child(12)", 920),
-    "words": ("pair", "layer=2&head=8&merge=true&hide=true&sentences=ab&threshold=0.005", "", 920),
+    "head": ("pair", "show=a&layer=2&head=5", "#queries .token:nth-child(12)", 920),
+    "words": ("pair", "show=a&layer=2&head=8&merge=true&hide=true&sentences=ab&threshold=0.005", "", 920),
     "long": ("long", "layer=3&head=9", "#keys .token:nth-child(12)", 920),
-    "grid": ("pair", "view=grid&threshold=0", "", 860),
-    "query-key": ("pair", "view=product&layer=2&head=9&query=4", "", 1210),
+    "grid": ("pair", "view=grid&show=a&threshold=0", "", 860),
+    "query-key": ("pair", "view=product&show=a&layer=2&head=9&query=4", "", 1210),
     "difference": ("pair", "view=grid&show=difference&threshold=0.01", "", 860),
-    "attribution": ("classified", "view=attribution&hide=true", "", 740),
+    "compared": ("pair", "", "", 920),
+    "attribution": ("classified", "", "#sentence mark:nth-of-type(4)", 860),
+    "attribution-phone": ("classified", "", "", 844),
+    "head-phone": ("pair", "", "", 844),
     "lens": ("lens", "view=lens", "#lens tbody tr:nth-child(5) td:last-child", 760),
 }
+
+
+def screen(shot: str, height: int) -> dict[str, Any]:
+    phone = shot.endswith("-phone")
+    return {"viewport": {"width": 390 if phone else 1200, "height": height}, "has_touch": phone, "is_mobile": phone}
 
 
 def write_pages(folder: Path, classifier: str, masked_lm: str) -> dict[str, Path]:

@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         view = views.View(arguments.view or "grid", arguments.layer, arguments.head, arguments.label, arguments.dark)
         if arguments.input is not None:
-            columns = (arguments.text_column, arguments.pair_column)
+            columns = {"text": arguments.text_column, "pair": arguments.pair_column, "delimiter": arguments.delimiter}
             figure = views.draw_table_summary(model, arguments.input, columns, arguments.max_length, view.theme, say)
         else:
             figure = views.draw(model, text, view, say)

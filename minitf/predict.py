@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def inputs(arguments: argparse.Namespace) -> Inputs:
     """The texts, or the file and its columns."""
     if arguments.input is not None:
-        return Inputs(path=arguments.input, text=arguments.text, pair=arguments.pair)
+        return Inputs(path=arguments.input, text=arguments.text, pair=arguments.pair, delimiter=arguments.delimiter)
     pairs = None if arguments.pair is None else [arguments.pair] * len(arguments.texts)
     return Inputs(texts=arguments.texts, pairs=pairs)
 

@@ -105,7 +105,7 @@ BAD_TABLES = {
     "a blank text": (b"text,label\ngood,a\n  ,b\nbad,b\n", ["t.csv:3", "empty"]),
     "an empty label": (b"text,label\ngood,a\nbad,\n", ["t.csv:3", "empty"]),
     "not UTF-8": ("text,label\ngood,a\ncafé,b\n".encode("latin-1"), ["t.csv:3", "0xe9", "UTF-8"]),
-    "UTF-16": ("text,label\ngood,a\nbad,b\n".encode("utf-16"), ["t.csv:1", "UTF-8"]),
+    "UTF-16": ("text,label\ngood,a\nbad,b\n".encode("utf-16"), ["t.csv: is UTF-16", "UTF-8"]),
     "a comma too many": (b"text,label\ngood,a\nso, so,b\n", ["t.csv:3", "2 columns", "this row has 3"]),
     "quoting": (b'text,label\n"good,a\nbad,b\n', ["t.csv:2", "quot"]),
 }  # fmt: skip

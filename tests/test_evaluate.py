@@ -111,7 +111,7 @@ def test_a_label_that_the_model_does_not_know(command, model, tmp_path):
     (tmp_path / "new.csv").write_text("text,label\nthe film,good\nthe film was,new\n")
     status, _, err = command(model[0], "--data", tmp_path / "new.csv")
     assert status == 2
-    assert "new.csv, row 3: the label 'new' is none of bad, good" in err
+    assert "new.csv:3: the model has no label 'new', it has bad, good, <b>so</b>: correct the table" in err
 
 
 def test_a_model_without_a_head(command, write_bert, table):

@@ -148,6 +148,18 @@ def test_a_learning_curve(command, fixed, tmp_path):
     assert (tmp_path / "study" / "learning-curve.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_share_without_a_rare_class(command, write_bert, tmp_path):
+    rows = [f"the film was {i},{'ab'[i % 2]}" for i in range(20)]
+    (tmp_path / "train.csv").write_text("\n".join(["text,label", *rows, "soup,rare"]))
+    (tmp_path / "valid.csv").write_text("text,label\nno soup,rare\nno film,a\nno food,b\n")
+    flags = ("--train", tmp_path / "train.csv", "--valid", tmp_path / "valid.csv", "--model", write_bert(**TINY)[0])
+    curve = ("--learning-curve", "0.1,1", "--epochs", 1, "--class-weights", "balanced")
+    status, _, err = command(*flags, *curve, "--output", tmp_path / "study")
+    assert (status, err) == (0, "")
+    shares = json.loads((tmp_path / "study" / "learning-curve.json").read_text())["shares"]
+    assert [share["rows"] for share in shares] == [2, 21]
+
+
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [

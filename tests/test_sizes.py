@@ -44,7 +44,7 @@ def classes(path: Path, n: int, times: int = 2) -> Path:
 def trained(run_command: Any, tiny: Path, table: Path, output: Path, *flags: object) -> tuple[str, str]:
     """Fine-tune for two epochs, validate on the training table; return the printed lines."""
     words = ("--model", tiny, "--train", table, "--valid", table, "--epochs", 2, "--batch-size", 256)
-    status, out, err = run_command(finetune.main, *words, "--output", output, *flags)
+    status, out, err = run_command(finetune.main, *words, "--output", output, "--verbose", *flags)
     assert status == 0, err
     return out, err
 
@@ -136,7 +136,7 @@ def test_many_labels_and_many_types_are_listed_in_part(run_command: Any, tiny: P
     report = json.loads((tmp_path / "tags" / "report.json").read_text())
     assert (len(report["valid"]["classes"]), "classes" in report["epochs"][0]["valid"]) == (100, False)
     assert max(len(line) for line in out.splitlines()) < 1000
-    assert state.read_extra(tmp_path / "tags" / "last")["settings"]["task"] == "auto"
+    assert state.read_extra(tmp_path / "tags" / "last")["arguments"]["task"] == "auto"
 
 
 UNIQUE = {

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from minitf.attention_maps.model import OpenModel, encode, reading_of
+from minitf.attention_maps.model import OpenModel, encode, evaluating, readable_tokens, reading_of
 from minitf.bert import Bert
 from minitf.datasets.strings import first_few
 from minitf.errors import InputError
@@ -82,26 +82,28 @@ def attribute(
         has = "predicts several numbers" if several else "has none; fine-tune it first"
         raise InputError(f"attribution needs a model with a classifier, and this one {has}")
     batch = encode(opened, text, pair, max_length)
-    model.eval()
-    with torch.no_grad():
-        logits = model(batch.token_ids, batch.segment_ids, batch.mask).logits[0]
-    check_finite(logits)
-    if label is not None and label not in reading.labels:
-        raise InputError(f"`label` {label}: the model has no such class; it has {first_few(reading.labels)}")
-    chosen = int(logits.argmax()) if label is None else reading.labels.index(label)
-    ids = batch.token_ids[0].tolist()
-    integrated, residual = integrated_gradients(model, batch, chosen, tokenizer.pad_id, tokenizer.special_ids, steps)
-    return Attribution(
-        tokens=tuple(tokenizer.tokens(ids)),
-        special=tuple(i in tokenizer.special_ids for i in ids),
-        label=reading.labels[chosen],
-        probability=reading.values(logits)[chosen],
-        rollout=rollout(attention_weights(model, batch))[-1][0],
-        gradient_attention=gradient_attention(model, batch, chosen),
-        integrated_gradients=integrated,
-        erasure=erasure(model, batch, chosen, tokenizer.special_ids),
-        residual=residual,
-    )
+    with evaluating(model):
+        with torch.no_grad():
+            logits = model(batch.token_ids, batch.segment_ids, batch.mask).logits[0]
+        check_finite(logits)
+        if label is not None and label not in reading.labels:
+            raise InputError(f"`label` {label}: the model has no such class; it has {first_few(reading.labels)}")
+        chosen = int(logits.argmax()) if label is None else reading.labels.index(label)
+        ids = batch.token_ids[0].tolist()
+        integrated, residual = integrated_gradients(
+            model, batch, chosen, tokenizer.pad_id, tokenizer.special_ids, steps
+        )
+        return Attribution(
+            tokens=tuple(readable_tokens(tokenizer, ids, text, pair, max_length or model.config.longest)),
+            special=tuple(i in tokenizer.special_ids for i in ids),
+            label=reading.labels[chosen],
+            probability=reading.values(logits)[chosen],
+            rollout=rollout(attention_weights(model, batch))[-1][0],
+            gradient_attention=gradient_attention(model, batch, chosen),
+            integrated_gradients=integrated,
+            erasure=erasure(model, batch, chosen, tokenizer.special_ids),
+            residual=residual,
+        )
 
 
 def attention_weights(model: Bert, batch: Batch) -> np.ndarray:

@@ -1,8 +1,9 @@
 """Run a text through a model and keep the attention weights of every head."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,17 @@ import torch
 from torch import Tensor
 
 from minitf.attention_maps import page
+from minitf.attention_maps.attribution import Attribution, attribute
 from minitf.attention_maps.maps import AttentionMaps
-from minitf.attention_maps.model import OpenModel, encode, open_model, readable_tokens, reading_of, segments
+from minitf.attention_maps.model import (
+    OpenModel,
+    encode,
+    evaluating,
+    open_model,
+    readable_tokens,
+    reading_of,
+    segments,
+)
 from minitf.bert import Bert
 from minitf.checkpoints.report import tokenizer_for
 from minitf.errors import InputError
@@ -20,13 +30,18 @@ from minitf.mathematics import EQUATIONS
 from minitf.tasks.inference import check_finite
 from minitf.text.tokenizer import Tokenizer
 
+ATTRIBUTION_LIMIT = 128  # a notebook shows the attribution of texts of at most this many tokens
+
 
 @dataclasses.dataclass(frozen=True)
 class DisplayedMaps(AttentionMaps):
-    """Attention maps that a notebook displays as the interactive page."""
+    """Attention maps that a notebook displays as the interactive page, with the attribution of a classifier."""
+
+    attribute: Callable[[], Attribution] | None = dataclasses.field(default=None, repr=False, compare=False)
 
     def _repr_html_(self) -> str:
-        return page.in_notebook(self)
+        wanted = self.attribute is not None and len(self.tokens) <= ATTRIBUTION_LIMIT
+        return page.in_notebook(self, self.attribute() if wanted and self.attribute else None)
 
 
 def attention(
@@ -42,7 +57,8 @@ def attention(
 
     `model` is a folder or name that `minitf.load` takes, with its settings as `loading` (math, device, offline, …), or
     a loaded model with its `tokenizer`. The text is truncated to `max_length` tokens, by default the positions that
-    the model has. `query_key` keeps Q and K too. Raises CheckpointError, and InputError for an empty text or a missing
+    the model has. `query_key` keeps Q and K too. The attribution of a classifier is computed when a notebook displays
+    the maps. Raises CheckpointError, and InputError for an empty text or a missing
     tokenizer.
     """
     if not isinstance(model, Bert):
@@ -53,26 +69,25 @@ def attention(
         raise InputError(f"the model is loaded already; leave out {', '.join(loading)}")
     else:
         opened = OpenModel("model", model, tokenizer_for(model.config, tokenizer, Path("the tokenizer")))
-    return collect(opened, text, pair, max_length, query_key)
+    maps = collect(opened, text, pair, max_length, query_key)
+    if not maps.labels:
+        return maps
+    return dataclasses.replace(maps, attribute=partial(attribute, opened, text, pair, max_length=max_length))
 
 
 def collect(
     opened: OpenModel, text: str, pair: str | None = None, max_length: int | None = None, query_key: bool = False
-) -> AttentionMaps:
+) -> DisplayedMaps:
     """Return the attention maps of a text, from one forward pass in eval mode. Raises InputError for an empty text."""
     model, tokenizer = opened.model, opened.tokenizer
     batch = encode(opened, text, pair, max_length)
-    training = model.training
-    model.eval()
-    try:
-        with torch.no_grad(), _recorded(model, ("W_Q", "W_K") if query_key else ()) as projected:
-            out = model(batch.token_ids, batch.segment_ids, batch.mask, need_attention=True)
-    finally:
-        model.train(training)
+    recorded = _recorded(model, ("W_Q", "W_K") if query_key else ())
+    with evaluating(model), torch.no_grad(), recorded as projected:
+        out = model(batch.token_ids, batch.segment_ids, batch.mask, need_attention=True)
     ids = batch.token_ids[0].tolist()
     reading = reading_of(model)
     A = check_finite(torch.stack(out.attentions)[:, 0])
-    numbers = tokenizer.word_numbers(text, pair, max_length or model.config.longest)
+    length = max_length or model.config.longest
     H = model.config.num_attention_heads
     return DisplayedMaps(
         name=opened.name,
@@ -85,8 +100,9 @@ def collect(
         labels=reading.labels if reading else (),
         probabilities=tuple(reading.values(check_finite(out.logits[0]))) if reading else (),
         prediction=reading.prediction(out.logits[0]) if reading else "",
-        readable_tokens=readable_tokens(tokenizer.words(ids), numbers),
-        words=tuple(numbers),
+        readable_tokens=tuple(readable_tokens(tokenizer, ids, text, pair, length)),
+        words=tuple(tokenizer.word_numbers(text, pair, length)),
+        spans=tuple(tokenizer.character_spans(text, pair, length)),
         Q=_split_heads(projected["W_Q"], H) if query_key else None,
         K=_split_heads(projected["W_K"], H) if query_key else None,
     )

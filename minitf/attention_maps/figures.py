@@ -30,7 +30,7 @@ def head(maps: AttentionMaps, layer: int, head: int, theme: Theme = LIGHT) -> "F
     side = min(14.0, max(3.6, 0.26 * S + 1.4))
     figure = themed_figure(side, side, theme)
     axes = figure.add_subplot()
-    image = axes.imshow(maps.A[layer, head], cmap=theme.colours, vmin=0.0, interpolation="nearest")
+    image = axes.imshow(maps.A[layer, head], cmap=theme.weights, vmin=0.0, interpolation="nearest")
     _label_axes(axes, maps, theme)
     axes.set_title(f"layer {layer + 1}, head {head + 1}", color=theme.text, fontsize=10)
     bar = figure.colorbar(image, ax=axes, shrink=0.7)
@@ -45,7 +45,7 @@ def grid(maps: AttentionMaps, theme: Theme = LIGHT) -> "Figure":
     figure = themed_figure(min(20.0, 1.1 * H + 0.8), min(26.0, 1.1 * L + 0.8), theme)
     for layer, row in enumerate(figure.subplots(L, H, squeeze=False)):
         for h, axes in enumerate(row):
-            axes.imshow(maps.A[layer, h], cmap=theme.colours, vmin=0.0, interpolation="nearest")
+            axes.imshow(maps.A[layer, h], cmap=theme.weights, vmin=0.0, interpolation="nearest")
             axes.set_xticks([])
             axes.set_yticks([])
             axes.spines[:].set_color(theme.frame)
@@ -56,10 +56,11 @@ def grid(maps: AttentionMaps, theme: Theme = LIGHT) -> "Figure":
     return figure
 
 
-def lines(maps: AttentionMaps, layer: int, head: int, threshold: float = 0.02, theme: Theme = LIGHT) -> "Figure":
+def lines(maps: AttentionMaps, layer: int, head: int, threshold: float | None = None, theme: Theme = LIGHT) -> "Figure":
     """Draw one head as lines from the queries on the left to the keys on the right.
 
-    The width of a line shows its weight; weights below `threshold` have none. Raises InputError for a head that does
+    The width of a line shows its weight; weights below `threshold` have none. By default only the strongest have one:
+    about two for each query, and none below a tenth of the largest. Raises InputError for a head that does
     not exist.
     """
     from matplotlib.collections import LineCollection
@@ -69,14 +70,16 @@ def lines(maps: AttentionMaps, layer: int, head: int, threshold: float = 0.02, t
     S, A = len(maps.tokens), maps.A[layer, head]
     figure = themed_figure(4.6, min(30.0, max(3.0, 0.22 * S + 0.8)), theme)
     axes = figure.add_subplot()
+    if threshold is None:
+        threshold = max(float(np.sort(A, axis=None)[-min(2 * S, A.size)]), float(A.max()) / 10)
     drawn = [(q, k) for q in range(S) for k in range(S) if threshold <= A[q, k]]
-    weights = np.array([A[q, k] for q, k in drawn])
+    depth = np.array([A[q, k] for q, k in drawn]) / max(float(A.max()), 1e-9)
     axes.add_collection(
         LineCollection(
             [((0.0, q), (1.0, k)) for q, k in drawn],
-            linewidths=0.3 + 2.2 * weights,
-            alpha=np.clip(weights, 0.05, 1.0) if len(weights) else None,
-            colors=theme.text,
+            linewidths=0.6 + 2.6 * depth,
+            alpha=0.15 + 0.85 * depth if len(depth) else None,
+            colors=theme.line,
         )
     )
     size = font_size(S)
@@ -93,13 +96,22 @@ def lines(maps: AttentionMaps, layer: int, head: int, threshold: float = 0.02, t
 def rollout(maps: AttentionMaps, theme: Theme = LIGHT) -> "Figure":
     """Draw how much of each token reaches the first one, [CLS], by each layer (see `attribution.rollout`)."""
     S = len(maps.tokens)
-    figure = themed_figure(min(24.0, max(4.0, 0.24 * S + 1.2)), 1.6 + 0.24 * maps.layers, theme)
+    figure = themed_figure(min(24.0, max(4.6, 0.24 * S + 1.8)), 1.6 + 0.24 * maps.layers, theme)
     axes = figure.add_subplot()
-    axes.imshow(attribution.rollout(maps.A.astype(np.float64))[:, 0], cmap=theme.colours, vmin=0.0, aspect="auto")
+    R = attribution.rollout(maps.A.astype(np.float64))[:, 0]
+    words = R[:, ~np.array(maps.special)]
+    largest = float(words.max()) if words.size else 1.0  # [CLS] and [SEP] are often much larger than all words
+    image = axes.imshow(R, cmap=theme.weights, vmin=0.0, vmax=largest, aspect="auto", interpolation="nearest")
+    bar = figure.colorbar(image, ax=axes, extend="max" if R.max() > largest else "neither")
+    bar.ax.tick_params(colors=theme.text, labelsize=7)
     axes.set_xticks(range(S), _labels(maps), rotation=90, fontsize=font_size(S), color=theme.text)
     axes.set_yticks(range(maps.layers), [str(i + 1) for i in range(maps.layers)], fontsize=7, color=theme.text)
     axes.set_ylabel("layer", color=theme.text, fontsize=8)
-    axes.set_title(f"attention rollout to {drawable(maps.tokens[0])}", color=theme.text, fontsize=10)
+    axes.set_title(
+        f"attention rollout to {drawable(maps.tokens[0])}; the scale is that of the words",
+        color=theme.text,
+        fontsize=10,
+    )
     return figure
 
 
@@ -117,7 +129,7 @@ def summary(maps: AttentionMaps | HeadSummary, theme: Theme = LIGHT) -> "Figure"
     figure = themed_figure(13.0, 1.6 + 0.2 * L, theme)
     for axes, (name, title) in zip(figure.subplots(1, 5, squeeze=False)[0], titles.items(), strict=True):
         most = math.log(averages.longest) if name == "entropy" else 1.0
-        image = axes.imshow(getattr(averages, name), cmap=theme.colours, vmin=0.0, vmax=max(most, 1e-9), aspect="auto")
+        image = axes.imshow(getattr(averages, name), cmap=theme.weights, vmin=0.0, vmax=max(most, 1e-9), aspect="auto")
         axes.set_title(title, color=theme.text, fontsize=9)
         axes.set_xlabel("head", color=theme.text, fontsize=8)
         axes.set_ylabel("layer", color=theme.text, fontsize=8)

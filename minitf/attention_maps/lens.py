@@ -44,9 +44,8 @@ def read_layers(
     with torch.no_grad():
         states = model(batch.token_ids, batch.segment_ids, batch.mask).hidden_states
         layers = [_read(opened, X, ids, k) for X in states]
-    numbers = tokenizer.word_numbers(text, pair, max_length or model.config.longest)
     return Lens(
-        tokens=readable_tokens(tokenizer.words(ids.tolist()), numbers),
+        tokens=tuple(readable_tokens(tokenizer, ids.tolist(), text, pair, max_length or model.config.longest)),
         words=tuple(tuple(tuple(word for word, _ in row) for row in best) for best, _ in layers),
         probabilities=np.array([[[p for _, p in row] for row in best] for best, _ in layers]),
         own=np.array([own for _, own in layers]),

@@ -21,6 +21,7 @@ class AttentionMaps:
     probabilities: tuple[float, ...]  # C, one for each label, as `predict` computes them; the number itself
     readable_tokens: tuple[str, ...] = ()  # S, without a tokenizer's own signs; "##" before what continues a word
     words: tuple[int, ...] = ()  # S: the number of the word that each token belongs to
+    spans: tuple[tuple[int, int] | None, ...] = ()  # S: its characters (first, last + 1) in its text; None for [CLS] …
     Q: np.ndarray | None = None  # [L, H, S, d_k], queries and keys, if requested
     K: np.ndarray | None = None
     prediction: str = ""  # for people: the predicted class or labels with their probabilities, or the number

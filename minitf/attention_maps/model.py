@@ -1,7 +1,8 @@
 """A model that is opened to look inside, and a text as its input."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -14,6 +15,8 @@ from minitf.tasks.whole_text.labels import Reading, reading
 from minitf.text.batches import Batch
 from minitf.text.tokenizer import Tokenizer
 from minitf.text.windows import choose_max_length
+
+MAX_HIDDEN = 12  # characters beside an unknown token
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +75,17 @@ def reading_of(model: Bert) -> Reading | None:
         return None
 
 
+@contextmanager
+def evaluating(model: Bert) -> Iterator[None]:
+    """Switch to eval mode, and back to the previous mode at the end."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)
+
+
 def encode(opened: OpenModel, text: str, pair: str | None, max_length: int | None) -> Batch:
     """Return the text as a batch of one on the model's device.
 
@@ -97,13 +111,20 @@ def segments(ids: list[int], tokenizer: Tokenizer) -> tuple[int, ...]:
     return tuple(result)
 
 
-def readable_tokens(words: list[str], numbers: list[int]) -> tuple[str, ...]:
-    """Mark each token that continues a word with "##", as BERT does, in every model family.
+def readable_tokens(tokenizer: Tokenizer, ids: list[int], text: str, pair: str | None, max_length: int) -> list[str]:
+    """Return the tokens as the page and figures label them.
 
-    `words` are the tokens without the tokenizer's marker characters, `numbers` the word that each token belongs to.
+    A token that continues a word begins with "##", as in BERT, in every model family. An unknown token is followed by
+    the characters that it replaces: "[UNK] ꙮ".
     """
+    numbers = tokenizer.word_numbers(text, pair, max_length)
+    spans, parts = tokenizer.character_spans(text, pair, max_length), segments(ids, tokenizer)
     result = []
-    for i, (word, number) in enumerate(zip(words, numbers, strict=True)):
-        continues = i > 0 and numbers[i - 1] == number and not word.startswith("##")
+    for i, word in enumerate(tokenizer.words(ids)):
+        span = spans[i]
+        if ids[i] == tokenizer.unknown_id and span is not None:
+            hidden = ((pair or "") if parts[i] else text)[slice(*span)]
+            word += f" {hidden if len(hidden) <= MAX_HIDDEN else hidden[: MAX_HIDDEN - 1] + '…'}".rstrip()
+        continues = i > 0 and numbers[i - 1] == numbers[i] and not word.startswith("##")
         result.append("##" + word if continues else word)
-    return tuple(result)
+    return result

@@ -2,8 +2,8 @@
 
 Its HTML, CSS and JavaScript are in `data/page/`; this module inserts the data. User text is inserted as JSON with "<"
 escaped, and the script writes it as text, never as HTML. The page's content security policy allows that one script, by
-its digest, and no connections. The first layer comes before the script, so that it is drawn while the browser reads
-the others; each layer is decoded when it is first shown.
+its digest, and no connections. The layer that is shown first comes before the script, so that it is drawn while the
+browser reads the others; each layer is decoded when it is first shown.
 """
 
 import base64
@@ -37,12 +37,31 @@ SCRIPTS = (
     "grid.js",
     "product.js",
     "predictions.js",
+    "pen.js",
+    "picture.js",
     "controls.js",
     "main.js",
 )
 
 MOST_IN_NOTEBOOK = 8_000_000  # weights: about 11 MB; 12 × 12 heads at 235 tokens
+FIT = """\
+addEventListener("message", ({ source, data }) => {
+  if (typeof data?.minitfHeight !== "number") return;
+  for (const frame of document.querySelectorAll("iframe"))
+    if (frame.contentWindow === source) frame.style.height = `${Math.min(4000, Math.max(200, data.minitfHeight))}px`;
+});
+"""
 BROKEN = "the predictions have NaN or infinite numbers: the weights of this model are broken"
+
+
+@dataclasses.dataclass(frozen=True)
+class Opening:
+    """What a page shows first. Layers and heads count from 1."""
+
+    view: str = "head"  # or grid, product, attribution, lens
+    layer: int = 1
+    head: int = 1
+    show: str = "a"  # or b, or difference
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,12 +79,14 @@ def html(
     compare: AttentionMaps | None = None,
     attribution: Attribution | None = None,
     lens: Lens | None = None,
+    opening: Opening | None = None,
 ) -> str:
     """Build the page of `maps`; `compare` are the maps of another model over the same tokens.
 
-    The page has Q and K if `maps` has them. Raises InputError for maps that cannot be compared, NaN, or infinity.
+    The page has Q and K if `maps` has them. `opening` is what it shows first (default: `choose_opening`). Raises
+    InputError for maps that cannot be compared, NaN, or infinity.
     """
-    return build(maps, compare, attribution, lens)[0]
+    return build(maps, compare, attribution, lens, opening)[0]
 
 
 def build(
@@ -73,10 +94,12 @@ def build(
     compare: AttentionMaps | None = None,
     attribution: Attribution | None = None,
     lens: Lens | None = None,
+    opening: Opening | None = None,
 ) -> tuple[str, Sizes]:
     """Build the page as `html` does; return it with the sizes of its parts."""
     if compare is not None:
         check_comparable(maps, compare)
+    opening = opening or choose_opening(maps, compare, attribution)
     layers = range(maps.layers)
     blocks = {f"a{i}": quantise.weights(maps.A[i]) for i in layers}
     others = {f"b{i}": quantise.weights(compare.A[i]) for i in layers} if compare is not None else {}
@@ -85,15 +108,17 @@ def build(
         products = {f"p{i}": quantise.queries_and_keys(maps.Q[i], maps.K[i]) for i in layers}
     style = _read("page.css")
     script = '"use strict";\n(() => {\n' + "\n".join(_read(name) for name in SCRIPTS) + "})();\n"
+    all_blocks = blocks | others | products
+    first = [name for name in (f"a{opening.layer - 1}", f"b{opening.layer - 1}") if name in all_blocks]
     parts = {
         "POLICY": f"default-src 'none'; script-src '{digest(script)}'; style-src '{digest(style)}';"
         " base-uri 'none'; form-action 'none'",
         "TITLE": escaping.escape(f"{maps.name}: attention"),
         "STYLE": style,
-        "DATA": as_json(_data(maps, compare, attribution, lens)),
-        "FIRST": _block("a0", blocks["a0"]),
+        "DATA": as_json(_data(maps, compare, attribution, lens, opening)),
+        "FIRST": "\n".join(_block(name, all_blocks[name]) for name in first),
         "SCRIPT": script,
-        "REST": "\n".join(_block(name, text) for name, text in (blocks | others | products).items() if name != "a0"),
+        "REST": "\n".join(_block(name, text) for name, text in all_blocks.items() if name not in first),
     }
     # One pass, so that a placeholder in a user's text is not replaced.
     page = re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _read("page.html"))
@@ -101,12 +126,26 @@ def build(
     return page, Sizes(size(blocks), size(others), size(products), len(page.encode("utf-8", ESCAPED)))
 
 
+def choose_opening(
+    maps: AttentionMaps, compare: AttentionMaps | None = None, attribution: Attribution | None = None
+) -> Opening:
+    """Choose what tells most: where two models differ most, else the attribution, else the head that attends least to
+    special tokens."""
+    if compare is not None:
+        change = np.stack([np.abs(a - b).mean(axis=(-2, -1)) for a, b in zip(maps.A, compare.A, strict=True)])
+        layer, head = divmod(int(change.argmax()), maps.heads)
+        return Opening("head", layer + 1, head + 1, "difference")
+    on_special = np.stack([a[..., np.array(maps.special)].sum(axis=-1).mean(axis=-1) for a in maps.A])
+    layer, head = divmod(int(on_special.argmin()), maps.heads)
+    return Opening("head" if attribution is None else "attribution", layer + 1, head + 1)
+
+
 def save(page: str, path: str | Path) -> None:
     """Write the page, completely or not at all. Raises InputError if it cannot be written."""
     write_bytes(Path(path), page.encode("utf-8", ESCAPED))
 
 
-def in_notebook(maps: AttentionMaps) -> str:
+def in_notebook(maps: AttentionMaps, attribution: Attribution | None = None) -> str:
     """Return the page in a frame, or, if it would make the notebook's file huge, how to write it to a file."""
     if maps.A.size > MOST_IN_NOTEBOOK:
         return (
@@ -115,14 +154,17 @@ def in_notebook(maps: AttentionMaps) -> str:
             "<br><code>from minitf.attention_maps import page</code>"
             '<br><code>page.save(page.html(maps), "maps.html")</code></p>'
         )
-    return frame(html(maps))
+    return frame(html(maps, attribution=attribution))
 
 
 def frame(page: str, height: int = 780) -> str:
-    """Return the page in a frame, so that a notebook can show several, each independent of the others."""
+    """Return the page in a frame, so that a notebook can show several, each independent of the others.
+
+    The page sends its height, and a script beside the frame sets it. Where no scripts run, `height` remains.
+    """
     return (
-        f'<iframe sandbox="allow-scripts" title="attention maps" srcdoc="{escaping.escape(page)}"'
-        f' style="width: 100%; height: {height}px; border: 0"></iframe>'
+        f'<iframe sandbox="allow-scripts allow-downloads" title="attention maps" srcdoc="{escaping.escape(page)}"'
+        f' style="width: 100%; height: {height}px; border: 0"></iframe><script>{FIT}</script>'
     )
 
 
@@ -166,19 +208,25 @@ def _read(name: str) -> str:
 
 
 def _data(
-    maps: AttentionMaps, compare: AttentionMaps | None, attribution: Attribution | None, lens: Lens | None
+    maps: AttentionMaps,
+    compare: AttentionMaps | None,
+    attribution: Attribution | None,
+    lens: Lens | None,
+    opening: Opening,
 ) -> dict[str, Any]:
     """Everything but the attention weights."""
     S = len(maps.tokens)
     return {
         "name": maps.name,
         "compare": compare.name if compare is not None else None,
+        "largest_difference": _largest_difference(maps, compare) if compare is not None else None,
         "text": maps.text,
         "pair": maps.pair,
         "layers": maps.layers,
         "heads": maps.heads,
         "tokens": maps.display_tokens,
         "words": maps.words or tuple(range(S)),
+        "spans": maps.spans or (None,) * S,
         "segments": maps.segments,
         "special": maps.special,
         "labels": maps.labels,
@@ -187,7 +235,14 @@ def _data(
         "d_k": int(maps.Q.shape[-1]) if maps.Q is not None else None,
         "attribution": _attribution_data(attribution) if attribution is not None else None,
         "lens": _lens_data(lens) if lens is not None else None,
+        "opening": dataclasses.asdict(opening),
     }
+
+
+def _largest_difference(maps: AttentionMaps, compare: AttentionMaps) -> float:
+    """Return the largest absolute difference of two weights, rounded up to four digits: the end of the threshold."""
+    largest = max(float(np.abs(a - b).max()) for a, b in zip(maps.A, compare.A, strict=True))
+    return max(math.ceil(largest * 1e4), 1) / 1e4 if math.isfinite(largest) else 1.0
 
 
 def _attribution_data(attribution: Attribution) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minitf.attention_maps.attribution import Attribution
-from minitf.attention_maps.canvas import LIGHT, Theme, font_size, themed_figure
+from minitf.attention_maps.canvas import LIGHT, Theme, font_size, text_colour, themed_figure
 from minitf.attention_maps.lens import Lens
 from minitf.training.figure import drawable
 
@@ -15,32 +15,47 @@ if TYPE_CHECKING:
 
 
 def draw_attribution(attribution: Attribution, theme: Theme = LIGHT) -> "Figure":
-    """Draw the scores of the four methods, each divided by its largest absolute value, and their rank correlations."""
+    """Draw the scores of the four methods, each with its own scale, and their rank correlations."""
     S, scores = len(attribution.tokens), attribution.scores()
-    figure = themed_figure(min(26.0, max(7.0, 0.26 * S + 5.0)), 4.0, theme)
-    left, right = figure.subplots(1, 2, width_ratios=[max(0.26 * S, 3.0), 3.0])
-    rows = np.stack([values / max(float(np.abs(values).max()), 1e-12) for values in scores.values()])
-    left.imshow(rows, cmap="PuOr_r", vmin=-1.0, vmax=1.0, aspect="auto", interpolation="nearest")
+    figure = themed_figure(min(26.0, max(8.5, 0.26 * S + 5.5)), 3.6, theme)
+    left, right = figure.subplots(1, 2, width_ratios=[max(0.26 * S, 3.6), 3.6])
+    left.imshow(shades(attribution, theme), aspect="auto", interpolation="nearest")
     tokens = [drawable(token) for token in attribution.tokens]
     left.set_xticks(range(S), tokens, rotation=90, fontsize=font_size(S), color=theme.text)
     left.set_yticks(range(len(scores)), list(scores), fontsize=8, color=theme.text)
     left.set_title(
-        f"{drawable(attribution.label)} ({attribution.probability:.3f}): orange for it, purple against it",
+        f"{drawable(attribution.label)} ({attribution.probability:.3f}): orange for it, blue against it;\n"
+        "grey: rollout, which has no sign",
         color=theme.text,
         fontsize=9,
     )
     names, table = list(scores), np.eye(len(scores))
     for (a, b), value in attribution.correlations().items():
         table[names.index(a), names.index(b)] = table[names.index(b), names.index(a)] = value
-    right.imshow(table, cmap="PuOr_r", vmin=-1.0, vmax=1.0)
+    image = right.imshow(table, cmap=theme.differences, vmin=-1.0, vmax=1.0)
     for i, j in np.ndindex(*table.shape):
-        colour = "white" if abs(table[i, j]) > 0.6 else "black"
+        colour = theme.text if math.isnan(table[i, j]) else text_colour(image.cmap(image.norm(table[i, j])))
         label = "–" if math.isnan(table[i, j]) else f"{table[i, j]:.2f}"
         right.text(j, i, label, ha="center", va="center", color=colour, fontsize=7)
-    right.set_xticks(range(len(names)), names, rotation=90, fontsize=7, color=theme.text)
-    right.set_yticks(range(len(names)), names, fontsize=7, color=theme.text)
+    labels = ["\n".join(name.rsplit(" ", 1)) for name in names]
+    right.set_xticks(range(len(names)), labels, fontsize=7, color=theme.text)
+    right.set_yticks(range(len(names)), labels, fontsize=7, color=theme.text)
     right.set_title("rank correlation over the words\n(with rollout: of absolute values)", color=theme.text, fontsize=9)
     return figure
+
+
+def shades(attribution: Attribution, theme: Theme = LIGHT) -> np.ndarray:
+    """Return the colour of each token by each method, `[methods, S, 4]`.
+
+    The scale of a method is that of the words: [CLS] can be much larger than all of them.
+    """
+    words = ~np.array(attribution.special)
+    rows = []
+    for name, values in attribution.scores().items():
+        largest = max(float(np.abs(values[words]).max(initial=0.0)), 1e-12)
+        share = np.clip(values / largest, -1.0, 1.0)
+        rows.append(theme.without_sign(share) if name == "rollout" else theme.differences((share + 1) / 2))
+    return np.stack(rows)
 
 
 def draw_lens(lens: Lens, theme: Theme = LIGHT) -> "Figure":
@@ -50,10 +65,9 @@ def draw_lens(lens: Lens, theme: Theme = LIGHT) -> "Figure":
     figure = themed_figure(min(26.0, 1.6 + 0.95 * L), min(34.0, 1.0 + 0.26 * S), theme)
     axes = figure.add_subplot()
     likeliest = lens.probabilities[:, :, 0].T  # [S, L + 1]
-    image = axes.imshow(likeliest, cmap=theme.colours, vmin=0.0, vmax=1.0, aspect="auto", interpolation="nearest")
+    image = axes.imshow(likeliest, cmap=theme.weights, vmin=0.0, vmax=1.0, aspect="auto", interpolation="nearest")
     for s, layer in np.ndindex(S, L):
-        red, green, blue, _ = image.cmap(image.norm(likeliest[s, layer]))
-        colour = "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.55 else "white"
+        colour = text_colour(image.cmap(image.norm(likeliest[s, layer])))
         word = lens.words[layer][s][0]
         label = drawable(word if len(word) <= 12 else word[:11] + "…")
         axes.text(layer, s, label, ha="center", va="center", color=colour, fontsize=size)

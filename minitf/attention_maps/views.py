@@ -1,7 +1,7 @@
 """Make a figure or the page from a text: run the model, and compute everything that is shown."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,7 +55,16 @@ class PageParts:
 
 
 def draw(opened: OpenModel, text: Text, view: View, say: Say) -> "Figure":
-    """Run the model and draw one view. Raises InputError if the model or the text has no such view."""
+    """Run the model and draw one view, with the model and the text above it.
+
+    Raises InputError if the model or the text has no such view.
+    """
+    figure = _draw(opened, text, view, say)
+    canvas.entitle(figure, view.theme, opened.name, text.text, text.pair)
+    return figure
+
+
+def _draw(opened: OpenModel, text: Text, view: View, say: Say) -> "Figure":
     if view.name == "explain":
         return prediction_figures.draw_attribution(_attribute(opened, text, view.label, say), view.theme)
     if view.name == "lens":
@@ -71,24 +80,27 @@ def draw(opened: OpenModel, text: Text, view: View, say: Say) -> "Figure":
 def draw_table_summary(
     opened: OpenModel,
     path: str,
-    columns: tuple[str | None, str | None],
+    columns: Mapping[str, str | None],
     max_length: int | None,
     theme: canvas.Theme,
     say: Say,
 ) -> "Figure":
-    """Draw the summary of every head over all texts of a table. `columns` are those of the text and the second text.
+    """Draw the summary of every head over all texts of a table.
 
+    `columns` has the names of the columns, `text` and `pair`, and the `delimiter`; None for those that are not set.
     Raises DataError for a table that cannot be used; InputError, with the row, for an empty text.
     """
     averages = summarise_all(_maps_of_table(opened, path, columns, max_length))
     say(f"{averages.texts} texts of up to {averages.longest} tokens")
-    return figures.summary(averages, theme)
+    figure = figures.summary(averages, theme)
+    canvas.entitle(figure, theme, opened.name, f"mean over {averages.texts} texts of {Path(path).name}")
+    return figure
 
 
 def _maps_of_table(
-    opened: OpenModel, path: str, columns: tuple[str | None, str | None], max_length: int | None
+    opened: OpenModel, path: str, columns: Mapping[str, str | None], max_length: int | None
 ) -> Iterator[AttentionMaps]:
-    table = read_table(path, *columns, need_label=False)
+    table = read_table(path, **columns, need_label=False)  # type: ignore[arg-type]
     for example in table.examples:
         try:
             yield collect(opened, example.text, example.pair, max_length)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from minitf.cli.console import Parser, number, words
-from minitf.cli.shared import model_flags
+from minitf.cli.shared import add_delimiter, model_flags
 from minitf.errors import InputError
 from minitf.files import check_output
 
@@ -67,6 +67,8 @@ def parser() -> Parser:
         "--pair", dest="pair_column", type=words, metavar="COL", help="column of the second text (default: none)"
     )
 
+    add_delimiter(table)
+
     page = p.add_argument_group("page (.html)")
     page.add_argument("--query-key", action="store_true", help="add the products of queries and keys")
     page.add_argument(
@@ -102,6 +104,8 @@ def check(arguments: argparse.Namespace) -> None:
     for flag, column in (("--text", arguments.text_column), ("--pair", arguments.pair_column)):
         if column is not None and arguments.input is None:
             raise InputError(f"{flag} {column} is a column of --input FILE; give a text without a flag")
+    if arguments.delimiter is not None and arguments.input is None:
+        raise InputError("--delimiter is for --input FILE; leave it out")
     if arguments.label is not None and arguments.attribution == "never":
         raise InputError("--label chooses the class of the attribution; leave out --attribution never")
     check_output(Path(arguments.output), [Path(arguments.input)] if arguments.input else [])

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from minitf.cli.console import Parser, number, words
-from minitf.cli.shared import BATCH_SIZE_HELP, model_flags
+from minitf.cli.shared import BATCH_SIZE_HELP, add_delimiter, model_flags
 from minitf.datasets.table_writer import TableFormat
 from minitf.errors import InputError
 from minitf.files import check_output
@@ -45,6 +45,7 @@ def parser() -> Parser:
     data.add_argument(
         "--text", type=words, metavar="COL", help="with --input: column of the text (default: as in training)"
     )
+    add_delimiter(data)
     data.add_argument("--batch-size", type=number(1, whole=True), default=32, metavar="N", help=BATCH_SIZE_HELP)
     out = p.add_argument_group("output")
     out.add_argument(
@@ -94,5 +95,7 @@ def check(arguments: argparse.Namespace) -> None:
         raise InputError("give either texts or --input FILE")
     if arguments.text and not arguments.input:
         raise InputError(f"--text {arguments.text} names a column of --input FILE; leave it out")
+    if arguments.delimiter and not arguments.input:
+        raise InputError("--delimiter is for --input FILE; leave it out")
     if arguments.output:
         check_output(Path(arguments.output), [Path(arguments.input)] if arguments.input else [])

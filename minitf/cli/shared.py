@@ -3,9 +3,11 @@
 import argparse
 import dataclasses
 
-from minitf.cli.console import number, words
+from minitf.cli.console import argument_type, number, words
+from minitf.datasets.dialect import parse_delimiter
 from minitf.fine_tuning.evaluation import Labelled
 from minitf.fine_tuning.saved import ModelOptions
+from minitf.fine_tuning.settings import Text
 from minitf.tasks import registry
 
 BATCH_SIZE_HELP = "texts per batch; changes speed and memory only (default: %(default)s)"
@@ -62,11 +64,22 @@ def labelled_flags() -> argparse.ArgumentParser:
         "--pair", type=words, metavar="COL", help="column of the second text of a pair (default: as in training)"
     )
     data.add_argument("--label", type=words, metavar="COL", help="column of the label (default: as in training)")
+    add_delimiter(data)
     data.add_argument(
         "--strict", action="store_true", help="tagging: count only entities that break no rule of their tagging scheme"
     )
     data.add_argument("--batch-size", type=number(1, whole=True), default=64, metavar="N", help=BATCH_SIZE_HELP)
     return p
+
+
+def add_delimiter(group: argparse._ArgumentGroup) -> None:
+    """Add the flag --delimiter of a command that reads a table."""
+    group.add_argument(
+        "--delimiter",
+        type=argument_type(Text(parse_delimiter)),
+        metavar="C",
+        help="between the cells of a CSV or TSV: one character, or semicolon, tab, bar (default: recognized)",
+    )
 
 
 def model_options(arguments: argparse.Namespace) -> ModelOptions:

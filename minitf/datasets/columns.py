@@ -1,7 +1,8 @@
 """Find the columns of the text, its pair and the label by their names."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
+from minitf.datasets.reading import ending
 from minitf.datasets.strings import did_you_mean, shorten
 from minitf.errors import DataError
 
@@ -20,9 +21,11 @@ def find_columns(
 ) -> tuple[str, str | None, str | None]:
     """Return (text, pair, label): the columns that are named, and for the others the only one with a known name.
 
+    `label` may name several columns, with commas (see `label_columns`).
+
     Raises DataError for a named column that does not exist, and if no column or several could be meant.
     """
-    named = [column for column in (text, pair, label) if column is not None]
+    named = [column for column in (text, pair) if column is not None] + label_columns(label, columns)
     for column in named:
         if column not in columns:
             raise missing_column(path, column, columns)
@@ -37,6 +40,13 @@ def find_columns(
     if text is None:
         text, pair = _find_text(path, columns, [column for column in free if column != label], pair)
     return text, pair, label
+
+
+def label_columns(label: str | None, columns: Collection[str]) -> list[str]:
+    """Return the columns that `label` names: one, or with `a,b,c` three that have 0 or 1 for each label."""
+    if label is None or label in columns or "," not in label:
+        return [] if label is None else [label]
+    return [name.strip() for name in label.split(",")]
 
 
 def _find_text(path: str, columns: list[str], free: list[str], pair: str | None) -> tuple[str, str | None]:
@@ -61,14 +71,15 @@ def missing_column(path: str, column: str, columns: list[str], others: Sequence[
 def column_error(path: str, columns: list[str], problem: str) -> DataError:
     """Return the error `problem`; if the first line of the file is not a header, that is the error instead."""
     is_data = any(len(column.split()) > 4 or column.lstrip("-").replace(".", "", 1).isdigit() for column in columns)
-    if is_data and path.lower().endswith((".csv", ".tsv")):
+    if is_data and ending(path) in (".csv", ".tsv"):
         problem = f"the first line must name the columns; it is {shorten(' '.join(columns))}: add a header above it"
     return DataError(f"{path}: {problem}")
 
 
 def _unclear(name: str, found: list[str], columns: list[str]) -> str:
     problem = f"{' and '.join(map(repr, found))} could each be the {name}" if found else f"no column is a known {name}"
-    return f"{problem}: name it with `{name}`; {_list(columns)}"
+    several = " (several columns of 0 and 1 with commas)" if name == "label" and not found and len(columns) > 2 else ""
+    return f"{problem}: name it with `{name}`{several}; {_list(columns)}"
 
 
 def _list(columns: list[str]) -> str:

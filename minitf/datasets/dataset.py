@@ -13,7 +13,10 @@ from typing import Any
 from minitf.datasets import tables
 from minitf.datasets.built_in import BUILT_IN, PARTS, built_in_file
 from minitf.datasets.columns import find_columns
+from minitf.datasets.dialect import parse_delimiter
+from minitf.datasets.label_cells import has_several
 from minitf.datasets.reading import read_bytes
+from minitf.datasets.strings import shorten
 from minitf.errors import DataError
 
 Source = str | os.PathLike[str] | Sequence[Mapping[str, Any]]  # a file, or a list of records
@@ -32,7 +35,7 @@ class Example:
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """A table, or a part of one. `path` is for messages; `digest` is the SHA-256 of the whole file."""
+    """A table, or a part of one. `path` is for messages; `digest` is the SHA-256 of the whole file, unpacked."""
 
     path: str
     examples: tuple[Example, ...]
@@ -40,6 +43,7 @@ class Dataset:
     pair_column: str | None
     label_column: str | None
     digest: str
+    label_values: frozenset[str] = frozenset()  # the labels of the whole table, which a part of it may lack
 
     @property
     def texts(self) -> list[str]:
@@ -55,9 +59,19 @@ class Dataset:
         """The labels; None without a label column. A label may be missing ("") only if `need_label` was False."""
         return None if self.label_column is None else [example.label or "" for example in self.examples]
 
+    @property
+    def all_labels(self) -> frozenset[str]:
+        """The different labels of the whole table, without the missing one."""
+        return (self.label_values | set(self.labels or ())) - {""}
+
 
 def one_label(where: str, record: dict[str, Any], column: str, needed: bool = True) -> str:
-    """Read a cell with one label. Raises DataError if it is empty and `needed`."""
+    """Read a cell with one label. Raises DataError if it is empty or has several labels, and `needed`."""
+    if needed and has_several(record, column):
+        raise DataError(
+            f"{where}: column {column!r} has several labels, {shorten(record.get(column, column))}: write one, or set"
+            " `task` to multilabel"
+        )
     label = tables.cell(where, record, column, needed).strip()
     if needed and not label:
         raise DataError(f"{where}: column {column!r} is empty: write the label, or delete the row")
@@ -71,23 +85,25 @@ def read_table(
     label: str | None = None,
     need_label: bool = True,
     read_label: Callable[[str, dict[str, Any], str, bool], str] = one_label,
+    delimiter: str | None = None,
 ) -> Dataset:
-    """Read a table from a .csv, .tsv or .jsonl file, or from a list of records (dicts).
+    """Read a table from a .csv, .tsv or .jsonl file (or its gzip), or from a list of records (dicts).
 
     Columns that are not named are found by their names (see `columns`). Texts are not changed; labels are stripped of
     white space. A TSV has no quoting: as in the GLUE files, a quotation mark is an ordinary character. In JSON, null is
     an empty text, 1.0 is read as 1, true as true. A list of records is read as the same records in a JSON lines file;
-    its path is "records", its rows are counted from 1. `read_label` reads the cell of a label.
+    its path is "records", its rows are counted from 1. `read_label` reads the cell of a label. `delimiter` separates
+    the cells of a CSV or TSV, and allows quotation marks in both.
 
     Raises DataError, with the row, for malformed or ambiguous data.
     """
     if isinstance(source, list | tuple):
-        path, ending = "records", ".jsonl"
+        path, kind = "records", ".jsonl"
         data = tables.to_json_lines(path, source)
     else:
-        path, ending = os.fspath(source), None  # type: ignore[arg-type]
+        path, kind = os.fspath(source), None  # type: ignore[arg-type]
         data = read_bytes(Path(path), tables.ENDINGS)
-    records = tables.records(path, data, ending)
+    records = tables.records(path, data, kind, delimiter and parse_delimiter(delimiter))
     text, pair, label = find_columns(path, list(records[0][1]), text, pair, label, need_label)
 
     examples = []
@@ -96,7 +112,8 @@ def read_table(
         second = None if pair is None else tables.cell(where, record, pair)
         value = None if label is None else read_label(where, record, label, need_label)
         examples.append(Example(tables.cell(where, record, text), second, value, row))
-    return Dataset(path, tuple(examples), text, pair, label, hashlib.sha256(data).hexdigest())
+    values = frozenset(example.label for example in examples if example.label)
+    return Dataset(path, tuple(examples), text, pair, label, hashlib.sha256(data).hexdigest(), values)
 
 
 def built_in_corpus(name: str) -> tuple[Dataset, Dataset, Dataset]:

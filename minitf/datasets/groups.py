@@ -7,13 +7,14 @@ from typing import Any
 from minitf.datasets import tables
 from minitf.datasets.columns import missing_column
 from minitf.datasets.dataset import Dataset, Source
+from minitf.datasets.dialect import parse_delimiter
 from minitf.errors import DataError
 
 LENGTH, UNKNOWN = "length", "unknown"  # groups by the number of tokens, and of unknown tokens; not columns
 EMPTY = "(empty)"  # the group of empty cells
 
 
-def with_groups(table: Any, source: Source, column: str) -> Any:
+def with_groups(table: Any, source: Source, column: str, delimiter: str | None = None) -> Any:
     """Return the table that was read from `source`, with the cells of `column` as the groups of its examples.
 
     It is unchanged if no column has that name and it is `LENGTH` or `UNKNOWN`. Raises DataError for other names.
@@ -23,7 +24,7 @@ def with_groups(table: Any, source: Source, column: str) -> Any:
             raise DataError(f"{table.path}: `by` {column!r}: it has no columns for groups; give {LENGTH} or {UNKNOWN}")
         return table
     found: dict[int, str] = {}
-    for row, record in _records(source):
+    for row, record in _records(source, delimiter):
         if not found and column not in record:
             if column in (LENGTH, UNKNOWN):
                 return table
@@ -33,8 +34,8 @@ def with_groups(table: Any, source: Source, column: str) -> Any:
     return dataclasses.replace(table, examples=examples)
 
 
-def _records(source: Source) -> Any:
+def _records(source: Source, delimiter: str | None) -> Any:
     """Return the records of a table, one at a time if it is a file."""
     if isinstance(source, list | tuple):
         return tables.records("records", tables.to_json_lines("records", source), ".jsonl")
-    return tables.stream(Path(source))  # type: ignore[arg-type]
+    return tables.stream(Path(source), delimiter and parse_delimiter(delimiter))  # type: ignore[arg-type]

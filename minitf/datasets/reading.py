@@ -1,20 +1,25 @@
-"""Open data files, check that they are UTF-8 text, and parse JSON. Errors are DataErrors with the file and the line."""
+"""Open data files, check that they are UTF-8 text, and parse JSON. Errors are DataErrors with the file and the line.
+
+A file that is compressed with gzip is unpacked while it is read, whatever its name.
+"""
 
 import io
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
+from minitf.datasets.packed import GZIP, Unpacked, binary_kind
 from minitf.datasets.strings import did_you_mean
 from minitf.errors import DataError
 
 
 @contextmanager
 def open_file(path: Path, endings: Sequence[str] = ()) -> Iterator[io.BufferedReader]:
-    """Open an existing file; if `endings` are given, its name must end in one of them. Raises DataError.
+    """Open an existing text file; if `endings` are given, its name must end in one of them. Raises DataError.
 
     Every table is opened here. A pipe would wait for ever when it is read a second time, so it is refused.
     """
@@ -24,9 +29,15 @@ def open_file(path: Path, endings: Sequence[str] = ()) -> Iterator[io.BufferedRe
             raise DataError(f"{path}: is a folder; give a file in it ({names})")
         if path.exists() and not path.is_file():
             raise DataError(f"{path}: is a pipe or a device, and a table is read twice: save it as a file")
-        if endings and path.exists() and path.suffix.lower() not in endings:
-            raise DataError(f"{path}: unknown file ending {path.suffix!r}: rename it to one of {', '.join(endings)}")
-        with path.open("rb") as file:
+        with path.open("rb") as packed:
+            is_packed = packed.peek(len(GZIP)).startswith(GZIP)
+            file: Any = io.BufferedReader(Unpacked(packed, path)) if is_packed else packed
+            if kind := binary_kind(file.peek(1024)):
+                raise DataError(f"{path}: {kind}")
+            if endings and ending(path) not in endings:
+                raise DataError(
+                    f"{path}: unknown file ending {ending(path)!r}: rename it to one of {', '.join(endings)}"
+                )
             yield file
     except FileNotFoundError:
         near = did_you_mean(path.name, _names(path.parent, endings))
@@ -35,9 +46,14 @@ def open_file(path: Path, endings: Sequence[str] = ()) -> Iterator[io.BufferedRe
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
 
 
+def ending(path: str | os.PathLike[str]) -> str:
+    """Return the ending of a file name in lower case, without `.gz`: ".csv" for "Train.CSV.gz"."""
+    return Path(Path(path).name.lower().removesuffix(".gz")).suffix
+
+
 def _names(folder: Path, endings: Sequence[str]) -> list[str]:
     """The names of the files in a folder, or of those with one of the endings."""
-    return sorted(p.name for p in folder.glob("*") if (p.suffix.lower() in endings if endings else p.is_file()))
+    return sorted(p.name for p in folder.glob("*") if (ending(p) in endings if endings else p.is_file()))
 
 
 def read_bytes(path: Path, endings: Sequence[str] = ()) -> bytes:
@@ -67,14 +83,17 @@ def decode(path: str, data: bytes) -> str:
 def _check_utf8(path: str, file: BinaryIO) -> None:
     offset, row = 0, 1
     for line in file:
+        problem = ""
         try:
             line.decode("utf-8")
-            bad, problem = line.find(b"\0"), "a NUL byte, which is not text"
+            if (bad := line.find(b"\0")) >= 0:
+                problem = f"a NUL byte, which is not text (byte {offset + bad} of the file); delete it"
         except UnicodeDecodeError as error:
-            bad, problem = error.start, f"0x{line[error.start]:02x} is not UTF-8"
-        if bad >= 0:
+            bad = error.start
+            problem = f"0x{line[bad]:02x} is not UTF-8 (byte {offset + bad} of the file); save the file as UTF-8 text"
+        if problem:
             row += len((line[:bad] + b"|").splitlines()) - 1
-            raise DataError(f"{path}:{row}: {problem} (byte {offset + bad} of the file); save the file as UTF-8 text")
+            raise DataError(f"{path}:{row}: {problem}")
         offset, row = offset + len(line), row + len(line.splitlines())
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import json
 import math
 from collections import Counter
@@ -10,26 +11,30 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from minitf.datasets.columns import column_error
-from minitf.datasets.reading import decode, open_text, parse_json
+from minitf.datasets.dialect import HEAD, Dialect, quoting_problem, recognize, sep_line
+from minitf.datasets.reading import decode, ending, open_text, parse_json
 from minitf.datasets.strings import is_unicode, shorten
 from minitf.errors import DataError
 
 SEPARATOR = "|"  # between several labels in one cell
 ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
+LARGEST_CELL = (1 << 31) - 1  # characters; the limit of the csv module is 131,072
 
 Record = tuple[int, dict[str, Any]]  # (line of the file on which the record starts, its cells by column)
 
 
-def records(path: str, data: bytes, ending: str | None = None) -> list[Record]:
-    """Return all records of a file with the contents `data`; at least one. `ending` is that of `path`, if not given."""
-    text = decode(path, data)
-    return list(_records(path, io.StringIO(text, newline=""), len(text), ending))
+def records(path: str, data: bytes, kind: str | None = None, delimiter: str | None = None) -> list[Record]:
+    """Return all records of a file with the contents `data`; at least one. `kind` is its ending, by default of `path`.
+
+    `delimiter` separates the cells of CSV and TSV, and allows quotation marks around them; see `dialect`.
+    """
+    return list(_records(path, io.StringIO(decode(path, data), newline=""), kind or ending(path), delimiter))
 
 
-def stream(path: Path) -> Iterator[Record]:
+def stream(path: Path, delimiter: str | None = None) -> Iterator[Record]:
     """Yield the records of a file, one at a time. Raises DataError when it reaches a malformed row."""
     with open_text(path, ENDINGS) as lines:
-        yield from _records(str(path), lines, path.stat().st_size)
+        yield from _records(str(path), lines, ending(path), delimiter)
 
 
 def to_json_lines(path: str, values: Sequence[Any]) -> bytes:
@@ -45,13 +50,14 @@ def to_json_lines(path: str, values: Sequence[Any]) -> bytes:
     return "".join(lines).encode()
 
 
-def _records(path: str, lines: TextIO, size: int, ending: str | None = None) -> Iterator[Record]:
-    """Yield the records of a text of at most `size` characters, whose lines end with \\n, \\r\\n or \\r."""
-    ending, empty = (ending or Path(path).suffix).lower(), True
-    limit = csv.field_size_limit(max(size, 1))
+def _records(path: str, lines: TextIO, kind: str, delimiter: str | None) -> Iterator[Record]:
+    """Yield the records of a text, whose lines end with \\n, \\r\\n or \\r. `kind` is the file ending of its format."""
+    known, empty = {".csv": ",", ".tsv": "\t"}.get(kind), True
+    if delimiter is not None and known is None:
+        raise DataError(f"{path}: `delimiter` is for .csv and .tsv files; leave it out")
+    limit = csv.field_size_limit(LARGEST_CELL)
     try:
-        delimiter = {".csv": ",", ".tsv": "\t"}.get(ending)
-        for record in _json_lines(path, lines) if delimiter is None else _delimited(path, lines, delimiter):
+        for record in _json_lines(path, lines) if known is None else _delimited(path, lines, known, delimiter):
             empty = False
             yield record
     finally:
@@ -60,49 +66,73 @@ def _records(path: str, lines: TextIO, size: int, ending: str | None = None) -> 
         raise DataError(f"{path}: is empty: the first line must name the columns, each line after it is a row")
 
 
-def _delimited(path: str, lines: TextIO, delimiter: str) -> Iterator[Record]:
-    # Without `strict`, a quotation mark that is never closed would silently include the rest of the file.
-    reader = csv.reader(
-        lines, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if delimiter == "," else csv.QUOTE_NONE, strict=True
-    )
+def _delimited(path: str, lines: TextIO, usual: str, delimiter: str | None) -> Iterator[Record]:
+    """Yield the rows of a CSV or TSV. `usual` is the delimiter of its format, `delimiter` the one that is set."""
+    head = list(itertools.islice(lines, HEAD))
+    first = 1  # the line on which the next row starts
+    if head and (named := sep_line(head[0])) is not None:
+        head, delimiter, first = head[1:], delimiter or named, 2
+    dialect = Dialect(delimiter or usual, quoting=delimiter is not None or usual == ",")
+    if delimiter is None and head:
+        dialect = recognize(path, head, dialect)
     columns: list[str] | None = None
-    row, empty = 1, True
-    try:
-        for fields in reader:
-            if not fields or (columns is None and len(fields) == 1 and not fields[0].strip()):  # a blank line
-                pass
-            elif columns is None:
-                columns = [column.strip() for column in fields]
-                repeated = [column for column, n in Counter(columns).items() if n > 1 and column]
-                if repeated:
-                    raise column_error(path, columns, f"two columns are called {repeated[0]!r}: rename one")
-            elif len(fields) != len(columns):
-                raise DataError(
-                    f"{path}:{row}: the header names {len(columns)} columns, this row has {len(fields)}: "
-                    + _FIELDS[delimiter]
-                )
-            else:
-                empty = False
-                yield row, dict(zip(columns, fields, strict=True))
-            row = reader.line_num + 1
-    except csv.Error as error:
-        raise DataError(
-            f'{path}:{row}: invalid quoting ({error}): close each quoted field, and write "" for a " inside one'
-        ) from None
+    empty = True
+    for row, fields in _fields(path, itertools.chain(head, lines), dialect, first):
+        if not fields or (columns is None and len(fields) == 1 and not fields[0].strip()):  # a blank line
+            continue
+        if columns is None:
+            columns = [column.strip() for column in fields]
+            repeated = [column for column, n in Counter(columns).items() if n > 1 and column]
+            if repeated:
+                raise column_error(path, columns, f"two columns are called {repeated[0]!r}: rename one")
+        elif len(fields) != len(columns):
+            raise DataError(
+                f"{path}:{row}: the header names {len(columns)} columns, this row has {len(fields)}: {_advice(dialect)}"
+            )
+        else:
+            empty = False
+            yield row, dict(zip(columns, fields, strict=True))
     if columns is not None and empty:
         raise column_error(path, columns, "has a header and no rows: add examples below it")
 
 
-_FIELDS = {
-    ",": "put a text with a comma or a line break in quotation marks",
-    "\t": "a TSV has no quoting, so no text may have a tab or a line break; save such a table as CSV",
-}
+def _fields(path: str, lines: Iterator[str], dialect: Dialect, first: int) -> Iterator[tuple[int, list[str]]]:
+    """Yield the line on which each row starts, and its cells. Raises DataError for misplaced quotation marks."""
+    raw: list[str] = []  # the lines of the current row
+    reader = dialect.rows(raw.append(line) or line for line in lines)  # type: ignore[func-returns-value]
+    row = first
+    try:
+        for fields in reader:
+            if fields and (problem := quoting_problem(raw, fields, dialect)):
+                raise DataError(f"{path}:{row}: {problem}")
+            yield row, fields
+            raw.clear()
+            row = first + reader.line_num
+    except csv.Error as error:
+        problem = quoting_problem(raw, (), dialect) or (
+            f'invalid quoting ({error}): close each quoted field, and write "" for a " inside one'
+        )
+        raise DataError(f"{path}:{row}: {problem}") from None
+
+
+def _advice(dialect: Dialect) -> str:
+    """Return what to do about a row with too few or too many cells."""
+    if not dialect.quoting:
+        return (
+            "a TSV has no quoting, so no text may have a tab or a line break; save such a table as CSV, or, if its"
+            f" texts are in quotation marks, set `delimiter` to {dialect.name}"
+        )
+    return f"put a text with a {dialect.name} or a line break in quotation marks"
 
 
 def _json_lines(path: str, lines: TextIO) -> Iterator[Record]:
+    first = True
     for row, line in enumerate(lines, start=1):
         if not line.strip():
             continue
+        if first and line.lstrip().startswith("["):
+            raise DataError(f"{path}:{row}: begins a JSON array; write one object per line, without the array")
+        first = False
         record = parse_json(path, line.rstrip("\r\n"), row, "; write one object per line")
         if not isinstance(record, dict):
             raise DataError(

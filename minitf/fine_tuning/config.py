@@ -10,6 +10,7 @@ from typing import Any
 
 from minitf.datasets import augmentation
 from minitf.datasets.built_in import BUILT_IN, built_in_name
+from minitf.datasets.dialect import parse_delimiter
 from minitf.datasets.strings import did_you_mean
 from minitf.errors import InputError
 from minitf.fine_tuning.settings import Checked, Choice, Flag, Number, Source, Text, TextOrNumber, Words, setting
@@ -49,6 +50,13 @@ class DataConfig(Checked):
     text: str | None = setting(None, Words(), "column of the text", "COL", "found by its name")
     pair: str | None = setting(None, Words(), "column of the second text of a pair", "COL", "none")
     label: str | None = setting(None, Words(), "column of the label", "COL", "found by its name")
+    delimiter: str | None = setting(
+        None,
+        Text(parse_delimiter),
+        "between the cells of a CSV or TSV: one character, or semicolon, tab, bar",
+        "C",
+        "recognized",
+    )
     task: str = setting(
         "auto", Choice(_tasks), "what is predicted", None, "auto, from the data: a|b is multilabel, 2.5 regression"
     )
@@ -203,7 +211,7 @@ class FineTuneConfig:
         if recipe.seeds > 1 and self.output.dry_run:
             raise InputError("`dry_run` trains nothing, so it needs no `seeds`")
         if built_in := built_in_name(self.data.train):
-            for name in ("valid", "test", "text", "pair", "label"):
+            for name in ("valid", "test", "text", "pair", "label", "delimiter"):
                 if getattr(self.data, name):
                     why = "without it" if self.data.train is None else f"{built_in!r} is not a file, so"
                     raise InputError(f"`{name}` needs `train` with your examples: {why} the built-in data are used")

@@ -51,8 +51,9 @@ def _task(data: DataConfig, say: Say) -> TaskSpec:
 
 
 def columns(data: DataConfig) -> dict[str, str | None]:
-    """Return the column names that are given."""
-    return {"text": data.text, "pair": data.pair, "label": data.label}
+    """Return the column names that are given, and the delimiter if it is."""
+    delimiter = {} if data.delimiter is None else {"delimiter": data.delimiter}
+    return {"text": data.text, "pair": data.pair, "label": data.label} | delimiter
 
 
 def read_data(config: FineTuneConfig, spec: TaskSpec, say: Say) -> Splits:
@@ -66,7 +67,7 @@ def read_data(config: FineTuneConfig, spec: TaskSpec, say: Say) -> Splits:
         splits = {part: spec.read(source, **columns(data)) for part, source in sources.items()}
     if config.output.by is not None:
         measured = next(part for part in ("test", "valid", "train") if part in splits)  # a part of "train" is held out
-        splits[measured] = with_groups(splits[measured], sources[measured], config.output.by)
+        splits[measured] = with_groups(splits[measured], sources[measured], config.output.by, data.delimiter)
     if "valid" not in splits:
         refuse(spec.check(splits["train"], None, None))
         splits["train"], splits["valid"] = _hold_out(splits["train"], spec, config.recipe.seed, say)

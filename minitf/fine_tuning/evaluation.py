@@ -12,6 +12,7 @@ from minitf.fine_tuning.saved import ModelOptions, length_for, open_model, spec_
 from minitf.fine_tuning.terminal import Say, silent
 from minitf.tasks import registry
 from minitf.tasks.spec import Columns, Table, TaskSettings, TaskSpec, say_if_cut
+from minitf.tasks.whole_text.checks import with_default_names
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -65,8 +66,8 @@ class Evaluation:
 class Labelled:
     """A labelled table: its file or records, its columns, and the task (default: that of the model).
 
-    `strict` counts only entities that break no rule of their tagging scheme; `by` is a column by whose values the score
-    is reported too.
+    `delimiter` separates the cells of a CSV or TSV, if not the usual one does. `strict` counts only entities that break
+    no rule of their tagging scheme; `by` is a column by whose values the score is reported too.
     """
 
     data: Any
@@ -74,6 +75,7 @@ class Labelled:
     text: str | None = None
     pair: str | None = None
     label: str | None = None
+    delimiter: str | None = None
     strict: bool = False
     by: str | None = None
 
@@ -104,6 +106,9 @@ def open_labelled(
         raise InputError(f"`strict` is for metrics of entities, and `task` {spec.name} has none; leave it out")
     settings = dataclasses.replace(TaskSettings.saved(metadata), strict=labelled.strict)
     task = spec.restore(model.config, settings, math)
+    table, replaced = with_default_names(table, model.config.labels)
+    if replaced:
+        say(f"minitf: {replaced}")
     if task.head != model.head_name:
         raise InputError(f"{source}: `task` {spec.name} needs a {task.head} head, the model has {model.head_name}")
     max_length = length_for(spec, options, metadata, loaded)
@@ -140,6 +145,7 @@ def score(
     text: str | None = None,
     pair: str | None = None,
     label: str | None = None,
+    delimiter: str | None = None,
     strict: bool = False,
     batch_size: int = BATCH_SIZE,
     **options: Any,
@@ -149,10 +155,11 @@ def score(
         minitf.score("runs/a/best", data="held_out.csv").accuracy
 
     `model` is the best/ of a run or any source of a model with a trained head; `data` is a file or a list of records;
-    `text`, `pair` and `label` name columns (default: as in training); `strict` counts only entities that break no rule
-    of their tagging scheme; `options` are those of `ModelOptions`. Raises InputError.
+    `text`, `pair` and `label` name columns (default: as in training); `delimiter` separates the cells of a CSV or TSV;
+    `strict` counts only entities that break no rule of their tagging scheme; `options` are those of `ModelOptions`.
+    Raises InputError.
     """
-    labelled = Labelled(data, task, text, pair, label, strict)
+    labelled = Labelled(data, task, text, pair, label, delimiter, strict)
     return evaluate(str(model), labelled, ModelOptions(**options), silent, batch_size).metrics
 
 
@@ -160,5 +167,6 @@ def _read(spec: TaskSpec, labelled: Labelled, metadata: Mapping[str, Any]) -> Ta
     """Read the table; the default columns are those used in training, unless the task finds its own."""
     given: Columns = {"text": labelled.text, "pair": labelled.pair, "label": labelled.label}
     names = {name: column or (None if name in spec.unused else metadata.get(name)) for name, column in given.items()}
-    table = spec.read(labelled.data, **names)
-    return table if labelled.by is None else with_groups(table, labelled.data, labelled.by)
+    delimiter = {} if labelled.delimiter is None else {"delimiter": labelled.delimiter}
+    table = spec.read(labelled.data, **names, **delimiter)
+    return table if labelled.by is None else with_groups(table, labelled.data, labelled.by, labelled.delimiter)

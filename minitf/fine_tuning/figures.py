@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from minitf.training.figure import new_figure, save_figure
+from minitf.training.figure import BLUE, GREY, ORANGE, PALE_BLUE, new_figure, save_figure
 from minitf.training.loop import Epoch
 
 
@@ -18,15 +18,15 @@ def draw_curves(steps: Sequence[dict[str, Any]], history: Sequence[Epoch], path:
     last = {r["epoch"]: r["step"] for r in steps}  # a damaged metrics.jsonl may have lost steps
     whole = [e for e in history if e.number in last]
     ends = [last[e.number] for e in whole]
-    loss.plot(numbers, [r["loss"] for r in steps], color="#9ecae1", linewidth=0.8, label="train, each step")
-    loss.plot(ends, [e.train_loss for e in whole], "o-", color="#08519c", label="train, mean of the epoch")
-    loss.plot(ends, [e.valid["loss"] for e in whole], "s--", color="#d95f02", label="valid")
+    loss.plot(numbers, [r["loss"] for r in steps], color=PALE_BLUE, linewidth=0.8, label="train, each step")
+    loss.plot(ends, [e.train_loss for e in whole], "o-", color=BLUE, label="train, mean of the epoch")
+    loss.plot(ends, [e.valid["loss"] for e in whole], "s--", color=ORANGE, label="valid")
     highest = max([r["loss"] for r in steps] + [e.valid["loss"] for e in history])
     loss.set(title="Loss", xlabel="step", ylim=(0, 1.08 * highest))
     loss.legend(fontsize="small")
     epochs = [e.number for e in history]
     for n, name in enumerate(history[0].scores):
-        style, color = (("s--", "#d95f02"), ("^:", "#7570b3"), ("o-.", "#1b9e77"))[n % 3]
+        style, color = (("s--", ORANGE), ("^:", BLUE), ("o-.", GREY))[n % 3]
         score.plot(epochs, [e.scores[name] for e in history], style, color=color, label=name)
     best = max((e for e in history if e.best), key=lambda e: e.number)
     score.axvline(best.number, color="0.7", zorder=0)
@@ -41,6 +41,6 @@ def draw_curves(steps: Sequence[dict[str, Any]], history: Sequence[Epoch], path:
     )
     score.xaxis.set_major_locator(MaxNLocator(integer=True))
     score.legend(fontsize="small")
-    rate.plot(numbers, [r["lr"] for r in steps], color="#1b9e77")
+    rate.plot(numbers, [r["lr"] for r in steps], color=BLUE)
     rate.set(title="Learning rate", xlabel="step")
     save_figure(figure, path)

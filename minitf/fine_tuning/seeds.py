@@ -51,10 +51,11 @@ class Summary:
     def __str__(self) -> str:
         values = self.values.values()
         lines = [f"{name}: {self.table} {self.metric} {value:.4f}" for name, value in self.values.items()]
-        lines.append(
-            f"{len(values)} runs: {self.metric} {self.mean:.4f} ± {self.sd:.4f} (mean ± standard deviation),"
-            f" lowest {min(values):.4f}, highest {max(values):.4f}"
-        )
+        if len(values) > 1:
+            lines.append(
+                f"{len(values)} runs: {self.metric} {self.mean:.4f} ± {self.sd:.4f} (mean ± standard deviation),"
+                f" lowest {min(values):.4f}, highest {max(values):.4f}"
+            )
         for name, why in self.diverged.items():
             lines.append(f"{name} diverged and is not counted: {why}")
         if self.failed:

@@ -44,7 +44,7 @@ def _layer_starts(labels: Sequence[str]) -> dict[str, int]:
     starts: dict[str, int] = {}
     for i, label in enumerate(labels):
         pieces = label.split(".")
-        name = f"layer {pieces[2]}" if pieces[0] == "encoder" else pieces[0]
+        name = f"layer {int(pieces[2]) + 1}" if pieces[0] == "encoder" else pieces[0]
         crowded = any(abs(i - other) < len(labels) / 30 for other in starts.values())
         if name not in starts and not crowded:
             starts[name] = i

@@ -5,6 +5,7 @@ A task from outside minitf is added with one line: `register(MY_TASK)`.
 
 from typing import TYPE_CHECKING
 
+from minitf.datasets.columns import label_columns
 from minitf.datasets.dataset import Dataset
 from minitf.datasets.strings import is_number
 from minitf.datasets.tables import SEPARATOR
@@ -48,7 +49,9 @@ def recognize(path: str, columns: Columns) -> tuple[TaskSpec, str]:
 
 def by_labels(table: Dataset) -> tuple[TaskSpec, str]:
     """Return the task that the labels of a table suggest, and why; `multilabel.data.read_sets` has read the table."""
-    column = f"column {table.label_column!r}"
+    column, names = f"column {table.label_column!r}", set(label_columns(table.label_column, ()))
+    if len(names) > 1 and set(SEPARATOR.join(table.all_labels).split(SEPARATOR)) - {""} <= names:
+        return MULTILABEL, f"`label` names {len(names)} columns"
     several = next((e for e in table.examples if SEPARATOR in (e.label or "")), None)
     if several is not None:
         return MULTILABEL, f"{column} has several labels in a cell (row {several.row}: {several.label!r:.60})"

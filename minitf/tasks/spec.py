@@ -52,6 +52,7 @@ class Inputs:
     path: str | None = None
     text: str | None = None
     pair: str | None = None
+    delimiter: str | None = None  # between the cells of a CSV or TSV; None: by its ending
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +81,8 @@ class TaskSpec:
     name: str  # the value of the setting `task`
     head: str  # the head that the model needs
     metrics: tuple[str, ...]
-    read: Callable[..., Table]  # source, text=…, pair=…, label=… (columns or None) -> the table; raises DataError
+    # source, text=…, pair=…, label=… (columns or None), delimiter=… (only if set) -> the table; raises DataError
+    read: Callable[..., Table]
     check: Callable[..., list[Finding]]  # train, valid, test (the last two may be None) -> errors and warnings
     split: Callable[..., tuple[Table, Table]]  # train, seed=… -> (kept, held out)
     describe: Callable[[Table], str]  # the counts of a training table, for one line

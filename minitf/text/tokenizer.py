@@ -13,7 +13,7 @@ import json
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers import models
@@ -223,15 +223,28 @@ class Tokenizer:
 
         Words are separated by white space; in BERT's tokenizer, each punctuation character is a word too.
         """
-        self.encode([text], None if pair is None else [pair], max_length)  # for its checks
-        with self._lock:
-            self._fast.enable_truncation(max_length, strategy="longest_first")
-            encoded = self._fast.encode(text, pair)
+        encoded = self._encode_one(text, pair, max_length)
         numbers, before = [-1], None
         for word in zip(encoded.sequence_ids, encoded.word_ids, strict=True):
             numbers.append(numbers[-1] + (word != before or word[0] is None))
             before = word
         return numbers[1:]
+
+    def character_spans(
+        self, text: str, pair: str | None = None, max_length: int = 128
+    ) -> list[tuple[int, int] | None]:
+        """Return the characters (first, last + 1) of each token of `encode` in its text; None for an added token."""
+        encoded = self._encode_one(text, pair, max_length)
+        return [
+            None if sequence is None else span
+            for sequence, span in zip(encoded.sequence_ids, encoded.offsets, strict=True)
+        ]
+
+    def _encode_one(self, text: str, pair: str | None, max_length: int) -> Any:
+        self.encode([text], None if pair is None else [pair], max_length)  # for its checks
+        with self._lock:
+            self._fast.enable_truncation(max_length, strategy="longest_first")
+            return self._fast.encode(text, pair)
 
     @property
     def mask_id(self) -> int | None:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+# The colours of the attention page (data/page/page.css), so that all figures have one palette.
+BLUE, PALE_BLUE, ORANGE, GREY = "#1a5ca8", "#86b6e0", "#b4500a", "#63696f"
+
+
 class PictureError(InputError):
     """A picture cannot be drawn."""
 
@@ -38,7 +42,7 @@ def drawable(text: str) -> str:
     return visible(text).replace("$", r"\$")
 
 
-def save_figure(figure: "Figure", path: Path, dpi: int = 120) -> None:
+def save_figure(figure: "Figure", path: Path, dpi: int = 200) -> None:
     """Write the figure in the format of the file's ending, completely or not at all. Raises InputError if it cannot be
     written."""
     picture = io.BytesIO()

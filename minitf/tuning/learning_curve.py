@@ -59,7 +59,8 @@ def learning_curve(
         values = _values(share, config, decisions, {**splits, "train": part}, manifest, say)
         mean, sd = statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
         rows.append({"share": share, "rows": len(chosen), "mean": mean, "sd": sd, "values": values})
-        say(f"{share:6.0%}  {len(chosen):8,} rows  {table} {metric} {mean:.4f} ± {sd:.4f}")
+        spread = f" ± {sd:.4f}" if len(values) > 1 else ""
+        say(f"{share:6.0%}  {len(chosen):8,} rows  {table} {metric} {mean:.4f}{spread}")
     write_json(folder / "learning-curve.json", {"metric": metric, "measured on": table, "shares": rows})
     with warned(say, "learning-curve.png"):
         figures.draw_learning_curve(rows, f"{table} {metric}", folder / "learning-curve.png")

@@ -113,7 +113,7 @@ def test_the_settings_of_loading(folder):
 
 def test_a_notebook_displays_the_page(folder):
     maps = attention(folder, TEXT)
-    assert maps._repr_html_() == page.in_notebook(maps)
+    assert maps._repr_html_() == page.in_notebook(maps, maps.attribute())
 
 
 def test_the_mode_is_restored_and_dropout_is_off(folder):

@@ -1,14 +1,20 @@
 """Figures: their numbers, labels and sizes; and the summary of each head against slow loops."""
 
+import dataclasses
 import errno
 import math
+import re
+import warnings
 from pathlib import Path
 
+import matplotlib
+import matplotlib.colors
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from minitf.attention_maps import figures
+from minitf.attention_maps import canvas, figures, page, prediction_figures
+from minitf.attention_maps.attribution import Attribution
 from minitf.attention_maps.maps import AttentionMaps
 from minitf.errors import InputError
 
@@ -163,3 +169,85 @@ def test_a_missing_folder(tmp_path):
 def test_a_missing_head(draw, layer, head):
     with pytest.raises(InputError, match="tiny has 2 layers of 3 heads"):
         draw(drawn_maps(), layer, head)
+
+
+@pytest.mark.parametrize(("theme", "part"), [(figures.LIGHT, 0), (figures.DARK, 1)])
+def test_one_palette(theme, part):
+    """Figures and the page have the same colours."""
+    css = (page.FILES / "page.css").read_text(encoding="utf-8")
+    sheet = css.split("@media (prefers-color-scheme: dark)")[part]
+    stops = {name: tuple(re.search(rf"--{name}: ([^;]+);", sheet)[1].split()) for name in ("ramp", "less", "more")}
+    assert (theme.ramp, theme.less, theme.more) == (stops["ramp"], stops["less"], stops["more"])
+    assert theme.neutral == tuple(re.search(r"--neutral: ([^;]+);", sheet)[1].split())
+    assert [theme.line] == re.search(r"--accent: ([^;]+);", sheet)[1].split()
+    assert theme.background == theme.ramp[0] == theme.neutral[0]
+
+
+def test_rollout_has_the_scale_of_the_words():
+    """[CLS] receives most of itself: it does not set the scale."""
+    maps = drawn_maps()
+    A = maps.A + 0.0
+    A[..., 0] += 5
+    A /= A.sum(axis=-1, keepdims=True)
+    figure = figures.rollout(dataclasses.replace(maps, A=A))
+    (image,) = figure.axes[0].images
+    values = np.asarray(image.get_array())
+    assert image.norm.vmax == values[:, 1:-1].max() < values[:, 0].min()
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["1", "2"]
+
+
+def example(label="good"):
+    scores = np.array([[9, 0.2, 0.1, 5], [1, -2, 1, 8], [0.0, 1, -0.5, 0], [0, 1, -1, 0]])
+    return Attribution(("[CLS]", "a", "b", "[SEP]"), (True, False, False, True), label, 0.9, *scores, residual=0.0)
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_the_legend_names_the_colours(theme):
+    """Orange is for the class and blue against it; rollout is grey; the words set the scale."""
+    colours = prediction_figures.shades(example(), theme)
+    rollout, gradient, integrated, _ = colours[..., :3]
+    assert np.ptp(rollout, axis=-1).max() < 0.08
+    assert gradient[1, 2] > gradient[1, 0] and gradient[2, 0] > gradient[2, 2]  # blue, orange
+    assert integrated[1, 0] > integrated[1, 2] and integrated[2, 2] > integrated[2, 0]
+    np.testing.assert_allclose(rollout[1], matplotlib.colors.to_rgb(theme.neutral[-1]), atol=0.01)
+    np.testing.assert_array_equal(rollout[0], rollout[1])  # [CLS] is cut at the end of the scale
+    title = prediction_figures.draw_attribution(example("$x_1$"), theme).axes[0].get_title()
+    assert "orange for it, blue against it" in title and r"\$x_1\$" in title
+
+
+@pytest.mark.parametrize(
+    "text", ["short", "a longer sentence " * 40, "这部电影很好看" * 30, "x" * 900, "WHY " * 200, "costs $5 or $6"]
+)
+@pytest.mark.parametrize("draw", [figures.grid, figures.rollout, lambda maps: figures.lines(maps, 0, 0)])
+def test_the_title_has_the_model_and_the_text(draw, text):
+    """At most two lines for each text, and nothing is cut."""
+    figure = draw(drawn_maps())
+    height = figure.get_figheight()
+    canvas.entitle(figure, figures.LIGHT, "/home/me/runs/reviews-1/best", text, None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # no font has every character
+        figure.canvas.draw()
+        box = figure._suptitle.get_window_extent()
+    title = figure.get_suptitle().replace(r"\$", "$")
+    model, *lines = title.split("\n")
+    assert model == "reviews-1/best" and 1 <= len(lines) <= 2 and figure.get_figheight() > height
+    assert "".join(lines).rstrip("…").replace(" ", "") in text.replace(" ", "")
+    assert title.endswith("…") == (len(text) > 100)
+    width, high = figure.get_size_inches() * figure.dpi
+    assert box.x0 >= 0 and box.x1 <= width and box.y0 >= 0 and box.y1 <= high
+
+
+def test_two_hundred_dots_per_inch(tmp_path):
+    figure = figures.head(drawn_maps(), 0, 0)
+    figures.save(figure, tmp_path / "a.png")
+    content = (tmp_path / "a.png").read_bytes()
+    size = [int.from_bytes(content[i : i + 4], "big") for i in (16, 20)]
+    np.testing.assert_allclose(size, figure.get_size_inches() * 200, atol=1)
+
+
+def test_by_default_the_strongest_lines():
+    maps = drawn_maps(S=30)
+    (collection,) = figures.lines(maps, 0, 0).axes[0].collections
+    assert len(collection.get_paths()) == 60  # two for each query
+    assert {tuple(colour[:3]) for colour in collection.get_edgecolors()} == {matplotlib.colors.to_rgb("#1a5ca8")}
+    assert min(collection.get_linewidths()) >= 0.6

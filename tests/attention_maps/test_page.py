@@ -161,12 +161,14 @@ def test_a_file_that_cannot_be_written(tmp_path):
 
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_in_a_notebook(hostile):
-    """One frame that may only run scripts; its content is exactly the page."""
+    """One frame that may only run scripts and save pictures; its content is exactly the page. The script beside it is
+    always the same."""
     maps = random_maps(S=4, text=hostile)
     framed = page.in_notebook(maps)
-    (frame,) = Elements(framed).found
+    frame, script = Elements(framed).found
+    assert script == ("script", ()) and framed.endswith(f"<script>{page.FIT}</script>")
     assert frame == ("iframe", ("sandbox", "srcdoc", "style", "title"))
-    assert 'sandbox="allow-scripts"' in framed
+    assert 'sandbox="allow-scripts allow-downloads"' in framed
     assert html.unescape(re.search(r'srcdoc="([^"]*)"', framed)[1]) == page.html(maps)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import partial
 from urllib.parse import parse_qs
 
 import numpy as np
@@ -17,30 +18,7 @@ from tests.support.tiny import write_vocabulary
 pytestmark = pytest.mark.browser
 S = 12
 LEFT, RIGHT = "#queries", "#keys"
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with browser.started() as started:
-        yield started
-
-
-@pytest.fixture
-def visit(chromium, tmp_path):
-    """Return a function that writes and opens a page; at the end, check that no page had messages or requests."""
-    visits = []
-
-    def open_page(text, fragment="", **more):
-        path = tmp_path / f"maps{len(visits)}.html"
-        page.save(text, path)
-        visits.append(browser.Visit(chromium, path, fragment, **more))
-        return visits[-1]
-
-    yield open_page
-    for each in visits:
-        assert each.messages == []
-        assert {url.partition("#")[0] for url in each.requests} == {each.url}
-        each.close()
+html = partial(page.html, opening=page.Opening())  # opens on the first head; `test_opening` tests the choice
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +34,7 @@ def other():
 
 @pytest.fixture
 def opened(visit, maps, other):
-    return visit(page.html(maps, other))
+    return visit(html(maps, other))
 
 
 def labels(at, side):
@@ -137,7 +115,7 @@ def test_requests_and_errors_are_recorded(chromium, tmp_path):
 @pytest.mark.parametrize(("layer", "head"), [(1, 1), (2, 3), (3, 4)])
 def test_the_weight_under_the_mouse(visit, maps, layer, head):
     """Within half a quantisation step, for every weight of three rows; the text is the rounded value."""
-    at = visit(page.html(maps), f"layer={layer}&head={head}")
+    at = visit(html(maps), f"layer={layer}&head={head}")
     A = maps.A[layer - 1, head - 1]
     for q in (0, 5, S - 1):
         values, errors = whole_row(at, q)
@@ -187,19 +165,19 @@ def test_a_line_connects_its_tokens(visit):
     """With a single weight, the canvas has a line at the heights of its two tokens and nowhere else."""
     A = np.zeros((1, 1, S, S))
     A[0, 0, 2, 9] = 1.0
-    at = visit(page.html(random_maps(S=S, A=A)))
+    at = visit(html(random_maps(S=S, A=A)))
     side = at.page.eval_on_selector(f"{LEFT} .token", "t => t.offsetHeight")
     width = at.page.eval_on_selector("#lines-canvas", "c => c.clientWidth")
     for i in range(S):
         y = (i + 0.5) * side
         assert (at.dot("#lines-canvas", 4, y)[3] > 100) == (i == 2)
         assert (at.dot("#lines-canvas", width - 5, y)[3] > 100) == (i == 9)
-    assert "1 line for" in at.text("#lines-note")
+    assert "1 line, the strongest" in at.text("#lines-note")
 
 
 def test_colours_of_the_heat_map(visit, maps):
     """The largest weight has the darkest colour, and a larger weight is never lighter."""
-    at = visit(page.html(maps), "threshold=0")
+    at = visit(html(maps), "threshold=0")
     left, top, side = geometry(at)
     A = maps.A[0, 0]
     lightness = np.array(
@@ -280,7 +258,7 @@ def test_sentences(opened, maps, choice, rows, columns):
 
 
 def test_without_a_pair_or_another_model(visit):
-    at = visit(page.html(random_maps()))
+    at = visit(html(random_maps()))
     assert at.page.is_hidden("#sentences-control") and at.page.is_hidden("#show-control")
     shown = at.page.eval_on_selector_all("[role=tab]", "all => all.filter((t) => !t.hidden).map((t) => t.dataset.view)")
     assert shown == ["head", "grid"]
@@ -364,7 +342,7 @@ def test_the_grid(opened, maps):
 
 def test_the_darkest_pixel_of_a_cell(visit, maps):
     """A cell of the grid shows its own head: the darkest pixel is its largest weight."""
-    at = visit(page.html(maps), "view=grid&threshold=0")
+    at = visit(html(maps), "view=grid&threshold=0")
     all_drawn(at)
     for layer, head in ((1, 1), (2, 4), (3, 2)):
         name = f".cell[data-layer='{layer}'][data-head='{head}'] canvas"
@@ -377,7 +355,7 @@ def test_the_darkest_pixel_of_a_cell(visit, maps):
 
 @pytest.mark.parametrize(("layer", "head", "q"), [(1, 1, 0), (3, 2, 7)])
 def test_query_key(visit, maps, layer, head, q):
-    at = visit(page.html(maps), f"view=product&layer={layer}&head={head}")
+    at = visit(html(maps), f"view=product&layer={layer}&head={head}")
     blank = at.pixels("#products")
     at.click(f"#product-queries .token:nth-child({q + 1})")
     Q, K = maps.Q[layer - 1, head - 1], maps.K[layer - 1, head - 1]
@@ -429,8 +407,6 @@ def test_keys(opened, maps):
         ("h", {}),
         ("w", {"merge": "true"}),
         ("w", {}),
-        ("]]", {"threshold": "0.03"}),
-        ("[[", {}),
         ("2", {"view": "grid"}),
         ("3", {"view": "product"}),
         ("1", {}),
@@ -440,6 +416,12 @@ def test_keys(opened, maps):
         assert state(opened) == expected, keys
         if keys in "adshw":
             assert opened.pixels("#heat") != before, keys
+    assert state(opened) == {}
+    strongest = float(opened.text("#threshold-value"))
+    opened.press("]", "]")
+    assert state(opened) == {"threshold": f"{strongest + 0.01:.3f}".rstrip("0")}
+    opened.press("[", "[", "[")
+    assert state(opened) == {"threshold": f"{strongest - 0.005:.3f}".rstrip("0")}
     opened.press("?")
     assert opened.page.is_visible("#help")
     opened.press("Escape")
@@ -460,8 +442,8 @@ def test_the_tab_key_and_a_visible_focus(opened):
         stops.append(at)
     names = [name for name, _, _ in stops]
     assert names == [
-        "tab-head", "help-open", "layer", "layer-more", "head", "head-more", "heads", "show", "sentences", "threshold",
-        "hide", "merge", "queries", "keys",
+        "tab-head", "save-svg", "save-png", "help-open", "layer", "layer-more", "head", "head-more", "heads", "show",
+        "sentences", "threshold", "strongest", "hide", "merge", "queries", "keys",
     ]  # fmt: skip
     assert all(style != "none" and width != "0px" for _, style, width in stops)
 
@@ -494,7 +476,7 @@ def test_cells_by_keyboard(opened):
 )
 def test_the_address_stores_the_state(visit, maps, other, fragment):
     """A reload restores and draws the same state, and writes the same address."""
-    text = page.html(maps, other)
+    text = html(maps, other)
     at = visit(text, fragment)
     at.hover("#name")
     fields = {name: value[0] for name, value in parse_qs(fragment).items()}
@@ -513,14 +495,14 @@ def test_the_address_stores_the_state(visit, maps, other, fragment):
     "fragment", ["layer=9", "view=none", "threshold=x&query=-1", "show=<script>", "heads=%00&hide=no", "&&=&"]
 )
 def test_an_invalid_address(visit, maps, fragment):
-    at = visit(page.html(maps), fragment)
+    at = visit(html(maps), fragment)
     assert at.page.is_visible("#view-head") and "layer 1, head 1" in at.text("#readout")
 
 
 def test_dark_and_light(visit, maps):
     """The page follows the system, also when the system changes."""
     paper = lambda at: at.page.evaluate("getComputedStyle(document.body).backgroundColor")  # noqa: E731
-    at = visit(page.html(maps), scheme="dark")
+    at = visit(html(maps), scheme="dark")
     assert sum(map(int, re.findall(r"\d+", paper(at)))) < 120
     dark = at.pixels("#heat")
     at.page.emulate_media(color_scheme="light")
@@ -541,10 +523,13 @@ def test_a_hostile_text_stays_text(visit, maps, view):
         S=S, L=3, H=4, A=maps.A, Q=maps.Q, K=maps.K, name=HOSTILE, text=HOSTILE, pair=HOSTILE,
         readable_tokens=tokens, labels=(HOSTILE,), probabilities=(1.0,), prediction=HOSTILE,
     )  # fmt: skip
-    at = visit(page.html(hostile, random_maps(S=S, L=3, H=4, name=HOSTILE, pair=True), found, seen), f"view={view}")
+    at = visit(html(hostile, random_maps(S=S, L=3, H=4, name=HOSTILE, pair=True), found, seen), f"view={view}")
     assert at.page.title() == f"{HOSTILE}: attention"
     assert at.page.locator("img").count() == 0
-    assert at.text("#text") == f"A: {HOSTILE}\nB: {HOSTILE}"
+    if view == "attribution":
+        assert re.split("\n+", at.text("#sentence")) == [HOSTILE, HOSTILE]
+    else:
+        assert at.text("#text") == f"1: {HOSTILE}\n2: {HOSTILE}"
     assert at.page.is_visible(f"#view-{view}")
     if view == "head":
         at.hover(f"{LEFT} .token:nth-child(2)")
@@ -553,7 +538,7 @@ def test_a_hostile_text_stays_text(visit, maps, view):
 
 def test_the_policy_holds(visit, maps):
     """An injected script does not run: the policy forbids it, beside the escaping."""
-    at = visit(page.html(maps))
+    at = visit(html(maps))
     at.page.evaluate(
         """() => { const s = document.createElement("script"); s.textContent = "document.title = 'broken'";
                    document.body.append(s); }"""
@@ -570,18 +555,25 @@ def test_a_classifier(visit, write_member):
     text = "the film was great , so great"
     found = attribution.attribute(opened, text)
     maps = collect(opened, text)
-    at = visit(page.html(maps, attribution=found), "view=attribution")
+    at = visit(html(maps, attribution=found), "view=attribution")
     best = int(np.argmax(maps.probabilities))
     assert at.text("#prediction") == f"{maps.labels[best]} {maps.probabilities[best]:.4f}"
     heads = at.page.eval_on_selector_all("#attribution thead th", "all => all.map((each) => each.textContent)")
     assert heads == ["token", *found.scores()]
     bars = at.page.eval_on_selector_all(
         "#attribution tbody tr",
-        "rows => rows.map((row) => [...row.querySelectorAll('i')].map((i) => i.offsetWidth * (i.className ? -1 : 1)))",
+        "rows => rows.map((row) =>"
+        " [...row.querySelectorAll('i')].map((i) => i.offsetWidth * (i.matches('.against') ? -1 : 1)))",
     )
+    words = ~np.array(found.special)
     for j, values in enumerate(found.scores().values()):
         drawn = np.array([row[j] for row in bars], dtype=float)
-        np.testing.assert_allclose(drawn / np.abs(drawn).max(), values / np.abs(values).max(), atol=0.03)
+        largest = np.abs(values[words]).max()  # the scale is that of the words; a longer bar of [CLS] is cut
+        np.testing.assert_allclose(drawn / np.abs(drawn).max(), np.clip(values / largest, -1, 1), atol=0.03)
+        cut = at.page.eval_on_selector_all(
+            f"#attribution tbody td:nth-of-type({j + 1}) i", "all => all.map((i) => i.matches('.cut'))"
+        )
+        assert cut == (np.abs(values) > 1.0001 * largest).tolist()
     table = at.page.eval_on_selector_all(
         "#correlations tbody td", "all => all.map((td) => Number(td.dataset.value ?? 1))"
     )
@@ -601,7 +593,7 @@ def test_the_lens(visit, write_member):
     opened = open_model(folder)
     text = "the film was [MASK] , so great"
     seen, maps = lens.read_layers(opened, text), collect(opened, text)
-    at = visit(page.html(maps, lens=seen), "view=lens")
+    at = visit(html(maps, lens=seen), "view=lens")
     words = at.page.eval_on_selector_all(
         "#lens tbody tr", "rows => rows.map((r) => [...r.querySelectorAll('td')].map((c) => c.textContent))"
     )
@@ -640,7 +632,7 @@ def test_nothing_to_show(visit, pair):
     """A text of two special tokens, shown and hidden."""
     rng = np.random.default_rng(0)
     Q, K = rng.normal(size=(2, 2, 3, 2, 4))
-    at = visit(page.html(random_maps(S=2, pair=pair, Q=Q, K=K)))
+    at = visit(html(random_maps(S=2, pair=pair, Q=Q, K=K)))
     assert labels(at, LEFT) == ["[CLS]", "[SEP]"]
     for keys in ("h", "w", "a", "2", "3", "1", "s", "h", "ssss", "aa"):
         at.press(*keys)
@@ -652,7 +644,7 @@ def test_nothing_to_show(visit, pair):
 def test_long_texts(visit, n):
     """Only visible lines are drawn; scrolling and switching work."""
     maps = random_maps(S=n, L=2, H=3)
-    at = visit(page.html(maps))
+    at = visit(html(maps))
     A = maps.A[0, 0]
     at.page.mouse.move(*cell(at, n - 1, 3))
     value, error = at.page.eval_on_selector("#readout data", "d => [Number(d.value), Number(d.dataset.error)]")
@@ -672,11 +664,11 @@ def test_long_texts(visit, n):
 
 def test_a_page_that_is_still_loading(chromium, tmp_path, maps):
     """The first layer is drawn before the others are read; a later layer is drawn when it is read."""
-    at = browser.Visit(chromium, _written(tmp_path, page.html(maps)), "layer=3")
+    at = browser.Visit(chromium, _written(tmp_path, html(maps)), "layer=3")
     assert "layer 3, head 1" in at.text("#readout")
     at.close()
     # Truncated after the script, as with a slow disk.
-    text = page.html(maps)
+    text = html(maps)
     path = _written(tmp_path, text[: text.index('<script type="text/plain" id="a1"')])
     at = browser.Visit(chromium, path)
     values = at.page.eval_on_selector_all(f"{RIGHT} .token", "all => all.length")
@@ -691,8 +683,8 @@ def _written(folder, text):
 
 def test_the_data_of_the_page(maps):
     """The JSON has names, tokens and predictions only, no path."""
-    given = json.loads(re.search(r'id="data">(.*?)</script>', page.html(maps))[1])
+    given = json.loads(re.search(r'id="data">(.*?)</script>', html(maps))[1])
     assert set(given) == {
         "name", "compare", "text", "pair", "layers", "heads", "tokens", "words", "segments", "special", "labels",
-        "probabilities", "prediction", "d_k", "attribution", "lens",
+        "probabilities", "prediction", "d_k", "attribution", "lens", "spans", "opening", "largest_difference",
     }  # fmt: skip

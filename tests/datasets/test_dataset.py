@@ -286,10 +286,11 @@ def test_a_folder(tmp_path: Path) -> None:
     assert message(tmp_path) == ": is a folder; give a file in it (train.csv)"
 
 
-@pytest.mark.parametrize("name", ["a.txt", "a.xlsx", "a", "a.csv.gz", ".csv"])
+@pytest.mark.parametrize("name", ["a.txt", "a.xlsx", "a", "a.txt.gz", ".csv"])
 def test_unknown_ending(tmp_path: Path, name: str) -> None:
     path = write(tmp_path, name, "text,label\na,b\n")
-    expected = f": unknown file ending {path.suffix!r}: rename it to one of .csv, .tsv, .jsonl, .ndjson, .json"
+    ending = Path(name.removesuffix(".gz")).suffix
+    expected = f": unknown file ending {ending!r}: rename it to one of .csv, .tsv, .jsonl, .ndjson, .json"
     assert message(path) == expected
 
 
@@ -340,16 +341,15 @@ def test_not_utf8(tmp_path: Path, name: str) -> None:
     content = b"text,label\nfine,x\ncaf" + "é,x\n".encode("latin-1")
     expected = ":3: 0xe9 is not UTF-8 (byte 21 of the file); save the file as UTF-8 text"
     assert message(write(tmp_path, name, content)) == expected
-    assert ":1: 0xff is not UTF-8 (byte 0 of the file)" in message(write(tmp_path, name, "text".encode("utf-16")))
+    assert ": is UTF-16, not UTF-8: save it as UTF-8" in message(write(tmp_path, name, "text".encode("utf-16")))
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl"])
 def test_nul_bytes(tmp_path: Path, name: str) -> None:
-    expected = ":2: a NUL byte, which is not text (byte 12 of the file); save the file as UTF-8 text"
+    expected = ":2: a NUL byte, which is not text (byte 12 of the file); delete it"
     assert message(write(tmp_path, name, b"text,label\na\0,x\n")) == expected
-    assert ":1: a NUL byte, which is not text (byte 1 of the file)" in message(
-        write(tmp_path, name, "text".encode("utf-16-le"))
-    )
+    assert "iconv -f UTF-16LE -t UTF-8" in message(write(tmp_path, name, "text".encode("utf-16-le")))
+    assert "iconv -f UTF-16BE -t UTF-8" in message(write(tmp_path, name, "text".encode("utf-16-be")))
 
 
 @pytest.mark.parametrize(
@@ -365,7 +365,10 @@ def test_nul_bytes(tmp_path: Path, name: str) -> None:
         ('["a", "b"]', 'a row must be one object, {"text": "…", "label": "…"}, not [\'a\', \'b\']'),
         ('{"text": "a"}', "no 'label', but the first row has it: give every object the same keys"),
         ('{"label": "a"}', "no 'text', but the first row has it: give every object the same keys"),
-        ('{"text": "a", "label": ["x", "y"]}', "column 'label' has the value ['x', 'y']: write a string or a number"),
+        (
+            '{"text": "a", "label": ["x", "y"]}',
+            "column 'label' has several labels, ['x', 'y']: write one, or set `task` to multilabel",
+        ),
         ('{"text": {"a": 1}, "label": "x"}', "column 'text' has the value {'a': 1}: write a string or a number"),
         ('{"text": "a", "label": NaN}', "column 'label' has the value nan: write a string or a number"),
         ('{"text": "a", "label": 1e999}', "column 'label' has the value inf: write a string or a number"),

@@ -8,6 +8,7 @@ function readColours() {
   const ramp = list("--ramp"), less = list("--less"), more = list("--more"), panel = ramp[0];
   colours = {
     weight: table(ramp),
+    neutral: table(list("--neutral")), // for scores without a sign
     difference: table([...less, panel, ...more]), // −largest … 0 … +largest
     ...Object.fromEntries(["ink", "soft", "edge", "accent", "warm", "focus", "panel"].map((n) => [n, list(`--${n}`)[0]])),
     less: less[0],

@@ -1,27 +1,36 @@
 // The controls show the state and change it; keyboard shortcuts do the same.
 
-const CHOICES = { heads: ["one", "mean", "max"], show: ["a", "b", "difference"], sentences: ["all", "aa", "ab", "ba", "bb"] };
+const CHOICES = { heads: ["one", "mean", "max"], show: ["a", "b", "difference"], sentences: ["all", "aa", "ab", "ba", "bb"], method: methods };
 const ABSENT = { "show-control": data.compare === null, "sentences-control": !hasPair };
 // The controls that each view uses; the others are disabled.
 const USES = {
   head: ["layer", "head", "heads", "show", "sentences", "threshold", "hide", "merge"],
   grid: ["heads", "show", "sentences", "threshold", "hide", "merge", "layer", "head"],
   product: ["layer", "head", "sentences", "hide"],
-  attribution: ["hide"],
+  attribution: ["hide", "method"],
   lens: ["hide"],
 };
 
 function setUpControls() {
-  byId("name").textContent = data.name;
-  byId("shape").textContent = `${data.layers} layers × ${data.heads} heads, ${S} tokens${data.compare === null ? "" : `; compared with ${data.compare}`}`;
-  byId("text").textContent = hasPair ? `A: ${data.text}\nB: ${data.pair}` : data.text;
+  byId("name").textContent = shortName(data.name);
+  byId("name").title = data.name;
+  byId("shape").textContent = `${data.layers} layers × ${data.heads} heads, ${S} tokens`;
+  byId("text").textContent = hasPair ? `1: ${data.text}\n2: ${data.pair}` : data.text;
+  byId("other").hidden = byId("name-of-a").hidden = data.compare === null;
+  byId("other-name").textContent = shortName(data.compare ?? "");
+  byId("other-name").title = data.compare ?? "";
+  for (const name of methods) byId("method").append(element("button", { type: "button", role: "radio", "data-value": name }, name));
   if (data.prediction) {
     byId("prediction").hidden = false;
     byId("prediction").textContent = data.prediction;
     byId("prediction").title = data.labels.map((label, i) => `${label} ${data.probabilities[i].toFixed(4)}`).join("\n");
   }
   const titles = data.compare === null ? [] : [data.name, data.compare, `${data.name} minus ${data.compare}`];
-  titles.forEach((title, i) => (byId("show").children[i].title = title));
+  titles.forEach((title, i) => {
+    const button = byId("show").children[i];
+    button.title = title;
+    if (i < 2) button.textContent = `${"AB"[i]}: ${shortName(title)}`;
+  });
   for (const tab of byId("tabs").children) {
     tab.hidden = !views.includes(tab.dataset.view);
     tab.addEventListener("click", () => set({ view: tab.dataset.view }));
@@ -40,6 +49,8 @@ function setUpControls() {
   }
   byId("tabs").addEventListener("keydown", (event) => moveChoice(event, [...byId("tabs").children].filter((tab) => !tab.hidden)));
   byId("threshold").addEventListener("input", () => set({ threshold: Number(byId("threshold").value) }));
+  byId("strongest").addEventListener("click", () => set({ threshold: state.threshold === null ? shown?.least ?? 0 : null }));
+  for (const kind of ["svg", "png"]) byId(`save-${kind}`).addEventListener("click", () => savePicture(kind));
   for (const name of ["hide", "merge"]) byId(name).addEventListener("click", () => set({ [name]: !state[name] }));
   byId("help-open").addEventListener("click", () => byId("help").showModal());
   byId("help-close").addEventListener("click", () => byId("help").close());
@@ -83,13 +94,31 @@ function showControls() {
   const noMaps = !uses.includes("layer");
   for (const control of byId("controls").children)
     if (control.id !== "tokens-control") control.hidden = noMaps || ABSENT[control.id] === true;
-  byId("threshold").value = state.threshold;
+  showThreshold(state.threshold ?? 0);
   byId("threshold").disabled = !uses.includes("threshold");
-  byId("threshold-value").textContent = state.threshold.toFixed(3);
+  byId("strongest").disabled = state.view !== "head";
+  byId("strongest").setAttribute("aria-pressed", state.threshold === null);
+  byId("text").hidden = state.view === "attribution"; // which shows the text itself, shaded
   for (const name of ["hide", "merge"]) {
-    byId(name).setAttribute("aria-onKey", state[name]);
+    byId(name).setAttribute("aria-pressed", state[name]);
     byId(name).disabled = !uses.includes(name);
   }
+}
+
+function showThreshold(value) {
+  const signed = state.show === "difference";
+  byId("threshold").max = largestThreshold();
+  byId("threshold").step = signed ? 0.0001 : 0.001;
+  byId("threshold").value = value;
+  byId("threshold-value").textContent = value.toFixed(thresholdDigits());
+}
+
+const largestThreshold = () => (state.show === "difference" ? data.largest_difference : 0.5);
+
+// Changes the threshold by a hundredth of its range.
+function stepThreshold(direction) {
+  const from = state.threshold ?? (state.view === "head" ? shown.least : 0), range = largestThreshold(), unit = 10 ** thresholdDigits();
+  set({ threshold: Math.max(0, Math.min(range, Math.round((from + (direction * range) / 100) * unit) / unit)) });
 }
 
 function onKey(event) {
@@ -107,8 +136,8 @@ function onKey(event) {
     d: () => data.compare !== null && uses.includes("show") && cycle("show", CHOICES.show),
     h: () => set({ hide: !state.hide }),
     w: () => uses.includes("merge") && set({ merge: !state.merge }),
-    "[": () => uses.includes("threshold") && set({ threshold: Math.max(0, Math.round((state.threshold - 0.005) * 1000) / 1000) }),
-    "]": () => uses.includes("threshold") && set({ threshold: Math.min(0.5, Math.round((state.threshold + 0.005) * 1000) / 1000) }),
+    "[": () => uses.includes("threshold") && stepThreshold(-1),
+    "]": () => uses.includes("threshold") && stepThreshold(1),
     Escape: () => set({ query: null, key: null }),
     "?": () => byId("help").showModal(),
   };

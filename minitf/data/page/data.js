@@ -2,6 +2,7 @@
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const S = data.tokens.length;
+const framed = window.parent !== window; // in a notebook
 const byId = (id) => document.getElementById(id);
 
 // The lines of a block, one for each head; null while the browser is still reading it.

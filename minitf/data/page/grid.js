@@ -13,7 +13,7 @@ function drawGrid() {
     const layer = Number(cell.dataset.layer), current = layer === state.layer && (!one || Number(cell.dataset.head) === state.head);
     cell.setAttribute("aria-current", current);
     cell.setAttribute("tabindex", current ? 0 : -1);
-    const settings = [state.show, state.sentences, state.threshold, state.hide, state.merge, colours.panel].join();
+    const settings = [state.show, state.sentences, (state.threshold ?? 0), state.hide, state.merge, colours.panel].join();
     if (cell.dataset.drawn !== settings) waiting.push([cell, layer, one ? Number(cell.dataset.head) : state.heads, settings]);
   }
   if (waiting.length) requestAnimationFrame(drawSome);
@@ -22,7 +22,7 @@ function drawGrid() {
 
 function buildGrid(heads) {
   const grid = byId("grid"), cells = [element("span")];
-  const width = heads.length === 1 ? "minmax(72px, 150px)" : `repeat(${heads.length}, minmax(30px, 92px))`;
+  const width = heads.length === 1 ? "minmax(72px, 150px)" : `repeat(${heads.length}, minmax(${touch.matches ? 44 : 30}px, 92px))`;
   grid.style.gridTemplateColumns = `max-content ${width}`;
   for (const head of heads) cells.push(element("span", { class: "label" }, typeof head === "number" ? String(head) : head));
   for (let layer = 1; layer <= data.layers; layer++) {
@@ -56,7 +56,7 @@ function drawThumb(canvas, M) {
   canvas.width = canvas.height = dots;
   const pen = canvas.getContext("2d");
   pen.imageSmoothingEnabled = false;
-  pen.drawImage(image(small.values, small.n, small.m, M.largest, signed, state.threshold), 0, 0, small.m, small.n, 0, 0, dots, dots);
+  pen.drawImage(image(small.values, small.n, small.m, M.largest, signed, (state.threshold ?? 0)), 0, 0, small.m, small.n, 0, 0, dots, dots);
 }
 
 // Max pooling to at most dots × dots values: a mean would hide the few large weights.

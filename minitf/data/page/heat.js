@@ -5,14 +5,14 @@ let heatLayout = null; // { left, top, cell, picture } of the drawn heat map
 
 function drawHeat(M) {
   const n = M.rows.length, m = M.columns.length, signed = state.show === "difference";
-  const width = heat.parentElement.clientWidth, height = Math.max(360, innerHeight - 380);
+  const width = heat.parentElement.clientWidth, height = Math.max(360, framed ? 0 : innerHeight - 380);
   const measure = heat.getContext("2d");
   measure.font = fontOf(12);
   const labelWidth = (groups) => Math.min(110, Math.max(20, ...groups.map((g) => measure.measureText(g.label).width)) + 8);
   const left = labelWidth(M.rows), top = labelWidth(M.columns);
   let cell = Math.min(34, (width - left - 2) / Math.max(1, m), (height - top) / Math.max(1, n));
   cell = cell >= 8 ? Math.floor(cell) : Math.max(1, cell);
-  heatLayout = { left, top, cell, picture: image(M.values, n, m, M.largest, signed, state.threshold) };
+  heatLayout = { left, top, cell, picture: image(M.values, n, m, M.largest, signed, state.threshold ?? 0) };
   drawLegend(M.largest, signed);
 }
 
@@ -20,8 +20,12 @@ const fontOf = (points) => `${points}px ${colours.family}`;
 
 // Draws the heat map and marks one row and one column; either may be undefined.
 function markHeat(M, row, column) {
+  const { left, top, cell } = heatLayout, n = M.rows.length, m = M.columns.length;
+  paintHeat(resize(heat, left + m * cell + 2, top + n * cell + 2), M, row, column);
+}
+
+function paintHeat(pen, M, row, column) {
   const { left, top, cell, picture } = heatLayout, n = M.rows.length, m = M.columns.length;
-  const pen = resize(heat, left + m * cell + 2, top + n * cell + 2);
   pen.drawImage(picture, 0, 0, m, n, left, top, m * cell, n * cell);
   pen.strokeStyle = colours.edge;
   pen.strokeRect(left - 0.5, top - 0.5, m * cell + 1, n * cell + 1);
@@ -100,7 +104,7 @@ function buildLegend(signed) {
   const bar = document.createElement("canvas"), pen = resize(bar, 160, 10);
   const steps = Float32Array.from({ length: 160 }, (_, i) => (signed ? i / 79.5 - 1 : i / 159));
   pen.drawImage(image(steps, 1, 160, 1, signed), 0, 0, 160, 10);
-  const what = signed ? `${data.name} minus ${data.compare}` : "";
+  const what = signed ? `${shortName(data.name)} minus ${shortName(data.compare)}: orange is more in A, blue more in B` : "";
   byId("legend").replaceChildren(element("span"), bar, element("span"), element("span", {}, what));
 }
 

@@ -27,10 +27,28 @@ function focus() {
   return { row: row < 0 ? undefined : row, column: column < 0 ? undefined : column };
 }
 
+// The least weight with a line: the user's threshold, or the one that leaves the strongest lines, about two for each
+// query and none below a tenth of the largest weight.
+function leastWeight(M) {
+  if (state.threshold !== null) return state.threshold;
+  const unit = 10 ** thresholdDigits(), all = M.values.map(Math.abs);
+  return Math.floor(Math.max(cut(all, 2 * M.rows.length, M.largest), M.largest / 10) * unit) / unit;
+}
+
+// A token that is pointed at or pinned shows more of its own lines.
+function leastLine(M) {
+  const { row, column } = focus();
+  return state.threshold === null && (row !== undefined || column !== undefined) ? M.largest / 50 : M.least;
+}
+
+const thresholdDigits = () => (state.show === "difference" ? 4 : 3);
+
 function drawHead() {
   const M = matrix(state.layer, state.heads === "one" ? state.head : state.heads);
   if (M === null) return false;
   shown = M;
+  M.least = leastWeight(M);
+  showThreshold(M.least);
   // The mouse may still point at a row that the new matrix does not have.
   if (pointed?.row >= M.rows.length || pointed?.column >= M.columns.length) pointed = null;
   const row = rowHeight(Math.max(M.rows.length, M.columns.length));
@@ -58,22 +76,28 @@ function drawLines() {
   const width = linesCanvas.parentElement.clientWidth;
   const height = Math.min(scroller.clientHeight, Math.max(n, m) * row), top = scroller.scrollTop;
   const pen = resize(linesCanvas, width, height), { row: onlyRow, column: onlyColumn } = focus();
-  const visible = []; // indices in M.values
+  const visible = [], least = leastLine(M); // indices in M.values
   for (let r = 0; r < n; r++) {
     if (onlyRow !== undefined && r !== onlyRow) continue;
     const y = (r + 0.5) * row - top;
     for (let c = 0; c < m; c++) {
       if (onlyColumn !== undefined && c !== onlyColumn) continue;
       const weight = Math.abs(M.values[r * m + c]), to = (c + 0.5) * row - top;
-      if (weight < state.threshold || weight === 0) continue;
+      if (weight < least || weight === 0) continue;
       if ((y < 0 && to < 0) || (y > height && to > height)) continue;
       visible.push(r * m + c);
     }
   }
   const drawn = largestOf(visible, M.values, M.largest);
   const note = visible.length > drawn.length ? `the largest ${drawn.length} of ${visible.length} visible lines` : `${visible.length} ${visible.length === 1 ? "line" : "lines"}`;
-  byId("lines-note").textContent = `${note} for weights of at least ${state.threshold.toFixed(3)}${state.hide || state.sentences !== "all" ? "; weights are not renormalised" : ""}`;
-  const levels = Array.from({ length: 2 * LEVELS }, () => []);
+  const kind = state.show === "difference" ? "differences" : "weights", what = `${state.threshold === null ? ", the strongest:" : " for"} ${kind}`;
+  byId("lines-note").textContent = `${note}${what} of at least ${least.toFixed(thresholdDigits())}${state.hide || state.sentences !== "all" ? "; weights are not renormalised" : ""}`;
+  strokeLines(pen, M, drawn, row, width, top);
+}
+
+// Draws lines, given as indices in M.values, between columns of rows that are `row` pixels high.
+function strokeLines(pen, M, drawn, row, width, top = 0) {
+  const m = M.columns.length, levels = Array.from({ length: 2 * LEVELS }, () => []);
   for (const at of drawn) {
     const level = Math.min(LEVELS - 1, Math.floor((Math.abs(M.values[at]) / M.largest) * LEVELS));
     levels[level + (M.values[at] < 0 ? LEVELS : 0)].push(at);
@@ -97,12 +121,18 @@ function drawLines() {
   });
 }
 
-// The at most MAX_LINES indices with the largest weights, found with a histogram.
+// The at most MAX_LINES indices with the largest weights.
 function largestOf(indices, values, largest) {
   if (indices.length <= MAX_LINES) return indices;
-  const counts = new Uint32Array(1024), bin = (at) => Math.min(1023, Math.floor((Math.abs(values[at]) / largest) * 1023));
-  for (const at of indices) counts[bin(at)]++;
-  let cut = 1023, sum = counts[1023];
-  while (cut > 0 && sum + counts[cut - 1] <= MAX_LINES) sum += counts[--cut];
-  return indices.filter((at) => bin(at) >= cut);
+  const sizes = indices.map((at) => Math.abs(values[at])), least = cut(sizes, MAX_LINES, largest);
+  return indices.filter((_, i) => sizes[i] >= least);
+}
+
+// The largest value, to a thousandth of `largest`, that at most `n` of the sizes reach; found with a histogram.
+function cut(sizes, n, largest) {
+  const counts = new Uint32Array(1024);
+  for (const size of sizes) counts[Math.min(1023, Math.floor((size / (largest || 1)) * 1023))]++;
+  let at = 1023, sum = counts[1023];
+  while (at > 0 && sum + counts[at - 1] <= n) sum += counts[--at];
+  return (at / 1023) * largest;
 }

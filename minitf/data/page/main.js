@@ -10,8 +10,10 @@ function draw() {
   // A layer that the browser is still reading is drawn as soon as it is complete.
   if (drawView[state.view]() === false) retry = setTimeout(draw, 30);
   else document.body.setAttribute("aria-busy", false);
+  if (framed) parent.postMessage({ minitfHeight: document.body.offsetHeight }, "*");
 }
 
+document.documentElement.classList.toggle("framed", framed);
 readColours();
 readAddress();
 setUpControls();

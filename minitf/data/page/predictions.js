@@ -15,18 +15,66 @@ function drawAttribution() {
     cell.style.background = cssOf(colour);
     cell.style.color = textColour(colour);
   }
-  // Each method has its own scale, from the visible tokens: [CLS] can be much larger than all words.
-  const visible = (i) => !(state.hide && data.special[i]);
-  const largest = attribution.scores.map(({ values }) => Math.max(1e-12, ...values.filter((_, i) => visible(i)).map(Math.abs)));
   for (const row of byId("attribution").tBodies[0].rows) {
-    row.hidden = !visible(row.dataset.i);
+    row.hidden = state.hide && data.special[row.dataset.i];
     row.querySelectorAll("i").forEach((bar, j) => {
-      const value = attribution.scores[j].values[row.dataset.i], share = Math.min(50, (Math.abs(value) / largest[j]) * 50);
-      bar.style.width = `${share}%`;
-      bar.style.left = value < 0 ? `${50 - share}%` : "50%";
+      const { share, value, cut } = barOf(attribution.scores[j], row.dataset.i);
+      bar.style.width = `${50 * share}%`;
+      bar.style.left = value < 0 ? `${50 - 50 * share}%` : "50%";
+      bar.classList.toggle("cut", cut);
     });
   }
+  for (const mark of byId("sentence").querySelectorAll("mark")) {
+    const tokens = mark.dataset.tokens.split(" ").map(Number), { background, colour, value } = shadeOf(tokens);
+    Object.assign(mark.style, { background, color: colour });
+    mark.title = `${state.method}: ${value.toPrecision(3).replace("-", "−")}`;
+  }
+  byId("sentence-note").textContent = `Shaded by ${state.method}${signedMethod(state.method) ? ` for ${data.attribution.label}: orange for it, blue against it` : " in grey, which has no sign"}. Point at a word to see all its scores.`;
   return true;
+}
+
+const signedMethod = (name) => name !== "rollout"; // rollout is neither for nor against a class
+
+// Each method has its own scale, from the words alone: [CLS] can be much larger than all words, and its bar is cut.
+const largestScore = (score) => (score.largest ??= Math.max(1e-12, ...score.values.filter((_, i) => !data.special[i]).map(Math.abs)));
+
+function barOf(score, i) {
+  const value = score.values[i], share = Math.abs(value) / largestScore(score);
+  return { value, share: Math.min(1, share), cut: share > 1.0001 };
+}
+
+// The colours of some tokens in the sentence, by the chosen method.
+function shadeOf(tokens) {
+  const score = data.attribution.scores.find(({ name }) => name === state.method), signed = signedMethod(state.method);
+  const value = tokens.reduce((sum, i) => sum + score.values[i], 0);
+  const colour = (signed ? colours.difference : colours.neutral)[colourIndex(value, largestScore(score), signed)];
+  return { value, background: cssOf(colour), colour: textColour(colour) };
+}
+
+// The text in pieces: { text, tokens, segment, first }; what no token reads, such as a space, has no tokens.
+function sentencePieces() {
+  const pieces = [];
+  for (const [segment, text] of [data.text, data.pair].entries()) {
+    if (text === null) continue;
+    const characters = Array.from(text), count = pieces.length;
+    let at = 0;
+    data.tokens.forEach((token, i) => {
+      if (data.spans[i] === null || data.segments[i] !== segment) return;
+      const [start, end] = data.spans[i], last = pieces[pieces.length - 1];
+      if (start < at && last?.tokens.length) {
+        // Several tokens can be parts of one character.
+        last.tokens.push(i);
+        last.text += characters.slice(at, end).join("");
+      } else {
+        if (start > at) pieces.push({ text: characters.slice(at, start).join(""), tokens: [], segment });
+        pieces.push({ text: characters.slice(start, end).join(""), tokens: [i], segment });
+      }
+      at = Math.max(at, end);
+    });
+    if (at < characters.length) pieces.push({ text: characters.slice(at).join(""), tokens: [], segment });
+    if (pieces[count]) pieces[count].first = true;
+  }
+  return pieces;
 }
 
 function buildAttribution() {
@@ -34,8 +82,9 @@ function buildAttribution() {
   byId("attribution-lead").replaceChildren(
     "Attribution of the prediction ",
     element("b", {}, attribution.label),
-    ` (${attribution.probability.toFixed(4)}): orange for it, blue against it; each method has its own scale.`
+    ` (${attribution.probability.toFixed(4)}): orange for it, blue against it; rollout has no sign. Each method has its own scale, that of the words.`
   );
+  buildSentence();
   const head = element("thead"), top = head.appendChild(element("tr"));
   for (const name of ["token", ...names]) top.append(element("th", { scope: "col" }, name));
   const body = element("tbody");
@@ -44,7 +93,7 @@ function buildAttribution() {
     row.append(element("th", { scope: "row", class: data.special[i] ? "soft" : "" }, token));
     attribution.scores.forEach((score) => {
       const value = score.values[i], box = element("span", { class: "score" });
-      box.append(element("i", value < 0 ? { class: "against" } : {}));
+      box.append(element("i", { class: !signedMethod(score.name) ? "neutral" : value < 0 ? "against" : "" }));
       const cell = element("td", { title: `${score.name}: ${value.toPrecision(4)}`, "aria-label": value.toPrecision(4) });
       cell.append(box);
       row.append(cell);
@@ -59,6 +108,25 @@ function buildAttribution() {
     "the gradient of the logit for it. Integrated gradients: the gradient integrated from a text of padding to this one " +
     `(Sundararajan et al. 2017); completeness residual ${attribution.residual.toExponential(1)}. Erasure: how much the logit ` +
     "falls if the token is masked out; the only one of the four that changes the input.";
+}
+
+function buildSentence() {
+  const lines = [];
+  for (const { text, tokens, first } of sentencePieces()) {
+    if (first) lines.push(element("p"));
+    const part = tokens.length ? element("mark", { "data-tokens": tokens.join(" ") }, text) : element("span", {}, text);
+    lines[lines.length - 1].append(part);
+  }
+  byId("sentence").replaceChildren(...lines);
+  const showScores = (event) => {
+    const mark = event.target.closest("mark");
+    if (!mark) return;
+    const tokens = mark.dataset.tokens.split(" ");
+    const values = data.attribution.scores.map(({ name, values }) => `${name} ${tokens.reduce((sum, i) => sum + values[i], 0).toPrecision(3)}`);
+    byId("sentence-note").textContent = `“${tokens.map((i) => data.tokens[i]).join(" ")}”: ${values.join(" · ").replace(/-(?=\d)/g, "−")}`;
+  };
+  byId("sentence").addEventListener("mouseover", showScores);
+  byId("sentence").addEventListener("click", showScores);
 }
 
 function buildCorrelations(names, pairs) {
@@ -78,9 +146,12 @@ function buildCorrelations(names, pairs) {
   byId("correlations").replaceChildren(head, body);
 }
 
-// Black or white, whichever has more contrast to a colour.
-const textColour = (colour) =>
-  0.299 * (colour & 255) + 0.587 * ((colour >> 8) & 255) + 0.114 * ((colour >> 16) & 255) > 140 ? "#14171a" : "#ffffff";
+// Black or white, whichever has more contrast to a colour (WCAG 2.2, relative luminance): at least 4.5.
+function textColour(colour) {
+  const linear = (byte) => (byte <= 10 ? byte / 3294.6 : ((byte / 255 + 0.055) / 1.055) ** 2.4);
+  const light = 0.2126 * linear(colour & 255) + 0.7152 * linear((colour >> 8) & 255) + 0.0722 * linear((colour >> 16) & 255);
+  return light > 0.179 ? "#000000" : "#ffffff";
+}
 
 function drawLens() {
   once("lens", buildLens);

@@ -4,21 +4,22 @@ const views = ["head", "grid", "product", "attribution", "lens"].filter(
   (view) => ({ product: data.d_k, attribution: data.attribution, lens: data.lens })[view] !== null
 );
 const hasPair = data.pair !== null;
+const methods = (data.attribution?.scores ?? []).map((score) => score.name);
 
 // Each field: its initial value, and a function that reads it from the address, undefined if it is invalid.
 const fields = {
-  view: ["head", (text) => oneOf(views, text)],
-  layer: [1, (text) => integer(text, 1, data.layers)],
-  head: [1, (text) => integer(text, 1, data.heads)],
+  view: [data.opening.view, (text) => oneOf(views, text)],
+  layer: [data.opening.layer, (text) => integer(text, 1, data.layers)],
+  head: [data.opening.head, (text) => integer(text, 1, data.heads)],
   heads: ["one", (text) => oneOf(["one", "mean", "max"], text)],
-  show: ["a", (text) => oneOf(data.compare === null ? ["a"] : ["a", "b", "difference"], text)],
+  show: [data.opening.show, (text) => oneOf(data.compare === null ? ["a"] : ["a", "b", "difference"], text)],
   sentences: ["all", (text) => oneOf(hasPair ? ["all", "aa", "ab", "ba", "bb"] : ["all"], text)],
-  // At most the weight of each key in uniform attention.
-  threshold: [Math.max(0.001, Math.min(0.02, Math.round(1000 / S) / 1000)), (text) => (text >= 0 && text <= 0.5 && text !== "" ? Number(text) : undefined)],
+  threshold: [null, (text) => (text >= 0 && text <= 1 && text !== "" ? Number(text) : undefined)], // null: the strongest lines
   hide: [false, (text) => oneOf(["true"], text) && true],
   merge: [false, (text) => oneOf(["true"], text) && true],
   query: [null, (text) => integer(text, 0, S - 1)], // the pinned query: the index of a token
   key: [null, (text) => integer(text, 0, S - 1)],
+  method: ["erasure", (text) => oneOf(methods, text)], // the method of attribution that shades the sentence
 };
 const oneOf = (choices, text) => (choices.includes(text) ? text : undefined);
 const integer = (text, min, max) => (/^\d+$/.test(text) && text >= min && text <= max ? Number(text) : undefined);
@@ -46,6 +47,8 @@ function writeAddress() {
 let writing = null;
 
 function set(changes) {
+  // A threshold for weights is too large for differences.
+  if ("show" in changes && (changes.show === "difference") !== (state.show === "difference")) changes.threshold = null;
   Object.assign(state, changes);
   draw();
   // After a pause: browsers refuse an address that changes too often.

@@ -55,10 +55,11 @@ class Column {
   showWeights(of, largest = 1) {
     if (!of && this.empty) return; // no weights to remove
     this.empty = !of;
+    this.container.classList.toggle("weighed", !this.empty); // the tint needs darker letters
     this.buttons.forEach((button, i) => {
       const weight = of ? of(i) : null, share = weight === null || !largest ? 0 : Math.min(1, Math.abs(weight) / largest);
       button.style.setProperty("--w", share.toFixed(3));
-      button.style.setProperty("--tint", weight < 0 ? colours.less : state.show === "difference" ? colours.more : "");
+      button.style.setProperty("--tint", weight < 0 ? colours.less : state.show === "difference" && state.view === "head" ? colours.more : "");
       button.lastChild.textContent = weight === null ? "" : short(weight);
     });
   }
@@ -78,4 +79,5 @@ class Column {
 const indexOfToken = (groups, token) => (token === null ? -1 : groups.findIndex((group) => group.tokens.includes(token)));
 const short = (value) => value.toFixed(Math.abs(value) < 0.0995 ? 3 : 2).replace("-", "−");
 const long = (value) => (value !== 0 && Math.abs(value) < 1e-4 ? value.toExponential(1) : value.toFixed(4)).replace(/-/g, "−");
-const rowHeight = (n) => (n <= 16 ? 28 : n <= 48 ? 23 : 19);
+const rowHeight = (n) => (touch.matches ? 44 : n <= 16 ? 28 : n <= 48 ? 23 : 19);
+const touch = matchMedia("(pointer: coarse), (max-width: 600px)"); // a finger needs 44 pixels

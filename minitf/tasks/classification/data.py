@@ -5,23 +5,24 @@ from collections.abc import Iterator
 
 from minitf.datasets.dataset import Dataset
 from minitf.datasets.findings import Finding, Rows, count_rows, list_rows, location
-from minitf.datasets.strings import did_you_mean, first_few, is_number, shorten
+from minitf.datasets.spellings import spelling_warnings, unknown
+from minitf.datasets.strings import first_few, is_number, shorten
 from minitf.tasks.whole_text.checks import (
     check_tables,
-    equal_but_for_case,
     given,
     label_column,
     many_labels,
     own_labels,
     rare_labels,
+    separated_labels,
 )
 
 MAJORITY = 0.8  # share of one class from which accuracy alone says little
 
 
 def label_names(train: Dataset) -> tuple[str, ...]:
-    """Return the classes, sorted: as numbers if all are numbers, else as text."""
-    names = set(train.labels or ()) - {""}
+    """Return the classes of the whole table, sorted: as numbers if all are numbers, else as text."""
+    names = train.all_labels
     by_number = all(is_number(name) for name in names)
     return tuple(sorted(names, key=lambda name: (float(name) if by_number else 0.0, name)))
 
@@ -52,10 +53,8 @@ def _unseen_labels(table: Dataset, train: Dataset) -> Iterator[str]:
     known = {*names, "", None}
     rows = [example for example in table.examples if example.label not in known]
     if rows and names:
-        label = rows[0].label or ""
-        near = "" if is_number(label) else did_you_mean(label, names)
         yield (
-            f"{location(table, rows)}: no training row has the label {shorten(label)}{near}, they have"
+            f"{location(table, rows)}: no training row has the label {unknown(rows[0].label or '', names)}, they have"
             f" {first_few(names)}: correct it, or add training rows of that class{list_rows(rows)}"
         )
 
@@ -71,7 +70,8 @@ def _label_warnings(train: Dataset) -> Iterator[str]:
                 f"{label_column(train)}: {count / n:.1%} of the rows are {shorten(label)}, so accuracy says little:"
                 " look at the F1 of each class, and try `class_weights`"
             )
-    yield from equal_but_for_case(train, names)
+    yield from spelling_warnings(label_column(train), {name: counts[name] for name in names})
+    yield from separated_labels(train, names)
 
 
 def class_rows(table: Dataset, train: Dataset) -> Rows:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from minitf.datasets.dataset import Dataset
-from minitf.datasets.strings import first_few, shorten
+from minitf.datasets.spellings import unknown_label
 from minitf.errors import DataError
 from minitf.mathematics import EQUATIONS, Mathematics
 from minitf.tasks.base import Mistake
@@ -35,12 +35,10 @@ class Classification(WholeTextTask):
     def encode(self, dataset: Dataset, tokenizer: Tokenizer, max_length: int) -> Examples:
         """Turn texts into tokens and labels into class indices. Raises DataError for an unknown label."""
         index = {label: i for i, label in enumerate(self.labels)}
-        unknown = [example for example in dataset.examples if example.label not in index]
+        unknown = next((example for example in dataset.examples if example.label not in index), None)
         if unknown:
-            raise DataError(
-                f"{dataset.path}, row {unknown[0].row}: the label {shorten(unknown[0].label)} is none of"
-                f" {first_few(self.labels)}"
-            )
+            where = f"{dataset.path}:{unknown.row}"
+            raise DataError(unknown_label(where, "label", unknown.label or "", self.labels))
         targets = torch.tensor([index[str(example.label)] for example in dataset.examples], dtype=torch.long)
         return encode_texts(dataset, targets, tokenizer, max_length, self.long_text)
 

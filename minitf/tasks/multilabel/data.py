@@ -5,46 +5,53 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from minitf.datasets import tables
+from minitf.datasets.columns import label_columns
 from minitf.datasets.dataset import Dataset, Source, read_table
 from minitf.datasets.findings import MANY_CLASSES, Finding, Rows, count_rows, list_rows, location
 from minitf.datasets.held_out import divide
+from minitf.datasets.label_cells import is_marked, labels_of_cell
+from minitf.datasets.spellings import spelling_warnings, unknown
 from minitf.datasets.split import split
-from minitf.datasets.strings import did_you_mean, first_few, shorten
+from minitf.datasets.strings import first_few, shorten
 from minitf.datasets.tables import SEPARATOR
 from minitf.errors import DataError
 from minitf.tasks.whole_text.checks import (
     check_tables,
-    equal_but_for_case,
     given,
     label_column,
     many_labels,
     own_labels,
     rare_labels,
+    separated_labels,
 )
 
 
 def several_labels(where: str, record: dict[str, Any], column: str, needed: bool = True) -> str:
-    """Return the labels of a cell, sorted, without duplicates, joined by bars; "" for none. Raises DataError."""
-    value = record.get(column)
-    if isinstance(value, list):
-        parts = [tables.cell(where, {column: part}, column) for part in value]
-        if with_separator := [part for part in parts if SEPARATOR in part]:
-            raise DataError(
-                f"{where}: column {column!r}: the label {with_separator[0]!r} contains {SEPARATOR}: rename it"
-            )
+    """Return the labels of a cell, sorted, without duplicates, joined by bars; "" for none. Raises DataError.
+
+    The cell is `a|b`, a list in JSON, or a list as text: `['a', 'b']`. `column` may name several columns of 0 and 1.
+    """
+    if len(columns := label_columns(column, record)) > 1:
+        parts = [name for name in columns if is_marked(where, record, name)]
     else:
-        text = tables.cell(where, record, column, needed)
-        parts = text.split(SEPARATOR) if text.strip() else []
+        parts = labels_of_cell(where, record, column, needed)
+    if with_separator := [part for part in parts if SEPARATOR in part]:
+        raise DataError(f"{where}: column {column!r}: the label {with_separator[0]!r} contains {SEPARATOR}: rename it")
     names = [part.strip() for part in parts]
     if not all(names):
         raise DataError(f"{where}: column {column!r}: one of its {len(names)} labels is empty: write it, or delete it")
     return SEPARATOR.join(sorted(set(names)))
 
 
-def read_sets(source: Source, text: str | None = None, pair: str | None = None, label: str | None = None) -> Dataset:
+def read_sets(
+    source: Source,
+    text: str | None = None,
+    pair: str | None = None,
+    label: str | None = None,
+    delimiter: str | None = None,
+) -> Dataset:
     """Read a table whose label cells hold sets of labels. Raises DataError."""
-    return read_table(source, text, pair, label, read_label=several_labels)
+    return read_table(source, text, pair, label, read_label=several_labels, delimiter=delimiter)
 
 
 def labels_in(cell: str | None) -> tuple[str, ...]:
@@ -53,8 +60,8 @@ def labels_in(cell: str | None) -> tuple[str, ...]:
 
 
 def set_names(train: Dataset) -> tuple[str, ...]:
-    """Return all labels of a table, sorted."""
-    return tuple(sorted({name for example in train.examples for name in labels_in(example.label)}))
+    """Return all labels of the whole table, sorted."""
+    return tuple(sorted({name for cell in train.all_labels for name in labels_in(cell)}))
 
 
 def split_sets(dataset: Dataset, seed: int = 0) -> tuple[Dataset, Dataset]:
@@ -114,8 +121,8 @@ def _unseen_labels(table: Dataset, train: Dataset) -> Iterator[str]:
     if rows and names:
         label = next(name for name in labels_in(rows[0].label) if name not in known)
         yield (
-            f"{location(table, rows)}: no training row has the label {shorten(label)}{did_you_mean(label, names)}, they"
-            f" have {first_few(names)}: correct it, or add training rows with it{list_rows(rows)}"
+            f"{location(table, rows)}: no training row has the label {unknown(label, names)}, they have"
+            f" {first_few(names)}: correct it, or add training rows with it{list_rows(rows)}"
         )
 
 
@@ -128,4 +135,5 @@ def _label_warnings(train: Dataset) -> Iterator[str]:
     yield from rare_labels(train, names, counts)
     if everywhere := [shorten(name) for name in names if counts[name] == len(train.examples)]:
         yield f"{where}: every row has {first_few(everywhere)}, so the model will always predict it"
-    yield from equal_but_for_case(train, names)
+    yield from spelling_warnings(where, {name: counts[name] for name in names})
+    yield from separated_labels(train, names)

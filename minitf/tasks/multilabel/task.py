@@ -9,7 +9,7 @@ from torch import Tensor
 
 from minitf.datasets.dataset import Dataset
 from minitf.datasets.findings import MANY_CLASSES
-from minitf.datasets.strings import first_few, shorten
+from minitf.datasets.spellings import unknown_label
 from minitf.datasets.tables import SEPARATOR
 from minitf.errors import DataError
 from minitf.mathematics import EQUATIONS, Mathematics
@@ -40,10 +40,7 @@ class MultiLabel(WholeTextTask):
         for i, example in enumerate(dataset.examples):
             for label in labels_in(example.label):
                 if label not in index:
-                    raise DataError(
-                        f"{dataset.path}, row {example.row}: the label {shorten(label)} is none of"
-                        f" {first_few(self.labels)}"
-                    )
+                    raise DataError(unknown_label(f"{dataset.path}:{example.row}", "label", label, self.labels))
                 targets[i, index[label]] = 1.0
         return encode_texts(dataset, targets, tokenizer, max_length, self.long_text)
 

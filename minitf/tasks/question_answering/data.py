@@ -14,7 +14,8 @@ from minitf.tasks.spec import Inputs
 def read_inputs(inputs: Inputs, metadata: Mapping[str, Any]) -> QuestionTable:
     """Return the questions to answer; answers in a file are ignored. Raises InputError."""
     if inputs.path is not None:
-        return read_squad(inputs.path, need_answers=False, text=inputs.text, pair=inputs.pair)
+        columns = {"text": inputs.text, "pair": inputs.pair, "delimiter": inputs.delimiter}
+        return read_squad(inputs.path, need_answers=False, **columns)
     if inputs.pairs is None:
         raise InputError("this model answers questions about a text: give the text with `pair`")
     questions = []

@@ -14,7 +14,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, ClassVar
 
-from minitf.datasets.reading import decode, parse_json, read_bytes
+from minitf.datasets.reading import decode, ending, open_file, parse_json, read_bytes
 from minitf.datasets.strings import is_unicode, shorten
 from minitf.errors import DataError, InputError
 
@@ -70,9 +70,11 @@ def read_squad(path: str | os.PathLike[str], need_answers: bool = True, **column
     """Read all questions; without `need_answers` the answers are ignored. Raises DataError."""
     name = os.fspath(path)
     given = [setting for setting, column in columns.items() if column]
+    if "delimiter" in given:
+        raise InputError(f"`delimiter` is for .csv and .tsv files, and {name} is SQuAD's JSON; leave it out")
     if given:
         raise InputError(f"`{given[0]}` names a column of a table; {name} has the keys of SQuAD")
-    if Path(name).suffix.lower() != ENDING and Path(name).is_file():
+    if ending(name) != ENDING and Path(name).is_file():
         raise DataError(f"{name}: questions are read from SQuAD's JSON ({ENDING})")
     data = read_bytes(Path(name))
     content = parse_json(name, decode(name, data))
@@ -100,12 +102,12 @@ def read_squad(path: str | os.PathLike[str], need_answers: bool = True, **column
 
 def looks_like_squad(path: str | os.PathLike[str]) -> bool:
     """Return whether the file begins like an object with a list "data", unlike JSON lines."""
-    if Path(path).suffix.lower() != ENDING or not Path(path).is_file():
+    if ending(path) != ENDING or not Path(path).is_file():
         return False
     try:
-        with open(path, "rb") as file:
+        with open_file(Path(path)) as file:
             head = file.read(4096).decode("utf-8", errors="replace")
-    except OSError:  # read_squad reports it
+    except DataError:  # read_squad reports it
         return False
     return re.match(r"\ufeff?\s*\{", head) is not None and re.search(r'"data"\s*:\s*\[', head) is not None
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from minitf.tasks.base import Task
 
 
-def _read(source: Source, text: str | None = None, pair: str | None = None, label: str | None = None) -> Dataset:
-    return read_table(source, text, pair, label, read_label=finite_number)
+def _read(source: Source, **columns: str | None) -> Dataset:
+    return read_table(source, **columns, read_label=finite_number)  # type: ignore[arg-type]
 
 
 def _split(train: Dataset, seed: int = 0) -> tuple[Dataset, Dataset]:

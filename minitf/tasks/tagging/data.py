@@ -8,7 +8,8 @@ from typing import Any
 
 from minitf.datasets.findings import FEW_ROWS, LISTED_LABELS, MANY_CLASSES, Finding
 from minitf.datasets.held_out import count_to_hold_out, divide, shuffled_groups
-from minitf.datasets.strings import did_you_mean, first_few, shorten
+from minitf.datasets.spellings import same_spellings, spelling_warnings, unknown
+from minitf.datasets.strings import first_few, shorten
 from minitf.errors import InputError
 from minitf.tasks.spec import Inputs
 from minitf.tasks.tagging import conll, tags
@@ -30,7 +31,7 @@ class TagRequest:
 
 def read_inputs(inputs: Inputs, metadata: Mapping[str, Any]) -> TagRequest:
     """Return the sentences to tag; a file is read once, to check it. Raises InputError."""
-    for name, value in (("pair", inputs.pair or inputs.pairs), ("text", inputs.text)):
+    for name, value in (("pair", inputs.pair or inputs.pairs), ("text", inputs.text), ("delimiter", inputs.delimiter)):
         if value is not None:
             raise InputError(f"`{name}`: this model tags the words of one text at a time; leave it out")
     if inputs.path is not None:
@@ -45,7 +46,7 @@ def read_inputs(inputs: Inputs, metadata: Mapping[str, Any]) -> TagRequest:
 
 def tag_names(train: TaggedTable) -> tuple[str, ...]:
     """Return the tags in the order of the logits."""
-    return tags.in_order({tag for sentence in train.examples for tag in sentence.tags or ()})
+    return tags.in_order(set(train.all_tags))
 
 
 def check_tagging(
@@ -60,6 +61,7 @@ def check_tagging(
         *(Finding("warning", message) for table in tables for message in _doubtful_comments(table, train)),
         *(Finding("warning", message) for message in _repetitions(train)),
         *(Finding("warning", message) for message in _rare_types(train)),
+        *(Finding("warning", message) for message in _spellings(train)),
     ]
     for earlier, later in itertools.combinations(tables, 2):
         findings += [Finding("warning", message) for message in _leakage(earlier, later)]
@@ -88,8 +90,8 @@ def _unseen_tags(table: TaggedTable, train: TaggedTable) -> Iterator[str]:
     if unseen:
         row, tag = unseen[0]
         yield (
-            f"{table.path}:{row}: no word of the training sentences has the tag {shorten(tag)}"
-            f"{did_you_mean(tag, names)}: correct it, or add training sentences with it{_in_all(unseen)}"
+            f"{table.path}:{row}: no word of the training sentences has the tag {unknown(tag, names)}:"
+            f" correct it, or add training sentences with it{_in_all(unseen)}"
         )
 
 
@@ -116,7 +118,8 @@ def _misplaced_tags(table: TaggedTable, train: TaggedTable) -> Iterator[str]:
 
 def _doubtful_comments(table: TaggedTable, train: TaggedTable) -> Iterator[str]:
     names = {*tag_names(train)}
-    found = [(row, line) for row, line in table.comments if line.split()[-1] in names]
+    # A comment of one word looks like the word # with a tag that no other word has.
+    found = [(row, line) for row, line in table.comments if line.split()[-1] in names or len(line.split()) == 2]
     if found:
         yield f"{table.path}:{found[0][0]}: is skipped as a comment; is it a word and its tag?{_in_all(found)}"
 
@@ -151,6 +154,16 @@ def _rare_types(train: TaggedTable) -> Iterator[str]:
             f"{train.path}: types with fewer than {FEW_ROWS} entities are hard to learn: {first_few(rare)}: add"
             " sentences"
         )
+
+
+def _spellings(train: TaggedTable) -> Iterator[str]:
+    """Warn of tags and types of entities that are probably one in several spellings."""
+    counts = Counter(tag for _, tag in _tags(train))
+    where = f"{train.path}, column {train.label_column!r}"
+    yield from spelling_warnings(where, counts, "words", "tag")
+    if tags.have_prefixes(sorted(counts)) and not same_spellings(counts):
+        types = Counter(tags.parts(tag)[1] for _, tag in _tags(train) if tag != tags.OUTSIDE)
+        yield from spelling_warnings(where, types, "words", "type")
 
 
 def _leakage(earlier: TaggedTable, later: TaggedTable) -> Iterator[str]:

@@ -1,9 +1,9 @@
 """The spec of tagging: a tag per word. Imports no torch."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minitf.datasets.findings import describe_counts
+from minitf.datasets.reading import ending
 from minitf.tasks.spec import Columns, Loaded, TaskSettings, TaskSpec
 from minitf.tasks.tagging import conll
 from minitf.tasks.tagging.data import TagRequest, check_tagging, read_inputs, rows, split, tag_names, type_counts
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 def _recognize(path: str, columns: Columns) -> str | None:
-    ending = Path(path).suffix.lower()
-    return f"{ending} files contain words and their tags" if ending in conll.ENDINGS else None
+    kind = ending(path)
+    return f"{kind} files contain words and their tags" if kind in conll.ENDINGS else None
 
 
 def _describe(train: conll.TaggedTable) -> str:
@@ -64,7 +64,7 @@ TAGGING = TaskSpec(
     rows=rows,
     texts=lambda table: (table.texts, None),
     recognize=_recognize,
-    unused=("text", "pair", "label", "long_text"),
+    unused=("text", "pair", "label", "delimiter", "long_text"),
     truncates=False,
     tabular=False,
     entities=True,

@@ -3,7 +3,7 @@
 The logits of a word are those of its first piece; its other pieces, the special tokens and padding have no target
 (Devlin et al. 2019, §5.3). A sentence that is longer than the model's input is cut into overlapping windows, and each
 word belongs to the window in which it has the most context on both sides. A word without pieces (only a zero-width
-character) is not trained, and is predicted as O.
+character) is not trained, and is predicted as O, or as the first tag of a model without O.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from minitf.datasets.strings import first_few, shorten
+from minitf.datasets.spellings import unknown_label
 from minitf.errors import DataError
 from minitf.mathematics import EQUATIONS, Mathematics
 from minitf.tasks.base import Mistake
@@ -47,9 +47,13 @@ class TaggedExamples(Examples):
     word_windows: Sequence[WordWindow] = ()
     sentences: Sequence[Sequence[str]] = ()  # the tags of all words of each sentence
     without_pieces: int = 0  # words for which the tokenizer has no piece
+    default: str = OUTSIDE  # the tag that is predicted for them
 
     def notes(self) -> list[str]:
-        note = f"{self.without_pieces} words have no word pieces (zero-width characters): not trained, predicted as O"
+        note = (
+            f"{self.without_pieces} words have no word pieces (zero-width characters): not trained, predicted as"
+            f" {self.default}"
+        )
         return [note] if self.without_pieces else []
 
 
@@ -95,7 +99,14 @@ class Tagging:
         if not tokens and any(sentence.tags for sentence in table.examples):
             raise DataError(f"{table.path}: the tokenizer has no word piece for any of its words; is it text?")
         sentences = [sentence.tags or (OUTSIDE,) * len(sentence.words) for sentence in table.examples]
-        return TaggedExamples(tokens, targets, tokenizer.pad_id, None, word_windows, sentences, without_pieces)
+        return TaggedExamples(
+            tokens, targets, tokenizer.pad_id, None, word_windows, sentences, without_pieces, self.default
+        )
+
+    @property
+    def default(self) -> str:
+        """The tag of a word without pieces: O, or the first tag if the model has no O."""
+        return OUTSIDE if OUTSIDE in self.labels else self.labels[0]
 
     def _index(self, table: TaggedTable) -> dict[str, int]:
         """Return the index of each tag. Raises DataError for a tag in the table that is none of `labels`."""
@@ -103,7 +114,7 @@ class Tagging:
         for sentence in table.examples:
             for row, tag in zip(sentence.rows, sentence.tags or (), strict=False):
                 if tag not in index:
-                    raise DataError(f"{table.path}:{row}: the tag {shorten(tag)} is none of {first_few(self.labels)}")
+                    raise DataError(unknown_label(f"{table.path}:{row}", "tag", tag, self.labels))
         return index
 
     def logits(self, model: nn.Module, batch: Batch) -> Tensor:
@@ -141,8 +152,12 @@ class Tagging:
         return entity_metrics(examples.sentences, predicted, loss, have_prefixes(self.labels), self.strict)
 
     def tags(self, logits: Sequence[Tensor], examples: TaggedExamples) -> list[list[tuple[str, float]]]:
-        """Return (tag, probability) of every word in every sentence; (O, 1) for a word without pieces."""
-        predicted = [[(OUTSIDE, 1.0)] * len(tags) for tags in examples.sentences]
+        """Return (tag, probability) of every word in every sentence; (O, 1) for a word without pieces.
+
+        Without O among the tags, such a word has the first tag, with the same probability as every other tag.
+        """
+        p = 1.0 if self.default == OUTSIDE else 1 / len(self.labels)
+        predicted = [[(self.default, p)] * len(tags) for tags in examples.sentences]
         for row, window in zip(logits, examples.word_windows, strict=True):
             probabilities, best = row[window.positions].double().softmax(dim=-1).max(dim=-1)
             for word, tag, p in zip(window.words, best.tolist(), probabilities.tolist(), strict=True):

@@ -1,14 +1,19 @@
 """Checks of tables of whole texts, before training and without torch: an error stops training, a warning does not."""
 
+import dataclasses
 import itertools
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from minitf.datasets import near_duplicates
 from minitf.datasets.checks import duplicates, empty_cells, leakage
 from minitf.datasets.dataset import Dataset
 from minitf.datasets.findings import FEW_ROWS, MANY_CLASSES, MANY_LABELS, Finding
+from minitf.datasets.spellings import spelling_key
 from minitf.datasets.strings import first_few, is_number, shorten
+from minitf.datasets.tables import SEPARATOR
+
+OTHER_SEPARATORS = (",", ";", "/", "\t")  # that people write between several labels
 
 
 def check_tables(
@@ -67,11 +72,36 @@ def rare_labels(train: Dataset, names: Sequence[str], counts: Mapping[str, int])
         )
 
 
-def equal_but_for_case(train: Dataset, names: Sequence[str]) -> Iterator[str]:
-    """Warn of labels that differ only in upper and lower case."""
-    spellings = Counter(name.casefold() for name in names)
-    if same := [shorten(name) for name in names if spellings[name.casefold()] > 1]:
-        yield (
-            f"{label_column(train)}: labels that differ only in upper and lower case: {first_few(same)}: spell them"
-            " the same if they mean the same"
-        )
+def separated_labels(train: Dataset, names: Sequence[str]) -> Iterator[str]:
+    """Warn of labels that look like several labels with another separator: `a,b` beside `a` and `b`."""
+    known = {spelling_key(name) for name in names}
+    for separator in OTHER_SEPARATORS:
+        divided = {name: [part.strip() for part in name.split(separator)] for name in names if separator in name}
+        found = [name for name, parts in divided.items() if all(spelling_key(part) in known for part in parts)]
+        parts = {part for several in divided.values() for part in several}
+        if found or (len(divided) > 2 and len(parts) < len(divided)):
+            example = (found or list(divided))[0]
+            yield (
+                f"{label_column(train)}: {example!r:.60} looks like several labels: if it is, write"
+                f" {SEPARATOR.join(divided[example])!r:.60}, and so in every row"
+            )
+
+
+def with_default_names(table: Any, labels: Sequence[str]) -> tuple[Any, str | None]:
+    """Replace the labels 0, 1, … of a table if the classes of the model have the names LABEL_0, LABEL_1, ….
+
+    These are the names that the library transformers gives to classes without names. Returns the table, and what was
+    replaced, for a message; None if nothing was.
+    """
+    names = {str(i): label for i, label in enumerate(labels)}
+    if not isinstance(table, Dataset) or len(labels) < 2 or any(names[i] != f"LABEL_{i}" for i in names):
+        return table, None
+    if not table.all_labels or any(part not in names for cell in table.all_labels for part in cell.split(SEPARATOR)):
+        return table, None
+
+    def renamed(cell: str | None) -> str:
+        return SEPARATOR.join(names[part] for part in cell.split(SEPARATOR)) if cell else ""
+
+    examples = tuple(dataclasses.replace(example, label=renamed(example.label)) for example in table.examples)
+    changed = dataclasses.replace(table, examples=examples, label_values=frozenset(map(renamed, table.all_labels)))
+    return changed, f"{table.path}: 0, 1, … are read as LABEL_0, LABEL_1, …, the labels of the model"

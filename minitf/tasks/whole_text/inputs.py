@@ -8,6 +8,7 @@ from typing import Any
 
 from minitf.datasets import tables
 from minitf.datasets.columns import find_columns
+from minitf.datasets.dialect import parse_delimiter
 from minitf.errors import DataError, InputError
 from minitf.tasks.spec import Inputs
 
@@ -40,9 +41,10 @@ class TableOfTexts:
     text: str
     pair: str | None
     count: int  # its rows
+    delimiter: str | None = None
 
     def parts(self, size: int) -> Iterator[Part]:
-        rows = _rows(self.path, self.text, self.pair)
+        rows = _rows(self.path, self.text, self.pair, self.delimiter)
         while part := list(itertools.islice(rows, size)):
             yield [text for text, _ in part], None if self.pair is None else [second for _, second in part]
 
@@ -57,7 +59,7 @@ def read_texts(inputs: Inputs, metadata: Mapping[str, Any], *, pair_required: bo
     """
     if inputs.path is not None:
         columns = {"text": inputs.text or metadata.get("text"), "pair": inputs.pair or metadata.get("pair")}
-        return open_table(Path(inputs.path), **columns)
+        return open_table(Path(inputs.path), **columns, delimiter=inputs.delimiter)
     if metadata.get("pair") and inputs.pairs is None and pair_required:
         raise InputError(
             f"this model was trained on pairs ({metadata.get('text')}, {metadata['pair']}):"
@@ -71,18 +73,21 @@ def read_texts(inputs: Inputs, metadata: Mapping[str, Any], *, pair_required: bo
     return GivenTexts(inputs.texts, inputs.pairs)
 
 
-def open_table(path: Path, text: str | None = None, pair: str | None = None) -> TableOfTexts:
+def open_table(
+    path: Path, text: str | None = None, pair: str | None = None, delimiter: str | None = None
+) -> TableOfTexts:
     """Find the columns of the table at `path` and check every row.
 
     Raises DataError for a table that cannot be read and for an empty text, before anything is predicted.
     """
-    _, first = next(tables.stream(path))
+    delimiter = delimiter and parse_delimiter(delimiter)
+    _, first = next(tables.stream(path, delimiter))
     text, pair, _ = find_columns(str(path), list(first), text, pair, None, False)
-    return TableOfTexts(path, text, pair, sum(1 for _ in _rows(path, text, pair)))
+    return TableOfTexts(path, text, pair, sum(1 for _ in _rows(path, text, pair, delimiter)), delimiter)
 
 
-def _rows(path: Path, text: str, pair: str | None) -> Iterator[tuple[str, str]]:
-    for row, record in tables.stream(path):
+def _rows(path: Path, text: str, pair: str | None, delimiter: str | None) -> Iterator[tuple[str, str]]:
+    for row, record in tables.stream(path, delimiter):
         where = f"{path}:{row}"
         found = [tables.cell(where, record, column) for column in (text, pair) if column is not None]
         for column, value in zip((text, pair), found, strict=False):

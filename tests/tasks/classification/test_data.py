@@ -206,8 +206,8 @@ def test_labels_that_differ_in_case() -> None:
     found = warnings(plus(good(), *((f"new {i}", "Pos") for i in range(5))))
     assert found == [
         (
-            "train.csv, column 'label': labels that differ only in upper and lower case: 'Pos', 'pos': spell them the"
-            " same if they mean the same"
+            "train.csv, column 'label': 'pos' (6 rows) and 'Pos' (5 rows) look like one label in 2 spellings: write"
+            " them the same if they mean the same"
         )
     ]
 

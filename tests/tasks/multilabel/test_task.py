@@ -33,7 +33,7 @@ def test_targets(write_bert) -> None:
 
 def test_an_unknown_label(write_bert) -> None:
     table = dataset(("good food", "food"), ("so", "film|what"))
-    with pytest.raises(DataError, match=r"train.csv, row 3: the label 'what' is none of film, food, mood"):
+    with pytest.raises(DataError, match=r"train.csv:3: the model has no label 'what', it has film, food, mood"):
         MultiLabel(LABELS).encode(table, load.load_tokenizer(write_bert()[0]), 64)
 
 

@@ -1,5 +1,6 @@
 """CoNLL columns: what is read, the message for each error, and that no word of any file is lost or moved."""
 
+import gzip
 import hashlib
 import re
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from minitf.errors import DataError, InputError
 from minitf.tasks.tagging.conll import read_layout, read_tagged, sentences
+from minitf.tasks.tagging.spec import TAGGING
 
 PROPERTY = settings(
     deadline=None,
@@ -66,6 +68,55 @@ def test_what_is_read(written, content, expected):
         assert read(path) == expected
 
 
+COMMENTED = "# id {} domain=en\nthe _ _ O\n# _ _ O\nsoup _ _ B-x\n\n# id {} domain=en\n\n# _ _ O\nsoup _ _ I-x\n"
+
+
+@pytest.mark.parametrize("separator", [" ", "\t"])
+def test_comments_with_as_many_columns_as_the_words(written, separator):
+    lines = COMMENTED.format("3f2a", "77-b").replace(" _ _ ", separator.join(("", "_", "_", "")))
+    table = read_tagged(written(lines.replace(" domain", "\tdomain")))
+    assert [s.words for s in table.examples] == [("the", "#", "soup"), ("#", "soup")]
+    assert table.all_tags == {"O", "B-x", "I-x"}
+    assert [row for row, _ in table.comments] == [1, 6]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("# #\nthe DT\n", ("#", "the")),  # the Penn Treebank's tag of #
+        ("#\nthe DT\n", ("the",)),
+        ("#\nthe\n", ("#", "the")),  # one column: words without tags
+        ("#\tsource\t[2009]\nthe\tO\tO\tO\n", ("the",)),
+        ("the\tO\t\nsoup\tO\t\n", ("the", "soup")),  # a TAB at the end of each line
+        ("the O  \nsoup O \n", ("the", "soup")),
+    ],
+)
+def test_comments_and_spaces_at_the_end(written, content, words):
+    path = written(content)
+    assert [s.words for s in sentences(path, read_layout(path))] == [words]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("1 a N O\n1-2 b N O\n2 c N O\n2.1 d N O\n", "counts the words"),
+        ("O the\nB-x soup\nI-x of\n", "its first column has the tags; write the word first"),
+    ],
+)
+def test_other_orders_of_columns(written, content, message):
+    with pytest.raises(DataError, match=message):
+        read_tagged(written(content))
+
+
+def test_gzip(written):
+    content = b"the\tO\nsoup\tB-x\n"
+    for name in ("t.conll", "t.conll.gz"):
+        table = read_tagged(written(gzip.compress(content), name))
+        assert table.examples[0].words == ("the", "soup")
+        assert table.digest == hashlib.sha256(content).hexdigest()
+    assert TAGGING.recognize("T.CoNLL.gz", {}) == ".conll files contain words and their tags"
+
+
 def test_rows_and_digest(written):
     content = "# one two three\na\tO\nb\tB-x\n\n\nc\tO\n"
     table = read_tagged(written(content))
@@ -96,11 +147,11 @@ def test_words_without_tags(written):
             b"a O\nb O\nc B x\n",
             "train.conll:3: has 3 columns, most lines have 2: write the same number, separated by spaces",
         ),
-        (b"a\tO\nb\t\nc\tO\n", "train.conll:2: has no tag"),
+        (b"a\tO\nb\t\nc\tO\n", "train.conll:2: has 1 column, most lines have 2"),
         (b"a\tO\n\tO\nc\tO\n", "train.conll:2: has no word"),
         (b"a\tO\n\xff\tO\n", "train.conll:2: 0xff is not UTF-8"),
-        ("a\tO\n".encode("utf-16"), "train.conll:1: 0xff is not UTF-8"),
-        ("a\tO\n".encode("utf-16-le"), "train.conll:1: a NUL byte"),
+        ("a\tO\n".encode("utf-16"), "train.conll: is UTF-16, not UTF-8: save it as UTF-8"),
+        ("a\tO\n".encode("utf-16-le"), "iconv -f UTF-16LE -t UTF-8"),
         (b"1 a N O\n2 b N O\n\n1 c N O\n", "counts the words (CoNLL-U)"),
     ],
 )

@@ -145,6 +145,15 @@ def test_every_word_is_measured(write_bert):
     ]
 
 
+def test_a_word_without_pieces_has_a_tag_of_the_model(write_bert):
+    task = Tagging(("NOUN", "VERB"))
+    data = TaggedTable("", (Sentence(("\u200b", "film"), ("VERB", "NOUN"), (1, 2)),), "")
+    examples = task.encode(data, load.load_tokenizer(write_bert()[0]), 16)
+    logits = [torch.zeros(len(row), 2) for row in examples.tokens]
+    assert task.tags(logits, examples)[0][0] == ("NOUN", 0.5)
+    assert "predicted as NOUN" in examples.notes()[0]
+
+
 # Windows --------------------------------------------------------------------------------------------------------------
 
 
@@ -222,7 +231,7 @@ def test_renumbered_examples_keep_their_type(vocabulary, write_bert):
 
 
 def test_what_cannot_be_encoded(vocabulary):
-    with pytest.raises(DataError, match=r"train\.conll:2: the tag 'B-z' is none of O, B-x"):
+    with pytest.raises(DataError, match=r"train\.conll:2: the model has no tag 'B-z'.*, it has O, B-x"):
         Tagging(LABELS).encode(table([("the", "O"), ("hotel", "B-z")]), vocabulary, 64)
     with pytest.raises(DataError, match="the tokenizer has no word piece for any of its words"):
         Tagging(LABELS).encode(table([("\u200b", "O")]), vocabulary, 64)

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from minitf.cli.console import Parser, number
+from minitf.cli.console import Parser, number, words
 from minitf.cli.shared import labelled_flags
 from minitf.errors import InputError
 from minitf.files import check_output
@@ -40,6 +40,7 @@ def parser() -> Parser:
     )
     out.add_argument(
         "--by",
+        type=words,
         metavar="COL",
         help="print the score by group too: a column, length (tokens) or unknown ([UNK]) (default: none)",
     )

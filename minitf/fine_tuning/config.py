@@ -155,7 +155,7 @@ class OutputConfig(Checked):
     save_every: int | None = setting(None, _COUNT, "save every N steps too", "N", "after each epoch")
     by: str | None = setting(
         None,
-        Text(),
+        Words(),
         "report the score by group: a column, length (tokens) or unknown ([UNK])",
         "COL",
         "none; kind for the built-in reviews",

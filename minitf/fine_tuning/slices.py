@@ -16,7 +16,7 @@ from minitf.text.tokenizer import Tokenizer
 from minitf.visible import visible
 
 MOST = 60  # groups
-LONGEST_NAME = 40  # characters on a terminal
+LONGEST_NAME, LONGEST_CELL = 40, 1000  # characters of a name on a terminal, in a report
 QUARTERS = (25, 50, 75, 100)  # percentiles between the groups of lengths
 RESAMPLES = 1000
 Z = 1.959963984540054  # of the normal distribution: 95 % lie between −Z and Z
@@ -48,7 +48,8 @@ class Slices:
     def lines(self, unit: str = "texts", most: int = MOST) -> Iterator[str]:
         """Yield the lines of a table with the first `most` groups."""
         shown = self.groups[:most]
-        names = [_short(name) for name in (self.column, *(group.name for group in shown))]
+        cells = (self.column, *(group.name for group in shown))
+        names = [shortened(visible(" ".join(cell.split())), LONGEST_NAME) for cell in cells]
         width = max([5, *map(len, names)])
         columns = (max(len(unit), *(len(str(group.count)) for group in shown)), max(6, len(self.metric)))
         yield f"  {names[0]:<{width}}  {unit:>{columns[0]}}  {self.metric:>{columns[1]}}  95 % interval"
@@ -68,7 +69,7 @@ def slice_scores(scores: ExampleScores, metric: str, column: str, names: Sequenc
     for name in order[:MOST]:
         part = dataclasses.replace(scores, values=scores.values[members[name]])
         score = float(part.score(part.values))
-        groups.append(Group(name, len(members[name]), score, *_interval(part, score)))
+        groups.append(Group(shortened(name, LONGEST_CELL), len(members[name]), score, *_interval(part, score)))
     return Slices(column, metric, len(order), tuple(groups))
 
 
@@ -117,6 +118,5 @@ def bootstrap(scores: ExampleScores) -> tuple[float, float]:
     return low, high
 
 
-def _short(name: str) -> str:
-    name = visible(" ".join(name.split()))
-    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+def shortened(name: str, most: int) -> str:
+    return name if len(name) <= most else f"{name[: most - 1]}…"

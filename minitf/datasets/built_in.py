@@ -29,8 +29,9 @@ DEFAULT = "reviews"
 
 
 def built_in_name(train: Any) -> str | None:
-    """Return the name of the built-in data that `train` means: `DEFAULT` for None; a file of the same name is meant
-    instead. None for other data.
+    """Return the name of the built-in data that `train` means, None for other data.
+
+    None means `DEFAULT`. If there is a file of the same name, that file is meant.
     """
     if train is None:
         return DEFAULT

@@ -17,8 +17,7 @@ ENDINGS = (".html", ".json")
 EXAMPLES = (
     "runs/stars/best --data held_out.csv",
     "runs/stars/best --data held_out.csv --output report.html --mistakes 20",
-    "runs/stars/best --data other.csv --text comment --label rating",
-    "runs/stars/best --data held_out.csv --by city",
+    "runs/stars/best --data other.csv --text comment --label rating --by city",
 )
 
 
@@ -42,7 +41,7 @@ def parser() -> Parser:
         "--by",
         type=words,
         metavar="COL",
-        help="print the score by group too: a column, length (tokens) or unknown ([UNK]) (default: none)",
+        help="the score by group: a column, length or unknown (tokens) (default: none)",
     )
     out.add_argument("--output", metavar="FILE", help="a report, .html or .json (default: none)")
     return p

@@ -156,9 +156,9 @@ class OutputConfig(Checked):
     by: str | None = setting(
         None,
         Words(),
-        "report the score by group: a column, length (tokens) or unknown ([UNK])",
+        "the score by group: a column, length or unknown (tokens)",
         "COL",
-        "none; kind for the built-in reviews",
+        "none; reviews: kind",
     )
     offline: bool = setting(False, Flag(), "use no network")
     dry_run: bool = setting(False, Flag(), "check everything, train nothing")

@@ -20,7 +20,7 @@ class BuiltIn:
     by: str | None = None  # the default column of the groups in the report
 
 
-# The recipe of "reviews" is chosen by `python -m benchmarks.first_run --choose`, on its validation part.
+# The recipe of "reviews" is chosen on its validation part: benchmarks/first_run.py.
 BUILT_IN = {
     "reviews": BuiltIn(recipe={"lr": 1e-4, "epochs": 3}, by="kind"),
     "hard-reviews": BuiltIn(),

@@ -345,13 +345,6 @@ def test_every_run_has_a_new_folder(run, here: Path, tiny: Path, train: Path) ->
     assert before == {name: (here / "runs/train-1" / name).read_bytes() for name in files(here / "runs/train-1")}
 
 
-def test_without_a_table_it_is_the_built_in_corpus(run, here: Path, tiny: Path) -> None:
-    out = run("--model", tiny, "--batch-size", 100)
-    assert "train 800, valid 200, test 200 texts" in out
-    assert "test accuracy" in out
-    assert files(here / "runs/reviews-1") == RUN | BEST
-
-
 def test_overwrite_replaces_an_earlier_run(run, command, here: Path, tiny: Path, train: Path) -> None:
     flags = ("--train", train, "--model", tiny, "--output", here / "deep/er/out")
     run(*flags, "--seed", 1)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minitf.checkpoints.metadata import read_metadata
+from minitf.datasets.groups import with_groups
 from minitf.errors import InputError
 from minitf.fine_tuning.saved import ModelOptions, length_for, open_model, spec_by_name
 from minitf.fine_tuning.terminal import Say, silent
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from minitf.bert import Bert
+    from minitf.fine_tuning.slices import Slices
     from minitf.mathematics import Mathematics
     from minitf.tasks.base import Metrics, Mistake, Task
     from minitf.text.batches import Examples
@@ -57,6 +59,7 @@ class Evaluation:
     metrics: "Metrics"
     baseline: str
     mistakes: "list[Mistake]"  # with the largest loss first
+    slices: "Slices | None" = None  # scores by group, if `by` is set
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +67,7 @@ class Labelled:
     """A labelled table: its file or records, its columns, and the task (default: that of the model).
 
     `delimiter` separates the cells of a CSV or TSV, if not the usual one does. `strict` counts only entities that break
-    no rule of their tagging scheme.
+    no rule of their tagging scheme; `by` is a column by whose values the score is reported too.
     """
 
     data: Any
@@ -74,6 +77,7 @@ class Labelled:
     label: str | None = None
     delimiter: str | None = None
     strict: bool = False
+    by: str | None = None
 
 
 def open_labelled(
@@ -118,13 +122,19 @@ def evaluate(
     source: str, labelled: Labelled, options: ModelOptions, say: Say, batch_size: int = BATCH_SIZE
 ) -> Evaluation:
     """Evaluate the model of `source` on a table. Raises InputError."""
+    from minitf.fine_tuning.slices import group_names, slice_scores
     from minitf.tasks.base import worst
 
     opened = open_labelled(source, labelled, options, say)
     logits = opened.logits(batch_size)
     mistakes = opened.task.mistakes(logits, opened.examples, opened.table)
     metrics, baseline = opened.task.measure(logits, opened.examples), opened.task.baseline(opened.examples)
-    return Evaluation(opened.spec, opened.table, metrics, baseline, worst(mistakes, len(mistakes)))
+    slices = None
+    if labelled.by is not None:
+        scores = opened.task.example_scores(logits, opened.examples)
+        names, order = group_names(labelled.by, opened.spec, opened.table, opened.tokenizer)
+        slices = slice_scores(scores, next(iter(metrics.scores)), labelled.by, names, order)
+    return Evaluation(opened.spec, opened.table, metrics, baseline, worst(mistakes, len(mistakes)), slices)
 
 
 def score(
@@ -158,4 +168,5 @@ def _read(spec: TaskSpec, labelled: Labelled, metadata: Mapping[str, Any]) -> Ta
     given: Columns = {"text": labelled.text, "pair": labelled.pair, "label": labelled.label}
     names = {name: column or (None if name in spec.unused else metadata.get(name)) for name, column in given.items()}
     delimiter = {} if labelled.delimiter is None else {"delimiter": labelled.delimiter}
-    return spec.read(labelled.data, **names, **delimiter)
+    table = spec.read(labelled.data, **names, **delimiter)
+    return table if labelled.by is None else with_groups(table, labelled.data, labelled.by, labelled.delimiter)

@@ -2,9 +2,11 @@
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from minitf import __version__
 from minitf.checkpoints.load import load
@@ -13,12 +15,14 @@ from minitf.fine_tuning import report_html
 from minitf.fine_tuning.provenance import attention_command, prediction_command, versions
 from minitf.fine_tuning.result import Outcome, Run
 from minitf.fine_tuning.setup import TrainingSetup, optimizer_recipe
+from minitf.fine_tuning.slices import Slices, group_names, slice_scores
 from minitf.fine_tuning.terminal import Strong
 from minitf.tasks.base import worst
 from minitf.tasks.inference import predict_logits
 from minitf.training.loop import Epoch
 
 WORST = 20  # mistakes in the report
+SHOWN_GROUPS = 12  # on the terminal, unless `verbose` is set
 RUN_KEYS = ("scores", "baseline", "learned", "prediction_command", "attention_command")  # of report.json
 
 
@@ -41,16 +45,29 @@ def conclude(setup: TrainingSetup, history: list[Epoch], folder: Path) -> Outcom
         prediction_command=prediction_command(folder / "best", setup.splits["train"]),
         attention_command=attention_command(folder / "best", setup.splits["train"]),
     )
-    outcome = Outcome(run, metrics, worst(mistakes, WORST), len(mistakes))
+    slices = _slices(setup, name, logits, next(iter(run.scores)))
+    outcome = Outcome(run, metrics, worst(mistakes, WORST), len(mistakes), slices)
     write_report(folder, setup, outcome)
     return outcome
 
 
-def result_lines(outcome: Outcome, metric: str, *, in_full: bool) -> Iterator[str]:
+def _slices(setup: TrainingSetup, name: str, logits: Sequence[Tensor], metric: str) -> Slices | None:
+    """Score the groups of the table `name`."""
+    by = setup.config.output.by
+    if by is None:
+        return None
+    scores = setup.task.example_scores(logits, setup.encoded.examples[name])
+    names, order = group_names(by, setup.spec, setup.splits[name], setup.tokenizer)
+    return slice_scores(scores, metric, by, names, order)
+
+
+def result_lines(outcome: Outcome, metric: str, unit: str, *, in_full: bool) -> Iterator[str]:
     """Yield the lines of the result for the terminal; `in_full` adds the metrics' own table."""
     run = outcome.run
     yield Strong(f"{run.measured_on} " + ", ".join(f"{name} {value:.4f}" for name, value in run.scores.items()))
     yield f"  epoch {run.best_epoch.number}, chosen by {metric} on the validation set; {run.baseline}"
+    if outcome.slices is not None:
+        yield from outcome.slices.lines(unit, *(() if in_full else (SHOWN_GROUPS,)))
     if in_full and (table := outcome.metrics.table()):
         yield table
     if not run.learned:
@@ -100,6 +117,8 @@ def write_report(folder: Path, setup: TrainingSetup, outcome: Outcome) -> None:
         "mistakes": [dataclasses.asdict(mistake) for mistake in outcome.mistakes],
         "mistaken": outcome.mistaken,
     }
+    if outcome.slices is not None:
+        content["slices"] = outcome.slices.to_dict()
     write_json(folder / "report.json", content)
     title = f"{Path(splits['train'].path).name}, {setup.config.model.model}"
     content |= {"title": title, "details": dataclasses.asdict(setup.description)}

@@ -51,6 +51,8 @@ def page(content: Mapping[str, Any], curves: bytes | None = None) -> str:
             data = base64.b64encode(curves).decode()
             parts.append(f'<img alt="Loss, validation scores and learning rate" src="data:image/png;base64,{data}">')
         parts.append(_epochs(content["epochs"], content["best_epoch"]))
+    if "slices" in content:
+        parts += [f"<h2>Scores by {_e(content['slices']['column'])}</h2>", _slices(content["slices"])]
     if metrics.get("classes"):
         parts += ["<h2>Scores by class</h2>", _classes(metrics["classes"])]
     if metrics.get("confusion"):
@@ -94,6 +96,21 @@ def _epochs(epochs: Sequence[Mapping[str, Any]], best: int) -> str:
         for e in epochs
     ]
     return _table(header, rows, best={n for n, e in enumerate(epochs) if e["epoch"] == best})
+
+
+def _slices(slices: Mapping[str, Any]) -> str:
+    """Format the scores of the groups."""
+    rows = [
+        [
+            g["name"],
+            str(g["count"]),
+            f"{g['score']:.4f}",
+            "" if g["low"] is None else f"{g['low']:.4f} to {g['high']:.4f}",
+        ]
+        for g in slices["groups"]
+    ]
+    note = f"The {len(rows)} largest of {slices['total']} groups." if len(rows) < slices["total"] else ""
+    return f'<p class="soft">{note}</p>' + _table([slices["column"], "count", slices["metric"], "95 % interval"], rows)
 
 
 def _classes(classes: Sequence[Mapping[str, Any]]) -> str:

@@ -1,12 +1,14 @@
 """The evaluation of a trained model on a labelled table: what `evaluate`, `prune` and `minitf.score` do."""
 
 import dataclasses
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minitf.checkpoints.metadata import read_metadata
 from minitf.errors import InputError
+from minitf.fine_tuning.provenance import machine
 from minitf.fine_tuning.saved import ModelOptions, length_for, open_model, spec_by_name
 from minitf.fine_tuning.terminal import Say, silent
 from minitf.tasks import registry
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from minitf.text.tokenizer import Tokenizer
 
 BATCH_SIZE = 64
+MOST = 100  # mistakes in the report
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +60,9 @@ class Evaluation:
     metrics: "Metrics"
     baseline: str
     mistakes: "list[Mistake]"  # with the largest loss first
+    details: Mapping[str, Any]  # what only the report shows, by key: see `Task.report_details`
+    seconds: float
+    machine: Mapping[str, Any]  # on which it was computed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,11 +126,15 @@ def evaluate(
     """Evaluate the model of `source` on a table. Raises InputError."""
     from minitf.tasks.base import worst
 
+    start = time.perf_counter()
     opened = open_labelled(source, labelled, options, say)
     logits = opened.logits(batch_size)
     mistakes = opened.task.mistakes(logits, opened.examples, opened.table)
     metrics, baseline = opened.task.measure(logits, opened.examples), opened.task.baseline(opened.examples)
-    return Evaluation(opened.spec, opened.table, metrics, baseline, worst(mistakes, len(mistakes)))
+    details = opened.task.report_details(logits, opened.examples, opened.table, MOST)
+    seconds, device = time.perf_counter() - start, next(opened.model.parameters()).device
+    worst_first = worst(mistakes, len(mistakes))
+    return Evaluation(opened.spec, opened.table, metrics, baseline, worst_first, details, seconds, machine(device))
 
 
 def score(

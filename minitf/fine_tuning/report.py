@@ -2,14 +2,16 @@
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from minitf import __version__
 from minitf.checkpoints.load import load
-from minitf.files import write_json, write_text, writing
-from minitf.fine_tuning import report_html
+from minitf.files import write_json, write_text
+from minitf.fine_tuning import provenance
+from minitf.fine_tuning.journal import read_steps
+from minitf.fine_tuning.pages import report as report_page
 from minitf.fine_tuning.provenance import attention_command, prediction_command, versions
 from minitf.fine_tuning.result import Outcome, Run
 from minitf.fine_tuning.setup import TrainingSetup, optimizer_recipe
@@ -41,7 +43,8 @@ def conclude(setup: TrainingSetup, history: list[Epoch], folder: Path) -> Outcom
         prediction_command=prediction_command(folder / "best", setup.splits["train"]),
         attention_command=attention_command(folder / "best", setup.splits["train"]),
     )
-    outcome = Outcome(run, metrics, worst(mistakes, WORST), len(mistakes))
+    details = setup.task.report_details(logits, examples, setup.splits[name], WORST)
+    outcome = Outcome(run, metrics, worst(mistakes, WORST), len(mistakes), details)
     write_report(folder, setup, outcome)
     return outcome
 
@@ -97,15 +100,20 @@ def write_report(folder: Path, setup: TrainingSetup, outcome: Outcome) -> None:
         "prediction_command": run.prediction_command,
         "attention_command": run.attention_command,
         "seconds": sum(epoch.seconds for epoch in run.history),
-        "mistakes": [dataclasses.asdict(mistake) for mistake in outcome.mistakes],
+        "mistakes": [mistake.to_dict() for mistake in outcome.mistakes],
         "mistaken": outcome.mistaken,
+        **outcome.details,
+        "details": dataclasses.asdict(setup.description),
+        "finished": provenance.now(),
+        "machine": provenance.machine(setup.device),
     }
     write_json(folder / "report.json", content)
-    title = f"{Path(splits['train'].path).name}, {setup.config.model.model}"
-    content |= {"title": title, "details": dataclasses.asdict(setup.description)}
-    curves, page = folder / "curves.png", folder / "report.html"
-    with writing(page):
-        write_text(page, report_html.page(content, curves.read_bytes() if curves.is_file() else None))
+    write_page(folder, content, folder / "report.html")
+
+
+def write_page(folder: Path, content: Mapping[str, Any], path: Path) -> None:
+    """Write the page of the run in `folder`, whose report.json is `content`, to `path`."""
+    write_text(path, report_page.page(content, read_steps(folder / "metrics.jsonl")))
 
 
 def read_run(folder: Path) -> Run:

@@ -43,3 +43,4 @@ class Outcome:
     metrics: Metrics
     mistakes: list[Mistake]  # the worst
     mistaken: int  # the number of all mistakes
+    details: Mapping[str, Any]  # what only the report shows, by key: see `Task.report_details`

@@ -47,7 +47,7 @@ def confusion_matrix(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> 
     note = (
         "Rows: true class. Columns: predicted class. The shade is the share of the row: blue is right, orange is wrong."
     )
-    return f'<p class="soft">{note}</p><div class="full">{scrolling(content, "Confusion matrix")}</div>'
+    return f'<p class="soft">{note}</p><div class="full">{scrolling(content, "Confusion matrix", kind=kind)}</div>'
 
 
 def _cell(n: int, total: int, true: str, predicted: str, with_percent: bool, *, right: bool) -> str:

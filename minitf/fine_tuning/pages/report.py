@@ -38,16 +38,16 @@ def _parts(content: Mapping[str, Any], steps: Sequence[Mapping[str, Any]]) -> It
         yield "Most frequent confusions", classes.confusions(metrics["confusions"], metrics["classes"])
     if "predictions" in content:
         yield "Predicted and true numbers", predictions.scatter(content["predictions"])
+    if metrics.get("classes"):
+        yield "Scores by class", classes.class_scores(metrics["classes"])
+    if "epochs" in content:
+        yield "Training", _training(content, steps)
+    if "calibration" in content:
+        yield "Calibration", predictions.calibration(content["calibration"])
     if content.get("sentences"):
         yield "Worst mistakes", mistakes.sentence_cards(content["sentences"])
     elif content.get("mistakes"):
         yield "Worst mistakes", mistakes.mistake_cards(content["mistakes"], content["mistaken"], content["task"])
-    if metrics.get("classes"):
-        yield "Scores by class", classes.class_scores(metrics["classes"])
-    if "calibration" in content:
-        yield "Calibration", predictions.calibration(content["calibration"])
-    if "epochs" in content:
-        yield "Training", _training(content, steps)
     for name, text in content.get("details", {}).items():
         yield DETAILS[name], f'<pre role="region" tabindex="0" aria-label="{DETAILS[name]}">{escape(text)}</pre>'
     yield f"Reproduce this {'run' if 'epochs' in content else 'evaluation'}", facts.origin(content)

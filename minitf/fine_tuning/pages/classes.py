@@ -47,7 +47,8 @@ def confusion_matrix(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> 
     note = (
         "Rows: true class. Columns: predicted class. The shade is the share of the row: blue is right, orange is wrong."
     )
-    return f'<p class="soft">{note}</p><div class="full">{scrolling(content, "Confusion matrix", kind=kind)}</div>'
+    around = "wide" if with_percent else "wide matrix full"
+    return f'<p class="soft">{note}</p>{scrolling(content, "Confusion matrix", kind=around)}'
 
 
 def _cell(n: int, total: int, true: str, predicted: str, with_percent: bool, *, right: bool) -> str:

@@ -73,8 +73,13 @@ def _training(content: Mapping[str, Any], steps: Sequence[Mapping[str, Any]]) ->
     """Draw the curves, and list the epochs."""
     epochs, best = content["epochs"], content["best_epoch"]
     scores = content.get("epoch_scores") or [{} for _ in epochs]
-    names = [name for name, value in epochs[0]["valid"].items() if isinstance(value, int | float)]
-    header = ["epoch", "training loss", *(f"validation {name.replace('_', ' ')}" for name in names), "time"]
+    names = [name for name, value in epochs[0]["valid"].items() if isinstance(value, float)]  # counts never change
+    header = [
+        "epoch",
+        "training loss",
+        *(f"validation {name.replace('_', ' ').replace('f1', 'F1')}" for name in names),
+        "time",
+    ]
     lines = [
         [
             number(e["epoch"]),

@@ -38,7 +38,7 @@ def number(value: Any) -> str:
         return MISSING
     if isinstance(value, int):
         return f"{value:,}"
-    return f"{value:.4f}" if value == 0.0 or 1e-3 <= abs(value) < 1e6 else f"{value:.4g}"
+    return f"{value:.4f}" if abs(value) < 1e6 else f"{value:.4g}"
 
 
 def percent(share: float) -> str:

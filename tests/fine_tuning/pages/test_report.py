@@ -16,7 +16,9 @@ CONTENT = {
     "command": f"command {HOSTILE}",
     "arguments": {"lr": 1e-3, "valid": None, "model": f"model {HOSTILE}", f"name {HOSTILE}": f"value {HOSTILE}"},
     "versions": {"minitf": f"version {HOSTILE}"},
-    "data": {name: {"path": f"path {HOSTILE}", "rows": 1234, "sha256": "0" * 64} for name in ("train", "valid", "data")},
+    "data": {
+        name: {"path": f"path {HOSTILE}", "rows": 1234, "sha256": "0" * 64} for name in ("train", "valid", "data")
+    },
     "epochs": [{"epoch": 1, "train_loss": 0.5, "seconds": 1.0, "valid": {"loss": 0.25, "macro_f1": 0.75, "words": 9}}],
     "epoch_scores": [{f"score {HOSTILE}": 0.125}],
     "best_epoch": 1,
@@ -149,7 +151,9 @@ def test_above_sixty_classes_nothing_grows_with_their_square() -> None:
 
 def test_zeros_in_the_confusion_matrix_are_hidden() -> None:
     text = page(CONTENT | {"valid": classes(3)})
-    matrix = text[text.index('<table class="confusion">') : text.index("</table>", text.index('<table class="confusion">'))]
+    matrix = text[
+        text.index('<table class="confusion">') : text.index("</table>", text.index('<table class="confusion">'))
+    ]
     assert matrix.count("<td></td>") == 6
     assert matrix.count("1<small>100 %</small>") == 3
 

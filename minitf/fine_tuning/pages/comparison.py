@@ -99,23 +99,17 @@ def _scores(entries: Sequence[Entry]) -> str:
         measured = {"test": "test", "valid": "validation"}[measured_on(entry.first)]
         on = (f"{measured}, " if "epochs" in entry.first else "") + f"{number(rows(entry.first))} rows"
         key = f"{_swatch(n)} {isolated(entry.name)}"
-        lines.append([key, str(len(entry.reports)), on, best, *(escape(_score(entry, name)) for name in names)])
+        lines.append([key, *(escape(_score(entry, name)) for name in names), str(len(entry.reports)), best, on])
     if len(entries) == 1 and len(entries[0].reports) > 1:
         lines += _seed_rows(entries[0], names)
-    header = ["run", "seeds", "measured on", "best epoch", *names]
+    header = ["run", *names, "seeds", "best epoch", "measured on"]
     note = "In brackets: 95 % interval, of scores that are a share of the rows. ±: standard deviation of the seeds."
-    return table("Scores", header, lines, texts=(0, 2), is_html=True) + f'<p class="soft">{note}</p>'
+    return table("Scores", header, lines, texts=(0, len(header) - 1), is_html=True) + f'<p class="soft">{note}</p>'
 
 
 def _seed_rows(entry: Entry, names: Sequence[str]) -> list[list[str]]:
     return [
-        [
-            isolated(seed),
-            "1",
-            "",
-            str(r.get("best_epoch", MISSING)),
-            *(escape(with_interval(r, name)) for name in names),
-        ]
+        [isolated(seed), *(escape(with_interval(r, n)) for n in names), "1", str(r.get("best_epoch", MISSING)), ""]
         for seed, r in zip(entry.seeds, entry.reports, strict=True)
     ]
 

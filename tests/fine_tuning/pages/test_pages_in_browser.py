@@ -1,4 +1,4 @@
-"""The report of every kind, and a comparison, in Chromium: nothing overlaps or is cut, axe-core finds nothing serious."""
+"""The pages of every kind in Chromium: nothing overlaps or is cut, axe-core finds nothing serious."""
 
 import pytest
 

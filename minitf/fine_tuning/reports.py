@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,7 @@ def find(source: str) -> Found:
         return Found(source, {file: _checked(content, file)})
     problem = f"{file}: is not a report of a run or an evaluation; give the folder of a finished run"
     values = content["values"]
-    if not isinstance(values, dict) or not values or not all(Path(name).name == name for name in values):
+    if not isinstance(values, dict) or not values or not all(re.fullmatch(r"seed-\d+", name) for name in values):
         raise InputError(problem)
     files = [file.parent / name / FILE for name in values]
     diverged = content.get("diverged")

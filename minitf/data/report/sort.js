@@ -1,4 +1,5 @@
 // Sort the rows of a table by the column whose heading is pressed: first downwards, then upwards.
+const value = (text) => parseFloat(text.replace(/[^0-9.eE+-]/g, "")) || 0;
 for (const button of document.querySelectorAll("th button")) {
   button.addEventListener("click", () => {
     const heading = button.closest("th"), body = heading.closest("table").tBodies[0];
@@ -8,7 +9,7 @@ for (const button of document.querySelectorAll("th button")) {
     const keyed = [...body.rows].map((row) => [row.cells[heading.cellIndex].textContent, row]);
     const compare = heading.classList.contains("text")
       ? ([a], [b]) => a.localeCompare(b, undefined, { numeric: true })
-      : ([a], [b]) => parseFloat(a.replaceAll(",", "")) - parseFloat(b.replaceAll(",", ""));
+      : ([a], [b]) => value(a) - value(b);
     body.append(...keyed.sort((a, b) => sign * compare(a, b)).map(([, row]) => row));
   });
 }

@@ -78,9 +78,9 @@ def ticks(low: float, high: float, *, whole: bool = False, most: int = 6) -> lis
     return [0.0 if abs(value) < step / 1e6 else value for value in found if value <= high + step * 1e-9]
 
 
-def finite(points: Iterable[tuple[float, float | None]]) -> list[Point]:
+def finite(points: Iterable[tuple[float | None, float | None]]) -> list[Point]:
     """Return the points whose numbers are finite."""
-    return [(x, y) for x, y in points if y is not None and math.isfinite(x) and math.isfinite(y)]
+    return [(x, y) for x, y in points if x is not None and y is not None and math.isfinite(x) and math.isfinite(y)]
 
 
 def extent(values: Iterable[float], *, margin: float = 0.05) -> Point:

@@ -137,8 +137,12 @@ def _curves(entries: Sequence[Entry]) -> str:
     if len({report["task"] for report in runs}) == 1:
         charts.append(_chart(entries, "Validation loss", lambda r: [e["valid"]["loss"] for e in r["epochs"]]))
     for name in names:
-        charts.append(_chart(entries, f"Validation {name}", lambda r, n=name: [s[n] for s in r["epoch_scores"]]))
+        charts.append(_chart(entries, f"Validation {name}", _by_epoch(name)))
     return f'<div class="charts">{"".join(charts)}</div>'
+
+
+def _by_epoch(name: str) -> Callable[[Report], list[float | None]]:
+    return lambda report: [scores[name] for scores in report["epoch_scores"]]
 
 
 def _chart(entries: Sequence[Entry], title: str, values: Callable[[Report], list[float | None]]) -> str:

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from minitf.fine_tuning.pages.markup import duration, escape, isolated, number, short, table
+from minitf.fine_tuning.pages.markup import FILES, duration, escape, isolated, number, short, table
 
+BUILT_IN = FILES.parent  # has a folder for each built-in corpus
 VERSIONS = {"minitf": "minitf", "python": "Python", "torch": "PyTorch"}
 
 
@@ -14,8 +15,9 @@ def title(content: Mapping[str, Any]) -> str:
     """Return what the page is about: the table and the model."""
     if "epochs" not in content:
         return str(content["title"])
-    trained_on, model = content["data"]["train"]["path"], str(content["arguments"]["model"])
-    return f"{short(Path(trained_on).name)}: fine-tuned {short(Path(model).name or model)}"
+    trained_on, model = Path(content["data"]["train"]["path"]), str(content["arguments"]["model"])
+    name = trained_on.parent.name if trained_on.parent.parent == BUILT_IN else trained_on.name
+    return f"{short(name)}: fine-tuned {short(Path(model).name or model)}"
 
 
 def facts(content: Mapping[str, Any]) -> str:

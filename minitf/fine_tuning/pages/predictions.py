@@ -22,7 +22,7 @@ def calibration(content: Mapping[str, Any]) -> str:
         dot = f'<circle class="dot" cx="{x:g}" cy="{y:g}" r="3.5"/>'
         parts.append(f'<g class="s0"><title>{title}</title><rect class="bar" {box}/>{dot}</g>')
     parts.append(_diagonal(axes))
-    error = f"expected calibration error {content['error']:.4f}"
+    error = f"expected calibration error {number(content['error'])}"
     chart = figure("Reliability diagram", error, "".join(parts))
     rows = [
         [f"{b['low']:g} to {b['high']:g}", f"{b['count']:,}", f"{b['probability']:.4f}", f"{b['share']:.4f}"]
@@ -30,9 +30,9 @@ def calibration(content: Mapping[str, Any]) -> str:
     ]
     numbers = table("Calibration by probability", ["probability", "count", "mean", "share"], rows)
     note = (
-        f"<p>Expected calibration error <b>{content['error']:.4f}</b>: the mean distance of the probabilities from the"
-        ' shares (Guo et al. 2017). <span class="soft">Bars on the dashed line are perfectly calibrated; below it the'
-        " model is overconfident.</span></p>"
+        f"<p>Expected calibration error <b>{number(content['error'])}</b>: the mean distance of the probabilities from"
+        ' the shares (Guo et al. 2017). <span class="soft">Bars on the dashed line are perfectly calibrated; below it'
+        " the model is overconfident.</span></p>"
     )
     return f'{note}<div class="charts">{chart}<details><summary>Numbers</summary>{numbers}</details></div>'
 

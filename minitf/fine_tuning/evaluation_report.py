@@ -29,6 +29,7 @@ def write_report(path: Path, result: Evaluation, model: str, command: str) -> No
     table = result.table
     content: dict[str, Any] = {
         "title": f"{Path(table.path).name}, {model}",
+        "model": model,
         "task": result.spec.name,
         "command": command,
         "versions": versions(),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from minitf.fine_tuning.pages.markup import escape, isolated, short
 
-WIDTH, HEIGHT = 400, 240
+WIDTH, HEIGHT = 340, 220
 LEFT, RIGHT, TOP, BOTTOM = 48, 10, 8, 36  # margins of the plot
 COLOURS, DASHES = 8, 4
 Point = tuple[float, float]

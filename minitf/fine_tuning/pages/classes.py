@@ -17,7 +17,7 @@ def class_scores(classes: Sequence[Mapping[str, Any]]) -> str:
     rows = [
         [c["label"], *(f"{c[name]:.4f}" for name in ("precision", "recall", "f1")), f"{c['support']:,}"] for c in shown
     ]
-    notes = ["Press a heading to sort."] if many else []
+    notes = ['<span class="screen">Press a heading to sort.</span>'] if many else []
     if len(shown) < len(classes):
         notes.append(f"The {len(shown):,} most frequent of {len(classes):,}; report.json has all.")
     note = f'<p class="soft">{" ".join(notes)}</p>' if notes else ""
@@ -47,7 +47,7 @@ def confusion_matrix(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> 
     note = (
         "Rows: true class. Columns: predicted class. The shade is the share of the row: blue is right, orange is wrong."
     )
-    around = "wide" if with_percent else "wide matrix full"
+    around = "wide" if len(labels) <= SORTABLE else "wide full" if with_percent else "wide matrix full"
     return f'<p class="soft">{note}</p>{scrolling(content, "Confusion matrix", kind=around)}'
 
 

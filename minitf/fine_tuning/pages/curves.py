@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from minitf.fine_tuning.pages.charts import Axes, Line, draw_line, extent, figure, finite, legend
+from minitf.fine_tuning.pages.charts import WIDTH, Axes, Line, draw_line, extent, figure, finite, legend
 from minitf.fine_tuning.pages.markup import number
 
 BUCKETS = 150  # parts of equal length into which more steps are divided
@@ -115,7 +115,7 @@ def _described(lines: Sequence[Line]) -> str:
 def _mark(axes: Axes, x: float, text: str) -> str:
     """Draw a vertical line with a word: the best epoch."""
     (x, bottom), (_, top) = axes.at(x, axes.y[0]), axes.at(x, axes.y[1])
-    side = 'text-anchor="end"' if x > 340 else ""
+    side = 'text-anchor="end"' if x > 0.85 * WIDTH else ""
     label = f'<text x="{x + (-4 if side else 4):g}" y="{bottom - 5:g}" {side}>{text}</text>'
     return f'<line class="mark" x1="{x:g}" y1="{top:g}" x2="{x:g}" y2="{bottom:g}"/>{label}'
 

@@ -14,7 +14,9 @@ VERSIONS = {"minitf": "minitf", "python": "Python", "torch": "PyTorch"}
 def title(content: Mapping[str, Any]) -> str:
     """Return what the page is about: the table and the model."""
     if "epochs" not in content:
-        return str(content["title"])
+        model = content.get("model")
+        data = Path(content["data"]["data"]["path"])
+        return str(content["title"]) if model is None else f"{short(data.name)}: evaluation of {short(model)}"
     trained_on, model = Path(content["data"]["train"]["path"]), str(content["arguments"]["model"])
     name = trained_on.parent.name if trained_on.parent.parent == BUILT_IN else trained_on.name
     return f"{short(name)}: fine-tuned {short(Path(model).name or model)}"

@@ -116,7 +116,7 @@ def test_many_classes_are_evaluated_and_predicted(run_command: Any, tiny: Path, 
         assert row[2::2] == likeliest
         assert row[3::2] == [f"{p[label]:.6f}" for label in likeliest]
     _, out, _ = run_command(predict.main, best, "the film")
-    assert len(re.findall(r"class\d{4} 0\.\d{4}", out)) == 5
+    assert len(re.findall(r"class\d{4} 0\.\d{4}", out)) == 3  # the likeliest
 
 
 @pytest.mark.usefixtures("quick_picture")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minitf.checkpoints.metadata import read_metadata
+from minitf.datasets.groups import with_groups
 from minitf.errors import InputError
 from minitf.fine_tuning.provenance import machine
 from minitf.fine_tuning.saved import ModelOptions, length_for, open_model, spec_by_name
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from minitf.bert import Bert
+    from minitf.fine_tuning.slices import Slices
     from minitf.mathematics import Mathematics
     from minitf.tasks.base import Metrics, Mistake, Task
     from minitf.text.batches import Examples
@@ -63,6 +65,7 @@ class Evaluation:
     details: Mapping[str, Any]  # what only the report shows, by key: see `Task.report_details`
     seconds: float
     machine: Mapping[str, Any]  # on which it was computed
+    slices: "Slices | None" = None  # scores by group, if `by` is set
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +73,7 @@ class Labelled:
     """A labelled table: its file or records, its columns, and the task (default: that of the model).
 
     `delimiter` separates the cells of a CSV or TSV, if not the usual one does. `strict` counts only entities that break
-    no rule of their tagging scheme.
+    no rule of their tagging scheme; `by` is a column by whose values the score is reported too.
     """
 
     data: Any
@@ -80,6 +83,7 @@ class Labelled:
     label: str | None = None
     delimiter: str | None = None
     strict: bool = False
+    by: str | None = None
 
 
 def open_labelled(
@@ -124,6 +128,7 @@ def evaluate(
     source: str, labelled: Labelled, options: ModelOptions, say: Say, batch_size: int = BATCH_SIZE
 ) -> Evaluation:
     """Evaluate the model of `source` on a table. Raises InputError."""
+    from minitf.fine_tuning.slices import group_names, score_interval, slice_scores
     from minitf.tasks.base import worst
 
     start = time.perf_counter()
@@ -131,10 +136,24 @@ def evaluate(
     logits = opened.logits(batch_size)
     mistakes = opened.task.mistakes(logits, opened.examples, opened.table)
     metrics, baseline = opened.task.measure(logits, opened.examples), opened.task.baseline(opened.examples)
+    scores, metric = opened.task.example_scores(logits, opened.examples), next(iter(metrics.scores))
     details = opened.task.report_details(logits, opened.examples, opened.table, MOST)
-    seconds, device = time.perf_counter() - start, next(opened.model.parameters()).device
-    worst_first = worst(mistakes, len(mistakes))
-    return Evaluation(opened.spec, opened.table, metrics, baseline, worst_first, details, seconds, machine(device))
+    details |= {"intervals": {metric: score_interval(scores)}}
+    slices = None
+    if labelled.by is not None:
+        names, order = group_names(labelled.by, opened.spec, opened.table, opened.tokenizer)
+        slices = slice_scores(scores, metric, labelled.by, names, order)
+    return Evaluation(
+        spec=opened.spec,
+        table=opened.table,
+        metrics=metrics,
+        baseline=baseline,
+        mistakes=worst(mistakes, len(mistakes)),
+        details=details,
+        seconds=time.perf_counter() - start,
+        machine=machine(next(opened.model.parameters()).device),
+        slices=slices,
+    )
 
 
 def score(
@@ -168,4 +187,5 @@ def _read(spec: TaskSpec, labelled: Labelled, metadata: Mapping[str, Any]) -> Ta
     given: Columns = {"text": labelled.text, "pair": labelled.pair, "label": labelled.label}
     names = {name: column or (None if name in spec.unused else metadata.get(name)) for name, column in given.items()}
     delimiter = {} if labelled.delimiter is None else {"delimiter": labelled.delimiter}
-    return spec.read(labelled.data, **names, **delimiter)
+    table = spec.read(labelled.data, **names, **delimiter)
+    return table if labelled.by is None else with_groups(table, labelled.data, labelled.by, labelled.delimiter)

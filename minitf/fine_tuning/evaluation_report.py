@@ -15,6 +15,8 @@ def result_lines(result: Evaluation, most: int) -> str:
     scores = ", ".join(f"{name} {value:.4f}" for name, value in result.metrics.scores.items())
     lines = [f"{result.table.path}: {scores}  ({len(result.table.examples)} examples; {result.baseline})"]
     lines += filter(None, [result.metrics.table()])
+    if result.slices is not None:
+        lines += result.slices.lines(result.spec.unit)
     if shown := result.mistakes[:most]:
         lines.append(f"\nthe {len(shown)} worst of {len(result.mistakes)} mistakes:")
         for m in shown:
@@ -44,4 +46,6 @@ def write_report(path: Path, result: Evaluation, model: str, command: str) -> No
         "finished": now(),
         "machine": dict(result.machine),
     }
+    if result.slices is not None:
+        content["slices"] = result.slices.to_dict()
     write_text(path, to_json(content) if path.suffix.lower() == ".json" else page(content))

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,15 @@ from minitf.fine_tuning.pages import report as report_page
 from minitf.fine_tuning.provenance import attention_command, prediction_command, versions
 from minitf.fine_tuning.result import Outcome, Run
 from minitf.fine_tuning.setup import TrainingSetup, optimizer_recipe
+from minitf.fine_tuning.slices import Slices, group_names, score_interval, slice_scores
 from minitf.fine_tuning.terminal import Strong
 from minitf.tasks.base import worst
+from minitf.tasks.example_scores import ExampleScores
 from minitf.tasks.inference import predict_logits
 from minitf.training.loop import Epoch
 
 WORST = 20  # mistakes in the report
+SHOWN_GROUPS = 12  # on the terminal, unless `verbose` is set
 RUN_KEYS = ("scores", "baseline", "learned", "prediction_command", "attention_command")  # of report.json
 
 
@@ -43,17 +46,31 @@ def conclude(setup: TrainingSetup, history: list[Epoch], folder: Path) -> Outcom
         prediction_command=prediction_command(folder / "best", setup.splits["train"]),
         attention_command=attention_command(folder / "best", setup.splits["train"]),
     )
+    scores, metric = setup.task.example_scores(logits, examples), next(iter(run.scores))
     details = setup.task.report_details(logits, examples, setup.splits[name], WORST)
-    outcome = Outcome(run, metrics, worst(mistakes, WORST), len(mistakes), details)
+    details |= {"intervals": {metric: score_interval(scores)}}
+    slices = _slices(setup, name, scores, metric)
+    outcome = Outcome(run, metrics, worst(mistakes, WORST), len(mistakes), details, slices)
     write_report(folder, setup, outcome)
     return outcome
 
 
-def result_lines(outcome: Outcome, metric: str, *, in_full: bool) -> Iterator[str]:
+def _slices(setup: TrainingSetup, name: str, scores: ExampleScores, metric: str) -> Slices | None:
+    """Score the groups of the table `name`."""
+    by = setup.config.output.by
+    if by is None:
+        return None
+    names, order = group_names(by, setup.spec, setup.splits[name], setup.tokenizer)
+    return slice_scores(scores, metric, by, names, order)
+
+
+def result_lines(outcome: Outcome, metric: str, unit: str, *, in_full: bool) -> Iterator[str]:
     """Yield the lines of the result for the terminal; `in_full` adds the metrics' own table."""
     run = outcome.run
     yield Strong(f"{run.measured_on} " + ", ".join(f"{name} {value:.4f}" for name, value in run.scores.items()))
     yield f"  epoch {run.best_epoch.number}, chosen by {metric} on the validation set; {run.baseline}"
+    if outcome.slices is not None:
+        yield from outcome.slices.lines(unit, *(() if in_full else (SHOWN_GROUPS,)))
     if in_full and (table := outcome.metrics.table()):
         yield table
     if not run.learned:
@@ -107,13 +124,10 @@ def write_report(folder: Path, setup: TrainingSetup, outcome: Outcome) -> None:
         "finished": provenance.now(),
         "machine": provenance.machine(setup.device),
     }
+    if outcome.slices is not None:
+        content["slices"] = outcome.slices.to_dict()
     write_json(folder / "report.json", content)
-    write_page(folder, content, folder / "report.html")
-
-
-def write_page(folder: Path, content: Mapping[str, Any], path: Path) -> None:
-    """Write the page of the run in `folder`, whose report.json is `content`, to `path`."""
-    write_text(path, report_page.page(content, read_steps(folder / "metrics.jsonl")))
+    write_text(folder / "report.html", report_page.page(content, read_steps(folder / "metrics.jsonl")))
 
 
 def read_run(folder: Path) -> Run:

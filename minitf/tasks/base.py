@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Protocol, TextIO
 
 from torch import Tensor, nn
 
+from minitf.tasks.example_scores import ExampleScores
 from minitf.text.batches import Batch, Examples
 from minitf.text.tokenizer import Tokenizer
 
@@ -88,6 +89,9 @@ class Task(Protocol):
 
     def measure(self, logits: Sequence[Tensor], examples: Examples) -> Metrics:
         """Compute the metrics over all `examples` from their unpadded logits, in the same order."""
+
+    def example_scores(self, logits: Sequence[Tensor], examples: Examples) -> ExampleScores:
+        """Return what the first of the metrics' `scores` is computed from, for each example of the table, in order."""
 
     def mistakes(self, logits: Sequence[Tensor], examples: Examples, table: Any) -> list[Mistake]:
         """Return the examples with a wrong prediction, with their texts from `table`, which `encode` was given."""

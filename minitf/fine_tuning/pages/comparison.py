@@ -103,7 +103,7 @@ def _scores(entries: Sequence[Entry]) -> str:
     if len(entries) == 1 and len(entries[0].reports) > 1:
         lines += _seed_rows(entries[0], names)
     header = ["run", *names, "seeds", "best epoch", "measured on"]
-    note = "In brackets: 95 % interval, of scores that are a share of the rows. ±: standard deviation of the seeds."
+    note = "In brackets: 95 % interval (of Wilson for shares, else bootstrap). ±: standard deviation of the seeds."
     return table("Scores", header, lines, texts=(0, len(header) - 1), is_html=True) + f'<p class="soft">{note}</p>'
 
 

@@ -1,12 +1,11 @@
 """The scores of a report with their confidence intervals."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
+from minitf.fine_tuning.intervals import wilson
 from minitf.fine_tuning.pages.markup import escape, number
 
-Z = 1.959963984540054  # of the normal distribution: 95 % lie between −Z and Z
 # Scores that are a share of the rows of the table. The words of a sentence are not independent: tagging is not here.
 SHARES = {("classification", "accuracy"), ("multilabel", "exact"), ("qa", "exact match")}
 
@@ -23,13 +22,14 @@ def rows(content: Mapping[str, Any]) -> int:
 
 
 def interval(content: Mapping[str, Any], name: str) -> tuple[float, float] | None:
-    """Return the 95 % interval of a score; None if it is not a share of the rows."""
+    """Return the 95 % interval of a score: that of report.json, or computed for a share of the rows; else None."""
+    low, high = content.get("intervals", {}).get(name) or (None, None)
+    if low is not None and high is not None:
+        return low, high
     share, n = content["scores"].get(name), rows(content)
     if (content["task"], name) not in SHARES or not isinstance(share, int | float) or not n:
         return None
-    centre, divisor = share + Z * Z / (2 * n), 1 + Z * Z / n  # Wilson (1927)
-    half = Z * math.sqrt(share * (1 - share) / n + Z * Z / (4 * n * n))
-    return max(0.0, (centre - half) / divisor), min(1.0, (centre + half) / divisor)
+    return wilson(share, n)
 
 
 def with_interval(content: Mapping[str, Any], name: str) -> str:

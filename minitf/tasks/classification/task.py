@@ -14,6 +14,7 @@ from minitf.mathematics import EQUATIONS, Mathematics
 from minitf.tasks.base import Mistake
 from minitf.tasks.calibration import calibration
 from minitf.tasks.classification.metrics import ClassificationMetrics, classification_metrics
+from minitf.tasks.example_scores import ExampleScores, mean
 from minitf.tasks.whole_text.encoding import WholeTextTask, encode_texts
 from minitf.text.batches import Examples
 from minitf.text.tokenizer import Tokenizer
@@ -62,6 +63,11 @@ class Classification(WholeTextTask):
         unsmoothed = dataclasses.replace(self, label_smoothing=0.0)  # smoothing is for training only
         loss = float(unsmoothed.loss(z, targets))
         return classification_metrics(self.labels, targets.tolist(), z.argmax(dim=-1).tolist(), loss)
+
+    def example_scores(self, logits: Sequence[Tensor], examples: Examples) -> ExampleScores:
+        """Whether each text is right: the score is the accuracy."""
+        right = torch.stack(list(logits)).argmax(dim=-1) == examples.targets_of(range(len(examples)))
+        return ExampleScores(right.double().unsqueeze(-1), mean, is_share=True)
 
     def mistakes(self, logits: Sequence[Tensor], examples: Examples, table: Dataset) -> list[Mistake]:
         log_p = torch.stack(list(logits)).double().log_softmax(dim=-1)

@@ -15,6 +15,7 @@ from minitf.errors import DataError
 from minitf.mathematics import EQUATIONS, Mathematics
 from minitf.tasks.base import Mistake
 from minitf.tasks.calibration import calibration
+from minitf.tasks.example_scores import ExampleScores, f1_of_counts
 from minitf.tasks.multilabel.data import labels_in
 from minitf.tasks.multilabel.metrics import MultiLabelMetrics, best_constant, metrics_of_counts
 from minitf.tasks.whole_text.encoding import WholeTextTask, encode_texts
@@ -60,6 +61,12 @@ class MultiLabel(WholeTextTask):
         hits, predictions, support = (each.sum(dim=0).tolist() for each in (true & predicted, predicted, true))
         exact, loss = int((true == predicted).all(dim=1).sum()), float(self.loss(z, targets))
         return metrics_of_counts(self.labels, hits, predictions, support, exact, len(z), loss)
+
+    def example_scores(self, logits: Sequence[Tensor], examples: Examples) -> ExampleScores:
+        """The counts of right, predicted and true labels of each text: the score is the micro F1."""
+        true, predicted = examples.targets_of(range(len(examples))) > 0, torch.stack(list(logits)) > 0
+        counts = [labels.sum(dim=-1) for labels in (true & predicted, predicted, true)]
+        return ExampleScores(torch.stack(counts, dim=-1).double(), f1_of_counts)
 
     def mistakes(self, logits: Sequence[Tensor], examples: Examples, table: Dataset) -> list[Mistake]:
         found = []

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from minitf.errors import InputError
 from minitf.mathematics import EQUATIONS, Mathematics
 from minitf.tasks.base import Mistake
+from minitf.tasks.example_scores import ExampleScores, mean
 from minitf.tasks.question_answering.metrics import SpanMetrics, f1, span_metrics
 from minitf.tasks.question_answering.spans import ParagraphWindow, Span, best_span
 from minitf.tasks.question_answering.squad import Question, QuestionTable, TrueAnswer
@@ -135,6 +136,13 @@ class QuestionAnswering:
         predicted = [span.text for span in self.spans(logits, examples)]
         parts = [(float(self.loss(z, targets)), len(z)) for z, targets in _batches(logits, examples)]
         return span_metrics(predicted, _true_answers(examples), sum(loss * n for loss, n in parts) / len(examples))
+
+    def example_scores(self, logits: Sequence[Tensor], examples: Examples) -> ExampleScores:
+        """The F1 of the words of each answer: the score is their mean."""
+        assert isinstance(examples, QuestionExamples)
+        answers = zip(self.spans(logits, examples), _true_answers(examples), strict=True)
+        scores = [[f1(span.text, true)] for span, true in answers]
+        return ExampleScores(torch.tensor(scores, dtype=torch.float64), mean)
 
     def mistakes(self, logits: Sequence[Tensor], examples: Examples, table: QuestionTable) -> list[Mistake]:
         """Return the questions whose predicted answer does not have exactly the words of a right one."""

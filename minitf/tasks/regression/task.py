@@ -11,6 +11,7 @@ from torch import Tensor
 from minitf.datasets.dataset import Dataset
 from minitf.mathematics import EQUATIONS, Mathematics
 from minitf.tasks.base import Mistake
+from minitf.tasks.example_scores import ExampleScores, pearson
 from minitf.tasks.regression.data import numbers_in
 from minitf.tasks.regression.metrics import RegressionMetrics, regression_metrics
 from minitf.tasks.whole_text.encoding import WholeTextTask, encode_texts
@@ -51,6 +52,11 @@ class Regression(WholeTextTask):
         return regression_metrics(
             targets.tolist(), predicted.squeeze(-1).tolist(), float(self.loss(predicted, targets))
         )
+
+    def example_scores(self, logits: Sequence[Tensor], examples: Examples) -> ExampleScores:
+        """The true and the predicted number of each text: the score is the Pearson correlation."""
+        predicted = torch.stack(list(logits)).double().squeeze(-1)
+        return ExampleScores(torch.stack([examples.targets_of(range(len(examples))), predicted], dim=-1), pearson)
 
     def mistakes(self, logits: Sequence[Tensor], examples: Examples, table: Dataset) -> list[Mistake]:
         """Return every example: no predicted number is exactly right."""

@@ -18,8 +18,9 @@ from minitf.datasets.spellings import unknown_label
 from minitf.errors import DataError
 from minitf.mathematics import EQUATIONS, Mathematics
 from minitf.tasks.base import Mistake
+from minitf.tasks.example_scores import ExampleScores, f1_of_counts
 from minitf.tasks.tagging.conll import TaggedTable
-from minitf.tasks.tagging.metrics import EntityMetrics, entity_metrics
+from minitf.tasks.tagging.metrics import EntityMetrics, entity_metrics, entity_sets
 from minitf.tasks.tagging.sentences import worst_sentences
 from minitf.tasks.tagging.tags import OUTSIDE, have_prefixes
 from minitf.text.batches import IGNORED, Batch, Examples
@@ -163,6 +164,13 @@ class Tagging:
             for word, tag, p in zip(window.words, best.tolist(), probabilities.tolist(), strict=True):
                 predicted[window.sentence][word] = self.labels[tag], p
         return predicted
+
+    def example_scores(self, logits: Sequence[Tensor], examples: Examples) -> ExampleScores:
+        """The counts of right, predicted and true entities of each sentence: the score is their F1."""
+        assert isinstance(examples, TaggedExamples)
+        predicted = [[tag for tag, _ in sentence] for sentence in self.tags(logits, examples)]
+        counts = entity_sets(examples.sentences, predicted, have_prefixes(self.labels), self.strict)
+        return ExampleScores(torch.tensor([[len(s) for s in sets] for sets in counts]).double(), f1_of_counts)
 
     def mistakes(self, logits: Sequence[Tensor], examples: Examples, table: TaggedTable) -> list[Mistake]:
         """Return the words with a wrong tag, each in its sentence."""

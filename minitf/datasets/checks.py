@@ -3,7 +3,7 @@
 Each check yields messages: what is wrong, in which row, and what to do. Nothing is corrected here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from minitf.datasets.dataset import Dataset, Example
 from minitf.datasets.findings import list_rows, location
@@ -20,6 +20,31 @@ def empty_cells(table: Dataset, label: bool = True) -> Iterator[str]:
         rows = [example for example, value in zip(table.examples, values or [], strict=False) if not value.strip()]
         if rows:
             yield f"{location(table, rows)}: column {column!r} is empty: fill it in, or delete the row{list_rows(rows)}"
+
+
+# How pandas, R, Excel and databases write a missing value. In a column of labels also the marks of SNLI and others.
+MISSING = frozenset(("NA", "N/A", "n/a", "<NA>", "#N/A", "#NA", "nan", "NaN", "NaT", "null", "NULL", "None", "\\N"))
+MISSING_LABELS = MISSING | {"-", "--", "?"}
+
+
+def missing_values(table: Dataset) -> Iterator[str]:
+    """Find texts and labels that are probably missing values: NA, nan, null; -1 beside the classes 0, 1, 2, …."""
+    columns: Mapping[str | None, list[str] | None] = {
+        table.text_column: table.texts,
+        table.pair_column: table.pairs,
+        table.label_column: table.labels,
+    }
+    others = {label for label in table.all_labels if label != "-1"}
+    unlabelled = {"-1"} if len(others) > 2 and others == set(map(str, range(len(others)))) else set()
+    for column, values in columns.items():
+        marks = MISSING_LABELS | unlabelled if column == table.label_column else MISSING
+        rows = [example for example, value in zip(table.examples, values or [], strict=False) if value.strip() in marks]
+        if rows:
+            value = next(value for value in values or () if value.strip() in marks).strip()
+            yield (
+                f"{location(table, rows)}: column {column!r} has {value!r}, probably a missing value: if it is one,"
+                f" delete the row{list_rows(rows)}"
+            )
 
 
 def duplicates(train: Dataset) -> Iterator[str]:

@@ -290,8 +290,9 @@ def test_a_folder(tmp_path: Path) -> None:
 def test_unknown_ending(tmp_path: Path, name: str) -> None:
     path = write(tmp_path, name, "text,label\na,b\n")
     ending = Path(name.removesuffix(".gz")).suffix
-    expected = f": unknown file ending {ending!r}: rename it to one of .csv, .tsv, .jsonl, .ndjson, .json"
-    assert message(path) == expected
+    advice = "save it as one of .csv, .tsv, .jsonl, .ndjson, .json, or rename it if it has that format"
+    lines = "; one text per line is a .tsv with the first line text" if ending == ".txt" else ""
+    assert message(path) == f": unknown file ending {ending!r}: {advice}{lines}"
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:

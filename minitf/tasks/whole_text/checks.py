@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from minitf.datasets import near_duplicates
-from minitf.datasets.checks import duplicates, empty_cells, leakage
+from minitf.datasets.checks import duplicates, empty_cells, leakage, missing_values
 from minitf.datasets.dataset import Dataset
 from minitf.datasets.findings import FEW_ROWS, MANY_CLASSES, MANY_LABELS, Finding
 from minitf.datasets.spellings import spelling_key
@@ -28,7 +28,8 @@ def check_tables(
     if len(train.examples) < 2:
         found.append(f"{train.path}: too few examples to train on ({len(train.examples)}): add rows")
     found += errors
-    odd = [*duplicates(train), *near_duplicates.warnings(tables), *warnings]
+    missing = [message for table in tables for message in missing_values(table)]
+    odd = [*missing, *duplicates(train), *near_duplicates.warnings(tables), *warnings]
     for earlier, later in itertools.combinations(tables, 2):
         odd += leakage(earlier, later)
     return [Finding("error", message) for message in found] + [Finding("warning", message) for message in odd]

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from minitf.datasets.dataset import Dataset, Example
 from minitf.datasets.findings import list_rows, location
+from minitf.datasets.strings import is_number
 
 
 def empty_cells(table: Dataset, label: bool = True) -> Iterator[str]:
@@ -45,6 +46,25 @@ def missing_values(table: Dataset) -> Iterator[str]:
                 f"{location(table, rows)}: column {column!r} has {value!r}, probably a missing value: if it is one,"
                 f" delete the row{list_rows(rows)}"
             )
+
+
+def numbers_as_texts(table: Dataset) -> Iterator[str]:
+    """Find a column of texts that has only numbers, such as ids."""
+    if len(table.texts) > 1 and all(map(is_number, table.texts)):
+        yield f"{table.path}: column {table.text_column!r} has only numbers: name the column of the text with `text`"
+
+
+def other_columns(train: Dataset, later: Dataset) -> Iterator[str]:
+    """Find a table of single texts beside one of pairs."""
+    if (train.pair_column is None) != (later.pair_column is None):
+        both = [f"{table.path} has {_columns_of_text(table)}" for table in (train, later)]
+        yield f"{' and '.join(both)}: all tables need pairs, or none: name the columns with `text` and `pair`"
+
+
+def _columns_of_text(table: Dataset) -> str:
+    if table.pair_column is None:
+        return f"single texts ({table.text_column!r})"
+    return f"pairs of texts ({table.text_column!r}, {table.pair_column!r})"
 
 
 def duplicates(train: Dataset) -> Iterator[str]:

@@ -130,6 +130,22 @@ def test_a_json_object_is_no_label(tmp_path, cell, task):
             registry.SPECS[task].read(path, **NAMES)
 
 
+def test_a_column_of_numbers_instead_of_texts(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("text,label\n17,a\n18,b\n")
+    assert "t.csv: column 'text' has only numbers: name the column of the text with `text`" in warnings(str(path))
+
+
+def test_pairs_in_one_table_and_single_texts_in_another():
+    single = read_table([{"text": f"a {i}", "label": "xy"[i % 2]} for i in range(4)])
+    pairs = read_table([{"premise": f"b {i}", "hypothesis": "c", "label": "xy"[i % 2]} for i in range(4)])
+    for train, test in ((single, pairs), (pairs, single)):
+        found = registry.SPECS["classification"].check(train, train, test)
+        assert found[0].level == "error"
+        assert "has pairs of texts ('premise', 'hypothesis')" in found[0].message
+        assert found[0].message.endswith("all tables need pairs, or none: name the columns with `text` and `pair`")
+
+
 def test_columns_that_cannot_be_text_and_label(tmp_path):
     """The advice to add rows alone would not help."""
     swapped = read_table(table(tmp_path, [f"label {i}" for i in range(30)]))

@@ -140,6 +140,10 @@ class Number:
 
 def reading(config: BertConfig) -> Reading:
     """Return how to read the logits of a model with this config; a single logit is a number. Raises InputError."""
+    if twice := next((label for label in config.labels if config.labels.count(label) > 1), None):
+        raise InputError(
+            f"the model has two classes of the name {visible(twice)}; correct id2label in the config.json of the model"
+        )
     if config.problem_type == "multi_label_classification":
         return SeveralLabels(config.labels)
     if config.num_labels == 1:

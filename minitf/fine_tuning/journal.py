@@ -43,6 +43,8 @@ class Journal:
                 self.steps = _read_steps(content if self.damaged else kept, steps)
                 if self.damaged:
                     kept = _write_again(path, self.steps, history)
+                elif kept and path.stat().st_nlink > 1:  # a copy of the run made of hard links must not change
+                    write_bytes(path, kept)
                 elif kept:
                     os.truncate(path, len(kept))
             self._file = self._path.open("a" if kept else "w", encoding="utf-8", buffering=1)

@@ -48,7 +48,12 @@ def _example(train: Table) -> tuple[str, str | None]:
 
 def _command(name: str, best: Path, flags: Sequence[str], texts: Sequence[str]) -> str:
     separator = ["--"] if any(text.startswith("-") for text in texts) else []
-    return shlex.join([interpreter(), "-m", f"minitf.{name}", str(best), *flags, *separator, *texts])
+    return shlex.join([interpreter(), "-m", f"minitf.{name}", typed_path(best), *flags, *separator, *texts])
+
+
+def typed_path(path: Path) -> str:
+    """Return the path as it is typed: with ./ if it would look like a flag."""
+    return f"./{path}" if str(path).startswith("-") else str(path)
 
 
 def versions() -> dict[str, str]:

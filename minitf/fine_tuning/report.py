@@ -8,6 +8,7 @@ from typing import Any
 
 from minitf import __version__
 from minitf.checkpoints.load import load
+from minitf.errors import InputError
 from minitf.files import write_json, write_text
 from minitf.fine_tuning import provenance
 from minitf.fine_tuning.journal import read_steps
@@ -29,6 +30,8 @@ RUN_KEYS = ("scores", "baseline", "learned", "prediction_command", "attention_co
 
 def conclude(setup: TrainingSetup, history: list[Epoch], folder: Path) -> Outcome:
     """Load the best epoch, evaluate it on the test set (without one on the validation set), write the reports."""
+    if not (folder / "best").is_dir():  # its name could be one on the hub, which `load` would fetch
+        raise InputError(f"{folder / 'best'}: was moved or deleted during the run; move it back and `resume` the run")
     best = load(folder / "best", head=setup.task.head, math=setup.math, device=setup.device)
     name = "test" if "test" in setup.splits else "valid"
     examples = setup.encoded.examples[name]

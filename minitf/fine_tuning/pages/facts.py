@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from minitf.fine_tuning.pages.markup import FILES, duration, escape, isolated, number, short, table
+from minitf.fine_tuning.pages.markup import duration, escape, isolated, number, short, table
 
-BUILT_IN = FILES.parent  # has a folder for each built-in corpus
+BUILT_IN = "built-in "  # before the name of built-in data, in its path
 VERSIONS = {"minitf": "minitf", "python": "Python", "torch": "PyTorch"}
 
 
@@ -15,11 +15,16 @@ def title(content: Mapping[str, Any]) -> str:
     """Return what the page is about: the table and the model."""
     if "epochs" not in content:
         model = content.get("model")
-        data = Path(content["data"]["data"]["path"])
-        return str(content["title"]) if model is None else f"{short(data.name)}: evaluation of {short(model)}"
-    trained_on, model = Path(content["data"]["train"]["path"]), str(content["arguments"]["model"])
-    name = trained_on.parent.name if trained_on.parent.parent == BUILT_IN else trained_on.name
-    return f"{short(name)}: fine-tuned {short(Path(model).name or model)}"
+        evaluated = f"{_name(content['data']['data']['path'])}: evaluation of {short(model)}"
+        return str(content["title"]) if model is None else evaluated
+    model = str(content["arguments"]["model"])
+    return f"{_name(content['data']['train']['path'])}: fine-tuned {short(Path(model).name or model)}"
+
+
+def _name(path: str) -> str:
+    """Return the name of a table without its folder; of built-in data, the name of the data."""
+    built_in = path.removeprefix(BUILT_IN).rpartition("/")[0] if path.startswith(BUILT_IN) else ""
+    return short(built_in or Path(path).name)
 
 
 def facts(content: Mapping[str, Any]) -> str:

@@ -185,3 +185,27 @@ def test_scores_by_group_have_an_interval_as_numbers_and_as_a_bar() -> None:
         assert part in shown, part
     assert text.count('class="interval"') == 2
     assert text.count('<line x1="42.0"') == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "model", "expected"),
+    [
+        ("/data/stars.csv", "all-MiniLM-L6-v2", "stars.csv: fine-tuned all-MiniLM-L6-v2"),
+        ("built-in reviews/train", "models/tiny", "reviews: fine-tuned tiny"),
+    ],
+)
+def test_titles_name_the_table_and_the_model(path: str, model: str, expected: str) -> None:
+    content = CONTENT | {"data": {"train": {"path": path, "rows": 3, "sha256": ""}, "valid": CONTENT["data"]["valid"]}}
+    assert f"<title>{expected}</title>" in page(content | {"arguments": {"model": model}})
+
+
+def test_intervals_of_scores_that_are_no_share_are_those_of_the_report() -> None:
+    content = CONTENT | {"task": "tagging", "scores": {"F1": 0.5, "recall": 0.5}, "intervals": {"F1": [0.25, 0.75]}}
+    assert "F1 0.5000 95 %: 0.2500 to 0.7500 recall 0.5000 Finished" in " ".join(
+        re.sub("<[^>]*>", " ", page(content)).split()
+    )
+
+
+def test_an_unknown_interval_is_not_shown() -> None:
+    text = page(CONTENT | {"task": "tagging", "scores": {"F1": 0.5}, "intervals": {"F1": [None, None]}})
+    assert "95 %" not in text

@@ -1,5 +1,6 @@
 """Convert an official checkpoint, in any layout that minitf reads, to a folder that `transformers` opens."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def convert(
         source, STORED_HEAD, offline=offline, say=say, hidden_act=hidden_act, verify=verify, revision=revision
     )
     say(str(report))
-    if report.source.folder.resolve() == folder.resolve():
+    if folder.exists() and os.path.samefile(report.source.folder, folder):
         raise InputError(f"{folder}: is the checkpoint itself; choose another folder")
     tokenizer = None if report.tokenizer is None else report.checked_tokenizer()
     stated = report.source.folder

@@ -45,11 +45,16 @@ class Manifest:
         self._add(self.names, names)
 
     def add_run(self, name: str) -> None:
-        """Record a subfolder before another run starts in it. Raises InputError if it has a run of another program."""
-        path = self.folder / name
-        if name not in self.runs and (path.is_symlink() or os.path.lexists(path / FILE)):
-            raise InputError(f"{path}: is another run, not one of {self.folder}; move it, or choose another folder")
+        """Record a subfolder before a run starts in it. Raises InputError as `check_run` does."""
+        if name not in self.runs:
+            self.check_run(name)
         self._add(self.runs, [name])
+
+    def check_run(self, name: str) -> None:
+        """Raise InputError if a new run may not start in a subfolder: a link, or a run that is not listed."""
+        path = self.folder / name
+        if path.is_symlink() or (name not in self.runs and os.path.lexists(path / FILE)):
+            raise InputError(f"{path}: is another run, not one of {self.folder}; move it, or choose another folder")
 
     def foreign(self) -> list[Path]:
         """Return the files and folders in `folder` that minitf did not create, without the contents of such folders."""

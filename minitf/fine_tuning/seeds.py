@@ -106,6 +106,8 @@ def run_seeds(
                 if resume and encoded is None and not is_saved(folder / name):  # a seed that is not started yet
                     check_start(RunRecord.read(states(folder)[0].parent), setup, say)
                 if fresh and workers.first:
+                    for place in names:
+                        Manifest(folder).check_run(place)
                     make_fresh(folder, ["report.json"])  # after all checks, directly before training
                 if workers.first:
                     Manifest(folder).add_run(name)

@@ -107,6 +107,18 @@ def test_a_study_does_not_train_in_a_run_of_another_command(run_command, flags, 
     assert all(path.read_bytes() == content for path, content in before.items()) and before
 
 
+def test_seeds_do_not_train_in_another_run(run_command, flags, here):
+    """The old run is deleted only after this check."""
+    assert run_command(finetune.main, *flags, "--output", "out")[0] == 0
+    assert run_command(finetune.main, *flags, "--output", "mine")[0] == 0
+    (here / "out" / "seed-1").symlink_to("../mine")
+    before = tree(here)
+    status, _, err = run_command(finetune.main, *flags, "--output", "out", "--overwrite", *SEEDS)
+    assert (status, err.count("\n")) == (2, 1)
+    assert "out/seed-1: is another run" in err
+    assert tree(here) == before
+
+
 def test_a_run_folder_that_is_moved_while_it_trains_is_not_looked_up_by_name(run_command, flags, here, monkeypatch):
     """`out/best` could be the name of a model on the hub."""
     monkeypatch.setattr(report, "load", lambda *_, **__: pytest.fail("a model was loaded"))

@@ -9,6 +9,7 @@ line names the target. `docs/reliability.md` describes the guarantees.
 
 import contextlib
 import errno
+import itertools
 import json
 import math
 import os
@@ -61,7 +62,7 @@ def check_output(path: Path, inputs: Iterable[Path] = ()) -> None:
             return
         if not target.parent.is_dir():
             raise FileNotFoundError(errno.ENOENT, "No such file or directory")
-        if not os.access(target.parent, os.W_OK | os.X_OK):
+        if not os.access(target.parent, os.W_OK | os.X_OK) or _is_protected(target):
             raise PermissionError(errno.EACCES, "Permission denied")
         _check_name(target)
 
@@ -77,7 +78,11 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = _temporary(target)
     try:
         with writing(path):
+            if _is_protected(target):
+                raise PermissionError(errno.EACCES, "Permission denied")
             yield temporary
+            if target.exists():  # a private file stays private
+                os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
             sync(temporary)
             os.replace(temporary, target)
             sync(target.parent)
@@ -251,14 +256,13 @@ def remove(path: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Create a folder and its parents, if they do not exist, and write their names to the disk."""
-    with writing(folder):
-        if folder.is_dir():
-            return
-        if folder.parent != folder:
-            make_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
-        sync(folder.parent)
+    """Create a folder and its parents, if they do not exist, and write their names to the disk. Raises OSError."""
+    missing = itertools.takewhile(lambda path: not os.path.lexists(path), (folder, *folder.parents))
+    for path in reversed(list(missing)):
+        path.mkdir(exist_ok=True)
+        sync(path.parent)
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
 
 
 def sync(path: Path) -> None:
@@ -301,6 +305,11 @@ def _is_special(path: Path) -> bool:
     except FileNotFoundError:
         return False
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _is_protected(path: Path) -> bool:
+    """Whether `path` is a file without write permission: a rename over it would not ask for that."""
+    return path.is_file() and not os.access(path, os.W_OK)
 
 
 def _check_name(path: Path) -> None:

@@ -29,6 +29,8 @@ Main = Callable[[Sequence[str] | None], int]
 
 SETTING = re.compile(r"`([a-z][a-z0-9_]*)`")  # a setting in a message
 BROKEN_PIPE = 128 + 13  # SIGPIPE, which Windows does not have
+# Errors of the system for which a path or the disk is the cause, not the program.
+OF_PATHS = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS, errno.EIO, errno.ESTALE)
 _known_flags: set[str] = set()  # flags of all parsers used so far
 
 
@@ -123,6 +125,8 @@ def _not_written(error: OSError) -> int:
         return BROKEN_PIPE
     if failed := _flush(sys.stdout):
         return _output_failed(failed)
+    if error.errno in OF_PATHS and error.filename:
+        return complain(f"{error.filename}: cannot be read or written ({error.strerror})")
     if error.errno != errno.ENOSPC:
         raise error
     what = error.filename or "a file or standard output"
@@ -222,12 +226,25 @@ def argument_type(values: Values) -> Callable[[str], Any]:
 words = argument_type(Words())  # an argparse type: a text or a column, in any locale; not a path
 
 
+class HelpFormatter(argparse.HelpFormatter):
+    """Wraps the paragraphs of the description to the terminal; the lines of the examples stay as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if text.startswith("examples:"):
+            return text
+        paragraphs = (" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+        return "\n\n".join(textwrap.fill(p, width, break_on_hyphens=False) for p in paragraphs)
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)
+
+
 class Parser(argparse.ArgumentParser):
     """argparse with one-line errors, a one-line usage, and help that ends with examples."""
 
     def __init__(self, *, prog: str, usage: str = "[flags]", examples: Sequence[str] = (), **settings: Any):
         """`usage` and each of `examples` follow `prog` on the command line."""
-        settings.setdefault("formatter_class", argparse.RawTextHelpFormatter)
+        settings.setdefault("formatter_class", HelpFormatter)
         if examples:
             settings["epilog"] = "\n".join(["examples:", *(f"  {prog} {example}".rstrip() for example in examples)])
         super().__init__(prog=prog, usage=f"{prog} {usage}", **settings)

@@ -3,7 +3,8 @@
 import argparse
 from pathlib import Path
 
-from minitf.cli.console import Parser, number
+from minitf.checkpoints.metadata import model_files
+from minitf.cli.console import Parser, number, words
 from minitf.cli.shared import labelled_flags
 from minitf.errors import InputError
 from minitf.files import check_output
@@ -17,7 +18,7 @@ ENDINGS = (".html", ".json")
 EXAMPLES = (
     "runs/stars/best --data held_out.csv",
     "runs/stars/best --data held_out.csv --output report.html --mistakes 20",
-    "runs/stars/best --data other.csv --text comment --label rating",
+    "runs/stars/best --data other.csv --text comment --label rating --by city",
 )
 
 
@@ -37,6 +38,12 @@ def parser() -> Parser:
         metavar="N",
         help="print the N mistakes with the largest loss (default: %(default)s)",
     )
+    out.add_argument(
+        "--by",
+        type=words,
+        metavar="COL",
+        help="the score by group: a column, length or unknown (tokens) (default: none)",
+    )
     out.add_argument("--output", metavar="FILE", help="a report, .html or .json (default: none)")
     return p
 
@@ -48,4 +55,4 @@ def check(arguments: argparse.Namespace) -> None:
     output = Path(arguments.output)
     if output.suffix.lower() not in ENDINGS:
         raise InputError(f"--output {output}: the ending must be .html or .json")
-    check_output(output, [Path(arguments.data)])
+    check_output(output, [Path(arguments.data), *model_files(arguments.model)])

@@ -98,7 +98,7 @@ def _delimited(path: str, lines: TextIO, usual: str, delimiter: str | None) -> I
             if empty and _have_length(len(fields), rows):
                 problem = (
                     f"the header (line {header}) has {len(columns)} cells, the rows have {len(fields)}: the first line"
-                    " must be the header, with a name for each column"
+                    f" must name each column; if it does, {_advice(dialect)}"
                 )
                 raise column_error(path, columns, problem)
             raise DataError(

@@ -110,7 +110,9 @@ def test_a_header_in_the_middle_of_a_table(tmp_path, name):
 def test_a_header_with_another_number_of_columns_than_all_rows(tmp_path, content):
     for name, text in (("t.tsv", content), ("t.csv", content.replace("\t", ","))):
         (tmp_path / name).write_text(text)
-        with pytest.raises(DataError, match=r": the header \(line 1\) has \d cells, the rows have \d: the first line"):
+        with pytest.raises(
+            DataError, match=r": the header \(line 1\) has \d cells, the rows have \d: the first line must name"
+        ):
             read_table(tmp_path / name)
 
 

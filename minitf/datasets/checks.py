@@ -25,6 +25,8 @@ def empty_cells(table: Dataset, label: bool = True) -> Iterator[str]:
 
 # How pandas, R, Excel and databases write a missing value. In a column of labels also the marks of SNLI and others.
 MISSING = frozenset(("NA", "N/A", "n/a", "<NA>", "#N/A", "#NA", "nan", "NaN", "NaT", "null", "NULL", "None", "\\N"))
+DELIMITERS = (",", ";", "\t", "|")
+ROWS_IN_TEXT = 2  # lines that look like rows; with fewer, they may be a text
 MISSING_LABELS = MISSING | {"-", "--", "?"}
 
 
@@ -52,6 +54,26 @@ def numbers_as_texts(table: Dataset) -> Iterator[str]:
     """Find a column of texts that has only numbers, such as ids."""
     if len(table.texts) > 1 and all(map(is_number, table.texts)):
         yield f"{table.path}: column {table.text_column!r} has only numbers: name the column of the text with `text`"
+
+
+def rows_in_texts(table: Dataset) -> Iterator[str]:
+    """Find texts of many lines that are probably rows of the table, because a quotation mark is missing or too much."""
+    labels = table.all_labels
+
+    def is_row(line: str) -> bool:
+        return any(cell.strip(' "') in labels for c in DELIMITERS if c in line for cell in line.split(c))
+
+    def has_rows(text: str) -> bool:
+        lines = text.splitlines()
+        return len(lines) > ROWS_IN_TEXT and (all(map(is_row, lines[1:])) or all(map(is_row, lines[:-1])))
+
+    rows = [example for example in table.examples if "\n" in example.text and has_rows(example.text)]
+    if rows:
+        n = len(rows[0].text.splitlines())
+        yield (
+            f"{location(table, rows)}: column {table.text_column!r} has {n} lines that look like rows of the table:"
+            f" correct the quotation marks{list_rows(rows)}"
+        )
 
 
 def other_columns(train: Dataset, later: Dataset) -> Iterator[str]:

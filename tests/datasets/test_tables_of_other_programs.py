@@ -132,6 +132,23 @@ def test_a_json_object_is_no_label(tmp_path, cell, task):
             registry.SPECS[task].read(path, **NAMES)
 
 
+@pytest.mark.parametrize("order", [("text", "label"), ("label", "text")])
+def test_a_quotation_mark_that_swallows_rows(tmp_path, order):
+    """The marks of rows 3 and 6 together make one long cell."""
+    cells = [{"text": f"text {i}", "label": "xy"[i % 2]} for i in range(8)]
+    cells[1]["text"], cells[4]["text"] = '"text 1', 'text 4"'
+    lines = [",".join(order), *(",".join(row[column] for column in order) for row in cells)]
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+    assert "t.csv:3: column 'text' has 4 lines that look like rows of the table: correct the quotation marks" in (
+        warnings(str(tmp_path / "t.csv"))
+    )
+
+
+def test_a_text_of_several_lines(tmp_path):
+    (tmp_path / "t.csv").write_text('text,label\n"Dear x,\nyes, I know\nand y\nthanks",x\nfine,y\n')
+    assert "look like rows" not in warnings(str(tmp_path / "t.csv"))
+
+
 def test_a_column_of_numbers_instead_of_texts(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("text,label\n17,a\n18,b\n")

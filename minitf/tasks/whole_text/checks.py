@@ -13,6 +13,7 @@ from minitf.datasets.checks import (
     missing_values,
     numbers_as_texts,
     other_columns,
+    rows_in_texts,
 )
 from minitf.datasets.dataset import Dataset
 from minitf.datasets.findings import FEW_ROWS, MANY_CLASSES, MANY_LABELS, Finding
@@ -36,7 +37,7 @@ def check_tables(
         found.append(f"{train.path}: too few examples to train on ({len(train.examples)}): add rows")
     found += [message for later in tables[1:] for message in other_columns(train, later)]
     found += errors
-    missing = [message for table in tables for message in missing_values(table)]
+    missing = [message for table in tables for message in (*missing_values(table), *rows_in_texts(table))]
     odd = [*missing, *numbers_as_texts(train), *duplicates(train), *near_duplicates.warnings(tables), *warnings]
     for earlier, later in itertools.combinations(tables, 2):
         odd += leakage(earlier, later)

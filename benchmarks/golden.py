@@ -203,7 +203,18 @@ def answers(entry: Entry, best: Path, folder: Path) -> tuple[bytes, list[str]]:
     run([*predict, "--input", entry.path("input"), "--output", output], folder)
     content = output.read_bytes()
     output.unlink()
-    return content, run([*predict, *ARGUMENTS[entry.table or "reviews"]], folder).splitlines()
+    printed = run([*predict, *ARGUMENTS[entry.table or "reviews"]], folder).splitlines()
+    return content, printed if entry.table in ("tags", "questions") else in_one_line(printed)
+
+
+def in_one_line(printed: Sequence[str]) -> list[str]:
+    """Each text and its prediction as earlier commits printed them: in one line, the labels in alphabetical order."""
+    lines = []
+    for text, prediction in zip(printed[::2], printed[1::2], strict=True):
+        label, bracket, probabilities = prediction.strip().partition("  (")
+        each = ", ".join(sorted(probabilities.rstrip(")").split(", ")))
+        lines.append(f"{label}  ({each})  {text}" if bracket else f"{label}  {text}")
+    return lines
 
 
 def evaluate(entry: Entry, best: Path, folder: Path) -> dict[str, Any]:

@@ -101,7 +101,9 @@ def digests(out: Path) -> dict[str, str]:
 def _without_times(value: Any) -> Any:
     if isinstance(value, dict):
         return {
-            k: _without_times(v) for k, v in value.items() if k not in ("seconds", "output", "overwrite", "command")
+            k: _without_times(v)
+            for k, v in value.items()
+            if k not in ("seconds", "finished", "output", "overwrite", "command")
         }
     return [_without_times(v) for v in value] if isinstance(value, list) else value
 

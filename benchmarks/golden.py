@@ -44,7 +44,7 @@ class Entry:
     """One run: its data, the flags of `finetune`, and how it is started."""
 
     name: str
-    table: str | None  # None: the built-in corpus
+    table: str | None  # None: built-in data
     flags: str
     model: str | None = "tiny"  # None: the default model
     start: str = "once"  # a key of STARTS
@@ -73,7 +73,7 @@ GRADUAL = (
 )
 
 ENTRIES = (
-    Entry("default", None, "--epochs 1", model=None),
+    Entry("default", None, "--train hard-reviews --epochs 1", model=None),
     Entry("classes", "classes", "--epochs 12 --max-length 32 --lr 2e-3 --class-weights balanced --label-smoothing 0.1"),
     Entry("several-labels", "label-sets", "--epochs 12 --max-length 32 --lr 2e-3"),
     Entry("regression", "pairs", "--epochs 12 --max-length 32 --lr 2e-3"),

@@ -66,7 +66,9 @@ class Setup:
 
     def examples(self, n: int) -> Examples:
         """n labelled sentences of the built-in corpus, repeated if it has fewer."""
-        encoded = Classification(CLASSES).encode(built_in_corpus()[0], load_tokenizer(self.folder), self.max_length)
+        encoded = Classification(CLASSES).encode(
+            built_in_corpus("hard-reviews")[0], load_tokenizer(self.folder), self.max_length
+        )
         return subset(encoded, [i % len(encoded.tokens) for i in range(n)])
 
     def pair(self, math: Mathematics, dtype: torch.dtype, attention: str, device: torch.device | None = None) -> Pair:

@@ -76,7 +76,7 @@ def write_model(folder: Path) -> None:
 
 def write_tables(arguments: argparse.Namespace, folder: Path) -> None:
     """Write the first sentences of the built-in corpus, the same number for each label."""
-    train, valid, _ = built_in_corpus()
+    train, valid, _ = built_in_corpus("hard-reviews")
     for name, table, n in (("train", train, arguments.sentences), ("valid", valid, 32)):
         labels = sorted({str(e.label) for e in table.examples})
         rows = [e for label in labels for e in [e for e in table.examples if e.label == label][: n // len(labels)]]

@@ -36,7 +36,7 @@ def make(folder: Path, steps: int) -> None:
     name = "all-MiniLM-L6-v2"
     model, tokenizer = minitf.load(name, head="masked-lm").train(), minitf.load_tokenizer(name)
     model.embeddings.requires_grad_(False)  # half of the weights; the head multiplies by them
-    texts = built_in_corpus()[0].texts
+    texts = built_in_corpus("hard-reviews")[0].texts
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=5e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 5e-4, total_steps=steps, pct_start=0.1)
     generator = torch.Generator().manual_seed(0)

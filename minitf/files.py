@@ -9,6 +9,7 @@ line names the target. `docs/reliability.md` describes the guarantees.
 
 import contextlib
 import errno
+import itertools
 import json
 import math
 import os
@@ -255,14 +256,13 @@ def remove(path: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Create a folder and its parents, if they do not exist, and write their names to the disk."""
-    with writing(folder):
-        if folder.is_dir():
-            return
-        if folder.parent != folder:
-            make_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
-        sync(folder.parent)
+    """Create a folder and its parents, if they do not exist, and write their names to the disk. Raises OSError."""
+    missing = itertools.takewhile(lambda path: not os.path.lexists(path), (folder, *folder.parents))
+    for path in reversed(list(missing)):
+        path.mkdir(exist_ok=True)
+        sync(path.parent)
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
 
 
 def sync(path: Path) -> None:

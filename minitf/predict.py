@@ -46,7 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 raise InputError(f"--spreadsheet-safe: the output for {spec.name} is not a table; leave it out")
             request = spec.read_inputs(inputs(arguments), metadata)
             loaded = open_predictor(source, spec, metadata, options, size, say_error)
-            loaded = dataclasses.replace(loaded, table=cli.table_format(arguments))
+            shown = None if arguments.all else loaded.labels_shown
+            loaded = dataclasses.replace(loaded, table=cli.table_format(arguments), labels_shown=shown)
             spec.predict(loaded, request).write(out, as_table=as_table)
     return 0
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from minitf.cli import search as cli
 from minitf.cli.console import flags_in_errors, run, say
 from minitf.errors import signal_number
+from minitf.fine_tuning.built_in_recipe import with_recipe
 from minitf.fine_tuning.config import FineTuneConfig
 from minitf.fine_tuning.data import decide, read_data
 from minitf.fine_tuning.folder import locked
@@ -21,12 +22,12 @@ from minitf.tuning import space
 @flags_in_errors
 def main(argv: Sequence[str] | None = None) -> int:
     own, rest, given = cli.parse(argv)
-    config = FineTuneConfig.of(**given)
     parts = space.parse_space(own.space or [f"{name}={values}" for name, values in space.usual(own.method).items()])
     if not own.learning_curve:
         space.check_space(parts)
         if own.method == "grid":
             space.grid(parts)
+    config = FineTuneConfig.of(**with_recipe(given, () if own.learning_curve else parts))
     cli.check(own, given, config, list(parts))
     folder = Path(own.output)
     decisions = decide(config, say)

@@ -62,7 +62,7 @@ def test_fine_tuned_and_opened(write_member, run_command, table, tmp_path, model
     argv = ["--train", table, "--model", folder, "--output", run, "--epochs", "3", "--lr", "3e-3", "--batch-size", "8"]
     status, out, err = run_command(finetune.main, *argv, "--max-length", "32")
     assert (status, err) == (0, "")
-    assert f"{model_type}: 3 layers" in out
+    assert f": {model_type}, 3 layers" in out
     best = run / "best"
     model = reference_class(model_type, "classification").from_pretrained(best)
     tokenizer = transformers.AutoTokenizer.from_pretrained(best)

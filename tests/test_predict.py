@@ -121,21 +121,30 @@ def test_predictions_are_those_of_the_pipeline_of_transformers(answer, classifie
 
 
 def test_on_the_terminal(answer, classifier) -> None:
-    """One line per text: the label, the probability of every label, the text."""
+    """The text, and on the next line the label and the probabilities, the largest first."""
     folder, _ = classifier
     texts = ["the film was great !", "awful", "café 🙂"]
     theirs = reference_probabilities(folder, texts)
     lines = answer(folder, *texts).splitlines()
-    assert len(lines) == 3
-    for line, text, p in zip(lines, texts, theirs, strict=True):
-        assert line.startswith(f"{LABELS[p.argmax()]}  (")
-        assert line.endswith(f")  {text}")
-        assert [float(x) for x in re.findall(r"\d\.\d{4}", line)] == pytest.approx(p.tolist(), abs=1e-4)
+    assert lines[::2] == texts
+    for line, p in zip(lines[1::2], theirs, strict=True):
+        assert line.startswith(f"  {LABELS[p.argmax()]}  (")
+        assert [float(x) for x in re.findall(r"\d\.\d{4}", line)] == pytest.approx(sorted(p.tolist())[::-1], abs=1e-4)
+
+
+def test_the_three_likeliest_labels_are_printed_or_all(answer, write_bert) -> None:
+    names = {i: f"class {i}" for i in range(5)}
+    folder, _ = write_bert(transformers.BertForSequenceClassification, id2label=names, num_labels=5)
+    three, every = answer(folder, "awful").splitlines()[1], answer(folder, "awful", "--all").splitlines()[1]
+    shown, listed = (re.findall(r"(class \d) (0\.\d{4})", line) for line in (three, every))
+    assert len(listed) == 5 and listed == sorted(listed, key=lambda pair: -float(pair[1]))
+    assert shown == listed[:3]
+    assert three.endswith(", …)") and every.endswith(listed[4][1] + ")")
 
 
 def test_a_text_of_two_lines_stays_on_one(answer, classifier) -> None:
-    """On the terminal a prediction is one line."""
-    assert len(answer(classifier[0], "two\nlines", "one").splitlines()) == 2
+    """On the terminal a text is one line, and its prediction another one."""
+    assert answer(classifier[0], "two\nlines", "one").splitlines()[::2] == ["two lines", "one"]
 
 
 @pytest.mark.parametrize("size", [1, 3, 100])
@@ -169,7 +178,7 @@ def test_flags_may_stand_anywhere(answer, classifier) -> None:
     assert answer("--batch-size", 1, folder, "great", "bad") == printed
     assert answer(folder, "--batch-size", 1, "great", "bad") == printed
     assert answer(folder, "great", "--batch-size", 1, "bad") == printed
-    assert answer(folder, "--", "-great").rstrip().endswith("-great")
+    assert answer(folder, "--", "-great").startswith("-great\n")
 
 
 def test_length_as_in_training(command, classifier, tmp_path: Path) -> None:
@@ -262,18 +271,15 @@ def test_columns_as_in_training(answer, refusal, classifier, tmp_path: Path) -> 
     folder, _ = classifier
     note(folder, text="remark")
     table = write_table(tmp_path / "in.csv", [("bad", "great")], ("text", "remark"))
-    assert answer(folder, "--input", table).rstrip().endswith("great")
-    assert answer(folder, "--input", table, "--text", "text").rstrip().endswith("bad")
+    assert answer(folder, "--input", table).startswith("great\n")
+    assert answer(folder, "--input", table, "--text", "text").startswith("bad\n")
     other = write_table(tmp_path / "other.csv", [("bad",)])
     assert "'remark'" in refusal(folder, "--input", other)
 
 
 def test_without_output_predictions_for_a_table_are_printed(answer, classifier, tmp_path: Path) -> None:
     table = write_table(tmp_path / "in.csv", [("great",), ("bad",)])
-    assert [line.rsplit("  ", 1)[1] for line in answer(classifier[0], "--input", table).splitlines()] == [
-        "great",
-        "bad",
-    ]
+    assert answer(classifier[0], "--input", table).splitlines()[::2] == ["great", "bad"]
 
 
 # Sentence vectors -----------------------------------------------------------------------------------------------------

@@ -52,7 +52,6 @@ def trained(run_command: Any, tiny: Path, table: Path, output: Path, *flags: obj
 def sizes(run: Path) -> dict[str, int]:
     """The sizes of what a run writes beside the weights, without numbers, whose length differs."""
     texts = {name: (run / name).read_text() for name in ("metrics.jsonl", "report.json", "report.html")}
-    texts["report.html"] = re.sub(r'src="data:[^"]*"', "", texts["report.html"])
     header = (run / "last" / "state.safetensors").read_bytes()
     texts["state"] = header[8 : 8 + int.from_bytes(header[:8], "little")].decode()
     return {name: len(re.sub(r"[0-9.e+-]+", "0", text)) for name, text in texts.items()}
@@ -117,7 +116,7 @@ def test_many_classes_are_evaluated_and_predicted(run_command: Any, tiny: Path, 
         assert row[2::2] == likeliest
         assert row[3::2] == [f"{p[label]:.6f}" for label in likeliest]
     _, out, _ = run_command(predict.main, best, "the film")
-    assert len(re.findall(r"class\d{4} 0\.\d{4}", out)) == 5
+    assert len(re.findall(r"class\d{4} 0\.\d{4}", out)) == 3  # the likeliest
 
 
 @pytest.mark.usefixtures("quick_picture")

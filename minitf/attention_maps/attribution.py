@@ -23,6 +23,7 @@ from minitf.bert import Bert
 from minitf.datasets.strings import first_few
 from minitf.errors import InputError
 from minitf.tasks.inference import check_finite
+from minitf.tasks.progress import with_progress
 from minitf.tasks.regression.metrics import pearson, ranks
 from minitf.text.batches import Batch
 
@@ -155,7 +156,8 @@ def integrated_gradients(
     E, E_0 = table[ids], table[torch.where(words, pad_id, ids)]  # [1, S, D]
     points, weights = np.polynomial.legendre.leggauss(steps)
     total = torch.zeros_like(E)
-    for alpha, weight in zip((points + 1) / 2, weights / 2, strict=True):
+    pairs = list(zip((points + 1) / 2, weights / 2, strict=True))
+    for alpha, weight in with_progress(pairs, "point", "integrated gradients"):
         at = (E_0 + float(alpha) * (E - E_0)).requires_grad_()
         (gradient,) = torch.autograd.grad(_logit(model, batch, at, label), at)
         total += float(weight) * gradient
@@ -177,7 +179,7 @@ def erasure(model: Bert, batch: Batch, label: int, special_ids: frozenset[int], 
         masks[row, s] = 0
     logits = []
     with torch.no_grad():
-        for part in masks.split(size):
+        for part in with_progress(masks.split(size), "batch", "erasure"):
             n = len(part)
             out = model(batch.token_ids.expand(n, -1), batch.segment_ids.expand(n, -1), part)
             logits.append(out.logits[:, label].double().cpu())

@@ -70,7 +70,10 @@ class LoadReport:
 
     def short(self) -> str:
         """Format the source, the model and what needs attention: parameters that are new although not of the head."""
-        lines = [f"{self.source.name}: {self._shape()}, {self.parameters:,} parameters; from {self.source.origin}"]
+        model = f"{self.config.model_type}, {self._shape()}, {self.parameters:,} parameters"
+        if any(name.startswith("head.") for name in self.new):
+            model += " (head randomly initialized)"
+        lines = [f"{self.source.name}: {model}; from {self.source.origin}"]
         if others := [name for name in self.new if not name.startswith("head.")]:
             lines.append(f"  randomly initialized, to be trained: {_summarize(tuple(others))}")
         if self.warning:
@@ -96,11 +99,11 @@ class LoadReport:
 
     def _shape(self) -> str:
         c = self.config
-        return f"{c.model_type}, {c.num_hidden_layers} layers, width {c.hidden_size}, {c.num_attention_heads} heads"
+        return f"{c.num_hidden_layers} layers, width {c.hidden_size}, {c.num_attention_heads} heads"
 
     def _model_line(self) -> str:
         c = self.config
-        line = f"{self._shape()}; head: {self.head or 'none'}; activation: {_ACTIVATIONS[c.activation]}"
+        line = f"{c.model_type}: {self._shape()}; head: {self.head or 'none'}; activation: {_ACTIVATIONS[c.activation]}"
         if self.source.tensorflow and c.activation == "gelu":
             # Both read "gelu" in the same file; their hidden states differ by about 1e-3.
             line += (

@@ -226,12 +226,25 @@ def argument_type(values: Values) -> Callable[[str], Any]:
 words = argument_type(Words())  # an argparse type: a text or a column, in any locale; not a path
 
 
+class HelpFormatter(argparse.HelpFormatter):
+    """Wraps the paragraphs of the description to the terminal; the lines of the examples stay as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if text.startswith("examples:"):
+            return text
+        paragraphs = (" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+        return "\n\n".join(textwrap.fill(p, width, break_on_hyphens=False) for p in paragraphs)
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)
+
+
 class Parser(argparse.ArgumentParser):
     """argparse with one-line errors, a one-line usage, and help that ends with examples."""
 
     def __init__(self, *, prog: str, usage: str = "[flags]", examples: Sequence[str] = (), **settings: Any):
         """`usage` and each of `examples` follow `prog` on the command line."""
-        settings.setdefault("formatter_class", argparse.RawTextHelpFormatter)
+        settings.setdefault("formatter_class", HelpFormatter)
         if examples:
             settings["epilog"] = "\n".join(["examples:", *(f"  {prog} {example}".rstrip() for example in examples)])
         super().__init__(prog=prog, usage=f"{prog} {usage}", **settings)

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from minitf.checkpoints.metadata import model_files
-from minitf.cli.console import Parser, number
+from minitf.cli.console import Parser, number, words
 from minitf.cli.shared import labelled_flags
 from minitf.errors import InputError
 from minitf.files import check_output
@@ -18,7 +18,7 @@ ENDINGS = (".html", ".json")
 EXAMPLES = (
     "runs/stars/best --data held_out.csv",
     "runs/stars/best --data held_out.csv --output report.html --mistakes 20",
-    "runs/stars/best --data other.csv --text comment --label rating",
+    "runs/stars/best --data other.csv --text comment --label rating --by city",
 )
 
 
@@ -37,6 +37,12 @@ def parser() -> Parser:
         default=10,
         metavar="N",
         help="print the N mistakes with the largest loss (default: %(default)s)",
+    )
+    out.add_argument(
+        "--by",
+        type=words,
+        metavar="COL",
+        help="the score by group: a column, length or unknown (tokens) (default: none)",
     )
     out.add_argument("--output", metavar="FILE", help="a report, .html or .json (default: none)")
     return p

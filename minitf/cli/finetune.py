@@ -10,7 +10,7 @@ from minitf.fine_tuning.config import declared
 from minitf.fine_tuning.settings import Choice, Flag
 
 GROUPS = {
-    "data": "data (by extension: CSV, TSV or JSON lines with a header; CoNLL columns; SQuAD's JSON)",
+    "data": "data (CSV, TSV or JSON lines with a header; CoNLL columns; SQuAD's JSON)",
     "model": "model",
     "recipe": "training",
     "output": "output",
@@ -18,7 +18,7 @@ GROUPS = {
 DESCRIPTION = """\
 Fine-tune a pre-trained BERT on a table of labelled texts.
 
-Without arguments: the default model on the built-in corpus, about a minute on two CPU cores. Ctrl-C saves; --resume
+Without arguments: the default model on the built-in reviews, about two minutes on two CPU cores. Ctrl-C saves; --resume
 with the same --output continues to the same weights, bit for bit. With several processes:
 torchrun --nproc-per-node N -m minitf.finetune …"""
 EXAMPLES = (

@@ -62,6 +62,9 @@ def parser() -> Parser:
         "formula: one that begins with = + - @, a tab or a line break and is not a number",
     )
     out.add_argument(
+        "--all", action="store_true", help="print the probability of every label, not only of the three likeliest"
+    )
+    out.add_argument(
         "--fill",
         type=words,
         metavar="TEXT",

@@ -89,4 +89,5 @@ def model_options(arguments: argparse.Namespace) -> ModelOptions:
 
 def labelled(arguments: argparse.Namespace) -> Labelled:
     """Return the table that the flags of `labelled_flags` name."""
-    return Labelled(**{f.name: getattr(arguments, f.name) for f in dataclasses.fields(Labelled)})
+    names = (f.name for f in dataclasses.fields(Labelled))
+    return Labelled(**{name: getattr(arguments, name) for name in names if hasattr(arguments, name)})

@@ -1,6 +1,6 @@
 """Find the columns of the text, its pair and the label by their names."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from minitf.datasets.reading import ending
 from minitf.datasets.strings import did_you_mean, shorten
@@ -28,9 +28,7 @@ def find_columns(
     named = [column for column in (text, pair) if column is not None] + label_columns(label, columns)
     for column in named:
         if column not in columns:
-            near = did_you_mean(column, columns)
-            problem = f"no column {column!r}{near}; {_list(columns)}"
-            raise DataError(f"{path}: {problem}") if near else column_error(path, columns, problem)
+            raise missing_column(path, column, columns)
     if len(set(named)) < len(named):
         raise DataError(f"{path}: text, pair and label must be different columns, not {', '.join(named)}")
     free = [column for column in columns if column not in named]
@@ -61,6 +59,13 @@ def _find_text(path: str, columns: list[str], free: list[str], pair: str | None)
     if len(options) != 1:
         raise column_error(path, columns, _unclear("text", ["+".join(filter(None, o)) for o in options], columns))
     return options[0]
+
+
+def missing_column(path: str, column: str, columns: list[str], others: Sequence[str] = ()) -> DataError:
+    """Return the error for a named column that does not exist; `others` are names that could be meant too."""
+    near = did_you_mean(column, [*columns, *others])
+    problem = f"no column {column!r}{near}; {_list(columns)}" + (f"; or give {' or '.join(others)}" if others else "")
+    return DataError(f"{path}: {problem}") if near else column_error(path, columns, problem)
 
 
 def column_error(path: str, columns: list[str], problem: str) -> DataError:

@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from minitf.datasets import tables
+from minitf.datasets.built_in import BUILT_IN, PARTS, built_in_file
 from minitf.datasets.columns import find_columns
 from minitf.datasets.dialect import parse_delimiter
-from minitf.datasets.label_cells import has_several
+from minitf.datasets.label_cells import has_list, has_several, refuse_object
 from minitf.datasets.reading import read_bytes
 from minitf.datasets.strings import shorten
 from minitf.errors import DataError
-
-BUILT_IN = {"reviews": "built-in reviews", "hard-reviews": "built-in corpus"}  # name: how messages call it
 
 Source = str | os.PathLike[str] | Sequence[Mapping[str, Any]]  # a file, or a list of records
 
@@ -31,6 +30,7 @@ class Example:
     pair: str | None
     label: str | None
     row: int
+    group: str | None = None  # its cell in a column by which scores are reported (see `groups`)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,10 +67,12 @@ class Dataset:
 
 def one_label(where: str, record: dict[str, Any], column: str, needed: bool = True) -> str:
     """Read a cell with one label. Raises DataError if it is empty or has several labels, and `needed`."""
+    refuse_object(where, record, column)
     if needed and has_several(record, column):
+        hint = "; a class is written without a list" if has_list(record, column) else ""
         raise DataError(
             f"{where}: column {column!r} has several labels, {shorten(record.get(column, column))}: write one, or set"
-            " `task` to multilabel"
+            f" `task` to multilabel{hint}"
         )
     label = tables.cell(where, record, column, needed).strip()
     if needed and not label:
@@ -116,7 +118,7 @@ def read_table(
     return Dataset(path, tuple(examples), text, pair, label, hashlib.sha256(data).hexdigest(), values)
 
 
-def built_in_corpus(name: str = "hard-reviews") -> tuple[Dataset, Dataset, Dataset]:
+def built_in_corpus(name: str) -> tuple[Dataset, Dataset, Dataset]:
     """Return the reviews that were written for this project: (train, valid, test). docs/corpus.md describes them.
 
     "reviews" has 3,000 sentences, most of them plain, with their kind; "hard-reviews" has the 1,200 sentences of irony
@@ -124,9 +126,10 @@ def built_in_corpus(name: str = "hard-reviews") -> tuple[Dataset, Dataset, Datas
     """
     if name not in BUILT_IN:
         raise DataError(f"{name!r} is not a built-in corpus: choose from {', '.join(BUILT_IN)}")
-    folder = Path(__file__).parent.parent / "data" / name
     train, valid, test = (
-        dataclasses.replace(read_table(folder / f"{part}.csv", "text", None, "label"), path=f"{BUILT_IN[name]}/{part}")
-        for part in ("train", "valid", "test")
+        dataclasses.replace(
+            read_table(built_in_file(name, part), "text", None, "label"), path=f"built-in {name}/{part}"
+        )
+        for part in PARTS
     )
     return train, valid, test

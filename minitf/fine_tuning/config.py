@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from minitf.datasets import augmentation
+from minitf.datasets.built_in import BUILT_IN, built_in_name
 from minitf.datasets.dialect import parse_delimiter
 from minitf.datasets.strings import did_you_mean
 from minitf.errors import InputError
@@ -41,7 +42,9 @@ def _frozen(text: str) -> None:
 class DataConfig(Checked):
     """The data: tables (CSV, TSV, JSON lines), CoNLL columns, SQuAD's JSON."""
 
-    train: Any = setting(None, Source(), "training examples", "FILE", "the built-in corpus")
+    train: Any = setting(
+        None, Source(), f"training examples, or built-in data: {', '.join(BUILT_IN)}", "FILE", "the built-in reviews"
+    )
     valid: Any = setting(None, Source(), "validation examples", "FILE", "10 % of the training examples")
     test: Any = setting(None, Source(), "test examples, evaluated once, at the end", "FILE", "none")
     text: str | None = setting(None, Words(), "column of the text", "COL", "found by its name")
@@ -150,6 +153,13 @@ class OutputConfig(Checked):
     overwrite: bool = setting(False, Flag(), "replace an earlier run in `output`")
     resume: bool = setting(False, Flag(), "continue the run in `output`; its own settings apply")
     save_every: int | None = setting(None, _COUNT, "save every N steps too", "N", "after each epoch")
+    by: str | None = setting(
+        None,
+        Words(),
+        "the score by group: a column, length or unknown (tokens)",
+        "COL",
+        "none; reviews: kind",
+    )
     offline: bool = setting(False, Flag(), "use no network")
     dry_run: bool = setting(False, Flag(), "check everything, train nothing")
     verbose: bool = setting(False, Flag(), "print all of what was loaded, checked, trained and measured")
@@ -200,10 +210,11 @@ class FineTuneConfig:
             raise InputError("`freeze` all leaves nothing for `unfreeze`; leave one out")
         if recipe.seeds > 1 and self.output.dry_run:
             raise InputError("`dry_run` trains nothing, so it needs no `seeds`")
-        if self.data.train is None:
+        if built_in := built_in_name(self.data.train):
             for name in ("valid", "test", "text", "pair", "label", "delimiter"):
                 if getattr(self.data, name):
-                    raise InputError(f"`{name}` needs `train`: without it the built-in corpus is used")
+                    why = "without it" if self.data.train is None else f"{built_in!r} is not a file, so"
+                    raise InputError(f"`{name}` needs `train` with your examples: {why} the built-in data are used")
 
 
 def declared() -> Iterator[tuple[str, dataclasses.Field[Any]]]:

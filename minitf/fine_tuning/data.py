@@ -3,16 +3,19 @@
 import dataclasses
 from typing import Any
 
+from minitf.datasets.built_in import BUILT_IN, PARTS, built_in_file, built_in_name, check_name
 from minitf.datasets.dataset import built_in_corpus
 from minitf.datasets.findings import refuse
+from minitf.datasets.groups import with_groups
 from minitf.errors import InputError
+from minitf.fine_tuning.built_in_recipe import recipe_line
 from minitf.fine_tuning.config import DataConfig, FineTuneConfig
 from minitf.fine_tuning.terminal import Say
 from minitf.tasks import registry
 from minitf.tasks.spec import Table, TaskSpec
 
 Splits = dict[str, Table]  # "train", "valid" and, if given, "test"
-SPLITS = ("train", "valid", "test")
+SPLITS = PARTS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,10 +38,13 @@ def decide(config: FineTuneConfig, say: Say) -> Decisions:
 
 
 def _task(data: DataConfig, say: Say) -> TaskSpec:
+    if name := built_in_name(data.train):
+        if data.task not in ("auto", BUILT_IN[name].task):
+            raise InputError(f"`task` {data.task}: the built-in {name} are for {BUILT_IN[name].task}")
+        return registry.SPECS[BUILT_IN[name].task]
+    check_name(data.train)
     if data.task != "auto":
         return registry.SPECS[data.task]
-    if data.train is None:
-        return registry.SPECS["classification"]
     spec, why = registry.recognize(data.train, columns(data))
     say(f"`task` auto: {spec.name}, because {why}")
     return spec
@@ -53,19 +59,25 @@ def columns(data: DataConfig) -> dict[str, str | None]:
 def read_data(config: FineTuneConfig, spec: TaskSpec, say: Say) -> Splits:
     """Read and check all tables; print the warnings. Raises DataError."""
     data = config.data
-    if data.train is None:
-        splits: Splits = dict(zip(SPLITS, built_in_corpus(), strict=True))
+    if name := built_in_name(data.train):
+        sources: dict[str, Any] = {part: built_in_file(name, part) for part in SPLITS}
+        splits: Splits = dict(zip(SPLITS, built_in_corpus(name), strict=True))
     else:
-        sources: dict[str, Any] = {name: getattr(data, name) for name in SPLITS if getattr(data, name)}
-        splits = {name: spec.read(source, **columns(data)) for name, source in sources.items()}
-        if "valid" not in splits:
-            refuse(spec.check(splits["train"], None, None))
-            splits["train"], splits["valid"] = _hold_out(splits["train"], spec, config.recipe.seed, say)
+        sources = {part: getattr(data, part) for part in SPLITS if getattr(data, part)}
+        splits = {part: spec.read(source, **columns(data)) for part, source in sources.items()}
+    if config.output.by is not None:
+        measured = next(part for part in ("test", "valid", "train") if part in splits)  # a part of "train" is held out
+        splits[measured] = with_groups(splits[measured], sources[measured], config.output.by, data.delimiter)
+    if "valid" not in splits:
+        refuse(spec.check(splits["train"], None, None))
+        splits["train"], splits["valid"] = _hold_out(splits["train"], spec, config.recipe.seed, say)
     findings = spec.check(*(splits.get(name) for name in SPLITS))
     for finding in findings:
         if finding.level == "warning":
             say(f"warning: {finding.message}")
     refuse(findings)
+    if line := recipe_line(config):
+        say(line)
     return splits
 
 

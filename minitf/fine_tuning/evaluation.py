@@ -1,12 +1,15 @@
 """The evaluation of a trained model on a labelled table: what `evaluate`, `prune` and `minitf.score` do."""
 
 import dataclasses
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minitf.checkpoints.metadata import read_metadata
+from minitf.datasets.groups import with_groups
 from minitf.errors import InputError
+from minitf.fine_tuning.provenance import machine
 from minitf.fine_tuning.saved import ModelOptions, length_for, open_model, spec_by_name
 from minitf.fine_tuning.terminal import Say, silent
 from minitf.tasks import registry
@@ -17,12 +20,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from minitf.bert import Bert
+    from minitf.fine_tuning.slices import Slices
     from minitf.mathematics import Mathematics
     from minitf.tasks.base import Metrics, Mistake, Task
     from minitf.text.batches import Examples
     from minitf.text.tokenizer import Tokenizer
 
 BATCH_SIZE = 64
+MOST = 100  # mistakes in the report
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +62,10 @@ class Evaluation:
     metrics: "Metrics"
     baseline: str
     mistakes: "list[Mistake]"  # with the largest loss first
+    details: Mapping[str, Any]  # what only the report shows, by key: see `Task.report_details`
+    seconds: float
+    machine: Mapping[str, Any]  # on which it was computed
+    slices: "Slices | None" = None  # scores by group, if `by` is set
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +73,7 @@ class Labelled:
     """A labelled table: its file or records, its columns, and the task (default: that of the model).
 
     `delimiter` separates the cells of a CSV or TSV, if not the usual one does. `strict` counts only entities that break
-    no rule of their tagging scheme.
+    no rule of their tagging scheme; `by` is a column by whose values the score is reported too.
     """
 
     data: Any
@@ -74,6 +83,7 @@ class Labelled:
     label: str | None = None
     delimiter: str | None = None
     strict: bool = False
+    by: str | None = None
 
 
 def open_labelled(
@@ -118,13 +128,32 @@ def evaluate(
     source: str, labelled: Labelled, options: ModelOptions, say: Say, batch_size: int = BATCH_SIZE
 ) -> Evaluation:
     """Evaluate the model of `source` on a table. Raises InputError."""
+    from minitf.fine_tuning.slices import group_names, score_interval, slice_scores
     from minitf.tasks.base import worst
 
+    start = time.perf_counter()
     opened = open_labelled(source, labelled, options, say)
     logits = opened.logits(batch_size)
     mistakes = opened.task.mistakes(logits, opened.examples, opened.table)
     metrics, baseline = opened.task.measure(logits, opened.examples), opened.task.baseline(opened.examples)
-    return Evaluation(opened.spec, opened.table, metrics, baseline, worst(mistakes, len(mistakes)))
+    scores, metric = opened.task.example_scores(logits, opened.examples), next(iter(metrics.scores))
+    details = opened.task.report_details(logits, opened.examples, opened.table, MOST)
+    details |= {"intervals": {metric: score_interval(scores)}}
+    slices = None
+    if labelled.by is not None:
+        names, order = group_names(labelled.by, opened.spec, opened.table, opened.tokenizer)
+        slices = slice_scores(scores, metric, labelled.by, names, order)
+    return Evaluation(
+        spec=opened.spec,
+        table=opened.table,
+        metrics=metrics,
+        baseline=baseline,
+        mistakes=worst(mistakes, len(mistakes)),
+        details=details,
+        seconds=time.perf_counter() - start,
+        machine=machine(next(opened.model.parameters()).device),
+        slices=slices,
+    )
 
 
 def score(
@@ -158,4 +187,5 @@ def _read(spec: TaskSpec, labelled: Labelled, metadata: Mapping[str, Any]) -> Ta
     given: Columns = {"text": labelled.text, "pair": labelled.pair, "label": labelled.label}
     names = {name: column or (None if name in spec.unused else metadata.get(name)) for name, column in given.items()}
     delimiter = {} if labelled.delimiter is None else {"delimiter": labelled.delimiter}
-    return spec.read(labelled.data, **names, **delimiter)
+    table = spec.read(labelled.data, **names, **delimiter)
+    return table if labelled.by is None else with_groups(table, labelled.data, labelled.by, labelled.delimiter)

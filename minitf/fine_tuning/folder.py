@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from minitf.checkpoints.metadata import SAVED
+from minitf.datasets.built_in import built_in_name
 from minitf.errors import InputError
 from minitf.files import STATE, leftovers, make_folder, remove_leftovers, writing
 from minitf.fine_tuning.config import FineTuneConfig
@@ -27,7 +28,7 @@ FILES = ("metrics.jsonl", *WEIGHTS, "curves.png", "report.json", "report.html")
 def choose_folder(config: FineTuneConfig, train: Table) -> Path:
     """Return the folder of the run; nothing in it is changed yet. Raises InputError if it has other content."""
     if config.output.output is None:
-        name = "reviews" if config.data.train is None else Path(train.path).stem
+        name = built_in_name(config.data.train) or Path(train.path).stem
         n = 1
         while (folder := Path("runs") / f"{name}-{n}").exists():
             n += 1
@@ -110,7 +111,8 @@ def locked(folder: Path) -> Iterator[None]:
 
     The system releases the lock when the process ends, even if it is killed. On Windows nothing is locked.
     """
-    make_folder(folder)
+    with writing(folder):
+        make_folder(folder)
     if fcntl is None:
         yield
         return

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,13 @@ class Journal:
     def __exit__(self, *exception: object) -> None:
         with contextlib.suppress(OSError):  # reported when the line was written
             self._file.close()
+
+
+def read_steps(path: Path) -> list[dict[str, Any]]:
+    """Return the records of all steps in `path`, in order; [] if it cannot be read."""
+    with contextlib.suppress(OSError):
+        return _read_steps(path.read_bytes(), sys.maxsize) if path.is_file() else []
+    return []
 
 
 def _record(event: Step | Epoch) -> dict[str, Any]:

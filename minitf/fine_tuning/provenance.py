@@ -1,9 +1,12 @@
 """The command and the versions that made a run, and commands that use its model."""
 
+import contextlib
+import os
 import platform
 import shlex
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,6 +61,32 @@ def versions() -> dict[str, str]:
     import torch
 
     return {"minitf": __version__, "python": platform.python_version(), "torch": torch.__version__}
+
+
+def now() -> str:
+    """Return the date and the time for a report, in UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def machine(device: "torch.device") -> dict[str, str | int | None]:
+    """Return on what machine a result was computed, for the report. It has no name of a computer or a user."""
+    import torch
+
+    return {
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "cpu": _cpu(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def _cpu() -> str:
+    """Return the name of the processor, as far as the system tells it."""
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return platform.processor() or platform.machine()
 
 
 def environment(device: "torch.device") -> dict[str, str]:

@@ -13,6 +13,7 @@ from minitf.errors import InputError
 from minitf.fine_tuning.evaluation import Labelled, LabelledModel, open_labelled
 from minitf.fine_tuning.saved import ModelOptions, Say
 from minitf.tasks.base import Metrics
+from minitf.tasks.progress import with_progress
 from minitf.text.batches import by_length
 from minitf.training.figure import new_figure, save_figure
 
@@ -75,7 +76,7 @@ def head_importance(opened: LabelledModel, gates: HeadGates, batch_size: int) ->
     """Compute the mean over the examples of |∂loss/∂ξ|, ξ the gate of a head, `[L, H]`: Michel et al. 2019, eq. 2."""
     task, examples, model = opened.task, opened.examples, opened.model
     device, total = next(model.parameters()).device, None
-    for indices in by_length(examples.lengths(), batch_size):
+    for indices in with_progress(by_length(examples.lengths(), batch_size), "batch", "head importance"):
         batch, targets = examples.batch(indices)
         batch, targets = batch.to(device), targets.to(device)
         gates.reset()

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from minitf.fine_tuning.slices import Slices
 from minitf.tasks.base import Metrics, Mistake
 from minitf.training.loop import Epoch
 
@@ -43,3 +44,5 @@ class Outcome:
     metrics: Metrics
     mistakes: list[Mistake]  # the worst
     mistaken: int  # the number of all mistakes
+    details: Mapping[str, Any]  # what only the report shows, by key: see `Task.report_details`
+    slices: Slices | None = None  # scores by group, if `by` is set

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from minitf.datasets.built_in import built_in_name
 from minitf.errors import InputError
 from minitf.files import STATE
+from minitf.fine_tuning.built_in_recipe import with_recipe
 from minitf.fine_tuning.config import RECORDS, FineTuneConfig, field_of
 from minitf.fine_tuning.digests import CODE_FREE, digest_file
 from minitf.fine_tuning.folder import check_manifest, states
@@ -15,7 +17,7 @@ from minitf.fine_tuning.settings import checked
 from minitf.fine_tuning.terminal import Say
 
 # Settings that change no result of a run, and may differ when it is resumed.
-FREE = ("resume", "output", "overwrite", "dry_run", "offline", "save_every", "verbose")
+FREE = ("resume", "output", "overwrite", "dry_run", "offline", "save_every", "verbose", "by")
 TABLES = ("train", "valid", "test")
 
 
@@ -96,6 +98,8 @@ def _check_paths(given: Mapping[str, Any], settings: Mapping[str, Any], record: 
     """Raise InputError for a file of the run that does not exist, for example relative to another working folder."""
     for name in (*TABLES, *(["model"] if record.model_is_path else [])):
         path = given.get(name, settings.get(name))
+        if name == "train" and built_in_name(path):
+            continue
         if name not in given and isinstance(path, str) and not Path(path).exists():
             raise InputError(
                 f"`{name}` {path}: does not exist in this working folder; give `{name}` with the path of the same file"
@@ -114,4 +118,4 @@ def _started_again(given: Mapping[str, Any], folder: Path, say: Say) -> FineTune
     if not set(given) - set(FREE):
         raise InputError(f"`resume`: nothing is saved in {folder} yet; give the other settings to start again")
     say(f"nothing is saved in {folder} yet: the run starts again")
-    return FineTuneConfig.of(**{**given, "resume": False})
+    return FineTuneConfig.of(**with_recipe({**given, "resume": False}))

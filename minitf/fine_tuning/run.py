@@ -6,6 +6,7 @@ Settings, data and folder are checked before torch is loaded.
 from typing import TYPE_CHECKING, Any
 
 from minitf.errors import InputError, Interrupted, signal_number
+from minitf.fine_tuning.built_in_recipe import with_recipe
 from minitf.fine_tuning.config import FineTuneConfig
 from minitf.fine_tuning.data import decide, read_data
 from minitf.fine_tuning.folder import choose_folder
@@ -22,10 +23,11 @@ def fine_tune(*, say: Say = print_line, command: str = "", **settings: Any) -> "
 
         run = minitf.fine_tune(train="reviews.csv", epochs=3, lr=5e-5, output="runs/a")
 
-    `train`, `valid` and `test` are files, or lists of records such as {"text": "…", "label": "…"}. `say` is called with
-    each line that the command prints; `command` is saved in the report. Returns the result; None with `dry_run`, and in
-    all but the first of several processes. Raises InputError (DataError for the tables, DivergedError if training
-    diverges), and Interrupted after Ctrl-C or SIGTERM, after the state is saved.
+    `train`, `valid` and `test` are files, or lists of records such as {"text": "…", "label": "…"}; `train` can be
+    the name of built-in data. `say` is called with each line that the command prints; `command` is saved in the report.
+    Returns the result; None with `dry_run`, and in all but the first of several processes. Raises InputError (DataError
+    for the tables, DivergedError if training diverges), and Interrupted after Ctrl-C or SIGTERM, after the state is
+    saved.
     """
     rank, count = processes()
     say = say if rank == 0 else silent
@@ -33,7 +35,7 @@ def fine_tune(*, say: Say = print_line, command: str = "", **settings: Any) -> "
         config, first_command = resumed(settings, say)
         command = first_command or command
     else:
-        config = FineTuneConfig.of(**settings)
+        config = FineTuneConfig.of(**with_recipe(settings))
     if count > 1 and config.output.output is None:
         raise InputError("several processes need one `output`")
     decisions = decide(config, say)

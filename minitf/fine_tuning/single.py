@@ -61,7 +61,7 @@ def run_prepared(
         return None
     outcome = conclude(setup, history, folder)
     say("")
-    for line in result_lines(outcome, setup.decisions.metric, in_full=setup.in_full):
+    for line in result_lines(outcome, setup.decisions.metric, setup.spec.unit, in_full=setup.in_full):
         say(line)
     say(f"took {duration(time.perf_counter() - start)}; model: {folder / 'best'}; report: {folder / 'report.html'}")
     return outcome.run

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from minitf.datasets.findings import Finding
+from minitf.text.batches import Tokens
 from minitf.text.long_texts import UNCUT
 from minitf.text.tokenizer import Tokenizer
 
@@ -49,14 +50,11 @@ def count_tokens(tokenizer: Tokenizer, texts: Texts, max_length: int) -> TokenCo
     special_tokens = len(tokenizer.encode([""], None if second is None else [""], UNCUT)[0])
     lengths: list[int] = []
     unknown, strange = 0, Counter[str]()
-    for i in range(0, len(first), CHUNK):
-        part = first[i : i + CHUNK]
-        pairs = None if second is None else second[i : i + CHUNK]
-        for n, tokens in enumerate(tokenizer.encode(part, pairs, UNCUT)):
-            lengths.append(len(tokens))
-            if here := tokens.ids.count(tokenizer.unknown_id):
-                unknown += here
-                strange.update(part[n] + (pairs[n] if pairs else ""))
+    for text, tokens in encode_uncut(tokenizer, texts):
+        lengths.append(len(tokens))
+        if here := tokens.ids.count(tokenizer.unknown_id):
+            unknown += here
+            strange.update(text)
     cases = [_cases(text) for text in (first if second is None else map(" ".join, zip(first, second, strict=True)))]
     return TokenCounts(
         texts=len(lengths),
@@ -71,10 +69,20 @@ def count_tokens(tokenizer: Tokenizer, texts: Texts, max_length: int) -> TokenCo
     )
 
 
-def percentiles(lengths: Sequence[int]) -> dict[int, int]:
+def encode_uncut(tokenizer: Tokenizer, texts: Texts) -> Iterator[tuple[str, Tokens]]:
+    """Yield each text (or pair, joined) and its tokens, uncut."""
+    first, second = texts
+    for i in range(0, len(first), CHUNK):
+        part = first[i : i + CHUNK]
+        pairs = None if second is None else second[i : i + CHUNK]
+        for n, tokens in enumerate(tokenizer.encode(part, pairs, UNCUT)):
+            yield part[n] + (pairs[n] if pairs else ""), tokens
+
+
+def percentiles(lengths: Sequence[int], wanted: Sequence[int] = PERCENTILES) -> dict[int, int]:
     """Return for each percentile q the smallest length that q % of the texts do not exceed."""
     order = sorted(lengths)
-    return {q: order[max(1, math.ceil(q * len(order) / 100)) - 1] for q in PERCENTILES} if order else {}
+    return {q: order[max(1, math.ceil(q * len(order) / 100)) - 1] for q in wanted} if order else {}
 
 
 def token_warnings(

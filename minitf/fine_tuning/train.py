@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
 
@@ -27,6 +27,9 @@ from minitf.training.precision import choose_precision
 from minitf.training.strategy import freeze
 from minitf.training.update_check import UpdateCheck
 from minitf.training.workers import Workers
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 
 def train(
@@ -50,7 +53,6 @@ def train(
     saver = Saver(setup, folder, optimizer, vocabulary, runtime)
     progress, mark = restored(saver, say) if resume else (Progress(), None)
     check = None if resume else UpdateCheck(setup.model)
-    table = EpochTable(setup.plan.epochs)
     journal_path = folder / "metrics.jsonl" if workers.first else None
     events = loop.train(setup.model, setup.task, data, optimizer, setup.plan, stages(setup, data), progress, runtime)
     with (
@@ -61,6 +63,7 @@ def train(
         gpu_memory(setup),
     ):
         say, on_epoch = interrupt.guarded(say), interrupt.guarded(on_epoch)
+        show = shown(setup, bar, say, check)
         if journal.damaged:
             kept = f"with {len(journal.steps)} of {optimizer.steps} steps"
             say(f"warning: {journal_path}: was lost or damaged; written again from the saved state, {kept}")
@@ -68,17 +71,8 @@ def train(
             saver.save(progress, journal.mark())  # a run that is killed early can be resumed from it
         for event in events:
             journal.write(event)
-            if isinstance(event, Step):
-                bar.update()
-                bar.set_postfix_str(f"epoch {event.epoch}, loss {event.loss:.3f}")
-                if check is not None and event.lr > 0.0 and event.gradient is not None:
-                    changes = check.result()
-                    if setup.shows_parameters or changes.unchanged:
-                        say_above(bar, say, f"step {event.number}: {changes}")
-                    check = None
-            else:
-                for line in table.lines(event):
-                    say_above(bar, say, line)
+            show(event)
+            if isinstance(event, Epoch):
                 on_epoch(event)
             if isinstance(event, Step) and event.ends_epoch:
                 continue  # the state is saved after the evaluation
@@ -91,6 +85,27 @@ def train(
         with warned(say, "curves.png"):
             figures.draw_curves(journal.steps, progress.history, folder / "curves.png")
     return progress.history
+
+
+def shown(
+    setup: TrainingSetup, bar: "tqdm[NoReturn]", say: Say, check: UpdateCheck | None
+) -> Callable[[Step | Epoch], None]:
+    """Return a function that shows an event: the bar of steps, the check of the first update, the table of epochs."""
+    table, checks = EpochTable(setup.plan.epochs), [] if check is None else [check]
+
+    def show(event: Step | Epoch) -> None:
+        if isinstance(event, Epoch):
+            for line in table.lines(event):
+                say_above(bar, say, line)
+            return
+        bar.update()
+        bar.set_postfix_str(f"epoch {event.epoch}, loss {event.loss:.3f}")
+        if checks and event.lr > 0.0 and event.gradient is not None:
+            changes = checks.pop().result()
+            if setup.shows_parameters or changes.unchanged:
+                say_above(bar, say, f"step {event.number}: {changes}")
+
+    return show
 
 
 def compact_vocabulary(setup: TrainingSetup) -> CompactVocabulary:

@@ -16,6 +16,7 @@ from minitf.proof.reference import (
     run_ours_without_attention,
     run_reference,
 )
+from minitf.tasks.progress import with_progress
 from minitf.text.batches import Batch
 from minitf.training.optimizer import Optimizer, Recipe
 
@@ -94,7 +95,7 @@ def compare_models(
     change_optimizer(optimizer)
     rows: list[Row] = []
     recorded: dict[str, Tensor] = {}
-    for step in range(max(1, steps)):
+    for step in with_progress(range(max(1, steps)), "step", "comparing"):
         if step == 0:
             _seed(train_seed, step)
             with torch.no_grad():

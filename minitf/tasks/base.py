@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Protocol, TextIO
 
 from torch import Tensor, nn
 
+from minitf.tasks.example_scores import ExampleScores
 from minitf.text.batches import Batch, Examples
 from minitf.text.tokenizer import Tokenizer
 
@@ -22,6 +23,14 @@ class Mistake:
     true: str
     said: str  # the prediction; the name is a key of report.json
     loss: float  # of this example
+    answers: Mapping[str, tuple[int, int]] | None = None  # "true" and "predicted": characters start … end − 1 of `pair`
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the mistake for report.json; `answers` only if there are any."""
+        content = dataclasses.asdict(self)
+        if self.answers is None:
+            del content["answers"]
+        return content
 
 
 def worst(mistakes: Sequence[Mistake], most: int) -> list[Mistake]:
@@ -81,8 +90,14 @@ class Task(Protocol):
     def measure(self, logits: Sequence[Tensor], examples: Examples) -> Metrics:
         """Compute the metrics over all `examples` from their unpadded logits, in the same order."""
 
+    def example_scores(self, logits: Sequence[Tensor], examples: Examples) -> ExampleScores:
+        """Return what the first of the metrics' `scores` is computed from, for each example of the table, in order."""
+
     def mistakes(self, logits: Sequence[Tensor], examples: Examples, table: Any) -> list[Mistake]:
         """Return the examples with a wrong prediction, with their texts from `table`, which `encode` was given."""
+
+    def report_details(self, logits: Sequence[Tensor], examples: Examples, table: Any, most: int) -> dict[str, Any]:
+        """Return what only the report shows, by its key in report.json; of single examples, at most `most`."""
 
     def learned(self, metrics: Any, examples: Examples) -> bool:
         """Return whether the metrics beat the baseline; some runs fail to learn (Mosbach et al. 2021)."""

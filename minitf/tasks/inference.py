@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from minitf.errors import InputError
 from minitf.tasks.base import Task
+from minitf.tasks.progress import with_progress
 from minitf.text.batches import Examples, by_length
 
 BATCH_SIZE = 64
@@ -35,7 +36,7 @@ def logits_of_batches(
     device, training = next(model.parameters()).device, model.training
     model.eval()
     found = []
-    for indices in batches:
+    for indices in with_progress(batches, "batch", "evaluating"):
         batch = examples.batch(indices)[0].to(device)
         found.append([logits.cpu() for logits in task.unpad(task.logits(model, batch), batch)])
     model.train(training)

@@ -66,6 +66,7 @@ class Loaded:
     batch_size: int
     say: Callable[[str], None] = lambda line: None  # gets warnings
     table: TableFormat = dataclasses.field(default_factory=TableFormat)  # of the predictions for whole texts
+    labels_shown: int | None = 3  # with their probabilities, for a text on the terminal; None: all
 
 
 def say_if_cut(cut: int, count: int, max_length: int, say: Callable[[str], None]) -> None:

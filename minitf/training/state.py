@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from minitf.checkpoints.safetensors_files import open_safetensors
 from minitf.errors import InputError
 from minitf.files import STATE as FILE
-from minitf.files import make_folder, replacing, temporary_folder
+from minitf.files import make_folder, replacing, temporary_folder, writing
 from minitf.training.loop import Epoch, Progress
 from minitf.training.optimizer import Optimizer
 from minitf.training.precision import Half, Precision
@@ -62,7 +62,8 @@ def save_state(
         "scale": [precision.scale, precision.good] if isinstance(precision, Half) else None,
         "extra": extra,
     }
-    make_folder(folder)
+    with writing(folder):
+        make_folder(folder)
     # safetensors writes into a temporary file of its own beside its target.
     with replacing(folder / FILE) as temporary, temporary_folder(folder / FILE) as inner:
         tensors, text = {k: t.contiguous() for k, t in tensors.items()}, json.dumps(content)

@@ -30,7 +30,7 @@ class Choice:
 
 
 Space = Mapping[str, Range | Choice]
-NOT_SEARCHED = ("output", "train", "valid", "test", "seeds", "save_every", "device", "task", "metric")
+NOT_SEARCHED = ("output", "train", "valid", "test", "seeds", "save_every", "device", "task", "metric", "by")
 
 # Devlin et al. 2019, appendix A.3: the values that they tried for every task.
 PAPERS: dict[str, str] = {"lr": "2e-5,3e-5,5e-5", "batch_size": "16,32", "epochs": "2,3,4"}

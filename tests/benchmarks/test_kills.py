@@ -14,7 +14,7 @@ def bench(write_bert, tmp_path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     written = []
     monkeypatch.setattr(kills.record, "write", lambda name, content: written.append(content) or tmp_path / name)
     monkeypatch.setattr(
-        "minitf.fine_tuning.train.draw_curves", lambda steps, history, path: path.write_bytes(b"curves")
+        "minitf.fine_tuning.figures.draw_curves", lambda steps, history, path: path.write_bytes(b"curves")
     )
 
     def call(n: int) -> tuple[int, dict]:

@@ -29,7 +29,7 @@ def test_power_cuts(write_bert, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     written = []
     monkeypatch.setattr(power_cuts.record, "write", lambda name, content: written.append(content) or tmp_path / name)
     monkeypatch.setattr(
-        "minitf.fine_tuning.train.draw_curves", lambda steps, history, path: path.write_bytes(b"curves")
+        "minitf.fine_tuning.figures.draw_curves", lambda steps, history, path: path.write_bytes(b"curves")
     )
     flags = ("--cuts", 2, "--model", tiny, "--sentences", 64, "--megabytes", 32, "--folder", tmp_path / "bench")
     assert power_cuts.main([str(flag) for flag in flags]) == 0

@@ -325,3 +325,16 @@ def test_lines_are_wrapped_between_words(lines: list[str]) -> None:
     assert all(len(line) <= 40 for line in found.split("\n"))
     if all(len(line) <= 40 for line in lines):
         assert found == text
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_help_is_wrapped_to_the_terminal(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Descriptions and flags; an example stays one line, to be copied."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    p = Parser(prog="command", description="word " * 60 + "\n\n" + "other " * 60, examples=["--lr 1 " * 30])
+    p.add_argument("--lr", help="learning " * 40)
+    help_text, _, examples = p.format_help().partition("examples:")
+    lines = help_text.splitlines()
+    assert max(map(len, lines)) <= width
+    assert sum(line.startswith("word") for line in lines) > 1 and "" in lines
+    assert len(examples.strip().splitlines()) == 1

@@ -39,7 +39,7 @@ def sentences() -> list[str]:
 @pytest.mark.parametrize(("part", "n"), [("train", 800), ("valid", 200), ("test", 200)])
 def test_it_is_what_the_files_hold(corpus: dict[str, Dataset], part: str, n: int) -> None:
     table, rows = corpus[part], cells(part)
-    assert table.path == f"built-in corpus/{part}"
+    assert table.path == f"built-in hard-reviews/{part}"
     assert list(rows[0]) == ["text", "label", "domain"]
     assert (table.text_column, table.pair_column, table.label_column) == ("text", None, "label")
     assert [(e.text, e.pair, e.label) for e in table.examples] == [(row["text"], None, row["label"]) for row in rows]

@@ -128,10 +128,6 @@ def test_the_checks_of_a_users_table_find_nothing() -> None:
     assert check_classification(*built_in_corpus("reviews")) == []
 
 
-def test_without_a_name_it_is_still_hard_reviews() -> None:
-    assert [table.digest for table in built_in_corpus()] == [t.digest for t in built_in_corpus("hard-reviews")]
-
-
 def test_an_unknown_name() -> None:
     with pytest.raises(DataError, match="'books' is not a built-in corpus: choose from reviews, hard-reviews"):
         built_in_corpus("books")

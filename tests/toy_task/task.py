@@ -11,6 +11,7 @@ from torch import Tensor
 from minitf.datasets.dataset import Dataset
 from minitf.mathematics import EQUATIONS, Mathematics
 from minitf.tasks.base import Mistake
+from minitf.tasks.example_scores import ExampleScores, mean
 from minitf.tasks.whole_text.encoding import WholeTextTask, encode_texts
 from minitf.text.batches import Examples
 from minitf.text.tokenizer import Tokenizer
@@ -42,6 +43,11 @@ class WordCount(WholeTextTask):
     def measure(self, logits: Sequence[Tensor], examples: Examples) -> LevelMetrics:
         loss = float(self.loss(torch.stack(list(logits)), examples.targets_of(range(len(examples)))))
         return level_metrics(LEVELS, _true(examples), [predicted_level(z) for z in logits], loss)
+
+    def example_scores(self, logits: Sequence[Tensor], examples: Examples) -> ExampleScores:
+        """The distance of each text from its level: the score is the mean."""
+        pairs = zip(_true(examples), map(predicted_level, logits), strict=True)
+        return ExampleScores(torch.tensor([[abs(a - b)] for a, b in pairs], dtype=torch.float64), mean)
 
     def mistakes(self, logits: Sequence[Tensor], examples: Examples, table: Dataset) -> list[Mistake]:
         found = []

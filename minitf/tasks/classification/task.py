@@ -12,7 +12,9 @@ from minitf.datasets.spellings import unknown_label
 from minitf.errors import DataError
 from minitf.mathematics import EQUATIONS, Mathematics
 from minitf.tasks.base import Mistake
+from minitf.tasks.calibration import calibration
 from minitf.tasks.classification.metrics import ClassificationMetrics, classification_metrics
+from minitf.tasks.example_scores import ExampleScores, mean
 from minitf.tasks.whole_text.encoding import WholeTextTask, encode_texts
 from minitf.text.batches import Examples
 from minitf.text.tokenizer import Tokenizer
@@ -62,6 +64,11 @@ class Classification(WholeTextTask):
         loss = float(unsmoothed.loss(z, targets))
         return classification_metrics(self.labels, targets.tolist(), z.argmax(dim=-1).tolist(), loss)
 
+    def example_scores(self, logits: Sequence[Tensor], examples: Examples) -> ExampleScores:
+        """Whether each text is right: the score is the accuracy."""
+        right = torch.stack(list(logits)).argmax(dim=-1) == examples.targets_of(range(len(examples)))
+        return ExampleScores(right.double().unsqueeze(-1), mean, is_share=True)
+
     def mistakes(self, logits: Sequence[Tensor], examples: Examples, table: Dataset) -> list[Mistake]:
         log_p = torch.stack(list(logits)).double().log_softmax(dim=-1)
         rows = zip(table.examples, log_p, examples.targets_of(range(len(examples))).tolist(), strict=True)
@@ -73,6 +80,14 @@ class Classification(WholeTextTask):
                 loss = -float(row[true])
                 found.append(Mistake(example.row, example.text, example.pair, self.labels[true], shown, loss))
         return found
+
+    def report_details(self, logits: Sequence[Tensor], examples: Examples, table: Dataset, most: int) -> dict[str, Any]:
+        """Return the calibration of the predicted classes."""
+        p, predicted = torch.stack(list(logits)).double().softmax(dim=-1).max(dim=-1)
+        right = predicted == examples.targets_of(range(len(examples)))
+        return {
+            "calibration": calibration(p, right, "probability of the predicted class", "share of right predictions")
+        }
 
     def baseline(self, examples: Examples) -> str:
         return f"always guessing one class: {_largest_class(examples):.4f}"

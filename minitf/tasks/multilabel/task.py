@@ -14,6 +14,8 @@ from minitf.datasets.tables import SEPARATOR
 from minitf.errors import DataError
 from minitf.mathematics import EQUATIONS, Mathematics
 from minitf.tasks.base import Mistake
+from minitf.tasks.calibration import calibration
+from minitf.tasks.example_scores import ExampleScores, f1_of_counts
 from minitf.tasks.multilabel.data import labels_in
 from minitf.tasks.multilabel.metrics import MultiLabelMetrics, best_constant, metrics_of_counts
 from minitf.tasks.whole_text.encoding import WholeTextTask, encode_texts
@@ -60,6 +62,12 @@ class MultiLabel(WholeTextTask):
         exact, loss = int((true == predicted).all(dim=1).sum()), float(self.loss(z, targets))
         return metrics_of_counts(self.labels, hits, predictions, support, exact, len(z), loss)
 
+    def example_scores(self, logits: Sequence[Tensor], examples: Examples) -> ExampleScores:
+        """The counts of right, predicted and true labels of each text: the score is the micro F1."""
+        true, predicted = examples.targets_of(range(len(examples))) > 0, torch.stack(list(logits)) > 0
+        counts = [labels.sum(dim=-1) for labels in (true & predicted, predicted, true)]
+        return ExampleScores(torch.stack(counts, dim=-1).double(), f1_of_counts)
+
     def mistakes(self, logits: Sequence[Tensor], examples: Examples, table: Dataset) -> list[Mistake]:
         found = []
         for i, (example, row) in enumerate(zip(table.examples, logits, strict=True)):
@@ -70,6 +78,11 @@ class MultiLabel(WholeTextTask):
                 true = _listed(labels_in(example.label), SEPARATOR)
                 found.append(Mistake(example.row, example.text, example.pair, true, shown, loss))
         return found
+
+    def report_details(self, logits: Sequence[Tensor], examples: Examples, table: Dataset, most: int) -> dict[str, Any]:
+        """Return the calibration of all labels of all texts."""
+        p, true = torch.stack(list(logits)).sigmoid().flatten(), examples.targets_of(range(len(examples))).flatten()
+        return {"calibration": calibration(p, true > 0, "probability of a label", "share of texts with the label")}
 
     def baseline(self, examples: Examples) -> str:
         k, f1 = _best_constant(examples)

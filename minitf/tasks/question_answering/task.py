@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from minitf.errors import InputError
 from minitf.mathematics import EQUATIONS, Mathematics
 from minitf.tasks.base import Mistake
+from minitf.tasks.example_scores import ExampleScores, mean
 from minitf.tasks.question_answering.metrics import SpanMetrics, f1, span_metrics
 from minitf.tasks.question_answering.spans import ParagraphWindow, Span, best_span
 from minitf.tasks.question_answering.squad import Question, QuestionTable, TrueAnswer
@@ -136,6 +137,13 @@ class QuestionAnswering:
         parts = [(float(self.loss(z, targets)), len(z)) for z, targets in _batches(logits, examples)]
         return span_metrics(predicted, _true_answers(examples), sum(loss * n for loss, n in parts) / len(examples))
 
+    def example_scores(self, logits: Sequence[Tensor], examples: Examples) -> ExampleScores:
+        """The F1 of the words of each answer: the score is their mean."""
+        assert isinstance(examples, QuestionExamples)
+        answers = zip(self.spans(logits, examples), _true_answers(examples), strict=True)
+        scores = [[f1(span.text, true)] for span, true in answers]
+        return ExampleScores(torch.tensor(scores, dtype=torch.float64), mean)
+
     def mistakes(self, logits: Sequence[Tensor], examples: Examples, table: QuestionTable) -> list[Mistake]:
         """Return the questions whose predicted answer does not have exactly the words of a right one."""
         assert isinstance(examples, QuestionExamples)
@@ -148,8 +156,17 @@ class QuestionAnswering:
             true = [answer.text for answer in question.answers]
             if f1(span.text, true) < 1.0:
                 predicted = f"{span.text} ({span.p:.0%})"
-                found.append(Mistake(question.row, question.text, question.context, true[0], predicted, largest[n]))
+                first = question.answers[0]
+                answers = {"true": (first.start, first.start + len(first.text)), "predicted": (span.start, span.end)}
+                found.append(
+                    Mistake(question.row, question.text, question.context, true[0], predicted, largest[n], answers)
+                )
         return found
+
+    def report_details(
+        self, logits: Sequence[Tensor], examples: Examples, table: QuestionTable, most: int
+    ) -> dict[str, Any]:
+        return {}
 
     def baseline(self, examples: Examples) -> str:
         return f"answering with the whole paragraph: F1 {_whole_paragraph(examples):.4f}"

@@ -7,11 +7,11 @@ these and for BIOES; `tags.entities` documents which entities the tags mark, and
 
 import dataclasses
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from minitf.tasks.metrics import ClassScore, class_score, class_table
-from minitf.tasks.tagging.tags import entities, scheme
+from minitf.tasks.tagging.tags import Entity, entities, scheme
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,17 +54,24 @@ def entity_metrics(
     words = sum(map(len, true))
     if not words or [len(tags) for tags in true] != [len(tags) for tags in predicted]:
         raise ValueError(f"{words} words in {len(true)} sentences, {sum(map(len, predicted))} tags in {len(predicted)}")
-    rules = scheme(true) if strict and prefixed else None
     support: Counter[str] = Counter()
     predictions: Counter[str] = Counter()
     hits: Counter[str] = Counter()
-    for t, p in zip(true, predicted, strict=True):
-        true_entities, predicted_entities = set(entities(t, prefixed, rules)), set(entities(p, prefixed, rules))
-        support.update(entity.type for entity in true_entities)
-        predictions.update(entity.type for entity in predicted_entities)
-        hits.update(entity.type for entity in true_entities & predicted_entities)
+    for found in entity_sets(true, predicted, prefixed, strict):
+        for counts, some in zip((hits, predictions, support), found, strict=True):
+            counts.update(entity.type for entity in some)
     types = tuple(class_score(k, hits[k], predictions[k], support[k]) for k in sorted(support | predictions))
     micro = class_score("", hits.total(), predictions.total(), support.total())
     right = sum(a == b for t, p in zip(true, predicted, strict=True) for a, b in zip(t, p, strict=True))
     macro = sum(score.f1 for score in types) / len(types) if types else 0.0
     return EntityMetrics(loss, micro.f1, micro.precision, micro.recall, right / words, macro, types, words)
+
+
+def entity_sets(
+    true: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], prefixed: bool = True, strict: bool = False
+) -> Iterator[tuple[set[Entity], set[Entity], set[Entity]]]:
+    """Yield the right, the predicted and the true entities of each sentence; see `entity_metrics`."""
+    rules = scheme(true) if strict and prefixed else None
+    for t, p in zip(true, predicted, strict=True):
+        true_entities, predicted_entities = set(entities(t, prefixed, rules)), set(entities(p, prefixed, rules))
+        yield true_entities & predicted_entities, predicted_entities, true_entities

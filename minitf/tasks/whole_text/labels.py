@@ -1,7 +1,7 @@
 """What the logits of a classification head mean: one class, several labels or a number, by the model's config.
 
-A line or a table row has the probability of every label; with more than MANY_CLASSES labels, of the LIKELIEST. A
-record for Python always has all of them.
+A line has the probabilities of the likeliest labels. A table row has those of every label; with more than MANY_CLASSES
+labels, of the LIKELIEST. A record for Python always has all of them.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ from minitf.datasets.tables import SEPARATOR
 from minitf.errors import InputError
 from minitf.visible import visible
 
-LIKELIEST = 5  # labels of a text that are shown, if there are too many to show all
+LIKELIEST = 5  # labels of a text that are written, if there are too many to write all
 
 
 class Reading(Protocol):
@@ -47,9 +47,10 @@ class Reading(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class OneClass:
-    """The class with the largest logit, and the softmax over all classes."""
+    """The class with the largest logit, and the softmax over all classes; a line has the `shown` likeliest."""
 
     labels: tuple[str, ...]
+    shown: int | None = 3  # None: all
 
     def values(self, z: Tensor) -> list[float]:
         p: list[float] = z.double().softmax(dim=-1).tolist()
@@ -68,7 +69,7 @@ class OneClass:
 
     def line(self, z: Tensor) -> str:
         p = self.values(z)
-        return f"{visible(self._best(p))}  ({_shown(self.labels, p)})"
+        return f"{visible(self._best(p))}  ({_likeliest_shown(self.labels, p, self.shown)})"
 
     def record(self, z: Tensor) -> dict[str, Any]:
         p = self.values(z)
@@ -83,6 +84,7 @@ class SeveralLabels:
     """Every label whose probability (a sigmoid per label) is above ½; there may be none."""
 
     labels: tuple[str, ...]
+    shown: int | None = 3  # labels in a line; None: all
 
     def values(self, z: Tensor) -> list[float]:
         p: list[float] = z.double().sigmoid().tolist()
@@ -91,7 +93,10 @@ class SeveralLabels:
     def prediction(self, z: Tensor) -> str:
         predicted = set(self._predicted(z))
         each = [(label, x) for label, x in zip(self.labels, self.values(z), strict=True) if label in predicted]
-        return _shown(tuple(label for label, _ in each), [x for _, x in each]) or "no label"
+        names, p = tuple(label for label, _ in each), [x for _, x in each]
+        if len(names) > MANY_CLASSES:
+            return _likeliest_shown(names, p, LIKELIEST)
+        return with_probabilities(names, p) or "no label"
 
     def columns(self) -> list[str]:
         return ["label", *_probability_columns(self.labels)]
@@ -100,10 +105,10 @@ class SeveralLabels:
         return [SEPARATOR.join(self._predicted(z)), *_probability_cells(self.labels, self.values(z))]
 
     def line(self, z: Tensor) -> str:
-        predicted = self._predicted(z)
+        predicted, likeliest = self._predicted(z), _likeliest_shown(self.labels, self.values(z), self.shown)
         if len(predicted) > MANY_CLASSES:
-            return f"{len(predicted):,} labels  ({_shown(self.labels, self.values(z))})"
-        return f"{', '.join(map(visible, predicted)) or 'no label'}  ({_shown(self.labels, self.values(z))})"
+            return f"{len(predicted):,} labels  ({likeliest})"
+        return f"{', '.join(map(visible, predicted)) or 'no label'}  ({likeliest})"
 
     def record(self, z: Tensor) -> dict[str, Any]:
         p = self.values(z)
@@ -138,26 +143,29 @@ class Number:
         return {"number": float(z)}
 
 
-def reading(config: BertConfig) -> Reading:
-    """Return how to read the logits of a model with this config; a single logit is a number. Raises InputError."""
+def reading(config: BertConfig, shown: int | None = 3) -> Reading:
+    """Return how to read the logits of a model with this config; a single logit is a number. Raises InputError.
+
+    `shown` is the number of labels in a line, None for all.
+    """
     if twice := next((label for label in config.labels if config.labels.count(label) > 1), None):
         raise InputError(
             f"the model has two classes of the name {visible(twice)}; correct id2label in the config.json of the model"
         )
     if config.problem_type == "multi_label_classification":
-        return SeveralLabels(config.labels)
+        return SeveralLabels(config.labels, shown)
     if config.num_labels == 1:
         return Number()
     if config.problem_type == "regression":
         raise InputError(
             f"the model predicts {config.num_labels} numbers per text, and predict gives only one: use Python"
         )
-    return OneClass(config.labels)
+    return OneClass(config.labels, shown)
 
 
-def _likeliest(labels: tuple[str, ...], p: list[float]) -> list[tuple[str, float]]:
+def _likeliest(labels: tuple[str, ...], p: list[float], most: int | None) -> list[tuple[str, float]]:
     """Return the likeliest labels with their probabilities, the first of equal ones first."""
-    return sorted(zip(labels, p, strict=True), key=lambda pair: -pair[1])[:LIKELIEST]
+    return sorted(zip(labels, p, strict=True), key=lambda pair: -pair[1])[:most]
 
 
 def _probability_columns(labels: tuple[str, ...]) -> list[str]:
@@ -171,14 +179,13 @@ def _probability_cells(labels: tuple[str, ...], p: list[float]) -> list[str]:
     """Return the cells of `_probability_columns`."""
     if len(labels) <= MANY_CLASSES:
         return [f"{x:.6f}" for x in p]
-    return [cell for label, x in _likeliest(labels, p) for cell in (label, f"{x:.6f}")]
+    return [cell for label, x in _likeliest(labels, p, LIKELIEST) for cell in (label, f"{x:.6f}")]
 
 
-def _shown(labels: tuple[str, ...], p: list[float]) -> str:
-    """Return each label with its probability; of many labels only the likeliest."""
-    if len(labels) <= MANY_CLASSES:
-        return with_probabilities(labels, p)
-    return ", ".join(f"{visible(cut(label))} {x:.4f}" for label, x in _likeliest(labels, p)) + ", …"
+def _likeliest_shown(labels: tuple[str, ...], p: list[float], most: int | None) -> str:
+    """Return the `most` likeliest labels with their probabilities, for a person."""
+    likeliest = ", ".join(f"{visible(cut(label))} {x:.4f}" for label, x in _likeliest(labels, p, most))
+    return likeliest if most is None or len(labels) <= most else f"{likeliest}, …"
 
 
 def with_probabilities(labels: tuple[str, ...], p: list[float]) -> str:

@@ -36,16 +36,16 @@ class TextPrediction:
     @classmethod
     def of(cls, loaded: Loaded, texts: TextSource) -> "TextPrediction":
         """Read from the model's config what its logits mean. Raises InputError."""
-        return cls(loaded, texts, reading(loaded.model.config))
+        return cls(loaded, texts, reading(loaded.model.config, loaded.labels_shown))
 
     def records(self) -> Iterator[dict[str, Any]]:
         return self._records(shown=False)
 
     def write(self, out: TextIO, *, as_table: bool) -> None:
-        """Write a line per text, or a table in the format of `loaded.table`."""
+        """Write each text and, on the next line, its prediction, or a table in the format of `loaded.table`."""
         if not as_table:
             for text, _, z in self._logits(shown=False):
-                print(f"{self.reading.line(z)}  {' '.join(text.split())}", file=out)
+                print(f"{' '.join(text.split())}\n  {self.reading.line(z)}", file=out)
         elif self.loaded.table.json_lines:
             out.writelines(to_json(record, indent=None) for record in self._records(shown=True))
         else:

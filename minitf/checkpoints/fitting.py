@@ -113,8 +113,6 @@ def fit(
         of_part = {name for name in expected if name.startswith(part)} - set(replaced)
         if not of_part <= set(absent):
             missing |= of_part & set(absent)
-    if any(name.startswith("head.") for name in state if name in expected):  # it was trained with a pooler
-        missing |= {name for name in absent if name.startswith("pooler.")}
     problems = [f"missing: {name} {list(expected[name])}" for name in expected if name in missing]
     problems += [f"unexpected: {name}" for name in unexpected]
     problems += [f"unexpected: {name} {list(state[name].shape)}" for name in state if name not in expected]

@@ -91,14 +91,14 @@ def load_with_report(
     `head` may be STORED_HEAD. `say` is called before each download. `change` may replace values of the config
     (dropout). `from_scratch` reads only the config and initializes every weight.
     """
-    if head != STORED_HEAD:
+    if not (stored := head == STORED_HEAD):
         check_head(head)
     _check_arguments(num_labels, labels, dtype, device)
     functions = mathematics(math)
     found = sources.find(source, offline=offline, say=say, revision=revision)
     try:
         files = OfficialFiles(found, verify)
-        head = files.stored_head() if head == STORED_HEAD else head
+        head = files.stored_head() if stored else head
         check_head(head, files.config.model_type)
         read = files.tensors(head) if not from_scratch else None
         state = read.state if read else {}
@@ -121,6 +121,8 @@ def load_with_report(
     model.load_state_dict(converted, assign=True)
     weights = [p.numel() for p in model.parameters()], [p.numel() * p.element_size() for p in model.parameters()]
     report = LoadReport(files, model.config, head, loaded, tuple(new), left_out, *map(sum, weights))
+    if stored:
+        report.check_head()
     return model.eval(), report
 
 

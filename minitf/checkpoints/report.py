@@ -53,6 +53,16 @@ class LoadReport:
         """A warning if the vocabulary does not match the word embedding."""
         return None if self.tokenizer is None else mismatch(self.tokenizer, self.config)
 
+    def check_head(self) -> None:
+        """Raise CheckpointError if the head is trained and the pooler that it reads is new: its output is random."""
+        if any(name.startswith("pooler.") for name in self.new) and any(
+            name.startswith("head.") for name in self.loaded
+        ):
+            raise CheckpointError(
+                f"{self.source.folder}: has a trained {self.head} head, but not the pooler that it reads, so its"
+                " predictions would be random; fetch the whole checkpoint"
+            )
+
     def checked_tokenizer(self) -> Tokenizer:
         """Return the tokenizer for this model. Raises CheckpointError if there is none, or if it does not match."""
         tokenizer = self.tokenizer or self.files.tokenizer()  # reading it again raises the reason

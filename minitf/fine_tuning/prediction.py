@@ -99,6 +99,7 @@ def open_head(
 ) -> "tuple[Loaded, LoadReport]":
     """Load the model with the head called `head`, or without one; return it and the load report."""
     model, report = open_model(source, head, options, say)
+    report.check_head()
     max_length = length_for(spec, options, metadata, report)
     tokenizer = report.checked_tokenizer()
     if report.warning:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from minitf import __version__
 from minitf.tasks.spec import Table
+from minitf.training.processes import processes
 
 if TYPE_CHECKING:
     import torch
@@ -17,7 +18,24 @@ if TYPE_CHECKING:
 def command_line(name: str, argv: Sequence[str] | None) -> str:
     """Return the current command, quoted for a shell."""
     given = sys.argv[1:] if argv is None else argv
-    return shlex.join([interpreter(), "-m", f"minitf.{name}", *map(str, given)])
+    return shlex.join([*_python(), "-m", f"minitf.{name}", *map(str, given)])
+
+
+def resume_command(folder: Path) -> str:
+    """Return a command that continues the run in `folder` with the same number of processes, quoted for a shell."""
+    return shlex.join([*_python(), "-m", "minitf.finetune", "--resume", "--output", _argument(folder)])
+
+
+def _python() -> list[str]:
+    """Return the beginning of the current command: Python, or torchrun with this number of processes."""
+    count = processes()[1]
+    torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", str(count)] if count > 1 else []
+    return [interpreter(), *torchrun]
+
+
+def _argument(path: Path) -> str:
+    """Return a path as an argument that is not read as a flag."""
+    return f"./{path}" if str(path).startswith("-") else str(path)
 
 
 def interpreter() -> str:
@@ -45,7 +63,7 @@ def _example(train: Table) -> tuple[str, str | None]:
 
 def _command(name: str, best: Path, flags: Sequence[str], texts: Sequence[str]) -> str:
     separator = ["--"] if any(text.startswith("-") for text in texts) else []
-    return shlex.join([interpreter(), "-m", f"minitf.{name}", str(best), *flags, *separator, *texts])
+    return shlex.join([interpreter(), "-m", f"minitf.{name}", _argument(best), *flags, *separator, *texts])
 
 
 def versions() -> dict[str, str]:

@@ -83,6 +83,14 @@ def test_a_learning_curve_is_asked_to_end(run_command, flags: list[str], here: P
     assert err.splitlines()[-1] == "interrupted"
 
 
+def test_a_learning_curve_that_was_killed_leaves_no_temporary_files(run_command, flags: list[str], here: Path) -> None:
+    leftover = here / "out/.minitf-run.json-0123abcd"
+    leftover.parent.mkdir()
+    leftover.touch()
+    assert run_command(search.main, *flags, "--learning-curve", "1", "--output", "out")[0] == 0
+    assert not leftover.exists()
+
+
 @pytest.fixture
 def classifier(write_bert, here: Path) -> Path:
     (here / "table.csv").write_text("text,label\ngood,LABEL_0\nbad,LABEL_1\ngood film,LABEL_0\n")
@@ -125,7 +133,7 @@ def test_a_run_whose_reader_leaves_saves_and_is_resumed(run_command, flags: list
 
     with monkeypatch.context() as patched:
         patched.setattr(finetune, "say", broken)
-        status, _, err = run_command(finetune.main, *flags, "--output", "out")
+        status, _, err = run_command(finetune.main, *flags, "--verbose", "--output", "out")
     assert (status, err) == (141, "")
     assert printed[-1].startswith("step")
     status, out, _ = run_command(finetune.main, "--resume", "--output", "out")

@@ -3,7 +3,6 @@
 The work is in `minitf.fine_tuning.run`. The flags are in `minitf.cli.finetune`.
 """
 
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from minitf.cli import finetune as cli
 from minitf.cli.console import flags_in_errors, run, say
 from minitf.errors import Interrupted
 from minitf.fine_tuning.folder import is_saved
-from minitf.fine_tuning.provenance import command_line, interpreter, typed_path
+from minitf.fine_tuning.provenance import command_line, resume_command
 from minitf.fine_tuning.run import fine_tune
 from minitf.training.processes import processes
 
@@ -36,9 +35,8 @@ def interrupted(folder: Path) -> str:
     """Return a message: what is saved, and how to resume."""
     if not is_saved(folder):
         return "interrupted before anything was saved"
-    command = shlex.join([interpreter(), "-m", "minitf.finetune", "--resume", "--output", typed_path(folder)])
     best = f"; the best epoch so far is in {folder / 'best'}" if (folder / "best").exists() else ""
-    return f"interrupted{best}\nresume with:  {command}"
+    return f"interrupted{best}\nresume with:  {resume_command(folder)}"
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import pytest
 import transformers
 
 from minitf import attend, convert, evaluate, files, finetune, predict, prune, search
-from minitf.training import loop
+from minitf.training import loop, state
 from tests.support.small_training import TINY
 
 pytestmark = pytest.mark.usefixtures("quick_picture")
@@ -76,11 +76,36 @@ def test_several_seeds_and_a_search_are_asked_to_end(run_command, flags: list[st
         assert (status, err) == (0, ""), main.__module__
 
 
+@pytest.mark.parametrize("more", ["--seeds 2", "--trials 2 --space warmup=0,0.5", "--learning-curve 0.5,1"])
+def test_a_signal_during_the_last_save_of_a_run_ends_the_command(
+    run_command, flags: list[str], here: Path, monkeypatch, more: str
+) -> None:
+    """The next run does not start."""
+    main, save, count = finetune.main if "--seeds" in more else search.main, state.save_state, iter(range(1, 10**6))
+
+    def signalled(*given):
+        if next(count) == 3:  # the first is before the first step, then one for each epoch
+            os.kill(os.getpid(), signal.SIGTERM)
+        return save(*given)
+
+    monkeypatch.setattr(state, "save_state", signalled)
+    status, _, err = run_command(main, *flags, *shlex.split(more), "--output", "out")
+    assert (status, next(count)) == (143, 4), err
+
+
 def test_a_learning_curve_is_asked_to_end(run_command, flags: list[str], here: Path, monkeypatch) -> None:
     signalled_at(monkeypatch, 2, signal.SIGTERM)
     status, _, err = run_command(search.main, *flags, "--learning-curve", "0.5,1", "--output", "out")
     assert status == 143
     assert err.splitlines()[-1] == "interrupted"
+
+
+def test_a_learning_curve_that_was_killed_leaves_no_temporary_files(run_command, flags: list[str], here: Path) -> None:
+    leftover = here / "out/.minitf-run.json-0123abcd"
+    leftover.parent.mkdir()
+    leftover.touch()
+    assert run_command(search.main, *flags, "--learning-curve", "1", "--output", "out")[0] == 0
+    assert not leftover.exists()
 
 
 @pytest.fixture
@@ -125,7 +150,7 @@ def test_a_run_whose_reader_leaves_saves_and_is_resumed(run_command, flags: list
 
     with monkeypatch.context() as patched:
         patched.setattr(finetune, "say", broken)
-        status, _, err = run_command(finetune.main, *flags, "--output", "out")
+        status, _, err = run_command(finetune.main, *flags, "--verbose", "--output", "out")
     assert (status, err) == (141, "")
     assert printed[-1].startswith("step")
     status, out, _ = run_command(finetune.main, "--resume", "--output", "out")

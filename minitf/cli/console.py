@@ -42,16 +42,11 @@ def run(main: Main) -> None:
             status = main(None)
         except SystemExit as left:  # of argparse
             status = left.code  # type: ignore[assignment]
-        except InputError as error:
-            status = complain(str(error))
         except KeyboardInterrupt as error:
             status = _interrupted(signal_number(error))
-        except OSError as error:
-            status = _not_written(error)
-        except Exception:
-            if terminate.number is None:
-                raise
-            status = _interrupted(terminate.number)  # a library has turned the interruption into another error
+        except Exception as error:
+            # A library can turn an interruption into another error, such as "the file is corrupt".
+            status = _failed(error) if terminate.number is None else _interrupted(terminate.number)
         if (failed := _flush(sys.stdout)) and not status:
             status = _output_failed(failed)
     _flush(sys.stderr)
@@ -117,6 +112,15 @@ def _flush(stream: TextIO) -> OSError | None:
 def _interrupted(number: int) -> int:
     print("interrupted", file=sys.stderr)
     return 128 + number
+
+
+def _failed(error: Exception) -> int:
+    """Print an error that the user can correct; return its status. Raises any other error."""
+    if isinstance(error, InputError):
+        return complain(str(error))
+    if isinstance(error, OSError):
+        return _not_written(error)
+    raise error
 
 
 def _not_written(error: OSError) -> int:

@@ -53,8 +53,16 @@ class Journal:
                 sync(path.parent)  # the name of the file
 
     def mark(self) -> dict[str, Any]:
-        """Write the file to the disk; return its size and digest, which are saved with the state of the run."""
+        """Write the file to the disk; return its size and digest, which are saved with the state of the run.
+
+        Raises InputError if the file is gone: what is saved afterwards would be in two folders, or without a manifest.
+        """
         if self._path != Path(os.devnull):
+            if not self._path.is_file():
+                raise InputError(
+                    f"{self._path}: was deleted or moved during the run; `resume` in the folder that has the state,"
+                    " or start again"
+                )
             with writing(self._path):
                 os.fsync(self._file.fileno())
         return {"size": self._file.tell(), "sha256": self._sum.hexdigest()}

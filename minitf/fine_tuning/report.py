@@ -133,9 +133,26 @@ def write_report(folder: Path, setup: TrainingSetup, outcome: Outcome) -> None:
     write_text(folder / "report.html", report_page.page(content, read_steps(folder / "metrics.jsonl")))
 
 
-def read_run(folder: Path) -> Run:
-    """Read the result of a finished run from its report.json. Only the best epoch is marked `best`."""
-    content = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+def read_run(folder: Path, metric: str) -> Run:
+    """Read the result of a finished run from its report.json. Only the best epoch is marked `best`.
+
+    Raises InputError if the file cannot be read, or has no result by `metric`.
+    """
+    path = folder / "report.json"
+    remedy = "restore it, or start again with `overwrite`"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        run = _from_report(folder, content)
+        for number in (run.metrics[metric], run.best_epoch.valid[metric]):
+            float(number)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
+    except (ValueError, LookupError, TypeError, AttributeError, StopIteration, RecursionError):
+        raise InputError(f"{path}: is not a report that minitf wrote; {remedy}") from None
+    return run
+
+
+def _from_report(folder: Path, content: Any) -> Run:
     name = "test" if "test" in content else "valid"
     best, epochs = content["best_epoch"], zip(content["epochs"], content["epoch_scores"], strict=True)
     return Run(

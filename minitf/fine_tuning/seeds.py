@@ -95,7 +95,7 @@ def run_seeds(
         if workers.first:
             check_free(folder, config)
             remove_all_leftovers(folder)
-        mine = [name for name in names if resume and workers.first and _is_finished(folder / name)]
+        mine = [name for name in names if resume and workers.first and _is_finished(folder / name, decisions.metric)]
         finished = workers.gathered([mine])[0]  # of the first process
         for name, seed in names.items():
             if name not in finished:
@@ -125,16 +125,25 @@ def run_seeds(
         return _conclude(folder, names, decisions, diverged, say)
 
 
-def _is_finished(folder: Path) -> bool:
-    """Whether the run in `folder` has a report and its model. Raises InputError if a model is lost."""
+def _is_finished(folder: Path, metric: str) -> bool:
+    """Whether the run in `folder` has its model and its whole report. Raises InputError if a lost file cannot be made.
+
+    With a saved state they are written again from it.
+    """
     remove_all_leftovers(folder)
-    reported = (folder / "report.json").is_file()
     if is_saved(folder):
         record, progress = RunRecord.read(folder / "last"), read_progress(folder / "last")
-        return check_best(folder / "best", record, progress.at_best) and reported
-    if reported and not (folder / "best/model.safetensors").is_file():
+        best = check_best(folder / "best", record, progress.at_best)
+        with contextlib.suppress(InputError):
+            read_run(folder, metric)
+            return best and (folder / "report.html").is_file()  # the last file of a run
+        return False
+    if not (folder / "report.json").is_file():
+        return False
+    if not (folder / "best/model.safetensors").is_file():
         raise InputError(f"{folder / 'best'}: the model of the best epoch is missing; restore it, or start a new run")
-    return reported
+    read_run(folder, metric)
+    return True
 
 
 def _conclude(
@@ -147,7 +156,7 @@ def _conclude(
     """Write and print the summary; return the best run, with all in its `runs`."""
     if len(diverged) == len(names):
         raise DivergedError(f"all {len(names)} seeds diverged; the first: {next(iter(diverged.values()))}")
-    runs = {name: read_run(folder / name) for name in names if name not in diverged}
+    runs = {name: read_run(folder / name, decisions.metric) for name in names if name not in diverged}
     found = summary(runs, decisions.metric, diverged)
     write_json(folder / "report.json", found.to_dict())
     say(f"\n{found}\nthe models are in {folder}/seed-*/best")

@@ -80,7 +80,9 @@ def train(
             if stop or isinstance(event, Epoch) or is_due(event, setup.config.output.save_every):
                 saver.save(progress, journal.mark(), best=isinstance(event, Epoch) and event.best)
             if stop:
-                raise interrupt.error or Interrupted(folder, interrupt.number or signal.SIGINT)
+                break
+    if workers.total(float(interrupt.requested)) > 0.0:  # also if the signal came during the last save
+        raise interrupt.error or Interrupted(folder, interrupt.number or signal.SIGINT)
     if workers.first:
         with warned(say, "curves.png"):
             figures.draw_curves(journal.steps, progress.history, folder / "curves.png")

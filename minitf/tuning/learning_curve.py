@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from minitf.errors import InputError
-from minitf.files import write_json
+from minitf.files import remove_leftovers, write_json
 from minitf.fine_tuning.config import FineTuneConfig
 from minitf.fine_tuning.data import Decisions, Splits
 from minitf.fine_tuning.folder import WEIGHTS, check_manifest
@@ -47,6 +47,7 @@ def learning_curve(
     if (folder / "learning-curve.json").exists() and not config.output.overwrite:
         raise InputError(f"`output` {folder}: has a learning curve; `overwrite` it, or choose another folder")
     check_manifest(folder, COMMAND)
+    remove_leftovers(folder)
     manifest = Manifest(folder, COMMAND)
     manifest.add("learning-curve.json", "learning-curve.png")
     train, metric = splits["train"].examples, decisions.metric

@@ -6,6 +6,7 @@ import importlib
 import io
 import math
 import os
+import signal
 import subprocess
 import sys
 
@@ -59,6 +60,21 @@ def test_bad_input(kind: type[InputError], capsys: pytest.CaptureFixture[str]) -
 
 def test_interrupted(capsys: pytest.CaptureFixture[str]) -> None:
     assert left_with(raising(KeyboardInterrupt())) == 130
+    assert capsys.readouterr() == ("", "interrupted\n")
+
+
+@pytest.mark.parametrize("error", [CheckpointError("model.safetensors: corrupt"), OSError(errno.EIO, ""), ValueError()])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_that_a_library_turns_into_another_error(
+    error: Exception, number: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def main(argv):
+        try:
+            os.kill(os.getpid(), number)
+        except KeyboardInterrupt:
+            raise error from None
+
+    assert left_with(main) == 128 + number
     assert capsys.readouterr() == ("", "interrupted\n")
 
 

@@ -243,6 +243,58 @@ def test_a_finished_seed_whose_model_can_be_saved_again(start, resumes, here: Pa
         assert_same_models(run / name, whole / name)
 
 
+REPORTS = {
+    "not written": None, "empty": "", "cut": '{"task": "cl', "another type": "[]", "no epochs": '{"best_epoch": 1}',
+    "NUL": "\0" * 100,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("content", REPORTS.values(), ids=REPORTS)
+def test_a_finished_seed_whose_report_is_lost(start, resumes, refused, content: str | None) -> None:
+    """It is written again from the state; without a state a damaged one is refused."""
+    run = start(18, seeds=2)
+    report = run / "seed-0/report.json"
+    before = report.read_text()
+    if content is None:
+        report.unlink()
+    else:
+        report.write_text(content)
+        shutil.move(run / "seed-0/last", run.parent)
+        assert "out/seed-0/report.json: is not a report that minitf wrote" in refused()
+        shutil.move(run.parent / "last", run / "seed-0")
+    resumes()
+    assert json.loads(report.read_text())["epochs"] == json.loads(before)["epochs"]
+
+
+def test_a_seed_that_was_killed_between_its_reports(start, resumes) -> None:
+    run = start(18, seeds=2)
+    page = run / "seed-0/report.html"
+    page.unlink()
+    resumes()
+    assert page.is_file()
+
+
+def test_a_run_whose_folder_is_moved_or_deleted_while_it_trains(
+    start, run_command, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends with an error instead of a second folder that has only some of the files."""
+    whole, run = start(99, True, output="whole"), start(2, True)
+    update, count = loop.update, iter(range(1, 10**6))
+
+    def moved(*given):
+        if next(count) == 6:
+            run.rename(here / "moved")
+        return update(*given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "update", moved)
+        status, _, err = run_command(finetune.main, "--resume", "--output", "out")
+    assert (status, run.exists()) == (2, False)
+    assert "minitf: out/metrics.jsonl: was deleted or moved during the run" in err
+    assert run_command(finetune.main, "--resume", "--output", "moved")[0] == 0
+    assert_same_models(here / "moved", whole)
+
+
 def test_the_first_seed_has_no_state(start, resumes, here: Path) -> None:
     """Its folder still says which seed was the first."""
     run = start(24, True, seeds=2, seed=4)

@@ -169,13 +169,13 @@ class Study:
                 " study"
             ) from None
 
-    def _tables(self, path: Path) -> set[str]:
-        """Return the names of the tables in a database. Raises InputError if they are not those of a study."""
+    def _check_tables(self, path: Path) -> None:
+        """Raise InputError for the database of another program, before Optuna adds its tables, and for an empty one."""
         with writing(path), contextlib.closing(sqlite3.connect(path)) as database:
             tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        if tables and not {"studies", "trials", "trial_params", "trial_values"} <= tables:
-            raise InputError(f"{self.folder / STUDY}: is the database of another program, not a study; move it")
-        return tables
+        if not {"studies", "trials", "trial_params", "trial_values"} <= tables:
+            what = "is the database of another program" if tables else "is empty"
+            raise InputError(f"{self.folder / STUDY}: {what}, not a study; restore it, or start a new study")
 
     def _open(self) -> Any:
         """Create the study, or open it to resume: its unfinished runs are queued again. Raises InputError."""
@@ -188,7 +188,8 @@ class Study:
         check_manifest(self.folder, COMMAND)
         self.manifest.add(*FILES)
         remove_leftovers(self.folder)
-        new = not path.exists() or not self._tables(path)
+        if not (new := not path.exists()):
+            self._check_tables(path)
         lower = self.metric in self.decisions.spec.lower_is_better
         with writing(self.folder), self._content():
             study = self.optuna.create_study(

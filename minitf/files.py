@@ -62,7 +62,7 @@ def check_output(path: Path, inputs: Iterable[Path] = ()) -> None:
             return
         if not target.parent.is_dir():
             raise FileNotFoundError(errno.ENOENT, "No such file or directory")
-        if not os.access(target.parent, os.W_OK | os.X_OK):
+        if not os.access(target.parent, os.W_OK | os.X_OK) or _is_protected(target):
             raise PermissionError(errno.EACCES, "Permission denied")
         _check_name(target)
 
@@ -78,7 +78,11 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = _temporary(target)
     try:
         with writing(path):
+            if _is_protected(target):
+                raise PermissionError(errno.EACCES, "Permission denied")
             yield temporary
+            if target.exists():  # a private file stays private
+                os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
             sync(temporary)
             os.replace(temporary, target)
             sync(target.parent)
@@ -301,6 +305,11 @@ def _is_special(path: Path) -> bool:
     except FileNotFoundError:
         return False
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _is_protected(path: Path) -> bool:
+    """Whether `path` is a file without write permission: a rename over it would not ask for that."""
+    return path.is_file() and not os.access(path, os.W_OK)
 
 
 def _check_name(path: Path) -> None:

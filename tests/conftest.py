@@ -9,7 +9,7 @@ os.environ.setdefault(
 import csv
 import random
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import transformers
 from minitf.checkpoints import sources
 from minitf.cli import console
 from minitf.files import write_bytes
+from tests.support import browser
 from tests.support.command_flags import settings_in_backticks
 from tests.support.family import reference_class, reference_config
 from tests.support.tiny import VOCABULARY, redraw, write_vocabulary
@@ -108,6 +109,13 @@ def write_member(tmp_path: Path) -> Callable[..., tuple[Path, Any]]:
         return folder, model
 
     return write
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """A browser, for tests marked `browser`."""
+    with browser.started() as started:
+        yield started
 
 
 @pytest.fixture

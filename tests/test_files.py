@@ -270,3 +270,22 @@ def test_numbers_that_json_does_not_have_become_null():
         text = files.to_json(content, indent)
         assert json.loads(text, parse_constant=pytest.fail) == expected
     assert files.to_json({"n": [1]}, None) == '{"n": [1]}\n'
+
+
+def test_the_permissions_of_a_replaced_file_stay(tmp_path):
+    path = tmp_path / "private.csv"
+    path.write_text("old")
+    path.chmod(0o600)
+    files.write_text(path, "new")
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("new", 0o600)
+
+
+def test_a_file_without_write_permission_is_not_replaced(tmp_path, monkeypatch):
+    """Root has every permission, so the system's answer is replaced."""
+    path = tmp_path / "protected.csv"
+    path.write_text("old")
+    monkeypatch.setattr(files.os, "access", lambda asked, mode: Path(asked) != path)
+    for write in (files.check_output, lambda path: files.write_text(path, "new")):
+        with pytest.raises(InputError, match=r"protected\.csv: cannot be written \(Permission denied\)"):
+            write(path)
+    assert (path.read_text(), names(tmp_path)) == ("old", ["protected.csv"])

@@ -1,5 +1,6 @@
 """`python -m minitf.search`: the runs are those of finetune, the study is Optuna's, and the best model is kept."""
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -329,3 +330,38 @@ def test_a_study_in_a_folder_of_any_name(command, fixed, tmp_path, name):
     assert command(*given)[0] == 0
     assert (tmp_path / name / "study.db").is_file()
     assert command(*given, "--resume")[0] == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE trials SET state = 'OTHER'",
+        "DELETE FROM trial_values",
+        "DELETE FROM studies",
+        "UPDATE study_user_attributes SET value_json = '{'",
+        "UPDATE trial_params SET param_value = 7",
+    ],
+)
+def test_a_study_with_content_that_search_does_not_write(command, fixed, tmp_path, change):
+    flags = (*fixed, "--method", "random", "--trials", 1, "--space", "lr=1e-4..1e-3")
+    assert command(*flags)[0] == 0
+    with contextlib.closing(sqlite3.connect(tmp_path / "study" / "study.db")) as database:
+        database.execute(change)
+        database.commit()
+    status, _, err = command(*flags, "--resume")
+    assert (status, err.count("\n")) == (2, 1)
+
+
+def test_the_database_of_another_program_is_not_changed(command, fixed, tmp_path):
+    flags = (*fixed, "--method", "random", "--trials", 1, "--space", "lr=1e-4..1e-3")
+    assert command(*flags)[0] == 0
+    path = tmp_path / "study" / "study.db"
+    path.unlink()
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE theirs (a)")
+        database.commit()
+    before = path.read_bytes()
+    status, _, err = command(*flags, "--resume")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "is the database of another program, not a study" in err
+    assert path.read_bytes() == before

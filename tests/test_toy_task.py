@@ -105,7 +105,13 @@ def test_training_and_report(trained: str) -> None:
     assert report["best_epoch"] == best("distance", lower=True)
     assert [row["label"] for row in report["test"]["classes"]] == list(LEVELS)
     page = Path("run/report.html").read_text()
-    for content in ("word-count", "valid distance", "always the median level", "<th>some</th>", "--task word-count"):
+    for content in (
+        "word-count",
+        "validation distance",
+        "always the median level",
+        ">some</span></th>",
+        "--task word-count",
+    ):
         assert content in page
     saved = json.loads(Path("run/best/minitf.json").read_text())
     assert (saved["task"], saved["label"]) == ("word-count", "level")

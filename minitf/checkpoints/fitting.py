@@ -41,6 +41,7 @@ def with_labels(
     stored = weight.shape[0] if weight is not None and weight.dim() == 2 else None
     wanted = len(labels) if labels is not None else num_labels
     if wanted is None:
+        _check_names(config, stored)
         wanted = stored if stored is not None else config.num_labels
     if wanted < 1:
         raise NoHeadError("has no classifier: fine-tune it first (python -m minitf.finetune), or give label names")
@@ -59,6 +60,17 @@ def with_labels(
                 if name in state and len(state[name]) == wanted:
                     state[name] = state[name][order]
     return dataclasses.replace(config, labels=tuple(labels)), () if fits else ("head.W.weight", "head.W.bias")
+
+
+def _check_names(config: BertConfig, rows: int | None) -> None:
+    """Raise CheckpointError if the names in the config cannot be those of the classifier's `rows` outputs."""
+    names = config.labels
+    if rows is None or names == tuple(f"LABEL_{i}" for i in range(len(names))):
+        return
+    if len(names) != rows:
+        raise CheckpointError(
+            f"config.json: id2label has {len(names)} names, but the classifier has {rows} outputs; correct id2label"
+        )
 
 
 def _check_size(labels: Sequence[str]) -> None:
@@ -101,6 +113,8 @@ def fit(
         of_part = {name for name in expected if name.startswith(part)} - set(replaced)
         if not of_part <= set(absent):
             missing |= of_part & set(absent)
+    if any(name.startswith("head.") for name in state if name in expected):  # it was trained with a pooler
+        missing |= {name for name in absent if name.startswith("pooler.")}
     problems = [f"missing: {name} {list(expected[name])}" for name in expected if name in missing]
     problems += [f"unexpected: {name}" for name in unexpected]
     problems += [f"unexpected: {name} {list(state[name].shape)}" for name in state if name not in expected]

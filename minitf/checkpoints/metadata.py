@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from minitf.datasets.file_kinds import read_json_object
-from minitf.errors import InputError
+from minitf.errors import CheckpointError, InputError
 from minitf.files import to_json
 
 FILE = "minitf.json"
@@ -25,13 +25,26 @@ def model_folder(folder: Path) -> Path:
 
     Raises InputError for a run with several seeds, which has several models.
     """
-    if (folder / "config.json").exists() or not folder.is_dir():
-        return folder
-    if (folder / "best" / "config.json").is_file():
-        return folder / "best"
-    if seeds := sorted(folder.glob("seed-*/best/config.json")):
+    try:
+        if (folder / "config.json").exists() or not folder.is_dir():
+            return folder
+        if (folder / "best" / "config.json").is_file():
+            return folder / "best"
+        seeds = sorted(folder.glob("seed-*/best/config.json"))
+    except OSError as error:  # no permission, a name that is too long, a disk that fails
+        raise CheckpointError(f"{folder}: cannot be read ({error.strerror})") from None
+    if seeds:
         raise InputError(f"{folder}: has the models of several seeds; give one, such as {seeds[0].parent}")
     return folder
+
+
+def model_files(source: str | Path) -> list[Path]:
+    """Return the files of the model in `source`: a folder, a run (its best/) or a file. They may not exist."""
+    folder = model_folder(Path(source))
+    if folder.is_file():
+        return [folder]
+    others = ("pytorch_model.bin", "vocab.json", "merges.txt", "added_tokens.json", "bert_config.json")
+    return [*(folder / name for name in (*SAVED, *others)), *folder.glob("*.safetensors"), *folder.glob("*.bin")]
 
 
 def read_metadata(folder: Path) -> dict[str, Any]:

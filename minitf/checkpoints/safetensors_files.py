@@ -17,6 +17,7 @@ def open_safetensors(path: Path, framework: str) -> Iterator[Any]:
     `safe_open` takes only a UTF-8 path. Others exist on Linux, and in a locale without UTF-8 Python decodes every path
     with an umlaut to one. Such a file is opened by its descriptor.
     """
+    path.open("rb").close()  # raises the right error of the system, for example if the permission is missing
     if is_unicode(str(path)):
         with safe_open(path, framework) as opened:
             yield opened

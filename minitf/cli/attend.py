@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from minitf.checkpoints.metadata import model_files
 from minitf.cli.console import Parser, number, words
 from minitf.cli.shared import add_delimiter, model_flags
 from minitf.errors import InputError
@@ -108,7 +109,8 @@ def check(arguments: argparse.Namespace) -> None:
         raise InputError("--delimiter is for --input FILE; leave it out")
     if arguments.label is not None and arguments.attribution == "never":
         raise InputError("--label chooses the class of the attribution; leave out --attribution never")
-    check_output(Path(arguments.output), [Path(arguments.input)] if arguments.input else [])
+    read = [Path(arguments.input)] if arguments.input else []
+    check_output(Path(arguments.output), [*read, *model_files(arguments.model)])
 
 
 def _check_uses(arguments: argparse.Namespace, page: bool, view: str) -> None:

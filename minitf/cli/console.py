@@ -29,6 +29,8 @@ Main = Callable[[Sequence[str] | None], int]
 
 SETTING = re.compile(r"`([a-z][a-z0-9_]*)`")  # a setting in a message
 BROKEN_PIPE = 128 + 13  # SIGPIPE, which Windows does not have
+# Errors of the system for which a path or the disk is the cause, not the program.
+OF_PATHS = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS, errno.EIO, errno.ESTALE)
 _known_flags: set[str] = set()  # flags of all parsers used so far
 
 
@@ -127,6 +129,8 @@ def _not_written(error: OSError) -> int:
         return BROKEN_PIPE
     if failed := _flush(sys.stdout):
         return _output_failed(failed)
+    if error.errno in OF_PATHS and error.filename:
+        return complain(f"{error.filename}: cannot be read or written ({error.strerror})")
     if error.errno != errno.ENOSPC:
         raise error
     what = error.filename or "a file or standard output"

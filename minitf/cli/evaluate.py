@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from minitf.checkpoints.metadata import model_files
 from minitf.cli.console import Parser, number, words
 from minitf.cli.shared import labelled_flags
 from minitf.errors import InputError
@@ -54,4 +55,4 @@ def check(arguments: argparse.Namespace) -> None:
     output = Path(arguments.output)
     if output.suffix.lower() not in ENDINGS:
         raise InputError(f"--output {output}: the ending must be .html or .json")
-    check_output(output, [Path(arguments.data)])
+    check_output(output, [Path(arguments.data), *model_files(arguments.model)])

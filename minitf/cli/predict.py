@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from minitf.checkpoints.metadata import model_files
 from minitf.cli.console import Parser, number, words
 from minitf.cli.shared import BATCH_SIZE_HELP, add_delimiter, model_flags
 from minitf.datasets.table_writer import TableFormat
@@ -101,4 +102,5 @@ def check(arguments: argparse.Namespace) -> None:
     if arguments.delimiter and not arguments.input:
         raise InputError("--delimiter is for --input FILE; leave it out")
     if arguments.output:
-        check_output(Path(arguments.output), [Path(arguments.input)] if arguments.input else [])
+        read = [Path(arguments.input)] if arguments.input else []
+        check_output(Path(arguments.output), [*read, *model_files(arguments.model)])

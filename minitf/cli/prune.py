@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from minitf.checkpoints.metadata import model_files
 from minitf.cli.console import Parser, number
 from minitf.cli.shared import labelled_flags
 from minitf.errors import InputError
@@ -58,6 +59,6 @@ def check(arguments: argparse.Namespace) -> None:
     if arguments.sweep:
         if output.suffix.lower() not in (".png", ".svg"):
             raise InputError(f"--output {output}: with --sweep the ending must be .png or .svg")
-        check_output(output)
+        check_output(output, [Path(arguments.data), *model_files(arguments.model)])
     elif output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise InputError(f"--output {output}: exists already; choose another folder")

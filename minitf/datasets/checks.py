@@ -3,10 +3,11 @@
 Each check yields messages: what is wrong, in which row, and what to do. Nothing is corrected here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from minitf.datasets.dataset import Dataset, Example
 from minitf.datasets.findings import list_rows, location
+from minitf.datasets.strings import is_number
 
 
 def empty_cells(table: Dataset, label: bool = True) -> Iterator[str]:
@@ -20,6 +21,50 @@ def empty_cells(table: Dataset, label: bool = True) -> Iterator[str]:
         rows = [example for example, value in zip(table.examples, values or [], strict=False) if not value.strip()]
         if rows:
             yield f"{location(table, rows)}: column {column!r} is empty: fill it in, or delete the row{list_rows(rows)}"
+
+
+# How pandas, R, Excel and databases write a missing value. In a column of labels also the marks of SNLI and others.
+MISSING = frozenset(("NA", "N/A", "n/a", "<NA>", "#N/A", "#NA", "nan", "NaN", "NaT", "null", "NULL", "None", "\\N"))
+MISSING_LABELS = MISSING | {"-", "--", "?"}
+
+
+def missing_values(table: Dataset) -> Iterator[str]:
+    """Find texts and labels that are probably missing values: NA, nan, null; -1 beside the classes 0, 1, 2, …."""
+    columns: Mapping[str | None, list[str] | None] = {
+        table.text_column: table.texts,
+        table.pair_column: table.pairs,
+        table.label_column: table.labels,
+    }
+    others = {label for label in table.all_labels if label != "-1"}
+    unlabelled = {"-1"} if len(others) > 2 and others == set(map(str, range(len(others)))) else set()
+    for column, values in columns.items():
+        marks = MISSING_LABELS | unlabelled if column == table.label_column else MISSING
+        rows = [example for example, value in zip(table.examples, values or [], strict=False) if value.strip() in marks]
+        if rows:
+            value = next(value for value in values or () if value.strip() in marks).strip()
+            yield (
+                f"{location(table, rows)}: column {column!r} has {value!r}, probably a missing value: if it is one,"
+                f" delete the row{list_rows(rows)}"
+            )
+
+
+def numbers_as_texts(table: Dataset) -> Iterator[str]:
+    """Find a column of texts that has only numbers, such as ids."""
+    if len(table.texts) > 1 and all(map(is_number, table.texts)):
+        yield f"{table.path}: column {table.text_column!r} has only numbers: name the column of the text with `text`"
+
+
+def other_columns(train: Dataset, later: Dataset) -> Iterator[str]:
+    """Find a table of single texts beside one of pairs."""
+    if (train.pair_column is None) != (later.pair_column is None):
+        both = [f"{table.path} has {_columns_of_text(table)}" for table in (train, later)]
+        yield f"{' and '.join(both)}: all tables need pairs, or none: name the columns with `text` and `pair`"
+
+
+def _columns_of_text(table: Dataset) -> str:
+    if table.pair_column is None:
+        return f"single texts ({table.text_column!r})"
+    return f"pairs of texts ({table.text_column!r}, {table.pair_column!r})"
 
 
 def duplicates(train: Dataset) -> Iterator[str]:

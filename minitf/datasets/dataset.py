@@ -14,7 +14,7 @@ from minitf.datasets import tables
 from minitf.datasets.built_in import BUILT_IN, PARTS, built_in_file
 from minitf.datasets.columns import find_columns
 from minitf.datasets.dialect import parse_delimiter
-from minitf.datasets.label_cells import has_several
+from minitf.datasets.label_cells import has_list, has_several, refuse_object
 from minitf.datasets.reading import read_bytes
 from minitf.datasets.strings import shorten
 from minitf.errors import DataError
@@ -67,10 +67,12 @@ class Dataset:
 
 def one_label(where: str, record: dict[str, Any], column: str, needed: bool = True) -> str:
     """Read a cell with one label. Raises DataError if it is empty or has several labels, and `needed`."""
+    refuse_object(where, record, column)
     if needed and has_several(record, column):
+        hint = "; a class is written without a list" if has_list(record, column) else ""
         raise DataError(
             f"{where}: column {column!r} has several labels, {shorten(record.get(column, column))}: write one, or set"
-            " `task` to multilabel"
+            f" `task` to multilabel{hint}"
         )
     label = tables.cell(where, record, column, needed).strip()
     if needed and not label:

@@ -1,12 +1,13 @@
 """Cells with several labels, in the encodings that are in use: `a|b`, JSON lists, lists as text, columns of 0 and 1."""
 
 import ast
+import json
 import re
 from typing import Any
 
 from minitf.datasets import tables
 from minitf.datasets.columns import label_columns
-from minitf.datasets.strings import shorten
+from minitf.datasets.strings import shorten, with_decimal_comma
 from minitf.errors import DataError
 
 _QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
@@ -48,24 +49,46 @@ def has_several(record: dict[str, Any], column: str) -> bool:
     """Whether a cell has a list or a vector of labels, or `column` names several columns."""
     value = record.get(column)
     if isinstance(value, str):
-        return list_items(value) is not None or is_vector(_parts(value))
-    return isinstance(value, list) or len(label_columns(column, record)) > 1
+        return has_list(record, column) or is_vector(_parts(value))
+    return has_list(record, column) or len(label_columns(column, record)) > 1
+
+
+def has_list(record: dict[str, Any], column: str) -> bool:
+    """Whether a cell has a list of labels, also of one or none."""
+    value = record.get(column)
+    return isinstance(value, list) or (isinstance(value, str) and list_items(value) is not None)
+
+
+def refuse_object(where: str, record: dict[str, Any], column: str) -> None:
+    """Raise DataError for a cell with a JSON object or a list of them, also as text: {"choices": ["a", "b"]}."""
+    value = record.get(column)
+    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return
+    if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(item, dict) for item in value)):
+        kind = "the object" if isinstance(value, dict) else "a list of objects,"
+        raise DataError(
+            f"{where}: column {column!r} has {kind} {shorten(record[column])}: write the label, or several labels as"
+            f' a{tables.SEPARATOR}b or, in JSON, ["a", "b"]'
+        )
 
 
 def labels_of_cell(where: str, record: dict[str, Any], column: str, needed: bool = True) -> list[str]:
     """Return the labels in a cell. Raises DataError for vectors of 0 and 1, and for values that are not labels."""
+    refuse_object(where, record, column)
     value = record.get(column)
     if isinstance(value, list):
         parts = [tables.cell(where, {column: part}, column) for part in value]
-    elif isinstance(value, dict):
-        raise DataError(f'{where}: column {column!r} has the object {shorten(value)}: write a list, ["a", "b"]')
     else:
         text = tables.cell(where, record, column, needed)
         parts = _parts(text)
     if is_vector(parts):
+        decimal = ", or, if it is a number, a decimal point" if with_decimal_comma(str(value)) else ""
         raise DataError(
             f"{where}: column {column!r} has a vector of 0 and 1, {shorten(value)}, which has no names of labels: write"
-            f' the names of those with 1, as a{tables.SEPARATOR}c or, in JSON, ["a", "c"]'
+            f' the names of those with 1, as a{tables.SEPARATOR}c or, in JSON, ["a", "c"]{decimal}'
         )
     return parts
 

@@ -35,15 +35,29 @@ def open_file(path: Path, endings: Sequence[str] = ()) -> Iterator[io.BufferedRe
             if kind := binary_kind(file.peek(1024)):
                 raise DataError(f"{path}: {kind}")
             if endings and ending(path) not in endings:
-                raise DataError(
-                    f"{path}: unknown file ending {ending(path)!r}: rename it to one of {', '.join(endings)}"
-                )
+                raise DataError(f"{path}: unknown file ending {ending(path)!r}: {_other_format(path, endings)}")
             yield file
     except FileNotFoundError:
         near = did_you_mean(path.name, _names(path.parent, endings))
         raise DataError(f"{path}: no such file{near}; check the path (the working folder is {Path.cwd()})") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def _other_format(path: Path, endings: Sequence[str]) -> str:
+    """Return what to do with a file that does not have one of the endings."""
+    advice = f"save it as one of {', '.join(endings)}, or rename it if it has that format"
+    is_text = ending(path) == ".txt" and ".tsv" in endings
+    return f"{advice}; one text per line is a .tsv with the first line text" if is_text else advice
+
+
+def file_path(source: Any) -> str:
+    """Return the path of a file that is no table. Raises DataError for a list of records."""
+    if isinstance(source, list | tuple):
+        raise DataError(
+            "records: a list of records is read as a table of whole texts; this task reads a file: save one"
+        )
+    return str(os.fspath(source))
 
 
 def ending(path: str | os.PathLike[str]) -> str:

@@ -34,7 +34,10 @@ def split(dataset: Dataset, share: float = 0.1, seed: int = 0, stratify: bool = 
             if len(group) <= n:
                 held_out.update(group)
                 n -= len(group)
-    return divide(dataset, held_out, "every label keeps one for training: add rows")
+    if not stratify or divisible:
+        return divide(dataset, held_out, "every label keeps one for training: add rows")
+    requirement = "every label keeps one for training: no label has two different texts: name the right columns with"
+    return divide(dataset, held_out, f"{requirement} `text` and `label`, add rows")
 
 
 def _apportion(rows: Counter[str | None], share: float, total: int, rng: random.Random) -> dict[str | None, int]:

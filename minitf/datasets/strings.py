@@ -3,9 +3,11 @@
 import difflib
 import math
 import os
+import re
 from collections.abc import Sequence
 
 LONG = 60  # characters of a value in a message
+_DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 
 
 def did_you_mean(name: str, names: Sequence[str]) -> str:
@@ -38,6 +40,11 @@ def is_number(text: str) -> bool:
         return math.isfinite(float(text)) and "_" not in text
     except ValueError:
         return False
+
+
+def with_decimal_comma(text: str) -> bool:
+    """Whether a string may be a number with a decimal comma, as in many languages: `2,5`."""
+    return _DECIMAL_COMMA.fullmatch(text.strip()) is not None
 
 
 def is_unicode(text: str) -> bool:

@@ -44,10 +44,18 @@ def to_json_lines(path: str, values: Sequence[Any]) -> bytes:
     lines = []
     for row, value in enumerate(values, start=1):
         try:
-            lines.append(json.dumps(value) + "\n")
+            lines.append(json.dumps(value, default=_number) + "\n")
         except (TypeError, ValueError, RecursionError) as error:
             raise DataError(f"{path}:{row}: {error}; give strings and numbers") from None
     return "".join(lines).encode()
+
+
+def _number(value: Any) -> Any:
+    """Return a number of NumPy or PyTorch as one of Python. Raises TypeError for another value."""
+    number = value.item() if getattr(value, "ndim", None) == 0 else None
+    if not isinstance(number, bool | int | float):
+        raise TypeError(f"has a value of type {type(value).__name__}")
+    return number
 
 
 def _records(path: str, lines: TextIO, kind: str, delimiter: str | None) -> Iterator[Record]:
@@ -76,19 +84,28 @@ def _delimited(path: str, lines: TextIO, usual: str, delimiter: str | None) -> I
     if delimiter is None and head:
         dialect = recognize(path, head, dialect)
     columns: list[str] | None = None
-    empty = True
-    for row, fields in _fields(path, itertools.chain(head, lines), dialect, first):
+    header, empty = 0, True
+    rows = _fields(path, itertools.chain(head, lines), dialect, first)
+    for row, fields in rows:
         if not fields or (columns is None and len(fields) == 1 and not fields[0].strip()):  # a blank line
             continue
         if columns is None:
-            columns = [column.strip() for column in fields]
+            header, columns = row, [column.strip() for column in fields]
             repeated = [column for column, n in Counter(columns).items() if n > 1 and column]
             if repeated:
                 raise column_error(path, columns, f"two columns are called {repeated[0]!r}: rename one")
         elif len(fields) != len(columns):
+            if empty and _have_length(len(fields), rows):
+                problem = (
+                    f"the header (line {header}) has {len(columns)} cells, the rows have {len(fields)}: the first line"
+                    " must be the header, with a name for each column"
+                )
+                raise column_error(path, columns, problem)
             raise DataError(
                 f"{path}:{row}: the header names {len(columns)} columns, this row has {len(fields)}: {_advice(dialect)}"
             )
+        elif len(columns) > 1 and [field.strip() for field in fields] == columns:
+            raise DataError(f"{path}:{row}: repeats the header: delete this row")
         else:
             empty = False
             yield row, dict(zip(columns, fields, strict=True))
@@ -113,6 +130,15 @@ def _fields(path: str, lines: Iterator[str], dialect: Dialect, first: int) -> It
             f'invalid quoting ({error}): close each quoted field, and write "" for a " inside one'
         )
         raise DataError(f"{path}:{row}: {problem}") from None
+
+
+def _have_length(length: int, rows: Iterator[tuple[int, list[str]]]) -> bool:
+    """Whether the next rows, at least one, all have this number of cells, so that the header is wrong and not a row."""
+    try:
+        lengths = {len(fields) for _, fields in itertools.islice(rows, HEAD) if fields}
+    except DataError:
+        return False
+    return lengths == {length}
 
 
 def _advice(dialect: Dialect) -> str:

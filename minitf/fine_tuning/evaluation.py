@@ -1,6 +1,7 @@
 """The evaluation of a trained model on a labelled table: what `evaluate`, `prune` and `minitf.score` do."""
 
 import dataclasses
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from minitf.checkpoints.metadata import read_metadata
 from minitf.datasets.groups import with_groups
 from minitf.errors import InputError
+from minitf.fine_tuning.provenance import machine
 from minitf.fine_tuning.saved import ModelOptions, length_for, open_model, spec_by_name
 from minitf.fine_tuning.terminal import Say, silent
 from minitf.tasks import registry
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from minitf.text.tokenizer import Tokenizer
 
 BATCH_SIZE = 64
+MOST = 100  # mistakes in the report
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +62,9 @@ class Evaluation:
     metrics: "Metrics"
     baseline: str
     mistakes: "list[Mistake]"  # with the largest loss first
+    details: Mapping[str, Any]  # what only the report shows, by key: see `Task.report_details`
+    seconds: float
+    machine: Mapping[str, Any]  # on which it was computed
     slices: "Slices | None" = None  # scores by group, if `by` is set
 
 
@@ -122,19 +128,32 @@ def evaluate(
     source: str, labelled: Labelled, options: ModelOptions, say: Say, batch_size: int = BATCH_SIZE
 ) -> Evaluation:
     """Evaluate the model of `source` on a table. Raises InputError."""
-    from minitf.fine_tuning.slices import group_names, slice_scores
+    from minitf.fine_tuning.slices import group_names, score_interval, slice_scores
     from minitf.tasks.base import worst
 
+    start = time.perf_counter()
     opened = open_labelled(source, labelled, options, say)
     logits = opened.logits(batch_size)
     mistakes = opened.task.mistakes(logits, opened.examples, opened.table)
     metrics, baseline = opened.task.measure(logits, opened.examples), opened.task.baseline(opened.examples)
+    scores, metric = opened.task.example_scores(logits, opened.examples), next(iter(metrics.scores))
+    details = opened.task.report_details(logits, opened.examples, opened.table, MOST)
+    details |= {"intervals": {metric: score_interval(scores)}}
     slices = None
     if labelled.by is not None:
-        scores = opened.task.example_scores(logits, opened.examples)
         names, order = group_names(labelled.by, opened.spec, opened.table, opened.tokenizer)
-        slices = slice_scores(scores, next(iter(metrics.scores)), labelled.by, names, order)
-    return Evaluation(opened.spec, opened.table, metrics, baseline, worst(mistakes, len(mistakes)), slices)
+        slices = slice_scores(scores, metric, labelled.by, names, order)
+    return Evaluation(
+        spec=opened.spec,
+        table=opened.table,
+        metrics=metrics,
+        baseline=baseline,
+        mistakes=worst(mistakes, len(mistakes)),
+        details=details,
+        seconds=time.perf_counter() - start,
+        machine=machine(next(opened.model.parameters()).device),
+        slices=slices,
+    )
 
 
 def score(

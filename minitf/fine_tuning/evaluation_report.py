@@ -1,16 +1,13 @@
 """The result of an evaluation for the terminal, and as a report in .html or .json."""
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
 from minitf.files import to_json, write_text
-from minitf.fine_tuning import report_html
-from minitf.fine_tuning.evaluation import Evaluation
-from minitf.fine_tuning.provenance import versions
+from minitf.fine_tuning.evaluation import MOST, Evaluation
+from minitf.fine_tuning.pages.report import page
+from minitf.fine_tuning.provenance import now, versions
 from minitf.visible import visible
-
-MOST = 100  # mistakes in the report
 
 
 def result_lines(result: Evaluation, most: int) -> str:
@@ -34,6 +31,7 @@ def write_report(path: Path, result: Evaluation, model: str, command: str) -> No
     table = result.table
     content: dict[str, Any] = {
         "title": f"{Path(table.path).name}, {model}",
+        "model": model,
         "task": result.spec.name,
         "command": command,
         "versions": versions(),
@@ -41,9 +39,13 @@ def write_report(path: Path, result: Evaluation, model: str, command: str) -> No
         "test": result.metrics.to_dict(),
         "scores": dict(result.metrics.scores),
         "baseline": result.baseline,
-        "mistakes": [dataclasses.asdict(mistake) for mistake in result.mistakes[:MOST]],
+        "mistakes": [mistake.to_dict() for mistake in result.mistakes[:MOST]],
         "mistaken": len(result.mistakes),
+        **result.details,
+        "seconds": result.seconds,
+        "finished": now(),
+        "machine": dict(result.machine),
     }
     if result.slices is not None:
         content["slices"] = result.slices.to_dict()
-    write_text(path, to_json(content) if path.suffix.lower() == ".json" else report_html.page(content))
+    write_text(path, to_json(content) if path.suffix.lower() == ".json" else page(content))

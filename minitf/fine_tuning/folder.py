@@ -43,12 +43,12 @@ def check_free(folder: Path, config: FineTuneConfig) -> None:
     model, output = config.model.model, config.output
     if output.resume:
         return
-    if Path(model).exists() and folder.resolve() in Path(model).resolve().parents:
-        raise InputError(f"`output` {folder}: contains `model` {model}; choose another folder")
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if there != folder and not there.is_dir():
-        raise InputError(f"`output` {folder}: cannot be written ({there} is a file); choose another folder")
     with writing(folder):
+        if os.path.exists(model) and Path(os.path.realpath(folder)) in Path(os.path.realpath(model)).parents:
+            raise InputError(f"`output` {folder}: contains `model` {model}; choose another folder")
+        os.lstat(there := next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path)))
+        if there != folder and not there.is_dir():
+            raise InputError(f"`output` {folder}: cannot be written ({there} is a file); choose another folder")
         if folder.exists() and not folder.is_dir():
             raise InputError(f"`output` {folder}: is a file; choose a folder")
         check_manifest(folder)

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,8 @@ class Journal:
                 self.steps = _read_steps(content if self.damaged else kept, steps)
                 if self.damaged:
                     kept = _write_again(path, self.steps, history)
+                elif kept and path.stat().st_nlink > 1:  # a copy of the run made of hard links must not change
+                    write_bytes(path, kept)
                 elif kept:
                     os.truncate(path, len(kept))
             self._file = self._path.open("a" if kept else "w", encoding="utf-8", buffering=1)
@@ -80,6 +83,13 @@ class Journal:
     def __exit__(self, *exception: object) -> None:
         with contextlib.suppress(OSError):  # reported when the line was written
             self._file.close()
+
+
+def read_steps(path: Path) -> list[dict[str, Any]]:
+    """Return the records of all steps in `path`, in order; [] if it cannot be read."""
+    with contextlib.suppress(OSError):
+        return _read_steps(path.read_bytes(), sys.maxsize) if path.is_file() else []
+    return []
 
 
 def _record(event: Step | Epoch) -> dict[str, Any]:

@@ -45,7 +45,10 @@ class Manifest:
         self._add(self.names, names)
 
     def add_run(self, name: str) -> None:
-        """Record a subfolder that contains another run."""
+        """Record a subfolder before another run starts in it. Raises InputError if it has a run of another program."""
+        path = self.folder / name
+        if name not in self.runs and (path.is_symlink() or os.path.lexists(path / FILE)):
+            raise InputError(f"{path}: is another run, not one of {self.folder}; move it, or choose another folder")
         self._add(self.runs, [name])
 
     def foreign(self) -> list[Path]:
@@ -121,11 +124,13 @@ class Manifest:
             names, runs, command = content["files"], content["runs"], content["command"]
             if content["version"] != VERSION or not isinstance(command, str):
                 raise ValueError(f"version {content['version']!r}")
+            if not (isinstance(names, list) and isinstance(runs, list)):
+                raise ValueError("files and runs must be lists")
             if not all(_is_inside(name) for name in (*names, *runs)):
                 raise ValueError("a name is outside the folder")
         except OSError as error:
-            raise InputError(f"{self.path}: cannot be read ({error.strerror}); try again") from None
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"{self.path}: cannot be read ({error.strerror}); correct this") from None
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(
                 f"{self.path}: is not a manifest that minitf wrote ({error}); delete the files of the run yourself, or"
                 " choose another folder"
@@ -134,11 +139,11 @@ class Manifest:
 
 
 def _is_inside(name: object) -> bool:
-    """Whether `name` is a relative path that stays in its folder."""
-    if not isinstance(name, str) or not name:
-        return False
+    """Whether `name` is a relative path of something in its folder."""
+    if not isinstance(name, str) or not name.isascii() or "\\" in name or "\0" in name:
+        return False  # minitf's own names are ASCII
     path = PurePosixPath(name)
-    return not path.is_absolute() and ".." not in path.parts and "\\" not in name and "\0" not in name
+    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts
 
 
 def _remove_if_empty(folder: Path) -> None:

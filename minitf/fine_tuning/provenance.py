@@ -1,9 +1,12 @@
 """The command and the versions that made a run, and commands that use its model."""
 
+import contextlib
+import os
 import platform
 import shlex
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,24 +21,15 @@ if TYPE_CHECKING:
 def command_line(name: str, argv: Sequence[str] | None) -> str:
     """Return the current command, quoted for a shell."""
     given = sys.argv[1:] if argv is None else argv
-    return shlex.join([*_python(), "-m", f"minitf.{name}", *map(str, given)])
+    return shlex.join([interpreter(), "-m", f"minitf.{name}", *map(str, given)])
 
 
 def resume_command(folder: Path) -> str:
     """Return a command that continues the run in `folder` with the same number of processes, quoted for a shell."""
-    return shlex.join([*_python(), "-m", "minitf.finetune", "--resume", "--output", _argument(folder)])
-
-
-def _python() -> list[str]:
-    """Return the beginning of the current command: Python, or torchrun with this number of processes."""
     count = processes()[1]
     torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", str(count)] if count > 1 else []
-    return [interpreter(), *torchrun]
-
-
-def _argument(path: Path) -> str:
-    """Return a path as an argument that is not read as a flag."""
-    return f"./{path}" if str(path).startswith("-") else str(path)
+    words = [interpreter(), *torchrun, "-m", "minitf.finetune", "--resume", "--output", typed_path(folder)]
+    return shlex.join(words)
 
 
 def interpreter() -> str:
@@ -63,7 +57,12 @@ def _example(train: Table) -> tuple[str, str | None]:
 
 def _command(name: str, best: Path, flags: Sequence[str], texts: Sequence[str]) -> str:
     separator = ["--"] if any(text.startswith("-") for text in texts) else []
-    return shlex.join([interpreter(), "-m", f"minitf.{name}", _argument(best), *flags, *separator, *texts])
+    return shlex.join([interpreter(), "-m", f"minitf.{name}", typed_path(best), *flags, *separator, *texts])
+
+
+def typed_path(path: Path) -> str:
+    """Return the path as it is typed: with ./ if it would look like a flag."""
+    return f"./{path}" if str(path).startswith("-") else str(path)
 
 
 def versions() -> dict[str, str]:
@@ -71,6 +70,32 @@ def versions() -> dict[str, str]:
     import torch
 
     return {"minitf": __version__, "python": platform.python_version(), "torch": torch.__version__}
+
+
+def now() -> str:
+    """Return the date and the time for a report, in UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def machine(device: "torch.device") -> dict[str, str | int | None]:
+    """Return on what machine a result was computed, for the report. It has no name of a computer or a user."""
+    import torch
+
+    return {
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "cpu": _cpu(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def _cpu() -> str:
+    """Return the name of the processor, as far as the system tells it."""
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return platform.processor() or platform.machine()
 
 
 def environment(device: "torch.device") -> dict[str, str]:

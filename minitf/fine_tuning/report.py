@@ -2,23 +2,24 @@
 
 import dataclasses
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-from torch import Tensor
 
 from minitf import __version__
 from minitf.checkpoints.load import load
 from minitf.errors import InputError
-from minitf.files import write_json, write_text, writing
-from minitf.fine_tuning import report_html
+from minitf.files import write_json, write_text
+from minitf.fine_tuning import provenance
+from minitf.fine_tuning.journal import read_steps
+from minitf.fine_tuning.pages import report as report_page
 from minitf.fine_tuning.provenance import attention_command, prediction_command, versions
 from minitf.fine_tuning.result import Outcome, Run
 from minitf.fine_tuning.setup import TrainingSetup, optimizer_recipe
-from minitf.fine_tuning.slices import Slices, group_names, slice_scores
+from minitf.fine_tuning.slices import Slices, group_names, score_interval, slice_scores
 from minitf.fine_tuning.terminal import Strong
 from minitf.tasks.base import worst
+from minitf.tasks.example_scores import ExampleScores
 from minitf.tasks.inference import predict_logits
 from minitf.training.loop import Epoch
 
@@ -29,6 +30,8 @@ RUN_KEYS = ("scores", "baseline", "learned", "prediction_command", "attention_co
 
 def conclude(setup: TrainingSetup, history: list[Epoch], folder: Path) -> Outcome:
     """Load the best epoch, evaluate it on the test set (without one on the validation set), write the reports."""
+    if not (folder / "best").is_dir():  # its name could be one on the hub, which `load` would fetch
+        raise InputError(f"{folder / 'best'}: was moved or deleted during the run; move it back and `resume` the run")
     best = load(folder / "best", head=setup.task.head, math=setup.math, device=setup.device)
     name = "test" if "test" in setup.splits else "valid"
     examples = setup.encoded.examples[name]
@@ -46,18 +49,20 @@ def conclude(setup: TrainingSetup, history: list[Epoch], folder: Path) -> Outcom
         prediction_command=prediction_command(folder / "best", setup.splits["train"]),
         attention_command=attention_command(folder / "best", setup.splits["train"]),
     )
-    slices = _slices(setup, name, logits, next(iter(run.scores)))
-    outcome = Outcome(run, metrics, worst(mistakes, WORST), len(mistakes), slices)
+    scores, metric = setup.task.example_scores(logits, examples), next(iter(run.scores))
+    details = setup.task.report_details(logits, examples, setup.splits[name], WORST)
+    details |= {"intervals": {metric: score_interval(scores)}}
+    slices = _slices(setup, name, scores, metric)
+    outcome = Outcome(run, metrics, worst(mistakes, WORST), len(mistakes), details, slices)
     write_report(folder, setup, outcome)
     return outcome
 
 
-def _slices(setup: TrainingSetup, name: str, logits: Sequence[Tensor], metric: str) -> Slices | None:
+def _slices(setup: TrainingSetup, name: str, scores: ExampleScores, metric: str) -> Slices | None:
     """Score the groups of the table `name`."""
     by = setup.config.output.by
     if by is None:
         return None
-    scores = setup.task.example_scores(logits, setup.encoded.examples[name])
     names, order = group_names(by, setup.spec, setup.splits[name], setup.tokenizer)
     return slice_scores(scores, metric, by, names, order)
 
@@ -115,17 +120,17 @@ def write_report(folder: Path, setup: TrainingSetup, outcome: Outcome) -> None:
         "prediction_command": run.prediction_command,
         "attention_command": run.attention_command,
         "seconds": sum(epoch.seconds for epoch in run.history),
-        "mistakes": [dataclasses.asdict(mistake) for mistake in outcome.mistakes],
+        "mistakes": [mistake.to_dict() for mistake in outcome.mistakes],
         "mistaken": outcome.mistaken,
+        **outcome.details,
+        "details": dataclasses.asdict(setup.description),
+        "finished": provenance.now(),
+        "machine": provenance.machine(setup.device),
     }
     if outcome.slices is not None:
         content["slices"] = outcome.slices.to_dict()
     write_json(folder / "report.json", content)
-    title = f"{Path(splits['train'].path).name}, {setup.config.model.model}"
-    content |= {"title": title, "details": dataclasses.asdict(setup.description)}
-    curves, page = folder / "curves.png", folder / "report.html"
-    with writing(page):
-        write_text(page, report_html.page(content, curves.read_bytes() if curves.is_file() else None))
+    write_text(folder / "report.html", report_page.page(content, read_steps(folder / "metrics.jsonl")))
 
 
 def read_run(folder: Path, metric: str) -> Run:

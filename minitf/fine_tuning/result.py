@@ -44,4 +44,5 @@ class Outcome:
     metrics: Metrics
     mistakes: list[Mistake]  # the worst
     mistaken: int  # the number of all mistakes
+    details: Mapping[str, Any]  # what only the report shows, by key: see `Task.report_details`
     slices: Slices | None = None  # scores by group, if `by` is set

@@ -132,6 +132,8 @@ class Source(Text):
     def check(self, value: Any) -> Any:
         if isinstance(value, list | tuple) and all(isinstance(record, dict) for record in value):
             return tuple(value)
+        if not isinstance(value, str | os.PathLike):
+            raise ValueError(f'must be a path or a list of records, {{"text": "…", "label": "…"}}, not {value!r:.60}')
         return super().check(value)
 
 

@@ -1,7 +1,6 @@
 """The main score of each group of examples (`by`), with a 95 % confidence interval."""
 
 import dataclasses
-import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import torch
 
 from minitf.datasets.groups import LENGTH, UNKNOWN
+from minitf.fine_tuning.intervals import wilson
 from minitf.fine_tuning.token_counts import encode_uncut, percentiles
 from minitf.tasks.example_scores import ExampleScores
 from minitf.tasks.spec import Table, TaskSpec
@@ -19,7 +19,7 @@ MOST = 60  # groups
 LONGEST_NAME, LONGEST_CELL = 40, 1000  # characters of a name on a terminal, in a report
 QUARTERS = (25, 50, 75, 100)  # percentiles between the groups of lengths
 RESAMPLES = 1000
-Z = 1.959963984540054  # of the normal distribution: 95 % lie between −Z and Z
+MOST_DRAWN = 20_000  # examples
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,17 +97,17 @@ def _quarters(lengths: Sequence[int]) -> tuple[list[str], list[str]]:
     return [name[end] for end in group_of], [name[end] for end in ends]
 
 
+def score_interval(scores: ExampleScores) -> tuple[float | None, float | None]:
+    """Return the interval of the score of all examples; unknown if there are too many to draw them again and again."""
+    if len(scores.values) > MOST_DRAWN and not scores.is_share:
+        return None, None
+    return _interval(scores, float(scores.score(scores.values)))
+
+
 def _interval(part: ExampleScores, score: float) -> tuple[float | None, float | None]:
     if part.is_share:
         return wilson(score, len(part.values))
     return bootstrap(part) if len(part.values) > 1 else (None, None)
-
-
-def wilson(share: float, n: int) -> tuple[float, float]:
-    """Return the interval of Wilson (1927) for a share of `n` examples."""
-    centre, divisor = share + Z * Z / (2 * n), 1 + Z * Z / n
-    half = Z * math.sqrt(share * (1 - share) / n + Z * Z / (4 * n * n))
-    return max(0.0, (centre - half) / divisor), min(1.0, (centre + half) / divisor)
 
 
 def bootstrap(scores: ExampleScores) -> tuple[float, float]:

@@ -23,6 +23,14 @@ class Mistake:
     true: str
     said: str  # the prediction; the name is a key of report.json
     loss: float  # of this example
+    answers: Mapping[str, tuple[int, int]] | None = None  # "true" and "predicted": characters start … end − 1 of `pair`
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the mistake for report.json; `answers` only if there are any."""
+        content = dataclasses.asdict(self)
+        if self.answers is None:
+            del content["answers"]
+        return content
 
 
 def worst(mistakes: Sequence[Mistake], most: int) -> list[Mistake]:
@@ -87,6 +95,9 @@ class Task(Protocol):
 
     def mistakes(self, logits: Sequence[Tensor], examples: Examples, table: Any) -> list[Mistake]:
         """Return the examples with a wrong prediction, with their texts from `table`, which `encode` was given."""
+
+    def report_details(self, logits: Sequence[Tensor], examples: Examples, table: Any, most: int) -> dict[str, Any]:
+        """Return what only the report shows, by its key in report.json; of single examples, at most `most`."""
 
     def learned(self, metrics: Any, examples: Examples) -> bool:
         """Return whether the metrics beat the baseline; some runs fail to learn (Mosbach et al. 2021)."""

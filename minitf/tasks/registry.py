@@ -3,15 +3,16 @@
 A task from outside minitf is added with one line: `register(MY_TASK)`.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from minitf.datasets.columns import label_columns
-from minitf.datasets.dataset import Dataset
-from minitf.datasets.strings import is_number
+from minitf.datasets.dataset import Dataset, read_table
+from minitf.datasets.label_cells import has_list
+from minitf.datasets.strings import is_number, shorten, with_decimal_comma
 from minitf.datasets.tables import SEPARATOR
 from minitf.errors import InputError
 from minitf.tasks.classification.spec import CLASSIFICATION
-from minitf.tasks.multilabel.data import read_sets
+from minitf.tasks.multilabel.data import several_labels
 from minitf.tasks.multilabel.spec import MULTILABEL
 from minitf.tasks.question_answering.spec import QUESTION_ANSWERING
 from minitf.tasks.regression.spec import REGRESSION
@@ -44,11 +45,21 @@ def recognize(path: str, columns: Columns) -> tuple[TaskSpec, str]:
     for spec in SPECS.values():
         if isinstance(path, str) and (why := spec.recognize(path, columns)) is not None:
             return spec, why
-    return by_labels(read_sets(path, **columns))
+    lists: list[str] = []
+
+    def read_label(where: str, record: dict[str, Any], column: str, needed: bool = True) -> str:
+        if not lists and has_list(record, column):
+            lists.append(f"row {where.rpartition(':')[2]}: {shorten(record[column])}")
+        return several_labels(where, record, column, needed)
+
+    table = read_table(path, **columns, read_label=read_label)  # type: ignore[arg-type]
+    if lists:
+        return MULTILABEL, f"column {table.label_column!r} has lists of labels ({lists[0]})"
+    return by_labels(table)
 
 
 def by_labels(table: Dataset) -> tuple[TaskSpec, str]:
-    """Return the task that the labels of a table suggest, and why; `multilabel.data.read_sets` has read the table."""
+    """Return the task that the labels of a table suggest, and why; `several_labels` has read the table's cells."""
     column, names = f"column {table.label_column!r}", set(label_columns(table.label_column, ()))
     if len(names) > 1 and set(SEPARATOR.join(table.all_labels).split(SEPARATOR)) - {""} <= names:
         return MULTILABEL, f"`label` names {len(names)} columns"
@@ -56,13 +67,26 @@ def by_labels(table: Dataset) -> tuple[TaskSpec, str]:
     if several is not None:
         return MULTILABEL, f"{column} has several labels in a cell (row {several.row}: {several.label!r:.60})"
     labels = {example.label for example in table.examples if example.label}
-    if labels and all(map(is_number, labels)):
-        numbers = set(map(float, labels))
-        whole = all(number.is_integer() for number in numbers)
-        if not whole or len(numbers) > MOST_CLASSES:
-            kind = "whole numbers" if whole else "numbers, not all of them whole"
-            return REGRESSION, f"{column} has {len(numbers)} different {kind}"
+    numbers = _numbers(table, labels)
+    whole = all(number.is_integer() for number in numbers)
+    if numbers and (not whole or len(numbers) > MOST_CLASSES):
+        kind = "whole numbers" if whole else "numbers, not all of them whole"
+        return REGRESSION, f"{column} has {len(numbers)} different {kind}"
     return CLASSIFICATION, f"{column} has {len(labels)} different label{'s' * (len(labels) != 1)}"
+
+
+def _numbers(table: Dataset, labels: set[str]) -> set[float]:
+    """Return the different numbers of a column of numbers: most rows have one, also with a decimal comma.
+
+    So a few cells such as NA do not change the task: they are refused when the numbers are read. With a label such as
+    `1,5` beside 1 and 5, the labels are probably several in a cell, and no numbers.
+    """
+    commas = {label for label in labels if with_decimal_comma(label)}
+    if any(labels.issuperset(label.split(",")) for label in commas):
+        return set()
+    numbers = {label: float(label.replace(",", ".")) for label in labels if label in commas or is_number(label)}
+    rows = [example.label in numbers for example in table.examples if example.label]
+    return set(numbers.values()) if 2 * sum(rows) > len(rows) else set()
 
 
 def of_checkpoint(source: str, head: str | None, config: "BertConfig") -> TaskSpec:

@@ -114,8 +114,11 @@ def check_values(values: Mapping[str, Value], space: Space) -> None:
     """Raise InputError for values that are not in the space: a study can have been written by another program."""
     for name, found in values.items():
         part = space.get(name)
-        inside = found in part.values if isinstance(part, Choice) else isinstance(found, int | float)
-        if part is None or not inside:
+        if isinstance(part, Range):
+            inside = isinstance(found, int | float) and part.low <= found <= part.high
+        else:
+            inside = part is not None and found in part.values
+        if not inside:
             raise InputError(f"`space`: the study has a run with `{name}` {found}, which is not in the space")
 
 

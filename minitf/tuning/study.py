@@ -1,8 +1,10 @@
 """A hyperparameter search: fine-tuning runs with values that Optuna proposes, in a study that can be resumed."""
 
+import contextlib
 import dataclasses
 import functools
 import itertools
+import math
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -101,7 +103,6 @@ class Study:
             if self.search.pruning and trial.should_prune():
                 raise self.optuna.TrialPruned
 
-        self.manifest.add_run(self._place(trial.number).name)
         try:
             run = self._run(trial.number, chosen, report)
         except self.optuna.TrialPruned:
@@ -119,6 +120,7 @@ class Study:
         self, number: int, chosen: Mapping[str, space.Value], on_epoch: Callable[[Epoch], None] = lambda epoch: None
     ) -> Run:
         """Train in the folder of run `number`; record the digests of its model in the study."""
+        self.manifest.add_run(self._place(number).name)
         start, place, config = time.perf_counter(), self._place(number), self.config.replace(**self.settings(chosen))
         command = ", ".join(f"{name}={text}" for name, text in self.typed(chosen).items())
         setup = prepare(config, self.decisions, self.splits, ALONE, silent, command=command)
@@ -147,11 +149,33 @@ class Study:
 
         try:
             yield
-        except (SQLAlchemyError, self.optuna.exceptions.StorageInternalError) as error:
+        except (SQLAlchemyError, sqlite3.Error, self.optuna.exceptions.StorageInternalError) as error:
             reason = str(error.__cause__ or error).partition("\n")[0]
             raise InputError(
                 f"{self.folder / STUDY}: cannot be read or written ({reason}); restore it, or start a new study"
             ) from None
+
+    @contextmanager
+    def _content(self) -> Iterator[None]:
+        """Turn an error in the content of the study into an InputError."""
+        try:
+            yield
+        except InputError:
+            raise
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            reason = str(error).partition("\n")[0]
+            raise InputError(
+                f"{self.folder / STUDY}: has other content than search writes ({reason}); restore it, or start a new"
+                " study"
+            ) from None
+
+    def _tables(self, path: Path) -> set[str]:
+        """Return the names of the tables in a database. Raises InputError if they are not those of a study."""
+        with writing(path), contextlib.closing(sqlite3.connect(path)) as database:
+            tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if tables and not {"studies", "trials", "trial_params", "trial_values"} <= tables:
+            raise InputError(f"{self.folder / STUDY}: is the database of another program, not a study; move it")
+        return tables
 
     def _open(self) -> Any:
         """Create the study, or open it to resume: its unfinished runs are queued again. Raises InputError."""
@@ -164,9 +188,9 @@ class Study:
         check_manifest(self.folder, COMMAND)
         self.manifest.add(*FILES)
         remove_leftovers(self.folder)
-        new = not path.exists()
+        new = not path.exists() or not self._tables(path)
         lower = self.metric in self.decisions.spec.lower_is_better
-        with writing(self.folder):
+        with writing(self.folder), self._content():
             study = self.optuna.create_study(
                 storage=self._storage(path.absolute()),
                 study_name="minitf",
@@ -175,11 +199,13 @@ class Study:
                 direction="minimize" if lower else "maximize",
                 load_if_exists=True,
             )
-        self._check_same(study, new)
+            self._check_same(study, new)
+            self._check_trials(study)
         for trial in study.get_trials(deepcopy=False, states=(self.states.RUNNING,)):
             study.tell(trial.number, state=self.states.FAIL)
             study.enqueue_trial({**trial.system_attrs.get("fixed_params", {}), **trial.params})
-            Manifest(self._place(trial.number)).remove_files()
+            if self._place(trial.number).name in self.manifest.runs:
+                Manifest(self._place(trial.number)).remove_files()
         if self.search.method == "grid" and not self.search.resume:
             self._enqueue_grid(study)
         return study
@@ -217,6 +243,13 @@ class Study:
                     " by their content); give the same, or start a new study"
                 )
             study.set_user_attr(part, value)
+
+    def _check_trials(self, study: Any) -> None:
+        """Raise InputError or ValueError for runs that this search cannot have recorded."""
+        for trial in study.get_trials(deepcopy=False):
+            space.check_values(trial.params, self.search.space)
+            if trial.state is self.states.COMPLETE and not math.isfinite(trial.value):
+                raise ValueError(f"the value {trial.value}")
 
     def _compared_settings(self) -> dict[str, Any]:
         """Return the settings that a study must be resumed with; for files the digest of their content."""
@@ -272,6 +305,7 @@ class Study:
                 )
             space.check_values(trial.params, self.search.space)
             self.say(f"{place.name} is the best run, but its model is missing: it is trained again")
+            self.manifest.add_run(place.name)
             Manifest(place).remove_files(WEIGHTS)
             self._run(trial.number, trial.params)
         move_folder(place / "best", best, SAVED)

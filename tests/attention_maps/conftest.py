@@ -1,15 +1,9 @@
-"""Chromium, and pages that must have no messages and no requests."""
+"""Pages that must have no messages and no requests."""
 
 import pytest
 
 from minitf.attention_maps import page
 from tests.support import browser
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with browser.started() as started:
-        yield started
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
+from minitf import attend, evaluate, predict
 from minitf.checkpoints import sources
 from minitf.checkpoints.load import STORED_HEAD, load, load_tokenizer
 from minitf.checkpoints.metadata import read_metadata
@@ -278,3 +279,64 @@ def test_the_stated_pooling(tmp_path):
 
 def test_the_vocabulary_is_that_of_the_tests(copied):
     assert load_tokenizer(copied[0]).vocabulary_size == len(VOCABULARY)
+
+
+# --- a head that is not whole
+
+
+@pytest.mark.parametrize("model_type", ["bert", "distilbert"])
+def test_a_trained_classifier_without_the_layer_before_it(write_member, run_command, tmp_path, model_type):
+    """With a random one, every prediction would be random."""
+    folder, _ = write_member(model_type, "classification")
+    state = load_file(folder / "model.safetensors")
+    kept = {name: tensor for name, tensor in state.items() if "pooler" not in name and "pre_classifier" not in name}
+    save_file(kept, folder / "model.safetensors")
+    table = tmp_path / "table.csv"
+    table.write_text("text,label\na,LABEL_0\nb,LABEL_1\n")
+    for main, words in ((predict.main, ["a"]), (evaluate.main, ["--data", table])):
+        status, _, err = run_command(main, folder, *words)
+        assert status == 2
+        assert "missing: pooler.W.weight" in err or "missing: head." in err
+
+
+@pytest.mark.parametrize("names", [["a"], ["a", "b", "c"]])
+def test_a_number_of_names_that_is_not_that_of_the_classes(copied, names):
+    _, copy = copied
+    edit(copy / "config.json", lambda config: config.update(id2label=dict(enumerate(names))))
+    with pytest.raises(CheckpointError, match=rf"id2label has {len(names)} names, but the classifier has 2 outputs"):
+        load(copy, STORED_HEAD)
+    assert load(copy, "classification", labels=("x", "y", "z")).config.num_labels == 3
+
+
+def test_two_classes_of_one_name(copied, run_command):
+    _, copy = copied
+    edit(copy / "config.json", lambda config: config.update(id2label={"0": "same", "1": "same"}))
+    status, _, err = run_command(predict.main, copy, "a")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "the model has two classes of the name same; correct id2label" in err
+
+
+# --- an output that is a file of the model
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "vocab.txt"])
+def test_an_output_that_is_a_file_of_the_model(copied, run_command, tmp_path, name):
+    _, copy = copied
+    (tmp_path / "link.html").symlink_to(copy / name)
+    before, table = (copy / name).read_bytes(), tmp_path / "table.csv"
+    table.write_text("text,label\na,LABEL_0\nb,LABEL_1\n")
+    for main, words in (
+        (predict.main, ["--input", table, "--output", copy / name]),
+        (evaluate.main, ["--data", table, "--output", tmp_path / "link.html"]),
+        (attend.main, ["a", "--output", tmp_path / "link.html"]),
+    ):
+        status, _, err = run_command(main, copy, *words)
+        assert (status, err.count("\n")) == (2, 1)
+        assert "is the file that is read; choose another path" in err
+    assert (copy / name).read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "x/" * 3000])
+def test_a_name_of_a_model_that_the_system_refuses(run_command, name):
+    status, _, err = run_command(predict.main, name, "a", "--offline")
+    assert (status, "File name too long" in err) == (2, True)

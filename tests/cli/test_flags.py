@@ -150,6 +150,7 @@ CONTRACT = {
         "--quiet": False,
         "--offline": False,
     },
+    "report": {"runs": REQUIRED, "--output": None},
     "check": {"file": REQUIRED, "--only": None, "--pictures": None},
     "convert": {
         "checkpoint": REQUIRED,

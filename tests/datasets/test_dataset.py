@@ -24,7 +24,14 @@ from minitf.errors import DataError, InputError
 # Any characters but NUL, which a table may not hold; white space and every kind of line end are likely ones.
 CHARACTERS = st.characters(codec="utf-8", exclude_characters="\0")
 TEXT = st.text(st.one_of(st.sampled_from("\n\r\t\",'\\ ab\x85\u2028"), CHARACTERS))
-LABEL = st.text(CHARACTERS).map(str.strip).filter(bool)
+
+
+def is_label(text: str) -> bool:
+    """Whether a text can be read as one label: it does not begin like a list, a JSON object or nothing."""
+    return text[:1] not in ("", "[", "(", "{")
+
+
+LABEL = st.text(CHARACTERS).map(str.strip).filter(is_label)
 LINE = st.text(
     st.one_of(st.sampled_from("\",'\\ ab\x85\u2028"), st.characters(codec="utf-8", exclude_characters="\0\t\r\n"))
 )
@@ -146,7 +153,7 @@ def test_whatever_json_writes_reads_back(tmp_path: Path, table: list[tuple[str, 
 
 
 @one_folder
-@given(st.lists(st.tuples(LINE, LINE, LINE.map(str.strip).filter(bool)), min_size=1, max_size=8))
+@given(st.lists(st.tuples(LINE, LINE, LINE.map(str.strip).filter(is_label)), min_size=1, max_size=8))
 def test_a_tsv_is_what_its_tabs_cut(tmp_path: Path, table: list[tuple[str, str, str]]) -> None:
     content = "".join("\t".join(row) + "\n" for row in [("one", "other", "label"), *table])
     assert rows(read_table(write(tmp_path, "a.tsv", content), "one", "other")) == table
@@ -290,8 +297,9 @@ def test_a_folder(tmp_path: Path) -> None:
 def test_unknown_ending(tmp_path: Path, name: str) -> None:
     path = write(tmp_path, name, "text,label\na,b\n")
     ending = Path(name.removesuffix(".gz")).suffix
-    expected = f": unknown file ending {ending!r}: rename it to one of .csv, .tsv, .jsonl, .ndjson, .json"
-    assert message(path) == expected
+    advice = "save it as one of .csv, .tsv, .jsonl, .ndjson, .json, or rename it if it has that format"
+    lines = "; one text per line is a .tsv with the first line text" if ending == ".txt" else ""
+    assert message(path) == f": unknown file ending {ending!r}: {advice}{lines}"
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:

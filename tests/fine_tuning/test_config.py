@@ -59,7 +59,7 @@ def test_values_from_python(values, value, kept) -> None:
         (Flag(), "yes", "must be True or False, not 'yes'"),
         (Text(), 1, "must be a text or a path, not 1"),
         (TextOrNumber(), 1.5, "must be a text or a path, not 1.5"),
-        (Source(), [["x"]], "must be a text or a path, not [['x']]"),
+        (Source(), [["x"]], 'must be a path or a list of records, {"text": "…", "label": "…"}, not [['),
     ],
 )
 def test_wrong_values_from_python(values, value, message: str) -> None:
@@ -153,7 +153,7 @@ def test_replace() -> None:
         ({"freeze": "some"}, "`freeze` must be embeddings, a number of layers, or all, not 'some'"),
         ({"freeze": True}, "`freeze` must be a text or a path, not True"),
         ({"augment": "insert=0.1"}, "`augment` "),
-        ({"train": 5}, "`train` must be a text or a path, not 5"),
+        ({"train": 5}, '`train` must be a path or a list of records, {"text": "…", "label": "…"}, not 5'),
         ({"overwrite": "yes"}, "`overwrite` must be True or False, not 'yes'"),
     ],
 )

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from minitf import finetune, search
+from minitf.fine_tuning import report, single
 from minitf.fine_tuning.manifest import FILE
+from minitf.fine_tuning.provenance import typed_path
 from tests.fine_tuning.test_manifest import tree
 
 pytestmark = pytest.mark.usefixtures("quick_picture")
@@ -89,3 +91,42 @@ def test_the_manifest_lists_every_file_of_a_run(run_command, flags, here):
     assert run_command(finetune.main, *flags, "--output", "out")[0] == 0
     manifest = json.loads((here / "out" / FILE).read_text())
     assert {*tree(here / "out"), "best/vocab.txt"} - {FILE} <= set(manifest["files"])
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_study_does_not_train_in_a_run_of_another_command(run_command, flags, here, link):
+    study = [*flags, "--output", "study", "--method", "random", "--space", "lr=1e-4,3e-4", "--trials"]
+    assert run_command(search.main, *study, 1)[0] == 0
+    assert run_command(finetune.main, *flags, "--output", "mine" if link else "study/run-1")[0] == 0
+    if link:
+        (here / "study" / "run-1").symlink_to("../mine")
+    before = {path: path.read_bytes() for path in (here / "study" / "run-1").rglob("*") if path.is_file()}
+    status, _, err = run_command(search.main, *study, 2, "--resume")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "run-1: is another run" in err
+    assert all(path.read_bytes() == content for path, content in before.items()) and before
+
+
+def test_a_run_folder_that_is_moved_while_it_trains_is_not_looked_up_by_name(run_command, flags, here, monkeypatch):
+    """`out/best` could be the name of a model on the hub."""
+    monkeypatch.setattr(report, "load", lambda *_, **__: pytest.fail("a model was loaded"))
+    original = single.conclude
+    monkeypatch.setattr(
+        single, "conclude", lambda *given: (here / "out/best").rename(here / "away") and original(*given)
+    )
+    status, _, err = run_command(finetune.main, *flags, "--output", "out")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "out/best: was moved or deleted during the run; move it back and --resume the run" in err
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "x/" * 3000, "loop"])
+def test_a_folder_that_the_system_refuses(run_command, flags, here, name):
+    (here / "loop").symlink_to("loop")
+    for words in (["--output", name], ["--output", "out", "--model", name]):
+        status, _, err = run_command(finetune.main, *flags, *words)
+        assert (status, "Traceback" in err) == (2, False)
+
+
+def test_a_folder_that_looks_like_a_flag_is_printed_as_a_path():
+    assert typed_path(Path("-x/best")) == "./-x/best"
+    assert typed_path(Path("x/-best")) == "x/-best"

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 MODULES = (
-    *("config", "data", "evaluation", "folder", "prediction", "provenance", "report_html", "resume", "run", "saved"),
+    *("config", "data", "evaluation", "folder", "prediction", "provenance", "reports", "resume", "run", "saved"),
     *("settings", "terminal"),
 )
 HEAVY = ("torch", "numpy", "matplotlib", "optuna", "transformers")

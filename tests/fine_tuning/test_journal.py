@@ -163,3 +163,15 @@ def test_the_curves_of_one_step(tmp_path: Path) -> None:
 )
 def test_durations(seconds: float, text: str) -> None:
     assert terminal.duration(seconds) == text
+
+
+def test_a_copy_made_of_hard_links_does_not_change(tmp_path: Path) -> None:
+    """`cp -al` and backups by hard links share their files with the run that is resumed."""
+    path, backup = tmp_path / "metrics.jsonl", tmp_path / "backup"
+    with Journal(path) as journal:
+        journal.write(step(1, 1))
+        mark = journal.mark()
+    backup.hardlink_to(path)
+    with Journal(path, mark) as journal:
+        journal.write(step(2, 1))
+    assert (len(lines(path)), len(lines(backup))) == (2, 1)

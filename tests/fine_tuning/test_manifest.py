@@ -158,3 +158,31 @@ def test_only_ours_are_removed(tmp_path_factory, ours, theirs):
         (folder / name).write_text("theirs")
     Manifest(folder).remove_files()
     assert tree(folder) == sorted(theirs)
+
+
+@pytest.mark.parametrize("names", [["."], ["\ud800"], ["best/../.."], "metrics.jsonl", {"metrics.jsonl": 1}])
+@pytest.mark.parametrize("part", ["files", "runs"])
+def test_names_that_minitf_does_not_write_are_refused(tmp_path, part, names):
+    make(tmp_path, "metrics.jsonl")
+    content = json.loads((tmp_path / FILE).read_text())
+    (tmp_path / FILE).write_text(json.dumps(content | {part: names}))
+    with pytest.raises(InputError, match="is not a manifest that minitf wrote"):
+        Manifest(tmp_path)
+
+
+def test_deeply_nested_json_is_refused(tmp_path):
+    (tmp_path / FILE).write_text("[" * 100_000)
+    with pytest.raises(InputError, match="is not a manifest that minitf wrote"):
+        Manifest(tmp_path)
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_another_run_in_the_place_of_a_run_is_refused(tmp_path, link):
+    make(tmp_path / "other", "best/config.json")
+    (tmp_path / "study").mkdir()
+    place = tmp_path / "study" / "run-2"
+    place.symlink_to("../other") if link else (tmp_path / "other").rename(place)
+    manifest = Manifest(tmp_path / "study")
+    with pytest.raises(InputError, match=r"run-2: is another run, not one of .*; move it, or choose another folder"):
+        manifest.add_run("run-2")
+    assert (place / "best/config.json").read_text() == "ours"

@@ -101,7 +101,7 @@ def digest(folder: Path) -> dict[str, object]:
 
     def timeless(value):
         if isinstance(value, dict):
-            left_out = ("seconds", "output", "command", "prediction_command", "attention_command")
+            left_out = ("seconds", "finished", "output", "command", "prediction_command", "attention_command")
             return {k: timeless(v) for k, v in value.items() if k not in left_out}
         return [timeless(v) for v in value] if isinstance(value, list) else value
 
@@ -116,8 +116,8 @@ def digest(folder: Path) -> dict[str, object]:
             found[name] = [timeless(json.loads(line)) for line in path.read_text().splitlines()]
         elif path.name == "report.json":
             found[name] = timeless(json.loads(path.read_text()))
-        elif path.name == "report.html":  # without its command, its folder and the seconds of its epochs
-            differing = r"<pre>python -m .*?</pre>|<tr><td>output</td>.*?</tr>|<td>[0-9]+</td></tr>"
+        elif path.name == "report.html":  # without its command, its folder, dates and durations
+            differing = r'<pre class="command">.*?</pre>|<tr><td[^>]*>output</td>.*?</tr>|<time .*?</time>'
             page = re.sub(differing, "", path.read_text())
             found[name] = page
         else:

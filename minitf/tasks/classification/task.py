@@ -12,6 +12,7 @@ from minitf.datasets.spellings import unknown_label
 from minitf.errors import DataError
 from minitf.mathematics import EQUATIONS, Mathematics
 from minitf.tasks.base import Mistake
+from minitf.tasks.calibration import calibration
 from minitf.tasks.classification.metrics import ClassificationMetrics, classification_metrics
 from minitf.tasks.example_scores import ExampleScores, mean
 from minitf.tasks.whole_text.encoding import WholeTextTask, encode_texts
@@ -79,6 +80,14 @@ class Classification(WholeTextTask):
                 loss = -float(row[true])
                 found.append(Mistake(example.row, example.text, example.pair, self.labels[true], shown, loss))
         return found
+
+    def report_details(self, logits: Sequence[Tensor], examples: Examples, table: Dataset, most: int) -> dict[str, Any]:
+        """Return the calibration of the predicted classes."""
+        p, predicted = torch.stack(list(logits)).double().softmax(dim=-1).max(dim=-1)
+        right = predicted == examples.targets_of(range(len(examples)))
+        return {
+            "calibration": calibration(p, right, "probability of the predicted class", "share of right predictions")
+        }
 
     def baseline(self, examples: Examples) -> str:
         return f"always guessing one class: {_largest_class(examples):.4f}"

@@ -130,7 +130,10 @@ def _label_warnings(train: Dataset) -> Iterator[str]:
     names, where = set_names(train), label_column(train)
     counts = Counter(name for example in train.examples for name in labels_in(example.label))
     if all(len(labels_in(example.label)) == 1 for example in train.examples):
-        yield f"{where}: every row has one label; if every text always has one, set `task` to classification"
+        yield (
+            f"{where}: every row has one label; if every text always has one, write it without a list, and set `task`"
+            " to classification"
+        )
     yield from many_labels(train, names)
     yield from rare_labels(train, names, counts)
     if everywhere := [shorten(name) for name in names if counts[name] == len(train.examples)]:

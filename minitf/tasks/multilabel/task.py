@@ -14,6 +14,7 @@ from minitf.datasets.tables import SEPARATOR
 from minitf.errors import DataError
 from minitf.mathematics import EQUATIONS, Mathematics
 from minitf.tasks.base import Mistake
+from minitf.tasks.calibration import calibration
 from minitf.tasks.example_scores import ExampleScores, f1_of_counts
 from minitf.tasks.multilabel.data import labels_in
 from minitf.tasks.multilabel.metrics import MultiLabelMetrics, best_constant, metrics_of_counts
@@ -77,6 +78,11 @@ class MultiLabel(WholeTextTask):
                 true = _listed(labels_in(example.label), SEPARATOR)
                 found.append(Mistake(example.row, example.text, example.pair, true, shown, loss))
         return found
+
+    def report_details(self, logits: Sequence[Tensor], examples: Examples, table: Dataset, most: int) -> dict[str, Any]:
+        """Return the calibration of all labels of all texts."""
+        p, true = torch.stack(list(logits)).sigmoid().flatten(), examples.targets_of(range(len(examples))).flatten()
+        return {"calibration": calibration(p, true > 0, "probability of a label", "share of texts with the label")}
 
     def baseline(self, examples: Examples) -> str:
         k, f1 = _best_constant(examples)

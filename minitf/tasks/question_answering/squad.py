@@ -14,11 +14,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, ClassVar
 
-from minitf.datasets.reading import decode, ending, open_file, parse_json, read_bytes
+from minitf.datasets.reading import decode, ending, file_path, open_file, parse_json, read_bytes
 from minitf.datasets.strings import is_unicode, shorten
 from minitf.errors import DataError, InputError
 
 ENDING = ".json"
+SHAPE = 'one object, {"data": [{"paragraphs": [{"context": "…", "qas": […]}]}]}'
 _TYPES = {str: "a text", list: "a list", int: "a whole number"}
 
 
@@ -68,16 +69,16 @@ class QuestionTable:
 
 def read_squad(path: str | os.PathLike[str], need_answers: bool = True, **columns: str | None) -> QuestionTable:
     """Read all questions; without `need_answers` the answers are ignored. Raises DataError."""
-    name = os.fspath(path)
+    name = file_path(path)
     given = [setting for setting, column in columns.items() if column]
     if "delimiter" in given:
         raise InputError(f"`delimiter` is for .csv and .tsv files, and {name} is SQuAD's JSON; leave it out")
     if given:
         raise InputError(f"`{given[0]}` names a column of a table; {name} has the keys of SQuAD")
     if ending(name) != ENDING and Path(name).is_file():
-        raise DataError(f"{name}: questions are read from SQuAD's JSON ({ENDING})")
+        raise DataError(f"{name}: questions are read from SQuAD's JSON ({ENDING}), {SHAPE}")
     data = read_bytes(Path(name))
-    content = parse_json(name, decode(name, data))
+    content = parse_json(name, decode(name, data), hint=f"; SQuAD's JSON is {SHAPE}")
     questions: list[Question] = []
     for a, article in enumerate(_field(name, content, "data", list)):
         in_article = f"{name}: data[{a}]"

@@ -156,8 +156,17 @@ class QuestionAnswering:
             true = [answer.text for answer in question.answers]
             if f1(span.text, true) < 1.0:
                 predicted = f"{span.text} ({span.p:.0%})"
-                found.append(Mistake(question.row, question.text, question.context, true[0], predicted, largest[n]))
+                first = question.answers[0]
+                answers = {"true": (first.start, first.start + len(first.text)), "predicted": (span.start, span.end)}
+                found.append(
+                    Mistake(question.row, question.text, question.context, true[0], predicted, largest[n], answers)
+                )
         return found
+
+    def report_details(
+        self, logits: Sequence[Tensor], examples: Examples, table: QuestionTable, most: int
+    ) -> dict[str, Any]:
+        return {}
 
     def baseline(self, examples: Examples) -> str:
         return f"answering with the whole paragraph: F1 {_whole_paragraph(examples):.4f}"

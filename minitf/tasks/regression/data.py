@@ -84,10 +84,10 @@ def finite_number(where: str, record: dict[str, Any], column: str, needed: bool 
     if not label and not needed:
         return label
     if not is_number(label):
-        point = " with a decimal point" if is_number(label.replace(",", ".", 1)) else ""
+        point = " with a decimal point and no other mark" if is_number(label.replace(",", ".", 1)) else ""
         raise DataError(
-            f"{where}: column {column!r} has {label!r:.60}, not a finite number: write one{point}, or name the right"
-            " column with `label`; for classes set `task` to classification"
+            f"{where}: column {column!r} has {label!r:.60}, not a finite number: write one{point}, delete the row,"
+            " or name the right column with `label`; for classes set `task` to classification"
         )
     return label
 

@@ -19,6 +19,8 @@ from minitf.text.batches import Examples
 from minitf.text.tokenizer import Tokenizer
 from minitf.text.windows import TRUNCATE, LongText
 
+PAIRS = 500  # of a true and a predicted number in the report
+
 
 @dataclasses.dataclass(frozen=True)
 class Regression(WholeTextTask):
@@ -61,6 +63,13 @@ class Regression(WholeTextTask):
         targets = examples.targets_of(range(len(examples))).tolist()
         rows = zip(table.examples, [float(z) for z in logits], targets, strict=True)
         return [Mistake(e.row, e.text, e.pair, f"{t:g}", f"{p:.3f}", (p - t) ** 2) for e, p, t in rows]
+
+    def report_details(self, logits: Sequence[Tensor], examples: Examples, table: Dataset, most: int) -> dict[str, Any]:
+        """Return pairs of a true and the predicted number, evenly distributed over the table if there are many."""
+        predicted, true = torch.stack(list(logits)).double().squeeze(-1), examples.targets_of(range(len(examples)))
+        pairs = torch.stack([true, predicted], dim=-1).tolist()
+        kept = pairs if len(pairs) <= PAIRS else [pairs[i * len(pairs) // PAIRS] for i in range(PAIRS)]
+        return {"predictions": {"total": len(pairs), "pairs": kept}}
 
     def baseline(self, examples: Examples) -> str:
         return f"always the mean: rmse {_deviation(examples):.4f}"

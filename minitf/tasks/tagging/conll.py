@@ -16,15 +16,19 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from minitf.datasets.reading import ending, open_file, open_text
+from minitf.datasets.reading import ending, file_path, open_file, open_text
 from minitf.datasets.table_writer import NOT_TEXT
 from minitf.errors import DataError, InputError
 from minitf.tasks.tagging.tags import have_prefixes
 
-ENDINGS = (".conll", ".txt", ".bio", ".iob", ".iob1", ".iob2", ".bioes", ".ner", ".conll2003", ".conll03")
+ENDINGS = (".conll", ".txt", ".bio", ".iob", ".iob1", ".iob2", ".bioes", ".ner", ".conll2003", ".conll03", ".conllu")
 OTHER_FORMATS = (".csv", ".json", ".jsonl", ".ndjson", ".parquet", ".xlsx")  # a file with another ending is tried
 DOCUMENT = "-DOCSTART-"
 COMMENTS = ("# ", "#\t", "#begin ", "#end ")  # before a sentence
+HEADERS = (  # the names of the first and the last column, in files that have a header although CoNLL has none
+    ("word", "words", "token", "tokens", "text", "form"),
+    ("tag", "tags", "label", "labels", "ner", "ner_tag", "ner_tags", "pos", "upos", "entity", "iob", "bio"),
+)
 MOST_TAGS = 10_000  # that are remembered to tell comments from words
 _SPACES = re.compile("[ \t]+")
 _NUMBER = re.compile(r"\d+([-.]\d+)?")  # of a word in CoNLL-U: 8, 8-9 or 8.1
@@ -120,7 +124,7 @@ def read_tagged(path: str | os.PathLike[str], **columns: str | None) -> TaggedTa
 
 def read_layout(path: str | os.PathLike[str]) -> ConllLayout:
     """Detect the layout of most lines of a file. Raises DataError for a file that cannot be read."""
-    if ending(path) in OTHER_FORMATS:
+    if ending(file_path(path)) in OTHER_FORMATS:
         raise DataError(
             f"{path}: words with tags are read from CoNLL columns, one word per line ({', '.join(ENDINGS)})"
         )
@@ -158,9 +162,10 @@ def sentences(
 ) -> Iterator[Sentence]:
     """Yield the sentences of a file; add skipped comments to `comments`.
 
-    Raises DataError for a line with more or fewer columns than the others, or with an empty word or tag.
+    Raises DataError for a header, and for a line with another number of columns or with an empty word or tag.
     """
     words: list[tuple[int, list[str]]] = []  # of the current sentence: row and cells
+    first = True  # no word has been read
     for row, line in lines(path):
         cells = layout.cells(line)
         if not cells or cells[0] == DOCUMENT:
@@ -174,15 +179,22 @@ def sentences(
             separators = "TABs" if layout.by_tab else "spaces"
             raise DataError(
                 f"{path}:{row}: has {len(cells)} column{'s' * (len(cells) > 1)}, most lines have {layout.columns}:"
-                f" write the same number, separated by {separators}"
+                f" write the same number, separated by {separators}, and one word per line"
             )
         else:
+            if first and _is_header(cells):
+                raise DataError(f"{path}:{row}: is a header, and CoNLL columns have none: delete the line")
             for name, cell in (("word", cells[0]), ("tag", cells[-1])):
                 if not cell.strip(" "):
                     raise DataError(f"{path}:{row}: has no {name}: write one, or delete the line")
             words.append((row, cells))
+            first = False
     if words:
         yield _sentence(words)
+
+
+def _is_header(cells: Sequence[str]) -> bool:
+    return len(cells) > 1 and cells[0].lower() in HEADERS[0] and cells[-1].lower() in HEADERS[1]
 
 
 def cell(text: str, by_tab: bool = True) -> str:

@@ -101,7 +101,12 @@ def _misplaced_tags(table: TaggedTable, train: TaggedTable) -> Iterator[str]:
         names = tag_names(train)
         plain = [name for name in names if name != tags.OUTSIDE and not tags.have_prefixes([name])]
         prefixed = [name for name in names if tags.have_prefixes([name])]
-        if prefixed and table is train:
+        if table is train and (other := tags.other_notation(names)):
+            yield (
+                f"{table.path}: {other[0]!r} looks like the tag {other[1]} in another notation, so each word is counted"
+                f" by itself, not as a part of an entity: write {other[1]}, and so in every line"
+            )
+        elif prefixed and table is train:
             yield (
                 f"{table.path}: some tags have a prefix ({prefixed[0]!r}), others do not ({plain[0]!r}): each word is"
                 " counted by itself, not as a part of an entity"

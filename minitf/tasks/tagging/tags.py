@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 
 OUTSIDE = "O"
 _PREFIXED = re.compile(r"[BIESLU](-.*)?", re.DOTALL)
+_OTHER_NOTATION = re.compile(r"([BIESLUMW])[-_](.+)|(.+)[-_]([BIESLU])", re.IGNORECASE | re.DOTALL)
+_CHUNKING_NAMES = {"M": "I", "W": "S"}  # of the scheme BMEWO
 _OTHER_NAMES = {"L": "E", "U": "S"}
 _UNNAMED = "_"  # the type of a B or I without one
 
@@ -28,6 +30,28 @@ def have_prefixes(tags: Sequence[str]) -> bool:
     """Return whether all tags other than O have the form B-type; False if every tag is O."""
     marked = set(tags) - {OUTSIDE}
     return bool(marked) and all(_PREFIXED.fullmatch(tag) for tag in marked)
+
+
+def other_notation(tags: Sequence[str]) -> tuple[str, str] | None:
+    """Return a tag in another notation, and how it is written here; None if the tags have no or the usual notation.
+
+    Other notations are B_PER, PER-B, b-per, M- and W- for I- and S-, and 0 for O.
+    """
+    forms = {tag: _usual_form(tag) for tag in tags}
+    if not all(forms.values()) or not any(form.startswith("B-") for form in forms.values()):
+        return None
+    return next(((tag, form) for tag, form in forms.items() if tag != form), None)
+
+
+def _usual_form(tag: str) -> str:
+    """Return B-PER for B_PER or PER-B; "" for a tag without a prefix."""
+    if tag in (OUTSIDE, "o", "0"):
+        return OUTSIDE
+    match = _OTHER_NOTATION.fullmatch(tag)
+    if match is None:
+        return ""
+    prefix, kind = (match[1] or match[4]).upper(), match[2] or match[3]
+    return f"{_CHUNKING_NAMES.get(prefix, prefix)}-{kind}"
 
 
 def parts(tag: str) -> tuple[str, str]:

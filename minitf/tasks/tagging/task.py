@@ -21,6 +21,7 @@ from minitf.tasks.base import Mistake
 from minitf.tasks.example_scores import ExampleScores, f1_of_counts
 from minitf.tasks.tagging.conll import TaggedTable
 from minitf.tasks.tagging.metrics import EntityMetrics, entity_metrics, entity_sets
+from minitf.tasks.tagging.sentences import worst_sentences
 from minitf.tasks.tagging.tags import OUTSIDE, have_prefixes
 from minitf.text.batches import IGNORED, Batch, Examples
 from minitf.text.long_texts import with_special_tokens
@@ -186,6 +187,22 @@ class Tagging:
                     loss = -float(z[index[true]])
                     found.append(Mistake(sentence.rows[word], text, None, true, predicted, loss))
         return found
+
+    def report_details(
+        self, logits: Sequence[Tensor], examples: Examples, table: TaggedTable, most: int
+    ) -> dict[str, Any]:
+        """Return the worst sentences."""
+        assert isinstance(examples, TaggedExamples)
+        index, losses = {label: i for i, label in enumerate(self.labels)}, dict[int, float]()
+        for row, window in zip(logits, examples.word_windows, strict=True):
+            log_p = row[window.positions].double().log_softmax(dim=-1)
+            for word, z in zip(window.words, log_p, strict=True):
+                true = index[examples.sentences[window.sentence][word]]
+                if int(z.argmax()) != true:
+                    losses[window.sentence] = max(losses.get(window.sentence, 0.0), -float(z[true]))
+        predicted = [[tag for tag, _ in sentence] for sentence in self.tags(logits, examples)]
+        prefixed = have_prefixes(self.labels)
+        return {"sentences": worst_sentences(table, examples.sentences, predicted, losses, prefixed, most)}
 
     def baseline(self, examples: Examples) -> str:
         tag, accuracy = self._most_frequent(examples)

@@ -6,7 +6,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from minitf.datasets import near_duplicates
-from minitf.datasets.checks import duplicates, empty_cells, leakage
+from minitf.datasets.checks import (
+    duplicates,
+    empty_cells,
+    leakage,
+    missing_values,
+    numbers_as_texts,
+    other_columns,
+)
 from minitf.datasets.dataset import Dataset
 from minitf.datasets.findings import FEW_ROWS, MANY_CLASSES, MANY_LABELS, Finding
 from minitf.datasets.spellings import spelling_key
@@ -27,8 +34,10 @@ def check_tables(
     found = [message for table in tables for message in empty_cells(table, label_required)]
     if len(train.examples) < 2:
         found.append(f"{train.path}: too few examples to train on ({len(train.examples)}): add rows")
+    found += [message for later in tables[1:] for message in other_columns(train, later)]
     found += errors
-    odd = [*duplicates(train), *near_duplicates.warnings(tables), *warnings]
+    missing = [message for table in tables for message in missing_values(table)]
+    odd = [*missing, *numbers_as_texts(train), *duplicates(train), *near_duplicates.warnings(tables), *warnings]
     for earlier, later in itertools.combinations(tables, 2):
         odd += leakage(earlier, later)
     return [Finding("error", message) for message in found] + [Finding("warning", message) for message in odd]

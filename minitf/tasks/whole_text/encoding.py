@@ -1,7 +1,7 @@
 """A whole text as tokens, or as windows of tokens, and one row of logits for it."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,9 @@ class WholeTextTask:
 
     def unpad(self, logits: Tensor, batch: Batch) -> Sequence[Tensor]:
         return list(logits)
+
+    def report_details(self, logits: Sequence[Tensor], examples: Examples, table: Any, most: int) -> dict[str, Any]:
+        return {}
 
 
 def encode_texts(

@@ -148,6 +148,10 @@ def reading(config: BertConfig, shown: int | None = 3) -> Reading:
 
     `shown` is the number of labels in a line, None for all.
     """
+    if twice := next((label for label in config.labels if config.labels.count(label) > 1), None):
+        raise InputError(
+            f"the model has two classes of the name {visible(twice)}; correct id2label in the config.json of the model"
+        )
     if config.problem_type == "multi_label_classification":
         return SeveralLabels(config.labels, shown)
     if config.num_labels == 1:

@@ -54,7 +54,7 @@ def test_a_cell_of_labels(value: object, expected: str) -> None:
         (["a", None], "is empty"),
         (["a|b"], "contains |"),
         ([["a"]], "write a string or a number"),
-        ({"a": 1}, 'write a list, ["a", "b"]'),
+        ({"a": 1}, "write the label, or several labels as a|b"),
     ],
 )
 def test_a_cell_that_is_not_a_set(value: object, message: str) -> None:

@@ -153,12 +153,20 @@ def test_words_without_tags(written):
         ("a\tO\n".encode("utf-16"), "train.conll: is UTF-16, not UTF-8: save it as UTF-8"),
         ("a\tO\n".encode("utf-16-le"), "iconv -f UTF-16LE -t UTF-8"),
         (b"1 a N O\n2 b N O\n\n1 c N O\n", "counts the words (CoNLL-U)"),
+        (b"word tag\na O\nb B-x\n", "train.conll:1: is a header, and CoNLL columns have none: delete the line"),
+        (b"Token\tPOS\tNER_tag\n\na\tN\tO\n", "train.conll:1: is a header"),
+        (b"my first text\nanother text\nthe last text\n", "separated by spaces, and one word per line"),
     ],
 )
 def test_what_cannot_be_read(written, content, message):
     with pytest.raises(DataError, match=re.escape(message)) as caught:
         read_tagged(written(content))
     assert "\n" not in str(caught.value)
+
+
+def test_a_word_that_is_called_like_a_column(written):
+    assert read(written("a O\n\ntext pos\n")) == [[("a", "O")], [("text", "pos")]]
+    assert read(written("word O\nb B-x\n")) == [[("word", "O"), ("b", "B-x")]]
 
 
 def test_files_that_cannot_be_read(tmp_path, written):

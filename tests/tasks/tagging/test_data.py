@@ -57,6 +57,11 @@ def test_good_sentences(table):
         (GOOD, None, "warning", "types with fewer than 5 entities are hard to learn: 'x' (1), 'y' (1)"),
         ("# x O\n" + GOOD, None, "warning", "train.conll:1: is skipped as a comment; is it a word and its tag?"),
         (GOOD + "\nf\tz\n", None, "warning", "some tags have a prefix ('B-x'), others do not ('z')"),
+        ("a\tB_x\nb\tI_x\n\nc\tO\n", None, "warning", "'B_x' looks like the tag B-x in another notation"),
+        ("a\tx-B\nb\tx-I\n\nc\tO\n", None, "warning", "'x-B' looks like the tag B-x in another notation"),
+        ("a\tb-x\nb\ti-x\n\nc\to\n", None, "warning", "'b-x' looks like the tag B-x in another notation"),
+        ("a\tB-x\nb\tI-x\n\nc\t0\n", None, "warning", "'0' looks like the tag O in another notation"),
+        ("a\tB-x\nb\tE-x\n\nc\tW-x\n", None, "warning", "'W-x' looks like the tag S-x in another notation"),
     ],
 )
 def test_findings(table, train, valid, level, message):

@@ -1,0 +1,69 @@
+"""When a run was made, how long it took, on what machine; its command, data and settings."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from minitf.fine_tuning.pages.markup import FILES, duration, escape, isolated, number, short, table
+
+BUILT_IN = FILES.parent  # has a folder for each built-in corpus
+VERSIONS = {"minitf": "minitf", "python": "Python", "torch": "PyTorch"}
+
+
+def title(content: Mapping[str, Any]) -> str:
+    """Return what the page is about: the table and the model."""
+    if "epochs" not in content:
+        model = content.get("model")
+        data = Path(content["data"]["data"]["path"])
+        return str(content["title"]) if model is None else f"{short(data.name)}: evaluation of {short(model)}"
+    trained_on, model = Path(content["data"]["train"]["path"]), str(content["arguments"]["model"])
+    name = trained_on.parent.name if trained_on.parent.parent == BUILT_IN else trained_on.name
+    return f"{short(name)}: fine-tuned {short(Path(model).name or model)}"
+
+
+def facts(content: Mapping[str, Any]) -> str:
+    """List date, time and machine."""
+    found = []
+    if "finished" in content:
+        found.append(("Finished", moment(content["finished"])))
+    if "seconds" in content:
+        found.append(("Training time" if "epochs" in content else "Time", duration(float(content["seconds"]))))
+    if "machine" in content:
+        found.append(("Machine", isolated(machine(content["machine"]))))
+    versions = (f"{VERSIONS.get(name, name)} {version}" for name, version in content["versions"].items())
+    found.append(("Software", isolated(", ".join(versions))))
+    return f'<dl class="facts">{"".join(f"<dt>{name}</dt><dd>{text}</dd>" for name, text in found)}</dl>'
+
+
+def moment(text: str) -> str:
+    """Format a date as an element: `2026-11-28 22:47 UTC`."""
+    date = datetime.fromisoformat(text).astimezone(UTC)
+    return f'<time datetime="{date.isoformat()}">{date:%Y-%m-%d %H:%M} UTC</time>'
+
+
+def machine(found: Mapping[str, Any]) -> str:
+    """Describe a machine in one line."""
+    threads = f"{found['threads']} thread{'s' * (str(found['threads']) != '1')}"
+    cores = f"{found['cores']} core{'s' * (str(found['cores']) != '1')}"
+    device = "" if found["device"] == "cpu" else f"{found['device']}; "
+    return f"{device}{found['cpu']}, {cores}, {threads}, {found['system']}"
+
+
+def origin(content: Mapping[str, Any]) -> str:
+    """Format the command, the data and the settings."""
+    parts = [f'<pre class="command">{escape(content["command"])}</pre>'] if content.get("command") else []
+    rows = [[name, d["path"], number(d["rows"]), d["sha256"]] for name, d in content["data"].items()]
+    parts.append(table("Data", ["data", "file", "rows", "SHA-256"], rows, texts=(0, 1, 3)))
+    if "arguments" in content:
+        settings = [[name, setting(value)] for name, value in sorted(content["arguments"].items())]
+        shown = table("All settings", ["setting", "value"], settings, texts=(0, 1))
+        parts.append(f"<details><summary>All settings</summary>{shown}</details>")
+    return "".join(parts)
+
+
+def setting(value: Any) -> str:
+    """Format the value of a setting."""
+    if value is None:
+        return ""
+    return f"{value:g}" if isinstance(value, float) else str(value)

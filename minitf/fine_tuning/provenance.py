@@ -21,19 +21,15 @@ if TYPE_CHECKING:
 def command_line(name: str, argv: Sequence[str] | None) -> str:
     """Return the current command, quoted for a shell."""
     given = sys.argv[1:] if argv is None else argv
-    return shlex.join([*_python(), "-m", f"minitf.{name}", *map(str, given)])
+    return shlex.join([interpreter(), "-m", f"minitf.{name}", *map(str, given)])
 
 
 def resume_command(folder: Path) -> str:
     """Return a command that continues the run in `folder` with the same number of processes, quoted for a shell."""
-    return shlex.join([*_python(), "-m", "minitf.finetune", "--resume", "--output", typed_path(folder)])
-
-
-def _python() -> list[str]:
-    """Return the beginning of the current command: Python, or torchrun with this number of processes."""
     count = processes()[1]
     torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", str(count)] if count > 1 else []
-    return [interpreter(), *torchrun]
+    words = [interpreter(), *torchrun, "-m", "minitf.finetune", "--resume", "--output", typed_path(folder)]
+    return shlex.join(words)
 
 
 def interpreter() -> str:

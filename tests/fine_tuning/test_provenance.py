@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from minitf.cli import finetune as cli
-from minitf.fine_tuning.provenance import command_line, resume_command
+from minitf.fine_tuning.provenance import resume_command
 
 
 @pytest.fixture
@@ -26,4 +26,3 @@ def test_the_command_that_resumes_a_run(folder: str) -> None:
 def test_a_run_of_several_processes_is_resumed_with_the_same_number(two_processes: None) -> None:
     torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "minitf.finetune"]
     assert shlex.split(resume_command(Path("out")))[1:] == [*torchrun, "--resume", "--output", "out"]
-    assert shlex.split(command_line("finetune", ["--epochs", "2"]))[1:] == [*torchrun, "--epochs", "2"]

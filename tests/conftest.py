@@ -27,6 +27,8 @@ from tests.support.tiny import VOCABULARY, redraw, write_vocabulary
 
 # Tests that are run in the background (`&`) begin with Ctrl-C ignored, and so would every command that they interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):  # `nohup` ignores it
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 torch.set_num_threads(1)  # tiny tensors: more threads would only wait for each other
 transformers.utils.logging.disable_progress_bar()
 transformers.utils.logging.set_verbosity_error()

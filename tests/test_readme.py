@@ -83,7 +83,9 @@ def test_predict_answers_with_the_model_of_the_main_job(first_run):
     command = next(c for c in commands() if "minitf.predict runs/reviews-1" in c)
     done = run(command, folder)
     assert done.returncode == 0, done.stderr
-    assert re.match(r"(positive|negative)  \(negative 0\.\d+, positive 0\.\d+\)  The soup was cold", done.stdout)
+    assert re.fullmatch(
+        r"The soup was cold.*\n  (positive|negative)  \(\1 0\.\d+, (positive|negative) 0\.\d+\)\n", done.stdout
+    )
 
 
 def test_attend_looks_into_the_model_of_the_main_job(first_run):

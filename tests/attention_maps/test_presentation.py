@@ -45,7 +45,7 @@ def test_a_number(write, run_command, tmp_path):
     maps, found = collect(opened, TEXT), attribute(opened, TEXT, steps=2)
     assert (maps.labels, found.label) == (("number",), "number")
     assert maps.probabilities[0] == pytest.approx(float(z), abs=1e-5) == found.probability
-    number = run_command(predict.main, folder, TEXT)[1].split()[0]
+    number = run_command(predict.main, folder, TEXT)[1].splitlines()[1].strip()
     output = run_command(attend.main, folder, TEXT, "--output", tmp_path / "a.html")[1]
     assert f"prediction: {number}\n" in output and "1.0000" not in output
 

@@ -172,7 +172,7 @@ def _readable(folder: Path) -> Iterator[None]:
     except PermissionError as error:
         raise InputError(f"{folder / FILE}: cannot be read ({error.strerror}); correct its permissions") from None
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
-        why = f"{type(error).__name__}: {error}"
+        why = f"{type(error).__name__}: {error}".replace("`", "'")  # backticks are for settings
         raise InputError(f"{folder / FILE}: cannot be read ({why}); start again with `overwrite`") from None
 
 

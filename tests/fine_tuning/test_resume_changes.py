@@ -204,7 +204,7 @@ def test_a_lost_or_changed_model_of_the_best_epoch_is_refused(start, refused, he
 @pytest.mark.parametrize("what", LOSSES[:3])
 @pytest.mark.parametrize("at", [10, 99])
 def test_a_lost_model_is_saved_again_from_the_state(start, resumes, here: Path, at: int, what: str) -> None:
-    """The state at the end of the best epoch has its weights, in the midst of a run and at its end."""
+    """The state at the end of the best epoch has its weights, in the middle of a run and at its end."""
     whole, run = start(99, True, output="whole"), start(at, True)
     lose(run / "best", what, here)
     if what == "a link to nothing":

@@ -18,7 +18,7 @@ GROUPS = {
 DESCRIPTION = """\
 Fine-tune a pre-trained BERT on a table of labelled texts.
 
-Without arguments: the default model on the built-in reviews, a few minutes on two CPU cores. Ctrl-C saves; --resume
+Without arguments: the default model on the built-in reviews, about two minutes on two CPU cores. Ctrl-C saves; --resume
 with the same --output continues to the same weights, bit for bit. With several processes:
 torchrun --nproc-per-node N -m minitf.finetune …"""
 EXAMPLES = (

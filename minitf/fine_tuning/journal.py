@@ -55,7 +55,7 @@ class Journal:
     def mark(self) -> dict[str, Any]:
         """Write the file to the disk; return its size and digest, which are saved with the state of the run.
 
-        Raises InputError if the file is gone: what is saved afterwards would be in two folders, or without a manifest.
+        Raises InputError if the file is gone: later files would be in a second folder, or without a manifest.
         """
         if self._path != Path(os.devnull):
             if not self._path.is_file():

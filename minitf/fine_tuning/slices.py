@@ -61,7 +61,7 @@ class Slices:
 
 
 def slice_scores(scores: ExampleScores, metric: str, column: str, names: Sequence[str], order: Sequence[str]) -> Slices:
-    """Score each group; `names` are the groups of the examples, `order` all groups, those to keep first."""
+    """Score each group; `names` are the groups of the examples, `order` has all groups; the first ones are kept."""
     members: dict[str, list[int]] = {name: [] for name in order}
     for i, name in enumerate(names):
         members[name].append(i)

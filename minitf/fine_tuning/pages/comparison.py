@@ -70,7 +70,7 @@ def _notes(entries: Sequence[Entry]) -> Iterator[str]:
     if len({_measured_data(report)["sha256"] for report in reports}) > 1:
         yield "The scores are measured on different data: a difference between them may come from the data."
     if any(measured_on(r) == "valid" for r in reports):
-        yield "Validation scores are too high, because they were also used to choose the epoch; compare runs on a test set."
+        yield "Validation scores are too high, because they were used to choose the epoch; compare runs on a test set."
     for entry in entries:
         failed = [seed for seed, r in zip(entry.seeds, entry.reports, strict=True) if not r.get("learned", True)]
         if failed:

@@ -20,8 +20,8 @@ class Journal:
     """Writes to `path`; without one it writes nothing.
 
     When a run is resumed, `mark` is what `mark()` returned when its state was saved; later lines are deleted. If the
-    earlier lines are missing or damaged, `damaged` is true and the file is written again, with the epochs from `history`
-    and those of the first `steps` steps that can still be read.
+    earlier lines are missing or damaged, `damaged` is true and the file is written again. It then has the epochs from
+    `history`, and those of the first `steps` steps that can still be read.
     """
 
     def __init__(

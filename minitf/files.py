@@ -38,7 +38,7 @@ def writing(path: Path) -> Iterator[None]:
     """Turn an error of the system inside the block into an InputError that names `path`."""
     try:
         yield
-    except (InputError, BrokenPipeError):  # the reader of a FIFO has left: the command line handles it
+    except (InputError, BrokenPipeError):  # broken pipe: a FIFO lost its reader; the command line handles it
         raise
     except Exception as error:
         if isinstance(error, OSError) or _SYSTEM_ERROR.search(str(error)):
@@ -308,7 +308,7 @@ def _is_special(path: Path) -> bool:
 
 
 def _is_protected(path: Path) -> bool:
-    """Whether `path` is a file without write permission: a rename over it would not ask for that."""
+    """Whether `path` is a file without write permission. A rename would replace the file without checking this."""
     return path.is_file() and not os.access(path, os.W_OK)
 
 

@@ -82,7 +82,7 @@ def _colour_map(stops: tuple[str, ...]) -> "Colormap":
 
 
 def text_colour(background: Sequence[float] | np.ndarray) -> str:
-    """Return black or white, whichever has more contrast to a colour of red, green and blue from 0 to 1 (WCAG 2.2)."""
+    """Return black or white, whichever has the higher contrast to an RGB colour with values from 0 to 1 (WCAG 2.2)."""
     red, green, blue = (x / 12.92 if x <= 0.04 else ((x + 0.055) / 1.055) ** 2.4 for x in background[:3])
     return "black" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 else "white"
 
@@ -98,7 +98,7 @@ def themed_figure(width: float, height: float, theme: Theme) -> "Figure":
 
 
 def entitle(figure: "Figure", theme: Theme, name: str, *texts: str | None) -> None:
-    """Write the model and the texts above a figure, each text on at most two lines, and make the figure higher."""
+    """Write the model and the texts above a figure, each text on at most two lines, and make the figure taller."""
     size = 9.0
     width = figure.get_figwidth() * 72 - 16
     lines = _lines(short_name(name), width, size + 1)
@@ -124,7 +124,7 @@ def _lines(text: str, width: float, size: float, most: int = 2) -> list[str]:
 
 
 def _width(text: str, size: float) -> float:
-    """Return at most how many points a text is wide."""
+    """Return an upper bound of the width of a text in points."""
     wide = [unicodedata.east_asian_width(character) in "WF" for character in text]
     letters = [0.92 if character.isupper() or character in "mw@%…—" else 0.6 for character in text]
     return size * sum(1.1 if w else letter for w, letter in zip(wide, letters, strict=True))

@@ -59,9 +59,9 @@ def grid(maps: AttentionMaps, theme: Theme = LIGHT) -> "Figure":
 def lines(maps: AttentionMaps, layer: int, head: int, threshold: float | None = None, theme: Theme = LIGHT) -> "Figure":
     """Draw one head as lines from the queries on the left to the keys on the right.
 
-    The width of a line shows its weight; weights below `threshold` have none. By default only the strongest have one:
-    about two for each query, and none below a tenth of the largest. Raises InputError for a head that does
-    not exist.
+    The width of a line shows its weight. Weights below `threshold` have no line. By default only the strongest weights
+    have a line: about two for each query, and none below a tenth of the largest weight. Raises InputError for a head
+    that does not exist.
     """
     from matplotlib.collections import LineCollection
 

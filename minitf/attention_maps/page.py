@@ -129,8 +129,8 @@ def build(
 def choose_opening(
     maps: AttentionMaps, compare: AttentionMaps | None = None, attribution: Attribution | None = None
 ) -> Opening:
-    """Choose what tells most: where two models differ most, else the attribution, else the head that attends least to
-    special tokens."""
+    """Choose the most informative view: the head in which two models differ most, else the attribution, else the head
+    that attends least to special tokens."""
     if compare is not None:
         change = np.stack([np.abs(a - b).mean(axis=(-2, -1)) for a, b in zip(maps.A, compare.A, strict=True)])
         layer, head = divmod(int(change.argmax()), maps.heads)

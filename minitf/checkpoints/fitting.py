@@ -78,8 +78,8 @@ def _check_size(labels: Sequence[str]) -> None:
     # Each label is written twice, with its number and some 20 other characters.
     if len(to_json(list(labels), indent=None).encode()) * 2 + 40 * len(labels) + 10_000 > LARGEST_JSON:
         raise InputError(
-            f"the {len(labels):,} labels have {sum(map(len, labels)):,} characters, too many for config.json: name the"
-            " column of the label with `label` if this is another one, else merge or shorten labels"
+            f"the {len(labels):,} labels have {sum(map(len, labels)):,} characters, too many for config.json: if"
+            " another column has the labels, name it with `label`; otherwise merge or shorten labels"
         )
 
 

@@ -156,7 +156,7 @@ class OfficialFiles:
     def open_in_transformers(self) -> bool:
         """Whether `transformers` opens these files as minitf does, or must get them converted."""
         named_by_transformers = self.source.tensorflow is None and Path(self.layout.config_path).name == "config.json"
-        utf8 = is_unicode(str(self.layout.config_path))  # of other paths it opens no safetensors file
+        utf8 = is_unicode(str(self.layout.config_path))  # it opens safetensors files only at such a path
         return named_by_transformers and utf8 and self._states_type and not any(map(is_wrapped, self.layout.names()))
 
     def tensors(self, head: str | None) -> RenamedTensors:

@@ -102,7 +102,7 @@ def _read(file: Path, names_only: bool = False) -> dict[str, Tensor]:
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise CheckpointError(f"{file}: truncated or corrupt ({reason[:200]}); fetch it again") from error
     if not isinstance(tensors, dict) or not all(isinstance(t, Tensor) for t in tensors.values()):
-        raise CheckpointError(f"{file}: is not a dict of tensors, so it is no model checkpoint{_part_of(tensors)}")
+        raise CheckpointError(f"{file}: is not a dict of tensors, so it is not a model checkpoint{_part_of(tensors)}")
     return tensors
 
 

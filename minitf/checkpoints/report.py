@@ -69,7 +69,7 @@ class LoadReport:
         return tokenizer_for(self.config, tokenizer, self.source.folder)
 
     def short(self) -> str:
-        """Format the source, the model and what needs attention: parameters that are new although not of the head."""
+        """Format the source, the model and what needs attention: new parameters that are not in the head."""
         model = f"{self.config.model_type}, {self._shape()}, {self.parameters:,} parameters"
         if any(name.startswith("head.") for name in self.new):
             model += " (head randomly initialized)"

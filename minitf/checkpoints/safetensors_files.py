@@ -14,10 +14,10 @@ from minitf.datasets.strings import is_unicode
 def open_safetensors(path: Path, framework: str) -> Iterator[Any]:
     """Open a file as `safetensors.safe_open` does.
 
-    `safe_open` takes only a UTF-8 path. Others exist on Linux, and in a locale without UTF-8 Python decodes every path
-    with an umlaut to one. Such a file is opened by its descriptor.
+    `safe_open` takes only UTF-8 paths. Linux allows other paths too. In a locale without UTF-8, Python decodes a path
+    with an umlaut to lone surrogates. A file at such a path is opened through its descriptor.
     """
-    path.open("rb").close()  # raises the right error of the system, for example if the permission is missing
+    path.open("rb").close()  # raises the usual OSError, for example for a missing permission
     if is_unicode(str(path)):
         with safe_open(path, framework) as opened:
             yield opened

@@ -1,7 +1,7 @@
 """Exit statuses of all commands, and one line on standard error for an error that the user can correct.
 
 Status 0: done. 2: invalid input, or output that cannot be written. 130, 143, 129: ended by Ctrl-C, SIGTERM, SIGHUP.
-141: the reader of standard output has left (`| head`). 1: any other error (a bug of minitf, with its traceback).
+141: standard output was closed by its reader (`| head`). 1: any other error (a bug of minitf, with its traceback).
 """
 
 import argparse
@@ -54,7 +54,7 @@ def run(main: Main) -> None:
 
 
 def _prepare_streams() -> None:
-    """Prepare standard output and standard error until the end of the process, so that a traceback is printed alike."""
+    """Prepare standard output and standard error until the end of the process, so that tracebacks use them too."""
     _open_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -65,7 +65,7 @@ def _prepare_streams() -> None:
 
 
 class _Messages:
-    """Standard error without its errors: if nobody can read the messages, the command continues."""
+    """Standard error that ignores write errors: if nobody can read the messages, the command continues."""
 
     def __init__(self, stream: TextIO):
         self._stream = stream
@@ -84,7 +84,7 @@ class _Messages:
 
 
 def _open_closed() -> None:
-    """Open closed standard streams (`>&-`), or the next file that is opened would get their number.
+    """Open closed standard streams (`>&-`). Otherwise the next file that is opened would get their descriptor.
 
     Output to a closed standard output is an error; messages to a closed standard error are lost.
     """
@@ -124,7 +124,7 @@ def _failed(error: Exception) -> int:
 
 
 def _not_written(error: OSError) -> int:
-    """Return the status for an error of the system that no part of minitf has explained."""
+    """Return the status for an OSError that no other part of minitf has turned into an InputError."""
     if isinstance(error, BrokenPipeError):
         return BROKEN_PIPE
     if failed := _flush(sys.stdout):
@@ -167,7 +167,7 @@ def with_flags(message: str) -> str:
 def say(line: str) -> None:
     """Print a line of a run, with settings as flags; on a terminal wrapped between words, a `Strong` one in bold.
 
-    It is written at once, so that a broken pipe is noticed.
+    The line is flushed at once, so that a broken pipe is noticed.
     """
     text = with_flags(line)
     if sys.stdout.isatty():
@@ -260,7 +260,7 @@ class Parser(argparse.ArgumentParser):
         return super().parse_known_args(args, namespace)
 
     def _print_message(self, message: str, file: Any = None) -> None:
-        """Print the help; argparse would ignore that it cannot be written."""
+        """Print the help. Unlike in argparse, a write error is raised."""
         (file or sys.stderr).write(message or "")
 
     def error(self, message: str) -> None:  # type: ignore[override]

@@ -42,7 +42,7 @@ def parser() -> Parser:
         "--by",
         type=words,
         metavar="COL",
-        help="the score by group: a column, length or unknown (tokens) (default: none)",
+        help="report the score of each group: a column, length or unknown (tokens) (default: none)",
     )
     out.add_argument("--output", metavar="FILE", help="a report, .html or .json (default: none)")
     return p

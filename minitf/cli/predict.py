@@ -62,7 +62,7 @@ def parser() -> Parser:
         "formula: one that begins with = + - @, a tab or a line break and is not a number",
     )
     out.add_argument(
-        "--all", action="store_true", help="print the probability of every label, not only of the three likeliest"
+        "--all", action="store_true", help="print the probability of every label, not only of the three most likely"
     )
     out.add_argument(
         "--fill",

@@ -25,6 +25,6 @@ def parser() -> Parser:
     p.add_argument("runs", nargs="+", metavar="RUN", help="folder of a finished run, or a report.json")
     out = p.add_argument_group("output")
     out.add_argument(
-        "--output", metavar="FILE", help="the page, .html (default: compare.html; of one run its own report.html)"
+        "--output", metavar="FILE", help="file, ending .html (default: compare.html; for one run, its report.html)"
     )
     return p

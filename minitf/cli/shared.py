@@ -78,7 +78,7 @@ def add_delimiter(group: argparse._ArgumentGroup) -> None:
         "--delimiter",
         type=argument_type(Text(parse_delimiter)),
         metavar="C",
-        help="between the cells of a CSV or TSV: one character, or semicolon, tab, bar (default: recognized)",
+        help="delimiter of a CSV or TSV: one character, or semicolon, tab, bar (default: recognized)",
     )
 
 

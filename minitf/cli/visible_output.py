@@ -1,4 +1,4 @@
-"""Standard output and standard error with control characters made visible: the guard of everything a command prints."""
+"""Standard output and error with visible control characters: the guard for everything that a command prints."""
 
 import os
 import re
@@ -12,10 +12,10 @@ _CURSOR = re.compile(r"(\r|\x1b\[A)")  # what a progress bar needs
 
 
 class VisibleStream:
-    """A text stream that writes to `stream` with control characters escaped. All else is that of `stream`.
+    """A text stream that writes to `stream` with control characters escaped. Other attributes are those of `stream`.
 
-    Messages, tracebacks, warnings and the messages of other libraries all pass it. Only progress bars of tqdm may move
-    the cursor.
+    Messages, tracebacks, warnings and the messages of other libraries all pass through it. Only progress bars of tqdm
+    may move the cursor.
     """
 
     def __init__(self, stream: TextIO, styled: bool = False):

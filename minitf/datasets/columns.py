@@ -43,7 +43,7 @@ def find_columns(
 
 
 def label_columns(label: str | None, columns: Collection[str]) -> list[str]:
-    """Return the columns that `label` names: one, or with `a,b,c` three that have 0 or 1 for each label."""
+    """Return the columns that `label` names: one, or, for `a,b,c`, three columns of 0 and 1, one for each label."""
     if label is None or label in columns or "," not in label:
         return [] if label is None else [label]
     return [name.strip() for name in label.split(",")]

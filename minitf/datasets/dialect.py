@@ -128,7 +128,7 @@ def _is_object(line: str) -> bool:
 def quoting_problem(raw: Sequence[str], cells: Sequence[str], dialect: Dialect) -> str | None:
     """Return what is wrong with the quotation marks of a row: a space before or after one; None if nothing is.
 
-    `raw` are its lines, `cells` the cells that were read from them; after an error there are none.
+    `raw` has the lines of the row, `cells` the cells that were read from them; `cells` is empty after an error.
     """
     if not dialect.quoting:
         return None

@@ -19,7 +19,7 @@ _YES, _NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no", "")
 
 
 def list_items(text: str) -> list[str] | None:
-    """Return the items of a list that is written as text, such as `['a', 'b']` or `[1, 0]`; None if it is no list."""
+    """Return the items of a list written as text, such as `['a', 'b']` or `[1, 0]`; None if it is not a list."""
     text = text.strip()
     brackets = text[:1] + text[-1:]
     if brackets not in ("[]", "()", "{}") or not _LIST.fullmatch(f"[{text[1:-1]}]"):

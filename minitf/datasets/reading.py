@@ -52,7 +52,7 @@ def _other_format(path: Path, endings: Sequence[str]) -> str:
 
 
 def file_path(source: Any) -> str:
-    """Return the path of a file that is no table. Raises DataError for a list of records."""
+    """Return the path of a file that is not a table. Raises DataError for a list of records."""
     if isinstance(source, list | tuple):
         raise DataError(
             "records: a list of records is read as a table of whole texts; this task reads a file: save one"

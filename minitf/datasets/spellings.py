@@ -14,8 +14,8 @@ _VARIATION_SELECTORS = range(0xFE00, 0xFE10)  # of emoji
 def spelling_key(label: str) -> str:
     """Return a text that is equal for all spellings of a label.
 
-    Ignored are Unicode's normal forms, width, characters without width, white space around the label and its amount,
-    quotation marks around the label, upper and lower case; of numbers, how they are written.
+    It ignores Unicode normal forms, full width, zero-width characters, surrounding and repeated white space,
+    quotation marks around the label, and case. Equal numbers have the same key.
     """
     text = unicodedata.normalize("NFKC", label)
     text = "".join(c for c in text if unicodedata.category(c) != "Cf" and ord(c) not in _VARIATION_SELECTORS)
@@ -28,7 +28,7 @@ def spelling_key(label: str) -> str:
 
 
 def spelled(label: str) -> str:
-    """Return a label in quotation marks; escaped are characters that cannot be seen, and unusual normal forms."""
+    """Return a label in quotation marks; invisible characters and unusual normal forms are escaped."""
     return cut(repr(label) if unicodedata.is_normalized("NFC", label) else ascii(label))
 
 
@@ -41,7 +41,7 @@ def same_spellings(names: Iterable[str]) -> list[list[str]]:
 
 
 def spelling_warnings(where: str, counts: Mapping[str, int], unit: str = "rows", what: str = "label") -> Iterator[str]:
-    """Warn of labels that are probably one label in several spellings; `counts` has their numbers of `unit`."""
+    """Warn of labels that are probably one label in several spellings; `counts` has the number of `unit` of each."""
     if len(counts) > 1 and all(len(name) > 2 and name[0] + name[-1] in _QUOTES for name in counts):
         yield f"{where}: every {what} is in quotation marks, such as {spelled(min(counts))}: remove them"
     groups = same_spellings(counts)
@@ -58,7 +58,7 @@ def spelling_warnings(where: str, counts: Mapping[str, int], unit: str = "rows",
 
 
 def unknown(name: str, names: Iterable[str]) -> str:
-    """Describe a name that is none of `names`: the name, and the other spelling or the similar name that is known."""
+    """Describe a name that is not in `names`, with another spelling of it or a similar name in `names`."""
     key, names = spelling_key(name), list(names)
     other = next((known for known in names if spelling_key(known) == key), None)
     if other is not None:

@@ -1,4 +1,4 @@
-"""The settings that built-in data bring along: a recipe chosen on their validation part, and groups for the report."""
+"""The default settings for built-in data: a recipe chosen on their validation part, and groups for the report."""
 
 from collections.abc import Collection, Mapping
 from typing import Any

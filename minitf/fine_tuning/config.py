@@ -53,7 +53,7 @@ class DataConfig(Checked):
     delimiter: str | None = setting(
         None,
         Text(parse_delimiter),
-        "between the cells of a CSV or TSV: one character, or semicolon, tab, bar",
+        "delimiter of a CSV or TSV: one character, or semicolon, tab, bar",
         "C",
         "recognized",
     )
@@ -156,7 +156,7 @@ class OutputConfig(Checked):
     by: str | None = setting(
         None,
         Words(),
-        "the score by group: a column, length or unknown (tokens)",
+        "report the score of each group: a column, length or unknown (tokens)",
         "COL",
         "none; reviews: kind",
     )

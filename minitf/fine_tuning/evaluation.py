@@ -72,8 +72,8 @@ class Evaluation:
 class Labelled:
     """A labelled table: its file or records, its columns, and the task (default: that of the model).
 
-    `delimiter` separates the cells of a CSV or TSV, if not the usual one does. `strict` counts only entities that break
-    no rule of their tagging scheme; `by` is a column by whose values the score is reported too.
+    `delimiter` is the delimiter of a CSV or TSV (default: recognized). `strict` counts only entities that break no rule
+    of their tagging scheme. `by` is a column; the score is also reported for each group with the same value in it.
     """
 
     data: Any

@@ -20,8 +20,8 @@ class Journal:
     """Writes to `path`; without one it writes nothing.
 
     When a run is resumed, `mark` is what `mark()` returned when its state was saved; later lines are deleted. If the
-    earlier lines are missing or damaged, `damaged` is true and the file is written anew: the epochs from `history`, and
-    those of the first `steps` steps that the file still has.
+    earlier lines are missing or damaged, `damaged` is true and the file is written again. It then has the epochs from
+    `history`, and those of the first `steps` steps that can still be read.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Journal:
     def mark(self) -> dict[str, Any]:
         """Write the file to the disk; return its size and digest, which are saved with the state of the run.
 
-        Raises InputError if the file is gone: what is saved afterwards would be in two folders, or without a manifest.
+        Raises InputError if the file is gone: later files would be in a second folder, or without a manifest.
         """
         if self._path != Path(os.devnull):
             if not self._path.is_file():

@@ -78,7 +78,7 @@ def now() -> str:
 
 
 def machine(device: "torch.device") -> dict[str, str | int | None]:
-    """Return on what machine a result was computed, for the report. It has no name of a computer or a user."""
+    """Describe the machine for the report, without the name of the computer or the user."""
     import torch
 
     return {
@@ -91,7 +91,7 @@ def machine(device: "torch.device") -> dict[str, str | int | None]:
 
 
 def _cpu() -> str:
-    """Return the name of the processor, as far as the system tells it."""
+    """Return the name of the processor that the system reports."""
     with contextlib.suppress(OSError, StopIteration):
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
         return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))

@@ -26,7 +26,7 @@ class RunRecord:
     command: str  # that started the run
     inputs: dict[str, str]  # digests by name
     environment: dict[str, str]
-    model_is_path: bool  # else it was found by its name
+    model_is_path: bool  # False: the model was found by its name
     journal: dict[str, Any]  # `Journal.mark` when the state was saved
     best: dict[str, str]  # digests of the files in best/, {} before the first epoch
     previous_best: dict[str, str]  # the same before the epoch at whose end the state was saved

@@ -80,7 +80,7 @@ def _are_records(value: object) -> bool:
 
 
 def _check_math(given: Mapping[str, Any], settings: Mapping[str, Any], record: RunRecord) -> None:
-    """Raise InputError unless a file with code is given again, unchanged: no code that a state names is executed."""
+    """Raise InputError unless a file with code is given again, unchanged. Code named only in a state is not run."""
     before = settings.get("math", CODE_FREE[0])
     if before in CODE_FREE:
         return

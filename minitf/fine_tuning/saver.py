@@ -1,4 +1,4 @@
-"""Save and restore a run: the state in last/, the model of the best epoch in best/, in an order that survives kills."""
+"""Save and restore a run: the state in last/, the model of the best epoch in best/. A kill at any time is safe."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -40,8 +40,8 @@ class Saver:
     def save(self, progress: Progress, mark: dict[str, Any], best: bool = False) -> None:
         """Save the state, and with `best` the model; `mark` is that of the journal.
 
-        Called by all processes; the first one writes. The state has the digests of the files in best/, so the new files
-        are complete before the state is saved, and replace the old ones after it.
+        Called by all processes; the first one writes. The state has the digests of the files in best/. So the new files
+        are completed before the state is saved, and replace the old files after that.
         """
         workers = self.runtime.workers
         with self._new_best() if best and workers.first else nullcontext():

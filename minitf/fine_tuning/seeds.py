@@ -126,9 +126,9 @@ def run_seeds(
 
 
 def _is_finished(folder: Path, metric: str) -> bool:
-    """Whether the run in `folder` has its model and its whole report. Raises InputError if a lost file cannot be made.
+    """Whether the run in `folder` has its model and its complete report.
 
-    With a saved state they are written again from it.
+    If the state is saved, missing files are written again from it. Raises InputError for files that are lost.
     """
     remove_all_leftovers(folder)
     if is_saved(folder):

@@ -80,7 +80,7 @@ class TrainingSetup:
 
     @property
     def shows_parameters(self) -> bool:
-        """Whether the terminal shows which parameters are trained: if not all are, at one rate, or if `in_full`."""
+        """Whether the terminal shows the trained parameters; by default, not if all have one learning rate."""
         return self.in_full or self.strategy != Strategy()
 
     @property

@@ -38,7 +38,7 @@ class Slices:
     """The groups of a table by `column`, at most `MOST` of `total`."""
 
     column: str
-    metric: str  # whose scores they are
+    metric: str  # of the scores
     total: int
     groups: tuple[Group, ...]
 
@@ -61,7 +61,7 @@ class Slices:
 
 
 def slice_scores(scores: ExampleScores, metric: str, column: str, names: Sequence[str], order: Sequence[str]) -> Slices:
-    """Score each group; `names` are the groups of the examples, `order` all groups, those to keep first."""
+    """Score each group; `names` are the groups of the examples, `order` has all groups; the first ones are kept."""
     members: dict[str, list[int]] = {name: [] for name in order}
     for i, name in enumerate(names):
         members[name].append(i)
@@ -98,7 +98,7 @@ def _quarters(lengths: Sequence[int]) -> tuple[list[str], list[str]]:
 
 
 def score_interval(scores: ExampleScores) -> tuple[float | None, float | None]:
-    """Return the interval of the score of all examples; unknown if there are too many to draw them again and again."""
+    """Return the interval of the score of all examples; unknown if there are too many examples for the bootstrap."""
     if len(scores.values) > MOST_DRAWN and not scores.is_share:
         return None, None
     return _interval(scores, float(scores.score(scores.values)))

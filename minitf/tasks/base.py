@@ -97,7 +97,7 @@ class Task(Protocol):
         """Return the examples with a wrong prediction, with their texts from `table`, which `encode` was given."""
 
     def report_details(self, logits: Sequence[Tensor], examples: Examples, table: Any, most: int) -> dict[str, Any]:
-        """Return what only the report shows, by its key in report.json; of single examples, at most `most`."""
+        """Return what only the report shows, by its key in report.json, with at most `most` single examples."""
 
     def learned(self, metrics: Any, examples: Examples) -> bool:
         """Return whether the metrics beat the baseline; some runs fail to learn (Mosbach et al. 2021)."""

@@ -1,4 +1,4 @@
-"""Calibration: whether the probability of a prediction is the share of such predictions that are right."""
+"""Calibration: whether, among predictions with probability p, a proportion p is correct."""
 
 from typing import Any
 

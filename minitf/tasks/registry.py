@@ -79,7 +79,7 @@ def _numbers(table: Dataset, labels: set[str]) -> set[float]:
     """Return the different numbers of a column of numbers: most rows have one, also with a decimal comma.
 
     So a few cells such as NA do not change the task: they are refused when the numbers are read. With a label such as
-    `1,5` beside 1 and 5, the labels are probably several in a cell, and no numbers.
+    `1,5` beside 1 and 5, a cell probably has several labels, not a number.
     """
     commas = {label for label in labels if with_decimal_comma(label)}
     if any(labels.issuperset(label.split(",")) for label in commas):

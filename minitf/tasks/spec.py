@@ -52,7 +52,7 @@ class Inputs:
     path: str | None = None
     text: str | None = None
     pair: str | None = None
-    delimiter: str | None = None  # between the cells of a CSV or TSV; None: by its ending
+    delimiter: str | None = None  # of a CSV or TSV; None: by the file ending
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,7 @@ from minitf.errors import InputError
 def processes() -> tuple[int, int]:
     """Return (number of this process, number of processes) that torchrun started; (0, 1) without it.
 
-    Raises InputError if the variables are incomplete or no numbers: clusters set some of them for other programs.
+    Raises InputError if the variables are incomplete or not numbers: clusters set some of them for other programs.
     """
     if "RANK" not in os.environ or os.environ.get("WORLD_SIZE", "1") == "1":
         return 0, 1

@@ -212,7 +212,7 @@ class Study:
         return study
 
     def _storage(self, path: Path) -> Any:
-        """Open the file of the study. No URL has its path, in which `?`, `#`, `%` and braces have a meaning."""
+        """Open the file of the study. Its path is not part of a URL, where `?`, `#`, `%` and braces have a meaning."""
         connect = functools.partial(sqlite3.connect, path, check_same_thread=False)
         return self.optuna.storages.RDBStorage("sqlite:///study.db", engine_kwargs={"creator": connect})
 

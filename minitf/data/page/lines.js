@@ -27,7 +27,7 @@ function focus() {
   return { row: row < 0 ? undefined : row, column: column < 0 ? undefined : column };
 }
 
-// The least weight with a line: the user's threshold, or the one that leaves the strongest lines, about two for each
+// The smallest weight with a line: the user's threshold, or the one that leaves the strongest lines, about two for each
 // query and none below a tenth of the largest weight.
 function leastWeight(M) {
   if (state.threshold !== null) return state.threshold;
@@ -35,7 +35,7 @@ function leastWeight(M) {
   return Math.floor(Math.max(cut(all, 2 * M.rows.length, M.largest), M.largest / 10) * unit) / unit;
 }
 
-// A token that is pointed at or pinned shows more of its own lines.
+// A hovered or pinned token shows more of its own lines.
 function leastLine(M) {
   const { row, column } = focus();
   return state.threshold === null && (row !== undefined || column !== undefined) ? M.largest / 50 : M.least;

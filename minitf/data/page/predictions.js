@@ -29,7 +29,7 @@ function drawAttribution() {
     Object.assign(mark.style, { background, color: colour });
     mark.title = `${state.method}: ${value.toPrecision(3).replace("-", "−")}`;
   }
-  byId("sentence-note").textContent = `Shaded by ${state.method}${signedMethod(state.method) ? ` for ${data.attribution.label}: orange for it, blue against it` : " in grey, which has no sign"}. Point at a word to see all its scores.`;
+  byId("sentence-note").textContent = `Shaded by ${state.method}${signedMethod(state.method) ? ` for ${data.attribution.label}: orange for it, blue against it` : " in grey, because it has no sign"}. Point at a word to see all its scores.`;
   return true;
 }
 
@@ -51,7 +51,7 @@ function shadeOf(tokens) {
   return { value, background: cssOf(colour), colour: textColour(colour) };
 }
 
-// The text in pieces: { text, tokens, segment, first }; what no token reads, such as a space, has no tokens.
+// The text in pieces: { text, tokens, segment, first }; a part that belongs to no token, such as a space, has no tokens.
 function sentencePieces() {
   const pieces = [];
   for (const [segment, text] of [data.text, data.pair].entries()) {
@@ -205,5 +205,5 @@ function buildLens() {
     next.focus();
   });
   table.replaceChildren(head, body);
-  byId("lens-readout").textContent = "Point at a word to see the five likeliest";
+  byId("lens-readout").textContent = "Point at a word to see the five most likely words";
 }

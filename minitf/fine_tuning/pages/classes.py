@@ -45,7 +45,7 @@ def confusion_matrix(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> 
         + "</tbody></table>"
     )
     note = (
-        "Rows: true class. Columns: predicted class. The shade is the share of the row: blue is right, orange is wrong."
+        "Rows: true class. Columns: predicted class. The shade is the share of the row; blue: correct, orange: wrong."
     )
     around = "wide" if len(labels) <= SORTABLE else "wide full" if with_percent else "wide matrix full"
     return f'<p class="soft">{note}</p>{scrolling(content, "Confusion matrix", kind=around)}'

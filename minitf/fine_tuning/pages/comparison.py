@@ -29,7 +29,7 @@ Report = Mapping[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One of the compared: the reports of its seeds (or its one report), with the name of each seed."""
+    """One of the compared runs: the reports of its seeds (or its only report), and the name of each seed."""
 
     name: str
     reports: tuple[Report, ...]
@@ -70,7 +70,7 @@ def _notes(entries: Sequence[Entry]) -> Iterator[str]:
     if len({_measured_data(report)["sha256"] for report in reports}) > 1:
         yield "The scores are measured on different data: a difference between them may come from the data."
     if any(measured_on(r) == "valid" for r in reports):
-        yield "Scores on a validation set that also chose the epoch are too high; compare runs on a test set."
+        yield "Validation scores are too high, because they were used to choose the epoch; compare runs on a test set."
     for entry in entries:
         failed = [seed for seed, r in zip(entry.seeds, entry.reports, strict=True) if not r.get("learned", True)]
         if failed:
@@ -103,7 +103,7 @@ def _scores(entries: Sequence[Entry]) -> str:
     if len(entries) == 1 and len(entries[0].reports) > 1:
         lines += _seed_rows(entries[0], names)
     header = ["run", *names, "seeds", "best epoch", "measured on"]
-    note = "In brackets: 95 % interval (of Wilson for shares, else bootstrap). ±: standard deviation of the seeds."
+    note = "In brackets: 95 % interval (Wilson for proportions, else bootstrap). ±: standard deviation of the seeds."
     return table("Scores", header, lines, texts=(0, len(header) - 1), is_html=True) + f'<p class="soft">{note}</p>'
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 FILES = Path(__file__).parent.parent.parent / "data" / "report"
 SHORT = 400  # characters of a text that is not folded
-LONG = 20_000  # characters of a text that are on the page at most
+LONG = 20_000  # maximum number of characters of a text on the page
 NAME = 60  # characters of a name in a chart or in the title of a cell
 MISSING = "–"
 

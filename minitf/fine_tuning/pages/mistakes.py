@@ -47,7 +47,7 @@ def sentence_cards(content: Mapping[str, Any]) -> str:
     sentences = content["worst"]
     note = (
         f"{len(sentences):,} of {content['mistaken']:,} sentences with a wrong tag, with the largest loss first."
-        " Framed entities are wrong: missed, or predicted and not there."
+        " Framed entities are wrong: missed, or predicted but not true."
     )
     types = sorted({e[2] for s in sentences for name in ("predicted", "true") for e in s[name]})
     colours = {name: n % COLOURS for n, name in enumerate(types)}

@@ -30,8 +30,9 @@ def calibration(content: Mapping[str, Any]) -> str:
     ]
     numbers = table("Calibration by probability", ["probability", "count", "mean", "share"], rows)
     note = (
-        f"<p>Expected calibration error <b>{number(content['error'])}</b>: the mean distance of the probabilities from"
-        ' the shares (Guo et al. 2017). <span class="soft">Bars on the dashed line are perfectly calibrated; below it'
+        f"<p>Expected calibration error <b>{number(content['error'])}</b>: the mean absolute difference"
+        " between the mean probability and the measured share of a bar (Guo et al. 2017)."
+        ' <span class="soft">Bars on the dashed line are perfectly calibrated; below it'
         " the model is overconfident.</span></p>"
     )
     return f'{note}<div class="charts">{chart}<details><summary>Numbers</summary>{numbers}</details></div>'
@@ -49,7 +50,7 @@ def scatter(content: Mapping[str, Any]) -> str:
         dots.append(f'<circle class="cloud" cx="{x:g}" cy="{y:g}" r="3">{title}</circle>')
     drawing = f'{axes.draw("true", "predicted", whole=False)}{_diagonal(axes)}<g class="s0">{"".join(dots)}</g>'
     shown = f"{len(points):,} of {content['total']:,} texts. " if len(points) < content["total"] else ""
-    note = f'<p class="soft">{shown}On the dashed line a prediction is exactly right.</p>'
+    note = f'<p class="soft">{shown}Predictions on the dashed line are exact.</p>'
     chart = figure("Predicted against true numbers", f"{number(len(points))} texts", drawing)
     return f'{note}<div class="charts">{chart}</div>'
 

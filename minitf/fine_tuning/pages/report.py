@@ -8,7 +8,7 @@ from minitf.fine_tuning.pages.markup import document, duration, escape, isolated
 from minitf.fine_tuning.pages.scores import measured_on, rows, score_cards
 
 DETAILS = {"model": "Model", "data": "Data check", "parameters": "Trained parameters"}
-TABLES = {"test": "test set", "valid": "validation set, which also chose the epoch"}
+TABLES = {"test": "test set", "valid": "validation set, which was also used to choose the epoch"}
 
 
 def page(content: Mapping[str, Any], steps: Sequence[Mapping[str, Any]] = ()) -> str:

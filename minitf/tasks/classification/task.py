@@ -65,7 +65,7 @@ class Classification(WholeTextTask):
         return classification_metrics(self.labels, targets.tolist(), z.argmax(dim=-1).tolist(), loss)
 
     def example_scores(self, logits: Sequence[Tensor], examples: Examples) -> ExampleScores:
-        """Whether each text is right: the score is the accuracy."""
+        """Whether the prediction for each text is correct; the score is the accuracy."""
         right = torch.stack(list(logits)).argmax(dim=-1) == examples.targets_of(range(len(examples)))
         return ExampleScores(right.double().unsqueeze(-1), mean, is_share=True)
 

@@ -63,7 +63,7 @@ class MultiLabel(WholeTextTask):
         return metrics_of_counts(self.labels, hits, predictions, support, exact, len(z), loss)
 
     def example_scores(self, logits: Sequence[Tensor], examples: Examples) -> ExampleScores:
-        """The counts of right, predicted and true labels of each text: the score is the micro F1."""
+        """The counts of correct, predicted and true labels of each text; the score is the micro F1."""
         true, predicted = examples.targets_of(range(len(examples))) > 0, torch.stack(list(logits)) > 0
         counts = [labels.sum(dim=-1) for labels in (true & predicted, predicted, true)]
         return ExampleScores(torch.stack(counts, dim=-1).double(), f1_of_counts)

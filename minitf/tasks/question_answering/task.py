@@ -138,7 +138,7 @@ class QuestionAnswering:
         return span_metrics(predicted, _true_answers(examples), sum(loss * n for loss, n in parts) / len(examples))
 
     def example_scores(self, logits: Sequence[Tensor], examples: Examples) -> ExampleScores:
-        """The F1 of the words of each answer: the score is their mean."""
+        """The F1 of the words of each answer; the score is the mean."""
         assert isinstance(examples, QuestionExamples)
         answers = zip(self.spans(logits, examples), _true_answers(examples), strict=True)
         scores = [[f1(span.text, true)] for span, true in answers]

@@ -54,7 +54,7 @@ class Regression(WholeTextTask):
         )
 
     def example_scores(self, logits: Sequence[Tensor], examples: Examples) -> ExampleScores:
-        """The true and the predicted number of each text: the score is the Pearson correlation."""
+        """The true and the predicted number of each text; the score is the Pearson correlation."""
         predicted = torch.stack(list(logits)).double().squeeze(-1)
         return ExampleScores(torch.stack([examples.targets_of(range(len(examples))), predicted], dim=-1), pearson)
 

@@ -29,7 +29,7 @@ HEADERS = (  # the names of the first and the last column, in files that have a 
     ("word", "words", "token", "tokens", "text", "form"),
     ("tag", "tags", "label", "labels", "ner", "ner_tag", "ner_tags", "pos", "upos", "entity", "iob", "bio"),
 )
-MOST_TAGS = 10_000  # that are remembered to tell comments from words
+MOST_TAGS = 10_000  # kept in memory to distinguish comments from words
 _SPACES = re.compile("[ \t]+")
 _NUMBER = re.compile(r"\d+([-.]\d+)?")  # of a word in CoNLL-U: 8, 8-9 or 8.1
 

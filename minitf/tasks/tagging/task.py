@@ -48,7 +48,7 @@ class TaggedExamples(Examples):
     word_windows: Sequence[WordWindow] = ()
     sentences: Sequence[Sequence[str]] = ()  # the tags of all words of each sentence
     without_pieces: int = 0  # words for which the tokenizer has no piece
-    default: str = OUTSIDE  # the tag that is predicted for them
+    default: str = OUTSIDE  # the tag that is predicted for these words
 
     def notes(self) -> list[str]:
         note = (
@@ -166,7 +166,7 @@ class Tagging:
         return predicted
 
     def example_scores(self, logits: Sequence[Tensor], examples: Examples) -> ExampleScores:
-        """The counts of right, predicted and true entities of each sentence: the score is their F1."""
+        """The counts of correct, predicted and true entities of each sentence; the score is their F1."""
         assert isinstance(examples, TaggedExamples)
         predicted = [[tag for tag, _ in sentence] for sentence in self.tags(logits, examples)]
         counts = entity_sets(examples.sentences, predicted, have_prefixes(self.labels), self.strict)

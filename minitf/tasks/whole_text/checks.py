@@ -55,7 +55,7 @@ def label_column(table: Dataset) -> str:
 
 
 def own_labels(train: Dataset, names: Collection[str], own: Sequence[str]) -> Iterator[str]:
-    """Find a column that is no column of labels. `own` has the labels of the rows whose label no other row has."""
+    """Find a column that has no labels. `own` has the labels that only one row has, one for each such row."""
     n = len(train.examples)
     if len(names) > MANY_CLASSES and len(own) > n / 2:
         numbers = ", or set `task` to regression to predict a number" if all(map(is_number, own)) else ""

@@ -1,7 +1,7 @@
 """What the logits of a classification head mean: one class, several labels or a number, by the model's config.
 
-A line has the probabilities of the likeliest labels. A table row has those of every label; with more than MANY_CLASSES
-labels, of the LIKELIEST. A record for Python always has all of them.
+A line has the probabilities of the most likely labels. A table row has those of every label; with more than
+MANY_CLASSES labels, those of the LIKELIEST. A record for Python always has the probabilities of all labels.
 """
 
 import dataclasses
@@ -47,7 +47,7 @@ class Reading(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class OneClass:
-    """The class with the largest logit, and the softmax over all classes; a line has the `shown` likeliest."""
+    """The class with the largest logit, and the softmax over all classes; a line has the `shown` most likely."""
 
     labels: tuple[str, ...]
     shown: int | None = 3  # None: all
@@ -164,12 +164,12 @@ def reading(config: BertConfig, shown: int | None = 3) -> Reading:
 
 
 def _likeliest(labels: tuple[str, ...], p: list[float], most: int | None) -> list[tuple[str, float]]:
-    """Return the likeliest labels with their probabilities, the first of equal ones first."""
+    """Return the most likely labels with their probabilities; equal probabilities keep the order of the labels."""
     return sorted(zip(labels, p, strict=True), key=lambda pair: -pair[1])[:most]
 
 
 def _probability_columns(labels: tuple[str, ...]) -> list[str]:
-    """Return a column per label; with many labels `label_1`, `p_1` … for the likeliest of each text."""
+    """Return a column per label; with many labels `label_1`, `p_1` … for the most likely labels of each text."""
     if len(labels) <= MANY_CLASSES:
         return [f"p_{label}" for label in labels]
     return [name for n in range(1, LIKELIEST + 1) for name in (f"label_{n}", f"p_{n}")]
@@ -183,7 +183,7 @@ def _probability_cells(labels: tuple[str, ...], p: list[float]) -> list[str]:
 
 
 def _likeliest_shown(labels: tuple[str, ...], p: list[float], most: int | None) -> str:
-    """Return the `most` likeliest labels with their probabilities, for a person."""
+    """Return the `most` most likely labels with their probabilities, as text for a person."""
     likeliest = ", ".join(f"{visible(cut(label))} {x:.4f}" for label, x in _likeliest(labels, p, most))
     return likeliest if most is None or len(labels) <= most else f"{likeliest}, …"
 

@@ -17,7 +17,6 @@ from minitf.attention_maps.maps import AttentionMaps
 from minitf.attention_maps.model import (
     OpenModel,
     encode,
-    evaluating,
     open_model,
     readable_tokens,
     reading_of,
@@ -27,7 +26,7 @@ from minitf.bert import Bert
 from minitf.checkpoints.report import tokenizer_for
 from minitf.errors import InputError
 from minitf.mathematics import EQUATIONS
-from minitf.tasks.inference import check_finite
+from minitf.tasks.inference import check_finite, evaluating
 from minitf.text.tokenizer import Tokenizer
 
 ATTRIBUTION_LIMIT = 128  # a notebook shows the attribution of texts of at most this many tokens

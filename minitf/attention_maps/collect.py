@@ -39,8 +39,8 @@ class DisplayedMaps(AttentionMaps):
     attribute: Callable[[], Attribution] | None = dataclasses.field(default=None, repr=False, compare=False)
 
     def _repr_html_(self) -> str:
-        wanted = self.attribute is not None and len(self.tokens) <= ATTRIBUTION_LIMIT
-        return page.in_notebook(self, self.attribute() if wanted and self.attribute else None)
+        wanted = self.attribute if len(self.tokens) <= ATTRIBUTION_LIMIT else None
+        return page.in_notebook(self, wanted() if wanted else None)
 
 
 def attention(

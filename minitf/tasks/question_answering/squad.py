@@ -89,7 +89,7 @@ def read_squad(path: str | os.PathLike[str], need_answers: bool = True, **column
             for q, record in enumerate(_field(in_paragraph, paragraph, "qas", list)):
                 where, row = f"{in_paragraph}.qas[{q}]", len(questions) + 1
                 text, number = _text(where, record, "question"), _id(where, record, row)
-                answers = _answers(f"{where} (id {number[:40]!r})", record, context) if need_answers else ()
+                answers = _answers(f"{where} (id {shorten(number)})", record, context) if need_answers else ()
                 questions.append(Question(number, text, context, answers, title if isinstance(title, str) else "", row))
     if not questions:
         raise DataError(f"{name}: has no questions")

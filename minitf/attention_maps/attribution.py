@@ -18,11 +18,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from minitf.attention_maps.model import OpenModel, encode, evaluating, readable_tokens, reading_of
+from minitf.attention_maps.model import OpenModel, encode, readable_tokens, reading_of
 from minitf.bert import Bert
 from minitf.datasets.strings import first_few
 from minitf.errors import InputError
-from minitf.tasks.inference import check_finite
+from minitf.tasks.inference import check_finite, evaluating
 from minitf.tasks.progress import with_progress
 from minitf.tasks.regression.metrics import pearson, ranks
 from minitf.text.batches import Batch

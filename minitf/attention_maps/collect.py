@@ -17,7 +17,6 @@ from minitf.attention_maps.maps import AttentionMaps
 from minitf.attention_maps.model import (
     OpenModel,
     encode,
-    evaluating,
     open_model,
     readable_tokens,
     reading_of,
@@ -27,7 +26,7 @@ from minitf.bert import Bert
 from minitf.checkpoints.report import tokenizer_for
 from minitf.errors import InputError
 from minitf.mathematics import EQUATIONS
-from minitf.tasks.inference import check_finite
+from minitf.tasks.inference import check_finite, evaluating
 from minitf.text.tokenizer import Tokenizer
 
 ATTRIBUTION_LIMIT = 128  # a notebook shows the attribution of texts of at most this many tokens
@@ -40,8 +39,8 @@ class DisplayedMaps(AttentionMaps):
     attribute: Callable[[], Attribution] | None = dataclasses.field(default=None, repr=False, compare=False)
 
     def _repr_html_(self) -> str:
-        wanted = self.attribute is not None and len(self.tokens) <= ATTRIBUTION_LIMIT
-        return page.in_notebook(self, self.attribute() if wanted and self.attribute else None)
+        wanted = self.attribute if len(self.tokens) <= ATTRIBUTION_LIMIT else None
+        return page.in_notebook(self, wanted() if wanted else None)
 
 
 def attention(

@@ -12,7 +12,7 @@ import torch
 from minitf.attention_maps.model import OpenModel, encode, readable_tokens
 from minitf.bert.pretraining_heads import PretrainingLogits
 from minitf.errors import InputError
-from minitf.tasks.inference import check_finite
+from minitf.tasks.inference import check_finite, evaluating
 from minitf.tasks.masked_lm.words import likeliest_words
 
 HEADS = ("masked-lm", "pretraining")
@@ -40,8 +40,7 @@ def read_layers(
         )
     batch = encode(opened, text, pair, max_length)
     ids = batch.token_ids[0]
-    model.eval()
-    with torch.no_grad():
+    with evaluating(model), torch.no_grad():
         states = model(batch.token_ids, batch.segment_ids, batch.mask).hidden_states
         layers = [_read(opened, X, ids, k) for X in states]
     return Lens(

@@ -1,14 +1,14 @@
 """A model that is opened to look inside, and a text as its input."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
 from minitf.bert import Bert
 from minitf.checkpoints.load import STORED_HEAD, load_with_report
+from minitf.datasets.strings import cut
 from minitf.errors import InputError
 from minitf.mathematics import Mathematics
 from minitf.tasks.whole_text.labels import Reading, reading
@@ -75,17 +75,6 @@ def reading_of(model: Bert) -> Reading | None:
         return None
 
 
-@contextmanager
-def evaluating(model: Bert) -> Iterator[None]:
-    """Switch to eval mode, and back to the previous mode at the end."""
-    training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(training)
-
-
 def encode(opened: OpenModel, text: str, pair: str | None, max_length: int | None) -> Batch:
     """Return the text as a batch of one on the model's device.
 
@@ -124,7 +113,7 @@ def readable_tokens(tokenizer: Tokenizer, ids: list[int], text: str, pair: str |
         span = spans[i]
         if ids[i] == tokenizer.unknown_id and span is not None:
             hidden = ((pair or "") if parts[i] else text)[slice(*span)]
-            word += f" {hidden if len(hidden) <= MAX_HIDDEN else hidden[: MAX_HIDDEN - 1] + '…'}".rstrip()
+            word += f" {cut(hidden, MAX_HIDDEN)}".rstrip()
         continues = i > 0 and numbers[i - 1] == numbers[i] and not word.startswith("##")
         result.append("##" + word if continues else word)
     return result

@@ -170,6 +170,11 @@ def _keys(family: Family) -> dict[str, str]:
     return {field: family.keys.get(field, field) for field in sorted(fields)}
 
 
+def default_labels(n: int) -> tuple[str, ...]:
+    """Return the names that `transformers` gives to `n` labels without names."""
+    return tuple(f"LABEL_{i}" for i in range(n))
+
+
 def infer_model_type(official: Mapping[str, Any]) -> str:
     """Return the model type of a config without `model_type`: that of its class, else BERT, as in Google's own files.
 
@@ -205,7 +210,7 @@ def _labels(official: Mapping[str, Any]) -> tuple[str, ...]:
         n = official.get("num_labels", 0)
         if isinstance(n, bool) or not isinstance(n, int) or not 0 <= n <= MAX_LABELS:
             raise CheckpointError(f"config: num_labels must be an integer from 0 to {MAX_LABELS}, not {n!r}")
-        return tuple(f"LABEL_{i}" for i in range(n))
+        return default_labels(n)
     try:
         numbered = {int(key): str(label) for key, label in by_id.items()}
     except (AttributeError, TypeError, ValueError):

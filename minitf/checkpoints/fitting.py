@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from minitf.bert import Bert, BertConfig
+from minitf.bert.config import default_labels
 from minitf.bert.heads import LABELLED
 from minitf.checkpoints.official import OfficialFiles
 from minitf.checkpoints.pytorch import LARGEST_JSON
@@ -50,8 +51,8 @@ def with_labels(
     fits = stored in (None, wanted)
     if labels is None:
         same = wanted == config.num_labels
-        labels = config.labels if same else tuple(f"LABEL_{i}" for i in range(wanted))
-    elif stored == wanted == config.num_labels and config.labels != tuple(f"LABEL_{i}" for i in range(wanted)):
+        labels = config.labels if same else default_labels(wanted)
+    elif stored == wanted == config.num_labels and config.labels != default_labels(wanted):
         fits = set(labels) == set(config.labels)  # a row that was trained for one label is not renamed to another
         if fits:
             index = {label: i for i, label in enumerate(config.labels)}
@@ -65,7 +66,7 @@ def with_labels(
 def _check_names(config: BertConfig, rows: int | None) -> None:
     """Raise CheckpointError if the names in the config cannot be those of the classifier's `rows` outputs."""
     names = config.labels
-    if rows is None or names == tuple(f"LABEL_{i}" for i in range(len(names))):
+    if rows is None or names == default_labels(len(names)):
         return
     if len(names) != rows:
         raise CheckpointError(

@@ -13,7 +13,7 @@ from minitf.checkpoints.official import OfficialFiles
 from minitf.checkpoints.sources import Source
 from minitf.errors import CheckpointError
 from minitf.text.tokenizer import Tokenizer
-from minitf.visible import visible
+from minitf.visible import visible, visible_text
 
 _ACTIVATIONS = {"gelu": "GELU (erf)", "gelu_tanh": "GELU (tanh)", "relu": "ReLU"}
 
@@ -78,7 +78,7 @@ class LoadReport:
             lines.append(f"  randomly initialized, to be trained: {_summarize(tuple(others))}")
         if self.warning:
             lines.append(f"  warning: {self.warning}")
-        return _printable(lines)
+        return visible_text("\n".join(lines))
 
     def __str__(self) -> str:
         count = f"{len(self.loaded)} tensors loaded, {self.parameters:,} parameters, {_format_size(self.size)}"
@@ -95,7 +95,7 @@ class LoadReport:
             lines.append(f"  config.json keys that do not matter here: {', '.join(map(visible, self.ignored_keys))}")
         if self.warning:
             lines.append(f"  warning: {self.warning}")
-        return _printable(lines)
+        return visible_text("\n".join(lines))
 
     def _shape(self) -> str:
         c = self.config
@@ -144,11 +144,6 @@ def tokenizer_for(config: BertConfig, tokenizer: Tokenizer, folder: Path) -> Tok
     tokenizer = copy.copy(tokenizer)
     tokenizer.segments = max(1, min(tokenizer.segments, config.type_vocab_size))
     return tokenizer
-
-
-def _printable(lines: list[str]) -> str:
-    """Join the lines. A name in a file may contain a lone surrogate, which cannot be printed."""
-    return "\n".join(lines).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _format_size(size: int) -> str:

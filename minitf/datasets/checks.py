@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from minitf.datasets.dataset import Dataset, Example
 from minitf.datasets.findings import list_rows, location
-from minitf.datasets.strings import is_number
+from minitf.datasets.strings import is_number, shorten
 
 
 def empty_cells(table: Dataset, label: bool = True) -> Iterator[str]:
@@ -106,8 +106,8 @@ def duplicates(train: Dataset) -> Iterator[str]:
         one = contradicting[0]
         other = next(iter(first[one.text, one.pair].values()))
         yield (
-            f"{location(train, contradicting)}: the same text is {one.label!r} here and {other.label!r} in row"
-            f" {other.row}: keep one label{list_rows(contradicting)}"
+            f"{location(train, contradicting)}: the same text is {shorten(one.label)} here and"
+            f" {shorten(other.label)} in row {other.row}: keep one label{list_rows(contradicting)}"
         )
 
 

@@ -13,7 +13,6 @@ from typing import Any
 from minitf.datasets import tables
 from minitf.datasets.built_in import BUILT_IN, PARTS, built_in_file
 from minitf.datasets.columns import find_columns
-from minitf.datasets.dialect import parse_delimiter
 from minitf.datasets.label_cells import has_list, has_several, refuse_object
 from minitf.datasets.reading import read_bytes
 from minitf.datasets.strings import shorten
@@ -105,7 +104,7 @@ def read_table(
     else:
         path, kind = os.fspath(source), None  # type: ignore[arg-type]
         data = read_bytes(Path(path), tables.ENDINGS)
-    records = tables.records(path, data, kind, delimiter and parse_delimiter(delimiter))
+    records = tables.records(path, data, kind, delimiter)
     text, pair, label = find_columns(path, list(records[0][1]), text, pair, label, need_label)
 
     examples = []

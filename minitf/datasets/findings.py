@@ -42,19 +42,22 @@ def list_rows(rows: Sequence[Example]) -> str:
     return f" ({len(rows)} rows in all: {first_few([str(example.row) for example in rows])})" if len(rows) > 1 else ""
 
 
-def count_rows(counts: Counter[str], train: Counter[str]) -> Rows:
-    """Return a row for each label with its count in one table, the most frequent in the training table first."""
-    names = [name for name, _ in train.most_common()]
+def count_rows(counts: Counter[str], train: Counter[str], name: str = "label ", more: str = "other labels") -> Rows:
+    """Return a row for each label with its count in one table, the most frequent in the training table first.
+
+    `name` is written before each label, `more` is what those without a row of their own are called.
+    """
+    names = [label for label, _ in train.most_common()]
     listed = names if len(names) <= LISTED_LABELS else names[: LISTED_LABELS - 1]
-    rows = {f"  label {' '.join(name.split()):.28}": str(counts[name]) for name in listed}
+    rows = {f"  {name}{' '.join(label.split()):.28}": str(counts[label]) for label in listed}
     if others := names[len(listed) :]:
-        rows[f"  {len(others)} other labels"] = str(sum(counts[name] for name in others))
+        rows[f"  {len(others)} {more}"] = str(sum(counts[label] for label in others))
     return rows
 
 
 def describe_counts(counts: Mapping[str, int], names: Sequence[str]) -> str:
     """Return each label with its number of rows; of many labels, only the most frequent."""
     if len(names) <= MANY_CLASSES:
-        return ", ".join(f"{name} {counts[name]}" for name in names)
+        return ", ".join(f"{cut(name)} {counts[name]}" for name in names)
     frequent = sorted(names, key=lambda name: -counts[name])
     return f"{len(names):,} labels, {first_few([f'{cut(name)} {counts[name]}' for name in frequent])}"

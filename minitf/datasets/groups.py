@@ -7,7 +7,6 @@ from typing import Any
 from minitf.datasets import tables
 from minitf.datasets.columns import missing_column
 from minitf.datasets.dataset import Dataset, Source
-from minitf.datasets.dialect import parse_delimiter
 from minitf.errors import DataError
 
 LENGTH, UNKNOWN = "length", "unknown"  # groups by the number of tokens, and of unknown tokens; not columns
@@ -38,4 +37,4 @@ def _records(source: Source, delimiter: str | None) -> Any:
     """Return the records of a table, one at a time if it is a file."""
     if isinstance(source, list | tuple):
         return tables.records("records", tables.to_json_lines("records", source), ".jsonl")
-    return tables.stream(Path(source), delimiter and parse_delimiter(delimiter))  # type: ignore[arg-type]
+    return tables.stream(Path(source), delimiter)  # type: ignore[arg-type]

@@ -108,7 +108,7 @@ def is_marked(where: str, record: dict[str, Any], column: str) -> bool:
     value = tables.cell(where, record, column).strip().lower()
     if value not in _YES + _NO:
         raise DataError(
-            f"{where}: column {column!r} has {value!r:.60}, not 0 or 1: correct it, or delete the row, or name only"
+            f"{where}: column {column!r} has {shorten(value)}, not 0 or 1: correct it, or delete the row, or name only"
             " columns of 0 and 1 with `label`"
         )
     return value in _YES

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from minitf.datasets.strings import cut, did_you_mean, first_few, is_number
 
+SMALLEST = 1e-300  # of the numbers that are compared exactly
 LISTED = 3  # groups with a warning of their own
 _QUOTES = ('""', "''", "``", "“”", "‘’", "«»")
 _VARIATION_SELECTORS = range(0xFE00, 0xFE10)  # of emoji
@@ -23,7 +24,8 @@ def spelling_key(label: str) -> str:
     if len(text) > 2 and text[0] + text[-1] in _QUOTES:
         text = text[1:-1].strip()
     if is_number(text) and len(text) < 400:
-        return str(Fraction(text))
+        number = float(text)
+        return str(Fraction(text) if abs(number) > SMALLEST else number + 0.0)  # the fraction of 1e-9999 is huge
     return unicodedata.normalize("NFKC", text.casefold()) or label
 
 

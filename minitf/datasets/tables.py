@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from minitf.datasets.columns import column_error
-from minitf.datasets.dialect import HEAD, Dialect, quoting_problem, recognize, sep_line
+from minitf.datasets.dialect import HEAD, Dialect, parse_delimiter, quoting_problem, recognize, sep_line
 from minitf.datasets.reading import decode, ending, open_text, parse_json
 from minitf.datasets.strings import is_unicode, shorten
-from minitf.errors import DataError
+from minitf.errors import DataError, InputError
 
 SEPARATOR = "|"  # between several labels in one cell
 ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
@@ -63,6 +63,10 @@ def _records(path: str, lines: TextIO, kind: str, delimiter: str | None) -> Iter
     known, empty = {".csv": ",", ".tsv": "\t"}.get(kind), True
     if delimiter is not None and known is None:
         raise DataError(f"{path}: `delimiter` is for .csv and .tsv files; leave it out")
+    try:
+        delimiter = None if delimiter is None else parse_delimiter(delimiter)
+    except ValueError as error:
+        raise InputError(f"`delimiter` {error}") from None
     limit = csv.field_size_limit(LARGEST_CELL)
     try:
         for record in _json_lines(path, lines) if known is None else _delimited(path, lines, known, delimiter):

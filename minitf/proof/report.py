@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from minitf.files import ESCAPED, write_json, writing
+from minitf.files import write_json, writing
 from minitf.proof.divergence import Row, first_divergence
 from minitf.proof.figure import draw
 from minitf.training.figure import warned
@@ -60,5 +60,4 @@ def write_report(
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "validate.json", content)
         with warned(say, "validate.png"):
-            title = f"{settings['model']}, {settings['dtype']}, {settings['math']}"
-            draw(rows, folder / "validate.png", title.encode("utf-8", ESCAPED).decode("utf-8"))
+            draw(rows, folder / "validate.png", f"{settings['model']}, {settings['dtype']}, {settings['math']}")

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Protocol, TextIO
 
 from torch import Tensor, nn
 
+from minitf.datasets.strings import cut
 from minitf.tasks.example_scores import ExampleScores
 from minitf.text.batches import Batch, Examples
 from minitf.text.tokenizer import Tokenizer
@@ -35,8 +36,13 @@ class Mistake:
 
 def worst(mistakes: Sequence[Mistake], most: int) -> list[Mistake]:
     """Return at most `most` mistakes, the largest loss first. Very long texts are cut."""
-    found = sorted(mistakes, key=lambda mistake: -mistake.loss)[:most]
-    return [m if len(m.text) <= LONGEST else dataclasses.replace(m, text=f"{m.text[:LONGEST]}…") for m in found]
+    return [_cut(mistake) for mistake in sorted(mistakes, key=lambda mistake: -mistake.loss)[:most]]
+
+
+def _cut(mistake: Mistake) -> Mistake:
+    """Cut very long texts; a paragraph with answers stays whole."""
+    pair = mistake.pair if mistake.pair is None or mistake.answers else cut(mistake.pair, LONGEST)
+    return dataclasses.replace(mistake, text=cut(mistake.text, LONGEST), pair=pair)
 
 
 class Metrics(Protocol):

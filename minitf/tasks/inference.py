@@ -1,6 +1,7 @@
 """The logits for a data set: each example once, without dropout, in batches of similar length."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,17 @@ def check_finite(numbers: Tensor) -> Tensor:
     return numbers
 
 
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Switch to eval mode, and back to the previous mode at the end."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)
+
+
 def predict_logits(model: nn.Module, task: Task, examples: Examples, batch_size: int = BATCH_SIZE) -> list[Tensor]:
     """Return the unpadded logits of every example, in order, on the CPU."""
     batches = by_length(examples.lengths(), batch_size)
@@ -33,13 +45,11 @@ def logits_of_batches(
     model: nn.Module, task: Task, examples: Examples, batches: Sequence[Sequence[int]]
 ) -> list[list[Tensor]]:
     """Return the unpadded logits of the examples in each batch of indices, computed in eval mode."""
-    device, training = next(model.parameters()).device, model.training
-    model.eval()
-    found = []
-    for indices in with_progress(batches, "batch", "evaluating"):
-        batch = examples.batch(indices)[0].to(device)
-        found.append([logits.cpu() for logits in task.unpad(task.logits(model, batch), batch)])
-    model.train(training)
+    device, found = next(model.parameters()).device, []
+    with evaluating(model):
+        for indices in with_progress(batches, "batch", "evaluating"):
+            batch = examples.batch(indices)[0].to(device)
+            found.append([logits.cpu() for logits in task.unpad(task.logits(model, batch), batch)])
     return found
 
 

@@ -65,7 +65,7 @@ def by_labels(table: Dataset) -> tuple[TaskSpec, str]:
         return MULTILABEL, f"`label` names {len(names)} columns"
     several = next((e for e in table.examples if SEPARATOR in (e.label or "")), None)
     if several is not None:
-        return MULTILABEL, f"{column} has several labels in a cell (row {several.row}: {several.label!r:.60})"
+        return MULTILABEL, f"{column} has several labels in a cell (row {several.row}: {shorten(several.label)})"
     labels = {example.label for example in table.examples if example.label}
     numbers = _numbers(table, labels)
     whole = all(number.is_integer() for number in numbers)

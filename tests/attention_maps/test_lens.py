@@ -65,6 +65,15 @@ def test_a_model_without_the_head(write_member, head):
         lens.read_layers(open_model(folder), TEXT)
 
 
+def test_the_mode_of_the_model_stays(write_member):
+    folder, _ = write_member("bert", "masked-lm")
+    write_vocabulary(folder)
+    opened = open_model(folder)
+    opened.model.train()
+    lens.read_layers(opened, TEXT)
+    assert opened.model.training
+
+
 def test_its_figure(write_member, tmp_path):
     """Its words are the likeliest ones, its colours their probabilities."""
     folder, _ = write_member("bert", "masked-lm")

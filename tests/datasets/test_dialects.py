@@ -114,6 +114,9 @@ def test_a_delimiter_that_is_set(tmp_path):
     for wrong in ("", '"', "ab", "a", "\n"):
         with pytest.raises(InputError, match="`delimiter` must be one character"):
             FineTuneConfig.of(train="t.csv", delimiter=wrong)
+        for read in (read_table, open_table):
+            with pytest.raises(InputError, match="`delimiter` must be one character"):
+                read(path, delimiter=wrong)
 
 
 def test_a_space_beside_a_quotation_mark(tmp_path):

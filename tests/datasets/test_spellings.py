@@ -11,6 +11,8 @@ from minitf.datasets.spellings import same_spellings, spelled, spelling_key, spe
 SAME = (
     ("1", "1.0", "01", "+1", "１", "1e0", '"1"'),
     ("café", "cafe\u0301", "CAFÉ", "cafe\u0301\u200b", "\u00a0café"),
+    ("1e-300", "0.001e-297"),
+    ("0", "0.0", "-0"),
     ("true", "True", "TRUE", "'true'"),
     ("not good", "not  good", "Not\u00a0good", "\ufeffnot good", "not\u200d good"),
     ("Straße", "STRASSE"),
@@ -57,6 +59,10 @@ def test_labels_that_are_different():
 def test_the_normal_forms_and_case_of_any_label_are_one_label(label):
     assert spelling_key(unicodedata.normalize("NFD", label)) == spelling_key(unicodedata.normalize("NFC", label))
     assert spelling_key(f" {label}\u200b") == spelling_key(label) or not label.strip()
+
+
+def test_a_number_whose_fraction_is_huge():
+    assert same_spellings(["1e-999999999", "1e-5000", "1", "2"]) == [["1e-999999999", "1e-5000"]]  # both are 0.0
 
 
 def test_the_difference_is_visible():

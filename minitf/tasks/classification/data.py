@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from minitf.datasets.dataset import Dataset
-from minitf.datasets.findings import Finding, Rows, count_rows, list_rows, location
-from minitf.datasets.spellings import spelling_warnings, unknown
-from minitf.datasets.strings import first_few, is_number, shorten
+from minitf.datasets.dataset import Dataset, Example
+from minitf.datasets.findings import Finding, Rows, count_rows
+from minitf.datasets.spellings import spelling_warnings
+from minitf.datasets.strings import is_number, shorten
 from minitf.tasks.whole_text.checks import (
     check_tables,
     given,
@@ -15,6 +15,7 @@ from minitf.tasks.whole_text.checks import (
     own_labels,
     rare_labels,
     separated_labels,
+    unseen_labels,
 )
 
 MAJORITY = 0.8  # share of one class from which accuracy alone says little
@@ -30,8 +31,14 @@ def label_names(train: Dataset) -> tuple[str, ...]:
 def check_classification(train: Dataset, valid: Dataset | None = None, test: Dataset | None = None) -> list[Finding]:
     """Return all findings in the tables, errors first."""
     tables = given(train, valid, test)
-    unseen = (message for table in tables[1:] for message in _unseen_labels(table, train))
+    names = label_names(train)
+    unseen = (message for table in tables[1:] for message in unseen_labels(table, names, _label_in, "of that class"))
     return check_tables(tables, [*_one_class(train), *_own_labels(train), *unseen], _label_warnings(train))
+
+
+def _label_in(example: Example) -> tuple[str, ...]:
+    """Return the label of an example; () if it is missing."""
+    return (example.label,) if example.label else ()
 
 
 def _own_labels(train: Dataset) -> Iterator[str]:
@@ -45,17 +52,6 @@ def _one_class(train: Dataset) -> Iterator[str]:
         yield (
             f"{train.path}: every row has the label {shorten(names[0])}, so there is nothing to learn: add rows of"
             f" another class, or name the right column with `label` if it is not {train.label_column!r}"
-        )
-
-
-def _unseen_labels(table: Dataset, train: Dataset) -> Iterator[str]:
-    names = label_names(train)
-    known = {*names, "", None}
-    rows = [example for example in table.examples if example.label not in known]
-    if rows and names:
-        yield (
-            f"{location(table, rows)}: no training row has the label {unknown(rows[0].label or '', names)}, they have"
-            f" {first_few(names)}: correct it, or add training rows of that class{list_rows(rows)}"
         )
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from minitf.datasets.columns import label_columns
 from minitf.datasets.dataset import Dataset, Source, read_table
-from minitf.datasets.findings import MANY_CLASSES, Finding, Rows, count_rows, list_rows, location
+from minitf.datasets.findings import MANY_CLASSES, Finding, Rows, count_rows
 from minitf.datasets.held_out import divide
 from minitf.datasets.label_cells import is_marked, labels_of_cell
-from minitf.datasets.spellings import spelling_warnings, unknown
+from minitf.datasets.spellings import spelling_warnings
 from minitf.datasets.split import split
 from minitf.datasets.strings import first_few, shorten
 from minitf.datasets.tables import SEPARATOR
@@ -23,6 +23,7 @@ from minitf.tasks.whole_text.checks import (
     own_labels,
     rare_labels,
     separated_labels,
+    unseen_labels,
 )
 
 
@@ -36,7 +37,9 @@ def several_labels(where: str, record: dict[str, Any], column: str, needed: bool
     else:
         parts = labels_of_cell(where, record, column, needed)
     if with_separator := [part for part in parts if SEPARATOR in part]:
-        raise DataError(f"{where}: column {column!r}: the label {with_separator[0]!r} contains {SEPARATOR}: rename it")
+        raise DataError(
+            f"{where}: column {column!r}: the label {shorten(with_separator[0])} contains {SEPARATOR}: rename it"
+        )
     names = [part.strip() for part in parts]
     if not all(names):
         raise DataError(f"{where}: column {column!r}: one of its {len(names)} labels is empty: write it, or delete it")
@@ -92,7 +95,12 @@ def set_rows(table: Dataset, train: Dataset) -> Rows:
 def check_multilabel(train: Dataset, valid: Dataset | None = None, test: Dataset | None = None) -> list[Finding]:
     """Return all findings in the tables, errors first."""
     tables = given(train, valid, test)
-    unseen = (message for table in tables[1:] for message in _unseen_labels(table, train))
+    names = set_names(train)
+    unseen = (
+        message
+        for table in tables[1:]
+        for message in unseen_labels(table, names, lambda example: labels_in(example.label), "with it")
+    )
     errors = [*_one_set(train), *_own_labels(train), *unseen]
     return check_tables(tables, errors, _label_warnings(train), label_required=False)
 
@@ -111,18 +119,6 @@ def _one_set(train: Dataset) -> Iterator[str]:
         yield (
             f"{train.path}: every row has {what}, so there is nothing to learn: add other rows, or name the right"
             f" column with `label` if it is not {train.label_column!r}"
-        )
-
-
-def _unseen_labels(table: Dataset, train: Dataset) -> Iterator[str]:
-    names = set_names(train)
-    known = set(names)
-    rows = [example for example in table.examples if not known.issuperset(labels_in(example.label))]
-    if rows and names:
-        label = next(name for name in labels_in(rows[0].label) if name not in known)
-        yield (
-            f"{location(table, rows)}: no training row has the label {unknown(label, names)}, they have"
-            f" {first_few(names)}: correct it, or add training rows with it{list_rows(rows)}"
         )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from minitf.datasets.findings import Finding
 from minitf.datasets.held_out import count_to_hold_out, divide, shuffled_groups
+from minitf.datasets.strings import shorten
 from minitf.errors import InputError
 from minitf.tasks.question_answering.squad import Question, QuestionTable, read_squad
 from minitf.tasks.spec import Inputs
@@ -81,7 +82,8 @@ def _repetitions(train: QuestionTable) -> Iterator[str]:
     first: dict[tuple[str, str], Question] = {}
     repeated = [q for q in train.examples if first.setdefault((q.text, q.context), q) is not q]
     if repeated:
-        yield f"{train.path}: question {repeated[0].id!r} repeats an earlier one on its paragraph{_in_all(repeated)}"
+        one = f"question {shorten(repeated[0].id)}"
+        yield f"{train.path}: {one} repeats an earlier one on its paragraph{_in_all(repeated)}"
 
 
 def _leakage(earlier: QuestionTable, later: QuestionTable) -> Iterator[str]:
@@ -89,8 +91,8 @@ def _leakage(earlier: QuestionTable, later: QuestionTable) -> Iterator[str]:
     shared = [question for question in later.examples if question.context in known]
     if shared:
         yield (
-            f"{later.path}: the paragraph of question {shared[0].id!r} is in {earlier.path} too, so the score here may"
-            f" be too high: delete it from one of them{_in_all(shared)}"
+            f"{later.path}: the paragraph of question {shorten(shared[0].id)} is in {earlier.path} too, so the score"
+            f" here may be too high: delete it from one of them{_in_all(shared)}"
         )
 
 

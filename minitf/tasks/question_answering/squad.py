@@ -89,14 +89,14 @@ def read_squad(path: str | os.PathLike[str], need_answers: bool = True, **column
             for q, record in enumerate(_field(in_paragraph, paragraph, "qas", list)):
                 where, row = f"{in_paragraph}.qas[{q}]", len(questions) + 1
                 text, number = _text(where, record, "question"), _id(where, record, row)
-                answers = _answers(f"{where} (id {number[:40]!r})", record, context) if need_answers else ()
+                answers = _answers(f"{where} (id {shorten(number)})", record, context) if need_answers else ()
                 questions.append(Question(number, text, context, answers, title if isinstance(title, str) else "", row))
     if not questions:
         raise DataError(f"{name}: has no questions")
     twice = [number for number, n in Counter(question.id for question in questions).items() if n > 1]
     if twice:
         raise DataError(
-            f"{name}: two questions have the id {twice[0][:60]!r}: answers refer to it, so give each question its own"
+            f"{name}: two questions have the id {shorten(twice[0])}: answers refer to it, so give each question its own"
         )
     return QuestionTable(name, tuple(questions), hashlib.sha256(data).hexdigest())
 
@@ -131,7 +131,7 @@ def _text(where: str, record: Any, key: str) -> str:
     if not text.strip():
         raise DataError(f"{where}: {key!r} is empty")
     if not is_unicode(text):
-        raise DataError(f"{where}: {key!r} contains half a character (a lone surrogate): {text[:60]!r}")
+        raise DataError(f"{where}: {key!r} contains half a character (a lone surrogate): {shorten(text)}")
     return text
 
 
@@ -153,7 +153,7 @@ def _answers(where: str, record: Any, context: str) -> tuple[TrueAnswer, ...]:
         if start < 0 or context[start : start + len(text)] != text:
             found = context.find(text)
             hint = f"; it is at {found}" if found >= 0 else ", nor anywhere in it"
-            raise DataError(f"{in_answer}: {text[:60]!r} is not at character {start} of the context{hint}")
+            raise DataError(f"{in_answer}: {shorten(text)} is not at character {start} of the context{hint}")
         answers.append(TrueAnswer(text, start))
     if not answers:
         raise DataError(f"{where}: has no answer; each question needs one for training and for evaluation")

@@ -6,7 +6,7 @@ from typing import Any
 
 from minitf.datasets.dataset import Dataset, one_label
 from minitf.datasets.findings import Finding, Rows, list_rows, location
-from minitf.datasets.strings import is_number, with_decimal_comma
+from minitf.datasets.strings import is_number, shorten, with_decimal_comma
 from minitf.errors import DataError
 from minitf.tasks.whole_text.checks import check_tables, given, label_column
 
@@ -87,8 +87,8 @@ def finite_number(where: str, record: dict[str, Any], column: str, needed: bool 
         point = " with a decimal point and no other mark" if is_number(label.replace(",", ".", 1)) else ""
         several = f"; several labels are written {label.replace(',', '|'):.60}" if with_decimal_comma(label) else ""
         raise DataError(
-            f"{where}: column {column!r} has {label!r:.60}, not a finite number: write one{point}, delete the row, or"
-            f" name the right column with `label`; for classes set `task` to classification{several}"
+            f"{where}: column {column!r} has {shorten(label)}, not a finite number: write one{point}, delete the row,"
+            f" or name the right column with `label`; for classes set `task` to classification{several}"
         )
     return label
 

@@ -106,6 +106,7 @@ def may_be_comment(line: str) -> bool:
 
 def read_tagged(path: str | os.PathLike[str], **columns: str | None) -> TaggedTable:
     """Read all sentences, with the tags in the last column. Raises DataError, with the row."""
+    path = file_path(path)
     given = [name for name, column in columns.items() if column]
     if "delimiter" in given:
         raise InputError(f"`delimiter` is for .csv and .tsv files, {path} has TABs or spaces; leave it out")
@@ -119,7 +120,7 @@ def read_tagged(path: str | os.PathLike[str], **columns: str | None) -> TaggedTa
     if have_prefixes(sorted({word for sentence in examples for word in sentence.words})):
         raise DataError(f"{path}: its first column has the tags; write the word first, and the tag last")
     values = frozenset(tag for sentence in examples for tag in sentence.tags or ())
-    return TaggedTable(os.fspath(path), examples, layout.digest, tuple(comments), values)
+    return TaggedTable(path, examples, layout.digest, tuple(comments), values)
 
 
 def read_layout(path: str | os.PathLike[str]) -> ConllLayout:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from minitf.datasets.findings import FEW_ROWS, LISTED_LABELS, MANY_CLASSES, Finding
+from minitf.datasets.findings import FEW_ROWS, MANY_CLASSES, Finding, Rows, count_rows
 from minitf.datasets.held_out import count_to_hold_out, divide, shuffled_groups
 from minitf.datasets.spellings import same_spellings, spelling_warnings, unknown
 from minitf.datasets.strings import first_few, shorten
@@ -73,7 +73,8 @@ def _too_few(train: TaggedTable) -> Iterator[str]:
     if len(train.examples) < 2:
         yield f"{train.path}: one sentence is too few to train on: add more, separated by blank lines"
     elif len(names) == 1:
-        yield f"{train.path}: every word has the tag {names[0]!r}, so there is nothing to learn: add other sentences"
+        every = f"every word has the tag {shorten(names[0])}"
+        yield f"{train.path}: {every}, so there is nothing to learn: add other sentences"
     counts = Counter(tag for _, tag in _tags(train))
     if len(names) > MANY_CLASSES and (own := sum(n == 1 for n in counts.values())) > counts.total() / 2:
         yield (
@@ -116,8 +117,8 @@ def _misplaced_tags(table: TaggedTable, train: TaggedTable) -> Iterator[str]:
     if found:
         row, tag = found[0]
         yield (
-            f"{table.path}:{row}: the tag {tag!r} is not allowed here by the scheme {rules}, which the training file"
-            f" seems to follow: correct it if it is a mistake{_in_all(found)}"
+            f"{table.path}:{row}: the tag {shorten(tag)} is not allowed here by the scheme {rules}, which the training"
+            f" file seems to follow: correct it if it is a mistake{_in_all(found)}"
         )
 
 
@@ -205,16 +206,11 @@ def type_counts(train: TaggedTable) -> Counter[str]:
     return Counter(e.type for s in train.examples for e in tags.entities(s.tags or (), prefixed))
 
 
-def rows(table: TaggedTable, train: TaggedTable) -> dict[str, str]:
+def rows(table: TaggedTable, train: TaggedTable) -> Rows:
     """Return the number of words, and of entities of each type in the training file, for the data check."""
     counts, in_train = type_counts(table), type_counts(train)
-    names = [name for name, _ in in_train.most_common()]
-    shown = names if len(names) <= LISTED_LABELS else names[: LISTED_LABELS - 1]
-    found = {"  words": str(sum(len(sentence.words) for sentence in table.examples))}
-    found |= {f"  {' '.join(name.split()):.28}": str(counts[name]) for name in shown}
-    if rest := names[len(shown) :]:
-        found[f"  {len(rest)} types more"] = str(sum(counts[name] for name in rest))
-    return found
+    words = str(sum(len(sentence.words) for sentence in table.examples))
+    return {"  words": words} | count_rows(counts, in_train, "", "types more")
 
 
 def _tags(table: TaggedTable) -> Iterator[tuple[int, str]]:

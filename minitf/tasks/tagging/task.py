@@ -175,17 +175,13 @@ class Tagging:
     def mistakes(self, logits: Sequence[Tensor], examples: Examples, table: TaggedTable) -> list[Mistake]:
         """Return the words with a wrong tag, each in its sentence."""
         assert isinstance(examples, TaggedExamples)
-        found, index = [], {label: i for i, label in enumerate(self.labels)}
-        for row, window in zip(logits, examples.word_windows, strict=True):
-            sentence = table.examples[window.sentence]
-            log_p = row[window.positions].double().log_softmax(dim=-1)
-            for word, z in zip(window.words, log_p, strict=True):
-                true, best = examples.sentences[window.sentence][word], int(z.argmax())
-                if self.labels[best] != true:
-                    text = _in_context(sentence.words, word)
-                    predicted = f"{self.labels[best]} ({float(z[best].exp()):.0%})"
-                    loss = -float(z[index[true]])
-                    found.append(Mistake(sentence.rows[word], text, None, true, predicted, loss))
+        found = []
+        for n, word, true, log_p in self._wrong_words(logits, examples):
+            sentence, best = table.examples[n], int(log_p.argmax())
+            text = _in_context(sentence.words, word)
+            predicted = f"{self.labels[best]} ({float(log_p[best].exp()):.0%})"
+            loss = -float(log_p[true])
+            found.append(Mistake(sentence.rows[word], text, None, self.labels[true], predicted, loss))
         return found
 
     def report_details(
@@ -193,16 +189,23 @@ class Tagging:
     ) -> dict[str, Any]:
         """Return the worst sentences."""
         assert isinstance(examples, TaggedExamples)
-        index, losses = {label: i for i, label in enumerate(self.labels)}, dict[int, float]()
-        for row, window in zip(logits, examples.word_windows, strict=True):
-            log_p = row[window.positions].double().log_softmax(dim=-1)
-            for word, z in zip(window.words, log_p, strict=True):
-                true = index[examples.sentences[window.sentence][word]]
-                if int(z.argmax()) != true:
-                    losses[window.sentence] = max(losses.get(window.sentence, 0.0), -float(z[true]))
+        losses = dict[int, float]()
+        for n, _, true, log_p in self._wrong_words(logits, examples):
+            losses[n] = max(losses.get(n, 0.0), -float(log_p[true]))
         predicted = [[tag for tag, _ in sentence] for sentence in self.tags(logits, examples)]
         prefixed = have_prefixes(self.labels)
         return {"sentences": worst_sentences(table, examples.sentences, predicted, losses, prefixed, most)}
+
+    def _wrong_words(
+        self, logits: Sequence[Tensor], examples: TaggedExamples
+    ) -> Iterator[tuple[int, int, int, Tensor]]:
+        """Yield each word with a wrong tag: its sentence, its index there, its true tag, log p of all tags `[C]`."""
+        index = {label: i for i, label in enumerate(self.labels)}
+        for row, window in zip(logits, examples.word_windows, strict=True):
+            for word, log_p in zip(window.words, row[window.positions].double().log_softmax(dim=-1), strict=True):
+                true = index[examples.sentences[window.sentence][word]]
+                if int(log_p.argmax()) != true:
+                    yield window.sentence, word, true, log_p
 
     def baseline(self, examples: Examples) -> str:
         tag, accuracy = self._most_frequent(examples)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from minitf.datasets import near_duplicates
@@ -15,9 +15,9 @@ from minitf.datasets.checks import (
     other_columns,
     rows_in_texts,
 )
-from minitf.datasets.dataset import Dataset
-from minitf.datasets.findings import FEW_ROWS, MANY_CLASSES, MANY_LABELS, Finding
-from minitf.datasets.spellings import spelling_key
+from minitf.datasets.dataset import Dataset, Example
+from minitf.datasets.findings import FEW_ROWS, MANY_CLASSES, MANY_LABELS, Finding, list_rows, location
+from minitf.datasets.spellings import spelling_key, unknown
 from minitf.datasets.strings import first_few, is_number, shorten
 from minitf.datasets.tables import SEPARATOR
 
@@ -82,6 +82,20 @@ def rare_labels(train: Dataset, names: Sequence[str], counts: Mapping[str, int])
         )
 
 
+def unseen_labels(
+    table: Dataset, names: Sequence[str], labels_of: Callable[[Example], Collection[str]], wanted: str
+) -> Iterator[str]:
+    """Find labels in a validation or test table that are none of `names`, those of the training table."""
+    known = set(names)
+    rows = [example for example in table.examples if not known.issuperset(labels_of(example))]
+    if rows and names:
+        label = next(label for label in labels_of(rows[0]) if label not in known)
+        yield (
+            f"{location(table, rows)}: no training row has the label {unknown(label, names)}, they have"
+            f" {first_few(names)}: correct it, or add training rows {wanted}{list_rows(rows)}"
+        )
+
+
 def separated_labels(train: Dataset, names: Sequence[str]) -> Iterator[str]:
     """Warn of labels that look like several labels with another separator: `a,b` beside `a` and `b`."""
     known = {spelling_key(name) for name in names}
@@ -92,8 +106,8 @@ def separated_labels(train: Dataset, names: Sequence[str]) -> Iterator[str]:
         if found or (len(divided) > 2 and len(parts) < len(divided)):
             example = (found or list(divided))[0]
             yield (
-                f"{label_column(train)}: {example!r:.60} looks like several labels: if it is, write"
-                f" {SEPARATOR.join(divided[example])!r:.60}, and so in every row"
+                f"{label_column(train)}: {shorten(example)} looks like several labels: if it is, write"
+                f" {shorten(SEPARATOR.join(divided[example]))}, and so in every row"
             )
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from minitf.datasets import tables
 from minitf.datasets.columns import find_columns
-from minitf.datasets.dialect import parse_delimiter
 from minitf.errors import DataError, InputError
 from minitf.tasks.spec import Inputs
 
@@ -80,7 +79,6 @@ def open_table(
 
     Raises DataError for a table that cannot be read and for an empty text, before anything is predicted.
     """
-    delimiter = delimiter and parse_delimiter(delimiter)
     _, first = next(tables.stream(path, delimiter))
     text, pair, _ = find_columns(str(path), list(first), text, pair, None, False)
     return TableOfTexts(path, text, pair, sum(1 for _ in _rows(path, text, pair, delimiter)), delimiter)

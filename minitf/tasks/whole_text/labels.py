@@ -5,6 +5,7 @@ MANY_CLASSES labels, those of the LIKELIEST. A record for Python always has the 
 """
 
 import dataclasses
+from collections import Counter
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -91,9 +92,8 @@ class SeveralLabels:
         return p
 
     def prediction(self, z: Tensor) -> str:
-        predicted = set(self._predicted(z))
-        each = [(label, x) for label, x in zip(self.labels, self.values(z), strict=True) if label in predicted]
-        names, p = tuple(label for label, _ in each), [x for _, x in each]
+        names = tuple(self._predicted(z))
+        p = [x for x, logit in zip(self.values(z), z.tolist(), strict=True) if logit > 0]
         if len(names) > MANY_CLASSES:
             return _likeliest_shown(names, p, LIKELIEST)
         return with_probabilities(names, p) or "no label"
@@ -148,9 +148,10 @@ def reading(config: BertConfig, shown: int | None = 3) -> Reading:
 
     `shown` is the number of labels in a line, None for all.
     """
-    if twice := next((label for label in config.labels if config.labels.count(label) > 1), None):
+    if twice := [label for label, n in Counter(config.labels).items() if n > 1]:
         raise InputError(
-            f"the model has two classes of the name {visible(twice)}; correct id2label in the config.json of the model"
+            f"the model has two classes of the name {visible(twice[0])}; correct id2label in the config.json"
+            " of the model"
         )
     if config.problem_type == "multi_label_classification":
         return SeveralLabels(config.labels, shown)

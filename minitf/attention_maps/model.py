@@ -9,6 +9,7 @@ import torch
 
 from minitf.bert import Bert
 from minitf.checkpoints.load import STORED_HEAD, load_with_report
+from minitf.datasets.strings import cut
 from minitf.errors import InputError
 from minitf.mathematics import Mathematics
 from minitf.tasks.whole_text.labels import Reading, reading
@@ -56,10 +57,7 @@ def open_model(
         revision=revision,
         say=say,
     )
-    tokenizer = report.checked_tokenizer()
-    if report.warning:
-        say(f"minitf: warning: {report.warning}")
-    return OpenModel(str(source), model, tokenizer)
+    return OpenModel(str(source), model, report.checked_tokenizer(say))
 
 
 def reading_of(model: Bert) -> Reading | None:
@@ -124,7 +122,7 @@ def readable_tokens(tokenizer: Tokenizer, ids: list[int], text: str, pair: str |
         span = spans[i]
         if ids[i] == tokenizer.unknown_id and span is not None:
             hidden = ((pair or "") if parts[i] else text)[slice(*span)]
-            word += f" {hidden if len(hidden) <= MAX_HIDDEN else hidden[: MAX_HIDDEN - 1] + '…'}".rstrip()
+            word += f" {cut(hidden, MAX_HIDDEN)}".rstrip()
         continues = i > 0 and numbers[i - 1] == numbers[i] and not word.startswith("##")
         result.append("##" + word if continues else word)
     return result

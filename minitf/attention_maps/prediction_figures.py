@@ -8,6 +8,7 @@ import numpy as np
 from minitf.attention_maps.attribution import Attribution
 from minitf.attention_maps.canvas import LIGHT, Theme, font_size, text_colour, themed_figure
 from minitf.attention_maps.lens import Lens
+from minitf.datasets.strings import cut
 from minitf.training.figure import drawable
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def draw_lens(lens: Lens, theme: Theme = LIGHT) -> "Figure":
     for s, layer in np.ndindex(S, L):
         colour = text_colour(image.cmap(image.norm(likeliest[s, layer])))
         word = lens.words[layer][s][0]
-        label = drawable(word if len(word) <= 12 else word[:11] + "…")
+        label = drawable(cut(word, 12))
         axes.text(layer, s, label, ha="center", va="center", color=colour, fontsize=size)
     axes.set_xticks(range(L), ["embeddings", *(str(i) for i in range(1, L))], fontsize=8, color=theme.text)
     axes.xaxis.tick_top()

@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         result = fine_tune(say=say, command=command_line("finetune", argv), **given)
     except Interrupted as interrupt:
         if processes()[0] == 0:
-            print(f"\n{interrupted(interrupt.folder)}", file=sys.stderr)
+            print(f"\n{interrupted(interrupt.folder, given.get('math'))}", file=sys.stderr)
         return 128 + interrupt.number
     if result is not None and not result.runs:
         print(f"use it:  {result.prediction_command}")  # not `say`: it contains the user's text
@@ -31,12 +31,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def interrupted(folder: Path) -> str:
+def interrupted(folder: Path, math: str | None) -> str:
     """Return a message: what is saved, and how to resume."""
     if not is_saved(folder):
         return "interrupted before anything was saved"
     best = f"; the best epoch so far is in {folder / 'best'}" if (folder / "best").exists() else ""
-    return f"interrupted{best}\nresume with:  {resume_command(folder)}"
+    return f"interrupted{best}\nresume with:  {resume_command(folder, math)}"
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 The work is in `minitf.tuning`. The flags are in `minitf.cli.search`.
 """
 
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from minitf.fine_tuning.built_in_recipe import with_recipe
 from minitf.fine_tuning.config import FineTuneConfig
 from minitf.fine_tuning.data import decide, read_data
 from minitf.fine_tuning.folder import locked
-from minitf.fine_tuning.provenance import interpreter
+from minitf.fine_tuning.provenance import command_line
 from minitf.tuning import space
 
 
@@ -51,16 +50,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         say(f"\n{study.result_lines()}")
         best = study.typed(study.complete()[0].params)
     words = cli.finetune_words([*rest, f"--task={decisions.spec.name}", f"--metric={decisions.metric}"], best)
-    command = [interpreter(), "-m", "minitf.finetune", *words, "--seeds", "5"]
     say("the best score of many runs is partly chance; measure its settings again with several seeds:")
-    print(f"  {shlex.join(command)}")
+    print(f"  {command_line('finetune', [*words, '--seeds', '5'])}")
     return 0
 
 
 def resume_command(argv: Sequence[str] | None) -> str:
     """Return the command that continues the study."""
-    given = [str(word) for word in (sys.argv[1:] if argv is None else argv) if word != "--resume"]
-    return shlex.join([interpreter(), "-m", "minitf.search", "--resume", *given])
+    given = sys.argv[1:] if argv is None else argv
+    return command_line("search", ["--resume", *(word for word in given if word != "--resume")])
 
 
 if __name__ == "__main__":

@@ -108,7 +108,7 @@ def test_a_damaged_file_and_no_verify(google, run_command, tmp_path):
 @pytest.mark.parametrize(
     ("there", "expected"),
     [
-        ({"config.json": "{}"}, "already contains a checkpoint; choose another folder, or use --overwrite"),
+        ({"config.json": "{}"}, "has a checkpoint that convert did not write; choose another folder"),
         ({"thesis.tex": "years"}, "has thesis.tex, which is not part of a checkpoint; choose another folder"),
         (None, "is a file; choose a folder"),
     ],
@@ -136,7 +136,11 @@ def test_overwrite_replaces_what_a_conversion_wrote_and_nothing_else(google, run
     out = tmp_path / "out"
     out.mkdir()  # empty: free
     assert run_command(convert.main, folder, out)[0] == 0
-    assert run_command(convert.main, folder, out)[0] == 2
+    status, _, err = run_command(convert.main, folder, out)
+    assert (status, err) == (
+        2,
+        f"minitf: {out}: already contains a conversion; choose another folder, or use --overwrite\n",
+    )
     assert run_command(convert.main, folder, out, "--overwrite")[0] == 0
     assert_opens(out, transformers.BertForPreTraining, reference)
     (out / "notes.txt").write_text("mine")
@@ -145,8 +149,24 @@ def test_overwrite_replaces_what_a_conversion_wrote_and_nothing_else(google, run
     assert (out / "notes.txt").read_text() == "mine"
 
 
-def test_onto_itself(write_member, run_command):
-    folder, _ = write_member("bert", None)
+def test_overwrite_keeps_a_checkpoint_that_is_not_a_conversion(google, write_member, run_command):
+    """Its files have the same names as those of a conversion."""
+    folder, _ = google()
+    other, _ = write_member("bert", "classification", num_labels=3)
+    for content in ((other / "model.safetensors").read_bytes(), b"damaged"):
+        (other / "model.safetensors").write_bytes(content)
+        status, _, err = run_command(convert.main, folder, other, "--overwrite")
+        assert (status, err) == (
+            2,
+            f"minitf: {other}: has a checkpoint that convert did not write; choose another folder\n",
+        )
+        assert (other / "model.safetensors").read_bytes() == content
+
+
+def test_onto_itself(write_member, run_command, tmp_path):
+    source, _ = write_member("bert", None)
+    folder = tmp_path / "out"
+    assert run_command(convert.main, source, folder)[0] == 0
     before = (folder / "model.safetensors").read_bytes()
     status, _, err = run_command(convert.main, folder, folder, "--overwrite")
     assert status == 2 and "is the checkpoint itself; choose another folder" in err

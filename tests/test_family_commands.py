@@ -10,7 +10,7 @@ import transformers
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers import models, pre_tokenizers, processors
 
-from minitf import convert, finetune, predict
+from minitf import convert, evaluate, finetune, predict
 from tests.support import google_layout
 from tests.support.family import PREFIXES, reference_class
 from tests.support.tiny import WORDS, write_vocabulary
@@ -188,6 +188,13 @@ def test_embedding_rows_without_a_token_are_reported(write_member, run_command):
     write_vocabulary(folder)
     status, _, err = run_command(predict.main, folder, "--fill", "the [MASK]")
     assert status == 0
+    assert err.startswith("minitf: warning: the vocabulary has 65 tokens, the word embedding 70 rows")
+
+
+def test_they_are_reported_when_a_model_is_evaluated(write_member, run_command, table):
+    folder, _ = write_member("bert", "classification", vocab_size=70, num_labels=2)
+    write_vocabulary(folder)
+    _, _, err = run_command(evaluate.main, folder, "--data", table)
     assert err.startswith("minitf: warning: the vocabulary has 65 tokens, the word embedding 70 rows")
 
 

@@ -103,6 +103,8 @@ def test_a_model_without_a_masked_lm_head(write_member, run_command, head):
         (["--fill", "a [MASK]", "--input", "x.csv"], "--fill TEXT is the only input; leave --input out"),
         (["--fill", "a [MASK]", "--embed"], "--fill TEXT is the only input; leave --embed out"),
         (["--fill", "a [MASK]", "--pair", "b"], "--fill TEXT is the only input; leave --pair out"),
+        (["--fill", "a [MASK]", "--text", "t"], "--text t names a column of --input FILE; leave it out"),
+        (["--fill", "a [MASK]", "--delimiter", "tab"], "--delimiter is for --input FILE; leave it out"),
     ],
 )
 def test_errors(write_member, run_command, argv, expected):
@@ -118,3 +120,13 @@ def test_into_a_file(write_member, run_command, tmp_path):
     _, out, _ = run_command(predict.main, folder, "--fill", TEXT)
     assert run_command(predict.main, folder, "--fill", TEXT, "--output", tmp_path / "a.txt")[:2] == (0, "")
     assert (tmp_path / "a.txt").read_text(encoding="utf-8") == out
+
+
+def test_a_file_of_the_model_is_not_replaced(write_member, run_command):
+    folder, _ = write_member("bert", "masked-lm")
+    write_vocabulary(folder)
+    config = folder / "config.json"
+    before = config.read_bytes()
+    status, _, err = run_command(predict.main, folder, "--fill", TEXT, "--output", config)
+    assert (status, err) == (2, f"minitf: {config}: is the file that is read; choose another path\n")
+    assert config.read_bytes() == before

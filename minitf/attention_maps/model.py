@@ -56,10 +56,7 @@ def open_model(
         revision=revision,
         say=say,
     )
-    tokenizer = report.checked_tokenizer()
-    if report.warning:
-        say(f"minitf: warning: {report.warning}")
-    return OpenModel(str(source), model, tokenizer)
+    return OpenModel(str(source), model, report.checked_tokenizer(say))
 
 
 def reading_of(model: Bert) -> Reading | None:

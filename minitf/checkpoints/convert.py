@@ -1,18 +1,23 @@
 """Convert an official checkpoint, in any layout that minitf reads, to a folder that `transformers` opens."""
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from minitf.checkpoints.load import STORED_HEAD, load_with_report
 from minitf.checkpoints.metadata import FILE as METADATA
 from minitf.checkpoints.official import architecture
+from minitf.checkpoints.safetensors_files import open_safetensors
 from minitf.checkpoints.save import WRITTEN, save
 from minitf.checkpoints.stated import sentence_files, stated_length
 from minitf.errors import InputError
 
 # The files that a conversion writes, and the only ones that `overwrite` may replace.
 REPLACED = WRITTEN - {METADATA}
+NOTE = {"converted_by": "minitf"}  # in the header of the weights: `overwrite` replaces only such a checkpoint
 
 
 def convert(
@@ -40,7 +45,7 @@ def convert(
         raise InputError(f"{folder}: is the checkpoint itself; choose another folder")
     tokenizer = None if report.tokenizer is None else report.checked_tokenizer()
     stated = report.source.folder
-    save(model, tokenizer, folder, max_length=stated_length(stated), files=sentence_files(stated))
+    save(model, tokenizer, folder, max_length=stated_length(stated), files=sentence_files(stated), note=NOTE)
     name = architecture(model.config, model.head_name)
     say(f"\nwritten to {folder}: transformers.{name}.from_pretrained({str(folder)!r}) opens it")
     if tokenizer is None:
@@ -56,5 +61,14 @@ def check_folder(folder: Path, overwrite: bool) -> None:
     names = {path.name for path in folder.iterdir()}
     if others := sorted(names - REPLACED):
         raise InputError(f"{folder}: has {others[0]}, which is not part of a checkpoint; choose another folder")
+    if names and not _is_conversion(folder):
+        raise InputError(f"{folder}: has a checkpoint that convert did not write; choose another folder")
     if names and not overwrite:
-        raise InputError(f"{folder}: already contains a checkpoint; choose another folder, or use `overwrite`")
+        raise InputError(f"{folder}: already contains a conversion; choose another folder, or use `overwrite`")
+
+
+def _is_conversion(folder: Path) -> bool:
+    """Whether the weights in `folder` are those of an earlier conversion."""
+    with contextlib.suppress(OSError, SafetensorError), open_safetensors(folder / "model.safetensors", "np") as file:
+        return NOTE.items() <= (file.metadata() or {}).items()
+    return False

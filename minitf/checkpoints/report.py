@@ -4,6 +4,7 @@ import collections
 import copy
 import dataclasses
 import functools
+from collections.abc import Callable
 from pathlib import Path
 
 from minitf.bert import BertConfig
@@ -49,6 +50,11 @@ class LoadReport:
             return None
 
     @property
+    def has_new_head(self) -> bool:
+        """Whether the head is randomly initialized, at least in part."""
+        return any(name.startswith("head.") for name in self.new)
+
+    @property
     def warning(self) -> str | None:
         """A warning if the vocabulary does not match the word embedding."""
         return None if self.tokenizer is None else mismatch(self.tokenizer, self.config)
@@ -63,15 +69,21 @@ class LoadReport:
                 " predictions would be random; fetch the whole checkpoint"
             )
 
-    def checked_tokenizer(self) -> Tokenizer:
-        """Return the tokenizer for this model. Raises CheckpointError if there is none, or if it does not match."""
+    def checked_tokenizer(self, say: Callable[[str], None] = lambda line: None) -> Tokenizer:
+        """Return the tokenizer for this model; `say` gets the warning, if there is one.
+
+        Raises CheckpointError if there is no tokenizer, or if it does not match.
+        """
         tokenizer = self.tokenizer or self.files.tokenizer()  # reading it again raises the reason
-        return tokenizer_for(self.config, tokenizer, self.source.folder)
+        checked = tokenizer_for(self.config, tokenizer, self.source.folder)
+        if self.warning:
+            say(f"minitf: warning: {self.warning}")
+        return checked
 
     def short(self) -> str:
         """Format the source, the model and what needs attention: new parameters that are not in the head."""
         model = f"{self.config.model_type}, {self._shape()}, {self.parameters:,} parameters"
-        if any(name.startswith("head.") for name in self.new):
+        if self.has_new_head:
             model += " (head randomly initialized)"
         lines = [f"{self.source.name}: {model}; from {self.source.origin}"]
         if others := [name for name in self.new if not name.startswith("head.")]:

@@ -26,17 +26,18 @@ def save(
     metadata: dict[str, Any] | None = None,
     max_length: int | None = None,
     files: Mapping[str, bytes] | None = None,
+    note: Mapping[str, str] | None = None,
 ) -> None:
     """Write `model` and `tokenizer` as `folder`; `metadata` becomes `minitf.json`.
 
     `max_length` is written as the tokenizer's maximum length (default: the positions of the model); `files` maps the
-    names of additional files to their content.
+    names of additional files to their content; `note` is added to the header of the weights.
 
     The folder is written completely or not at all: an existing one is replaced only when the new one is complete.
     Files of other names in it stay. Raises InputError if the disk is full or the folder cannot be written.
     """
     with replacing_folder(folder, ours=WRITTEN) as partial:
-        write_files(partial, model, tokenizer, metadata, max_length)
+        write_files(partial, model, tokenizer, metadata, max_length, note)
         for name, content in (files or {}).items():
             (partial / name).parent.mkdir(exist_ok=True)
             (partial / name).write_bytes(content)
@@ -48,13 +49,14 @@ def write_files(
     tokenizer: Tokenizer | None,
     metadata: dict[str, Any] | None = None,
     max_length: int | None = None,
+    note: Mapping[str, str] | None = None,
 ) -> None:
     """Write the files of `save` into an existing folder, for example a temporary one."""
     head, table = model.head_name, PYTORCH[model.config.model_type]
     config = model.config.to_dict() | {"architectures": [architecture(model.config, head)]}
     (folder / "config.json").write_text(to_json(config), encoding="utf-8", newline="\n")
     tensors = {table.official_name(name, head): tensor.contiguous() for name, tensor in model.state_dict().items()}
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt", **(note or {})})
     shutil.copymode(folder / "config.json", folder / "model.safetensors")  # safetensors makes it private
     if tokenizer is not None:
         tokenizer.save(folder, max_length=min(max_length or model.config.longest, model.config.longest))

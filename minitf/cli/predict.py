@@ -94,8 +94,7 @@ def check(arguments: argparse.Namespace) -> None:
         others = [*given, *(["--embed"] if arguments.embed else []), *(["--pair"] if arguments.pair else [])]
         if others:
             raise InputError(f"--fill TEXT is the only input; leave {others[0]} out")
-        return
-    if len(given) != 1:
+    elif len(given) != 1:
         raise InputError("give either texts or --input FILE")
     if arguments.text and not arguments.input:
         raise InputError(f"--text {arguments.text} names a column of --input FILE; leave it out")

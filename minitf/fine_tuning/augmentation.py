@@ -6,6 +6,7 @@ from minitf.bert.device import choose_device
 from minitf.checkpoints.load import load_with_report
 from minitf.datasets import augmentation
 from minitf.datasets.dataset import Dataset
+from minitf.datasets.strings import cut
 from minitf.errors import InputError
 from minitf.fine_tuning.config import FineTuneConfig
 from minitf.fine_tuning.terminal import Say
@@ -68,7 +69,7 @@ def _masked_language_model(config: FineTuneConfig, max_length: int, math: Mathem
         verify=not config.model.no_verify,
         revision=config.model.revision,
     )
-    if any(name.startswith("head.") for name in loaded.new) or loaded.checked_tokenizer().mask_id is None:
+    if loaded.has_new_head or loaded.checked_tokenizer().mask_id is None:
         raise InputError(
             f"`augment` replace: {source} has no masked-LM head to predict other words; leave replace out, or use a"
             " pre-trained checkpoint that has one, such as bert-base-uncased"
@@ -76,6 +77,5 @@ def _masked_language_model(config: FineTuneConfig, max_length: int, math: Mathem
     return MaskedLanguageModel(model, loaded.checked_tokenizer(), max_length)
 
 
-def _short(text: str, most: int = 100) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= most else text[: most - 1] + "…"
+def _short(text: str) -> str:
+    return cut(" ".join(text.split()), 100)

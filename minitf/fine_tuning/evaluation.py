@@ -104,7 +104,7 @@ def open_labelled(
 
     math = around(mathematics(options.math))
     model, loaded = open_model(source, STORED_HEAD, options, say, math)
-    tokenizer = loaded.checked_tokenizer()
+    tokenizer = loaded.checked_tokenizer(say)
     spec = spec or registry.of_checkpoint(source, model.head_name, model.config)
     if table is None:
         table = _read(spec, labelled, metadata)
@@ -128,7 +128,7 @@ def evaluate(
     source: str, labelled: Labelled, options: ModelOptions, say: Say, batch_size: int = BATCH_SIZE
 ) -> Evaluation:
     """Evaluate the model of `source` on a table. Raises InputError."""
-    from minitf.fine_tuning.slices import group_names, score_interval, slice_scores
+    from minitf.fine_tuning.slices import score_interval, slices_of
     from minitf.tasks.base import worst
 
     start = time.perf_counter()
@@ -139,10 +139,6 @@ def evaluate(
     scores, metric = opened.task.example_scores(logits, opened.examples), next(iter(metrics.scores))
     details = opened.task.report_details(logits, opened.examples, opened.table, MOST)
     details |= {"intervals": {metric: score_interval(scores)}}
-    slices = None
-    if labelled.by is not None:
-        names, order = group_names(labelled.by, opened.spec, opened.table, opened.tokenizer)
-        slices = slice_scores(scores, metric, labelled.by, names, order)
     return Evaluation(
         spec=opened.spec,
         table=opened.table,
@@ -152,7 +148,7 @@ def evaluate(
         details=details,
         seconds=time.perf_counter() - start,
         machine=machine(next(opened.model.parameters()).device),
-        slices=slices,
+        slices=slices_of(labelled.by, scores, metric, opened.spec, opened.table, opened.tokenizer),
     )
 
 

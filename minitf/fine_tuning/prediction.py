@@ -69,7 +69,7 @@ def open_predictor(
 ) -> Loaded:
     """Load the model with its trained head. Raises InputError if it has none."""
     loaded, report = open_head(source, spec.head, metadata, options, batch_size, say, spec)
-    if _is_new(report):
+    if report.has_new_head:
         held = report.files.stored_head()
         instead = f"its head is {held}" if held else "fine-tune it first"
         raise InputError(f"{source}: has no trained classifier; {instead}, or use `embed`")
@@ -79,7 +79,7 @@ def open_predictor(
 def open_fill(source: str, metadata: Mapping[str, Any], options: ModelOptions, batch_size: int, say: Say) -> Loaded:
     """Load the model with its masked-LM head. Raises InputError if it has none."""
     loaded, report = open_head(source, "masked-lm", metadata, options, batch_size, say)
-    if _is_new(report):
+    if report.has_new_head:
         held = report.files.stored_head()
         raise InputError(
             f"{source}: cannot predict masked words: it has no masked-LM head ({held or 'nor any other'});"
@@ -101,14 +101,7 @@ def open_head(
     model, report = open_model(source, head, options, say)
     report.check_head()
     max_length = length_for(spec, options, metadata, report)
-    tokenizer = report.checked_tokenizer()
-    if report.warning:
-        say(f"minitf: warning: {report.warning}")
+    tokenizer = report.checked_tokenizer(say)
     settings = TaskSettings.saved(metadata)
     warn = say if options.max_length is None else silent  # a requested length needs no warning
     return Loaded(model, tokenizer, settings, max_length, batch_size, warn), report
-
-
-def _is_new(report: "LoadReport") -> bool:
-    """Whether the head is randomly initialized."""
-    return any(name.startswith("head.") for name in report.new)

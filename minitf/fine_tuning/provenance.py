@@ -24,12 +24,15 @@ def command_line(name: str, argv: Sequence[str] | None) -> str:
     return shlex.join([interpreter(), "-m", f"minitf.{name}", *map(str, given)])
 
 
-def resume_command(folder: Path) -> str:
-    """Return a command that continues the run in `folder` with the same number of processes, quoted for a shell."""
+def resume_command(folder: Path, math: str | None = None) -> str:
+    """Return a command that continues the run in `folder` with the same number of processes, quoted for a shell.
+
+    `math` is that setting if it was given: a file with code has to be given again.
+    """
     count = processes()[1]
     torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", str(count)] if count > 1 else []
     words = [interpreter(), *torchrun, "-m", "minitf.finetune", "--resume", "--output", typed_path(folder)]
-    return shlex.join(words)
+    return shlex.join([*words, *([] if math is None else [f"--math={math}"])])
 
 
 def interpreter() -> str:

@@ -13,13 +13,12 @@ from minitf.files import write_json, write_text
 from minitf.fine_tuning import provenance
 from minitf.fine_tuning.journal import read_steps
 from minitf.fine_tuning.pages import report as report_page
-from minitf.fine_tuning.provenance import attention_command, prediction_command, versions
+from minitf.fine_tuning.pages.scores import measured_on
 from minitf.fine_tuning.result import Outcome, Run
 from minitf.fine_tuning.setup import TrainingSetup, optimizer_recipe
-from minitf.fine_tuning.slices import Slices, group_names, score_interval, slice_scores
+from minitf.fine_tuning.slices import score_interval, slices_of
 from minitf.fine_tuning.terminal import Strong
 from minitf.tasks.base import worst
-from minitf.tasks.example_scores import ExampleScores
 from minitf.tasks.inference import predict_logits
 from minitf.training.loop import Epoch
 
@@ -46,25 +45,16 @@ def conclude(setup: TrainingSetup, history: list[Epoch], folder: Path) -> Outcom
         scores=dict(metrics.scores),
         baseline=setup.task.baseline(examples),
         learned=setup.task.learned(metrics, examples),
-        prediction_command=prediction_command(folder / "best", setup.splits["train"]),
-        attention_command=attention_command(folder / "best", setup.splits["train"]),
+        prediction_command=provenance.prediction_command(folder / "best", setup.splits["train"]),
+        attention_command=provenance.attention_command(folder / "best", setup.splits["train"]),
     )
     scores, metric = setup.task.example_scores(logits, examples), next(iter(run.scores))
     details = setup.task.report_details(logits, examples, setup.splits[name], WORST)
     details |= {"intervals": {metric: score_interval(scores)}}
-    slices = _slices(setup, name, scores, metric)
+    slices = slices_of(setup.config.output.by, scores, metric, setup.spec, setup.splits[name], setup.tokenizer)
     outcome = Outcome(run, metrics, worst(mistakes, WORST), len(mistakes), details, slices)
     write_report(folder, setup, outcome)
     return outcome
-
-
-def _slices(setup: TrainingSetup, name: str, scores: ExampleScores, metric: str) -> Slices | None:
-    """Score the groups of the table `name`."""
-    by = setup.config.output.by
-    if by is None:
-        return None
-    names, order = group_names(by, setup.spec, setup.splits[name], setup.tokenizer)
-    return slice_scores(scores, metric, by, names, order)
 
 
 def result_lines(outcome: Outcome, metric: str, unit: str, *, in_full: bool) -> Iterator[str]:
@@ -105,7 +95,7 @@ def write_report(folder: Path, setup: TrainingSetup, outcome: Outcome) -> None:
         "command": setup.command,
         "arguments": setup.settings(),
         "recipe": dataclasses.asdict(optimizer_recipe(setup.config.recipe)),
-        "versions": versions(),
+        "versions": provenance.versions(),
         "data": {n: {"path": d.path, "rows": len(d.examples), "sha256": d.digest} for n, d in splits.items()},
         "checked": {name: counts.to_dict() for name, counts in setup.encoded.counts.items()},
         "epochs": [
@@ -153,7 +143,7 @@ def read_run(folder: Path, metric: str) -> Run:
 
 
 def _from_report(folder: Path, content: Any) -> Run:
-    name = "test" if "test" in content else "valid"
+    name = measured_on(content)
     best, epochs = content["best_epoch"], zip(content["epochs"], content["epoch_scores"], strict=True)
     return Run(
         folder=folder,

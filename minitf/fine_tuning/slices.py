@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from minitf.datasets.groups import LENGTH, UNKNOWN
+from minitf.datasets.strings import cut
 from minitf.fine_tuning.intervals import wilson
 from minitf.fine_tuning.token_counts import encode_uncut, percentiles
 from minitf.tasks.example_scores import ExampleScores
@@ -49,7 +50,7 @@ class Slices:
         """Yield the lines of a table with the first `most` groups."""
         shown = self.groups[:most]
         cells = (self.column, *(group.name for group in shown))
-        names = [shortened(visible(" ".join(cell.split())), LONGEST_NAME) for cell in cells]
+        names = [cut(visible(" ".join(cell.split())), LONGEST_NAME) for cell in cells]
         width = max([5, *map(len, names)])
         columns = (max(len(unit), *(len(str(group.count)) for group in shown)), max(6, len(self.metric)))
         yield f"  {names[0]:<{width}}  {unit:>{columns[0]}}  {self.metric:>{columns[1]}}  95 % interval"
@@ -69,8 +70,15 @@ def slice_scores(scores: ExampleScores, metric: str, column: str, names: Sequenc
     for name in order[:MOST]:
         part = dataclasses.replace(scores, values=scores.values[members[name]])
         score = float(part.score(part.values))
-        groups.append(Group(shortened(name, LONGEST_CELL), len(members[name]), score, *_interval(part, score)))
+        groups.append(Group(cut(name, LONGEST_CELL), len(members[name]), score, *_interval(part, score)))
     return Slices(column, metric, len(order), tuple(groups))
+
+
+def slices_of(
+    by: str | None, scores: ExampleScores, metric: str, spec: TaskSpec, table: Table, tokenizer: Tokenizer
+) -> Slices | None:
+    """Score the groups of `table` by the column `by`, if there is one."""
+    return None if by is None else slice_scores(scores, metric, by, *group_names(by, spec, table, tokenizer))
 
 
 def group_names(column: str, spec: TaskSpec, table: Table, tokenizer: Tokenizer) -> tuple[list[str], list[str]]:
@@ -116,7 +124,3 @@ def bootstrap(scores: ExampleScores) -> tuple[float, float]:
     drawn = [scores.score(scores.values[torch.randint(n, (n,), generator=generator)]) for _ in range(RESAMPLES)]
     low, high = torch.stack(drawn).quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
     return low, high
-
-
-def shortened(name: str, most: int) -> str:
-    return name if len(name) <= most else f"{name[: most - 1]}…"

@@ -23,6 +23,12 @@ def test_the_command_that_resumes_a_run(folder: str) -> None:
     assert (given["resume"], Path(given["output"])) == (True, Path(folder))
 
 
+def test_a_file_with_code_is_given_again() -> None:
+    """Resuming executes no code that only the saved state names."""
+    flags = shlex.split(resume_command(Path("out"), "-my math.py"))[3:]
+    assert cli.given(flags)["math"] == "-my math.py"
+
+
 def test_a_run_of_several_processes_is_resumed_with_the_same_number(two_processes: None) -> None:
     torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "minitf.finetune"]
     assert shlex.split(resume_command(Path("out")))[1:] == [*torchrun, "--resume", "--output", "out"]

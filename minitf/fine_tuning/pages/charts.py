@@ -116,13 +116,14 @@ def draw_line(axes: Axes, line: Line, *, thin: bool = False) -> str:
 
 def legend(lines: Sequence[Line]) -> str:
     """Name the lines of a chart."""
-    items = (
-        '<li><svg viewBox="0 0 28 12" aria-hidden="true"><path class="curve '
-        f'{line.classes}" d="M0 6H28"/></svg>{isolated(short(line.name))}</li>'
-        for line in lines
-        if line.in_legend
-    )
+    items = (f"<li>{swatch(line)}{isolated(short(line.name))}</li>" for line in lines if line.in_legend)
     return f'<ul class="legend">{"".join(items)}</ul>'
+
+
+def swatch(line: Line) -> str:
+    """Draw a short piece of a line, by which it is recognized."""
+    path = f'<path class="curve {line.classes}" d="M0 6H28"/>'
+    return f'<svg class="swatch" viewBox="0 0 28 12" aria-hidden="true">{path}</svg>'
 
 
 def figure(title: str, description: str, drawing: str, below: str = "") -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from minitf.fine_tuning.pages import facts
-from minitf.fine_tuning.pages.charts import Axes, Line, draw_line, extent, figure, finite, legend
+from minitf.fine_tuning.pages.charts import Axes, Line, draw_line, extent, figure, finite, legend, swatch
 from minitf.fine_tuning.pages.curves import score_range
 from minitf.fine_tuning.pages.markup import (
     MISSING,
@@ -98,7 +98,7 @@ def _scores(entries: Sequence[Entry]) -> str:
         best = str(entry.first.get("best_epoch", MISSING)) if len(entry.reports) == 1 else MISSING
         measured = {"test": "test", "valid": "validation"}[measured_on(entry.first)]
         on = (f"{measured}, " if "epochs" in entry.first else "") + f"{number(rows(entry.first))} rows"
-        key = f"{_swatch(n)} {isolated(entry.name)}"
+        key = f"{swatch(Line(entry.name, (), n))} {isolated(entry.name)}"
         lines.append([key, *(escape(_score(entry, name)) for name in names), str(len(entry.reports)), best, on])
     if len(entries) == 1 and len(entries[0].reports) > 1:
         lines += _seed_rows(entries[0], names)
@@ -120,13 +120,6 @@ def _score(entry: Entry, name: str) -> str:
         return with_interval(entry.first, name)
     values = [float(report["scores"][name]) for report in entry.reports]
     return f"{statistics.fmean(values):.4f} ± {statistics.stdev(values):.4f}"
-
-
-def _swatch(n: int) -> str:
-    """Draw the line by which a run is recognized in the charts."""
-    style = Line("", (), n).classes
-    path = f'<path class="curve {style}" d="M0 6H28"/>'
-    return f'<svg class="swatch" viewBox="0 0 28 12" aria-hidden="true">{path}</svg>'
 
 
 def _curves(entries: Sequence[Entry]) -> str:

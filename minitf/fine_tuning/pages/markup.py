@@ -10,6 +10,8 @@ from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from minitf.datasets.strings import cut
+
 FILES = Path(__file__).parent.parent.parent / "data" / "report"
 SHORT = 400  # characters of a text that is not folded
 LONG = 20_000  # maximum number of characters of a text on the page
@@ -28,8 +30,7 @@ def isolated(text: object) -> str:
 
 def short(text: object, most: int = NAME) -> str:
     """Return at most `most` characters of a name, on one line."""
-    name = " ".join(str(text).split())
-    return name if len(name) <= most else f"{name[: most - 1]}…"
+    return cut(" ".join(str(text).split()), most)
 
 
 def number(value: Any) -> str:

@@ -10,7 +10,7 @@ import unicodedata
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minitf.cli.visible_output import VisibleStream
+from minitf.cli.streams import VisibleStream
 from minitf.files import to_json
 from minitf.visible import visible, visible_text
 

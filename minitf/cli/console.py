@@ -5,20 +5,17 @@ Status 0: done. 2: invalid input, or output that cannot be written. 130, 143, 12
 """
 
 import argparse
-import contextlib
 import errno
 import functools
-import io
 import math
-import os
 import re
 import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
-from typing import Any, TextIO
+from typing import Any
 
-from minitf.cli.visible_output import VisibleStream, make_output_visible
+from minitf.cli.streams import VisibleStream, flush, prepare_streams
 from minitf.datasets.strings import did_you_mean
 from minitf.errors import InputError, signal_number
 from minitf.fine_tuning.settings import Number, Values, Words
@@ -36,7 +33,7 @@ _known_flags: set[str] = set()  # flags of all parsers used so far
 
 def run(main: Main) -> None:
     """Call the `main` of a command and exit with its status."""
-    _prepare_streams()
+    prepare_streams()
     with handlers(terminate := Termination()):
         try:
             status = main(None)
@@ -47,66 +44,10 @@ def run(main: Main) -> None:
         except Exception as error:
             # A library can turn an interruption into another error, such as "the file is corrupt".
             status = _failed(error) if terminate.number is None else _interrupted(terminate.number)
-        if (failed := _flush(sys.stdout)) and not status:
+        if (failed := flush(sys.stdout)) and not status:
             status = _output_failed(failed)
-    _flush(sys.stderr)
+    flush(sys.stderr)
     sys.exit(status)
-
-
-def _prepare_streams() -> None:
-    """Prepare standard output and standard error until the end of the process, so that tracebacks use them too."""
-    _open_closed()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal without γ shows \u03b3
-    if not isinstance(sys.stderr, VisibleStream):
-        sys.stderr = _Messages(sys.stderr)
-    make_output_visible()
-
-
-class _Messages:
-    """Standard error that ignores write errors: if nobody can read the messages, the command continues."""
-
-    def __init__(self, stream: TextIO):
-        self._stream = stream
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    def write(self, text: str) -> int:
-        with contextlib.suppress(OSError):
-            self._stream.write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        with contextlib.suppress(OSError):
-            self._stream.flush()
-
-
-def _open_closed() -> None:
-    """Open closed standard streams (`>&-`). Otherwise the next file that is opened would get their descriptor.
-
-    Output to a closed standard output is an error; messages to a closed standard error are lost.
-    """
-    for number, name, mode in ((0, "stdin", os.O_RDONLY), (1, "stdout", os.O_RDONLY), (2, "stderr", os.O_WRONLY)):
-        if getattr(sys, name) is not None:
-            continue
-        with contextlib.suppress(OSError):
-            while os.open(os.devnull, mode) < number:
-                pass
-            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", encoding="utf-8", closefd=False))
-
-
-def _flush(stream: TextIO) -> OSError | None:
-    """Flush a stream. If that fails, return the error and discard what Python would still write at exit."""
-    try:
-        stream.flush()
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-            stream.flush()
-        return error
-    return None
 
 
 def _interrupted(number: int) -> int:
@@ -127,7 +68,7 @@ def _not_written(error: OSError) -> int:
     """Return the status for an OSError that no other part of minitf has turned into an InputError."""
     if isinstance(error, BrokenPipeError):
         return BROKEN_PIPE
-    if failed := _flush(sys.stdout):
+    if failed := flush(sys.stdout):
         return _output_failed(failed)
     if error.errno in OF_PATHS and error.filename:
         return complain(f"{error.filename}: cannot be read or written ({error.strerror})")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from minitf.__main__ import COMMANDS
 from minitf.cli.console import Parser, complain, flags_in_errors, number, run, say, say_error, wrapped
-from minitf.cli.visible_output import VisibleStream, shows_styles
+from minitf.cli.streams import VisibleStream, shows_styles
 from minitf.errors import CheckpointError, DataError, InputError
 from minitf.fine_tuning.terminal import Strong
 

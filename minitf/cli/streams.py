@@ -1,5 +1,7 @@
-"""Standard output and error with visible control characters: the guard for everything that a command prints."""
+"""Standard output and standard error of every command: control characters are visible, closed streams are handled."""
 
+import contextlib
+import io
 import os
 import re
 import sys
@@ -57,3 +59,59 @@ def make_output_visible() -> None:
         if stream is not None and not isinstance(stream, VisibleStream):
             setattr(sys, name, cast(TextIO, VisibleStream(stream, styled=shows_styles(stream))))
     os.environ.setdefault("NO_COLOR", "1")  # colours are terminal escapes: Python and other libraries leave them out
+
+
+def prepare_streams() -> None:
+    """Prepare standard output and standard error until the end of the process, so that tracebacks use them too."""
+    _open_closed()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal without γ shows \u03b3
+    if not isinstance(sys.stderr, VisibleStream):
+        sys.stderr = _Messages(sys.stderr)
+    make_output_visible()
+
+
+class _Messages:
+    """Standard error that ignores write errors: if nobody can read the messages, the command continues."""
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
+
+def _open_closed() -> None:
+    """Open closed standard streams (`>&-`). Otherwise the next file that is opened would get their descriptor.
+
+    Output to a closed standard output is an error; messages to a closed standard error are lost.
+    """
+    for number, name, mode in ((0, "stdin", os.O_RDONLY), (1, "stdout", os.O_RDONLY), (2, "stderr", os.O_WRONLY)):
+        if getattr(sys, name) is not None:
+            continue
+        with contextlib.suppress(OSError):
+            while os.open(os.devnull, mode) < number:
+                pass
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", encoding="utf-8", closefd=False))
+
+
+def flush(stream: TextIO) -> OSError | None:
+    """Flush a stream. If that fails, return the error and discard what Python would still write at exit."""
+    try:
+        stream.flush()
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            stream.flush()
+        return error
+    return None

@@ -22,7 +22,7 @@ class BuiltIn:
 
 # The recipe of "reviews" is chosen on its validation part: benchmarks/first_run.py.
 BUILT_IN = {
-    "reviews": BuiltIn(recipe={"lr": 1e-4, "epochs": 3}, by="kind"),
+    "reviews": BuiltIn(recipe={"lr": 1e-4, "epochs": 2}, by="kind"),
     "hard-reviews": BuiltIn(),
 }
 DEFAULT = "reviews"

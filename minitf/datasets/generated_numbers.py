@@ -82,8 +82,9 @@ def numbers() -> Mapping[str, tuple[Record, ...]]:
         rows: dict[str, Record] = {}
         while len(rows) < size:
             number, form = _draw(groups[part], simple if part == "train" else [0], rng), rng.choice(list(FORMS))
-            source, target = FORMS[form](number)
-            rows[source] = {"source": source, "target": target, "form": form}
+            if number or part == "train":
+                source, target = FORMS[form](number)
+                rows[source] = {"source": source, "target": target, "form": form}
         parts[part] = tuple(rows.values())
     return parts
 

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from minitf.datasets.built_in import BUILT_IN, PARTS, built_in_file, built_in_name, check_name
+from minitf.datasets.built_in import BUILT_IN, PARTS, built_in_name, built_in_source, check_name
 from minitf.datasets.dataset import built_in_corpus
 from minitf.datasets.findings import refuse
 from minitf.datasets.groups import with_groups
@@ -60,7 +60,7 @@ def read_data(config: FineTuneConfig, spec: TaskSpec, say: Say) -> Splits:
     """Read and check all tables; print the warnings. Raises DataError."""
     data = config.data
     if name := built_in_name(data.train):
-        sources: dict[str, Any] = {part: built_in_file(name, part) for part in SPLITS}
+        sources: dict[str, Any] = {part: built_in_source(name, part) for part in SPLITS}
         splits: Splits = dict(zip(SPLITS, built_in_corpus(name), strict=True))
     else:
         sources = {part: getattr(data, part) for part in SPLITS if getattr(data, part)}

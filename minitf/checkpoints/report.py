@@ -37,6 +37,11 @@ class LoadReport:
         return self.files.source
 
     @property
+    def inputs(self) -> object:
+        """The config of the files, of which a run that is resumed needs the same."""
+        return self.files.config
+
+    @property
     def ignored_keys(self) -> tuple[str, ...]:
         """The keys of the config file that do not affect this model."""
         return self.files.ignored_keys

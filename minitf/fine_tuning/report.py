@@ -12,6 +12,7 @@ from minitf.errors import InputError
 from minitf.files import write_json, write_text
 from minitf.fine_tuning import provenance
 from minitf.fine_tuning.journal import read_steps
+from minitf.fine_tuning.new_model import NewModel
 from minitf.fine_tuning.pages import report as report_page
 from minitf.fine_tuning.pages.scores import measured_on
 from minitf.fine_tuning.result import Outcome, Run
@@ -77,7 +78,7 @@ def metadata(setup: TrainingSetup) -> dict[str, object]:
     return {
         "minitf": __version__,
         "task": setup.spec.name,
-        "model": setup.config.model.model,
+        "model": None if isinstance(setup.loaded, NewModel) else setup.config.model.model,
         "text": train.text_column,
         "pair": train.pair_column,
         "label": train.label_column,

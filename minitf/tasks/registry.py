@@ -16,6 +16,7 @@ from minitf.tasks.multilabel.data import several_labels
 from minitf.tasks.multilabel.spec import MULTILABEL
 from minitf.tasks.question_answering.spec import QUESTION_ANSWERING
 from minitf.tasks.regression.spec import REGRESSION
+from minitf.tasks.seq2seq.spec import SEQ2SEQ
 from minitf.tasks.spec import Columns, TaskSpec
 from minitf.tasks.tagging.spec import TAGGING
 
@@ -31,7 +32,7 @@ def register(spec: TaskSpec) -> None:
     SPECS[spec.name] = spec
 
 
-for _spec in (CLASSIFICATION, MULTILABEL, REGRESSION, TAGGING, QUESTION_ANSWERING):
+for _spec in (CLASSIFICATION, MULTILABEL, REGRESSION, TAGGING, QUESTION_ANSWERING, SEQ2SEQ):
     register(_spec)
 
 

@@ -5,7 +5,7 @@ There is one `TaskSpec` per task, in `tasks/<task>/spec.py`; `registry` lists th
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from minitf.datasets.findings import Finding, Rows
 from minitf.datasets.table_writer import TableFormat
@@ -99,6 +99,7 @@ class TaskSpec:
     truncates: bool = True  # whether a long text is cut, unless `long_text` says otherwise
     max_length: int = 128  # the default of the setting
     tabular: bool = True  # whether its predictions for a file are a table with a row per text
+    model: Literal["bert", "encoder-decoder", "decoder"] = "bert"  # the kind of model; the last two generate text
     entities: bool = False  # whether its metrics count entities, which have a strict mode
     unit: str = "texts"  # what the examples of a table are called
     batch_unit: str = "texts"  # what `batch_size` counts

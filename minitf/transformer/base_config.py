@@ -21,6 +21,10 @@ GENERATION_KEYS = (
     *("max_length", "max_new_tokens", "min_length", "min_new_tokens", "do_sample", "num_beams", "early_stopping"),
     *("length_penalty", "temperature", "top_k", "top_p", "no_repeat_ngram_size", "repetition_penalty"),
     *("bad_words_ids", "suppress_tokens", "forced_bos_token_id", "forced_eos_token_id", "num_return_sequences"),
+    *("begin_suppress_tokens", "renormalize_logits", "encoder_repetition_penalty", "encoder_no_repeat_ngram_size"),
+    *("num_beam_groups", "diversity_penalty", "penalty_alpha", "guidance_scale", "sequence_bias", "force_words_ids"),
+    *("typical_p", "min_p", "top_h", "epsilon_cutoff", "eta_cutoff", "exponential_decay_length_penalty"),
+    *("constraints", "dola_layers", "watermarking_config", "stop_strings"),
 )
 
 Check = Callable[[str, Any], None]

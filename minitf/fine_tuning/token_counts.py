@@ -19,6 +19,7 @@ IN_CAPITALS = 0.2  # texts in uppercase
 MANY = 20  # texts; with fewer, it can be chance that no letter is uppercase
 CHUNK = 1000  # texts that are tokenized together
 
+AnyTokenizer = Tokenizer | SequenceTokenizer
 Texts = tuple[Sequence[str], Sequence[str] | None]  # and the second texts of pairs
 
 
@@ -45,7 +46,7 @@ class TokenCounts:
         return self.unknown / self.pieces if self.pieces else 0.0
 
 
-def count_tokens(tokenizer: Tokenizer | SequenceTokenizer, texts: Texts, max_length: int) -> TokenCounts:
+def count_tokens(tokenizer: AnyTokenizer, texts: Texts, max_length: int) -> TokenCounts:
     """Count the tokens of the texts (or pairs), uncut."""
     first, second = texts
     special_tokens = len(_encode(tokenizer, [""], None if second is None else [""])[0])
@@ -70,7 +71,7 @@ def count_tokens(tokenizer: Tokenizer | SequenceTokenizer, texts: Texts, max_len
     )
 
 
-def encode_uncut(tokenizer: Tokenizer | SequenceTokenizer, texts: Texts) -> Iterator[tuple[str, Tokens]]:
+def encode_uncut(tokenizer: AnyTokenizer, texts: Texts) -> Iterator[tuple[str, Tokens]]:
     """Yield each text (or pair, joined) and its tokens, uncut."""
     first, second = texts
     for i in range(0, len(first), CHUNK):
@@ -80,7 +81,7 @@ def encode_uncut(tokenizer: Tokenizer | SequenceTokenizer, texts: Texts) -> Iter
             yield part[n] + (pairs[n] if pairs else ""), tokens
 
 
-def _encode(tokenizer: Tokenizer | SequenceTokenizer, texts: Sequence[str], pairs: Sequence[str] | None) -> list[Tokens]:
+def _encode(tokenizer: AnyTokenizer, texts: Sequence[str], pairs: Sequence[str] | None) -> list[Tokens]:
     """Encode texts (or pairs), uncut."""
     if isinstance(tokenizer, SequenceTokenizer):
         return [Tokens(ids, [0] * len(ids)) for ids in tokenizer.encode(texts)]
@@ -94,7 +95,7 @@ def percentiles(lengths: Sequence[int], wanted: Sequence[int] = PERCENTILES) -> 
 
 
 def token_warnings(
-    name: str, counts: TokenCounts, tokenizer: Tokenizer | SequenceTokenizer, max_length: int, *, cut: bool, options: str
+    name: str, counts: TokenCounts, tokenizer: AnyTokenizer, max_length: int, *, cut: bool, options: str
 ) -> Iterator[Finding]:
     """Yield warnings about the training texts of the table called `name`.
 
@@ -109,7 +110,7 @@ def token_warnings(
         most = ", ".join(f"{c!r} ({times})" for c, times in counts.strange[:5])
         which = f"; most frequent unknown characters: {most}" if most else ""
         yield _warning(
-            f"{name}: {counts.unknown_share:.1%} of the word pieces are unknown ({_unknown_token(tokenizer)}), and the"
+            f"{name}: {counts.unknown_share:.1%} of the word pieces are unknown ({unknown_token(tokenizer)}), and the"
             f" model cannot tell them apart{which}: use a model of this language, or replace these characters"
         )
     if isinstance(tokenizer, SequenceTokenizer) or tokenizer.lower_case:
@@ -126,7 +127,8 @@ def token_warnings(
         )
 
 
-def _unknown_token(tokenizer: Tokenizer | SequenceTokenizer) -> str:
+def unknown_token(tokenizer: AnyTokenizer) -> str:
+    """Return the token that stands for unknown ones."""
     if isinstance(tokenizer, SequenceTokenizer):
         return "".join(tokenizer.tokens([] if tokenizer.unknown_id is None else [tokenizer.unknown_id]))
     return tokenizer.special.unknown
@@ -141,7 +143,7 @@ def _cases(text: str) -> tuple[int, int]:
     return sum(map(str.isupper, text)), sum(map(str.islower, text))
 
 
-def _unknown_alone(tokenizer: Tokenizer | SequenceTokenizer, characters: Counter[str], most: int = 3000) -> list[tuple[str, int]]:
+def _unknown_alone(tokenizer: AnyTokenizer, characters: Counter[str], most: int = 3000) -> list[tuple[str, int]]:
     """Return the characters that are unknown on their own: a word of known characters can be unknown too."""
     candidates = [(c, n) for c, n in characters.most_common(most) if not c.isspace()]
     alone = _encode(tokenizer, [c for c, _ in candidates], None) if candidates else []

@@ -12,6 +12,7 @@ from minitf.datasets.strings import is_number, shorten, with_decimal_comma
 from minitf.datasets.tables import SEPARATOR
 from minitf.errors import InputError
 from minitf.tasks.classification.spec import CLASSIFICATION
+from minitf.tasks.language_model.spec import LANGUAGE_MODEL
 from minitf.tasks.multilabel.data import several_labels
 from minitf.tasks.multilabel.spec import MULTILABEL
 from minitf.tasks.question_answering.spec import QUESTION_ANSWERING
@@ -32,7 +33,7 @@ def register(spec: TaskSpec) -> None:
     SPECS[spec.name] = spec
 
 
-for _spec in (CLASSIFICATION, MULTILABEL, REGRESSION, TAGGING, QUESTION_ANSWERING, SEQ2SEQ):
+for _spec in (CLASSIFICATION, MULTILABEL, REGRESSION, TAGGING, QUESTION_ANSWERING, SEQ2SEQ, LANGUAGE_MODEL):
     register(_spec)
 
 

@@ -7,10 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from minitf.datasets.dataset import Dataset
-from minitf.text.batches import IGNORED, Batch, Examples, Tokens
+from minitf.tasks.generated_text.encoding import source_tokens
+from minitf.text.batches import Batch, Examples
 from minitf.text.sequence_tokenizer import SequenceTokenizer
 
-NO_TOKEN = -1.0  # in `Output`: the end of the shorter column
+# In a packed `Output`: the end of the shorter column, and what is behind the ids of a text that the model did not end.
+NOTHING, UNFINISHED = -1.0, -2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +36,7 @@ def encode_pairs(table: Dataset, tokenizer: SequenceTokenizer, max_length: int) 
     """Encode a table of pairs: at most `max_length` tokens each. Raises InputError."""
     targets, labels = table.labels or [], tokenizer.encode_targets(table.labels or [], max_length)
     return TextPairs(
-        tokens_of(tokenizer, table.texts, max_length),
+        source_tokens(tokenizer, table.texts, max_length),
         [torch.tensor(ids) for ids in labels],
         tokenizer.pad_id,
         target_texts=targets,
@@ -43,12 +45,6 @@ def encode_pairs(table: Dataset, tokenizer: SequenceTokenizer, max_length: int) 
             len(whole) > len(ids) for whole, ids in zip(tokenizer.encode_targets(targets), labels, strict=True)
         ),
     )
-
-
-def tokens_of(tokenizer: SequenceTokenizer, texts: Sequence[str], max_length: int) -> list[Tokens]:
-    """Encode source texts, at most `max_length` tokens each."""
-    whole, parts = tokenizer.encode(texts), tokenizer.encode(texts, max_length)
-    return [Tokens(ids, [0] * len(ids), len(ids) < len(uncut)) for ids, uncut in zip(parts, whole, strict=True)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,27 +57,15 @@ class Output:
     ended: bool  # whether the model ended them
 
     def pack(self) -> Tensor:
-        """Return the output as `[rows, 3]` in float64; `NO_TOKEN` fills the shorter columns."""
+        """Return the output as `[rows, 3]` in float64; `NOTHING` fills the shorter columns."""
         ids = torch.tensor([*self.generated, *([] if self.ended else [UNFINISHED])], dtype=torch.float64)
         columns = [self.losses.double().cpu(), self.right.double().cpu(), ids]
-        return nn.utils.rnn.pad_sequence(columns, True, NO_TOKEN).T.contiguous()
+        return nn.utils.rnn.pad_sequence(columns, True, NOTHING).T.contiguous()
 
     @classmethod
     def unpack(cls, packed: Tensor) -> "Output":
-        losses, right, ids = (column[column != NO_TOKEN] for column in packed.unbind(dim=-1))
+        losses, right, ids = (column[column != NOTHING] for column in packed.unbind(dim=-1))
         generated = [int(i) for i in ids]
         ended = UNFINISHED not in generated
         return cls(losses, right, generated if ended else generated[:-1], ended)
 
-
-UNFINISHED = -2  # behind the ids of a text that the model did not end
-
-
-def teacher_forced(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Return −log P of each target token, and whether it has the largest logit: `[B, T, N]` -> `[B, T]` twice.
-
-    Positions with the target IGNORED have any value.
-    """
-    log_p = logits.log_softmax(dim=-1)
-    known = targets.masked_fill(targets == IGNORED, 0)
-    return -log_p.gather(-1, known.unsqueeze(-1)).squeeze(-1), logits.argmax(dim=-1) == known

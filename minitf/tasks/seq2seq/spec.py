@@ -24,14 +24,14 @@ def _task(source: object, settings: TaskSettings, math: "Mathematics") -> "Task"
 
 
 def _predict(loaded: Loaded, texts: TextSource) -> "Prediction":
-    from minitf.tasks.seq2seq.prediction import GeneratedTexts
+    from minitf.tasks.generated_text.generating import GeneratedTexts
 
     return GeneratedTexts(loaded, texts)
 
 
 SEQ2SEQ = TaskSpec(
     name="seq2seq",
-    head=None,
+    head="language-model",
     model="encoder-decoder",
     metrics=("chrf", "exact_match", "token_accuracy", "loss"),
     read=read_pairs,

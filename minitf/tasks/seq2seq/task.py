@@ -16,12 +16,14 @@ from minitf.datasets.dataset import Dataset
 from minitf.mathematics import EQUATIONS, Mathematics
 from minitf.tasks.base import Mistake
 from minitf.tasks.example_scores import ExampleScores, mean
-from minitf.tasks.seq2seq.encoding import Output, TextPairs, encode_pairs, teacher_forced
-from minitf.tasks.seq2seq.generating import generate
+from minitf.tasks.generated_text.encoding import teacher_forced
+from minitf.tasks.generated_text.generating import generate
+from minitf.tasks.seq2seq.encoding import Output, TextPairs, encode_pairs
 from minitf.tasks.seq2seq.metrics import Seq2SeqMetrics, chrf
 from minitf.text.batches import IGNORED, Batch, Examples
 from minitf.text.sequence_tokenizer import SequenceTokenizer
 from minitf.transformer import EncoderDecoder, shift_right
+from minitf.transformer.encoder_decoder import HEAD
 
 SLACK = 2  # a generated text may be so many times as long as the longest target of its batch
 
@@ -34,7 +36,7 @@ class Seq2Seq:
     label_smoothing: float = 0.0
     labels: ClassVar[tuple[str, ...]] = ()
     name: ClassVar[str] = "seq2seq"
-    head: ClassVar[str | None] = None
+    head: ClassVar[str] = HEAD
     problem_type: ClassVar[str | None] = None
 
     def encode(self, table: Dataset, tokenizer: SequenceTokenizer, max_length: int) -> TextPairs:

@@ -19,9 +19,7 @@ from minitf.datasets.strings import shorten
 from minitf.errors import DataError
 
 # path, columns of the table, text, pair, label (each a name or None), whether a label is needed -> text, pair, label
-FindColumns = Callable[
-    [str, list[str], str | None, str | None, str | None, bool], tuple[str, str | None, str | None]
-]
+FindColumns = Callable[[str, list[str], str | None, str | None, str | None, bool], tuple[str, str | None, str | None]]
 Source = str | os.PathLike[str] | Sequence[Mapping[str, Any]]  # a file, or a list of records
 
 
@@ -133,9 +131,7 @@ def built_in_corpus(name: str) -> tuple[Dataset, Dataset, Dataset]:
         raise DataError(f"{name!r} is not a built-in corpus: choose from {', '.join(BUILT_IN)}")
     text, label = BUILT_IN[name].columns
     train, valid, test = (
-        dataclasses.replace(
-            read_table(built_in_source(name, part), text, None, label), path=f"built-in {name}/{part}"
-        )
+        dataclasses.replace(read_table(built_in_source(name, part), text, None, label), path=f"built-in {name}/{part}")
         for part in PARTS
     )
     return train, valid, test

@@ -48,9 +48,7 @@ def _chinese_year(year: int) -> str:
 
 
 # The name of each form -> how it is written. `%B` and its like would depend on the language of the system.
-_MONTHS = (
-    "January February March April May June July August September October November December"
-).split()
+_MONTHS = ("January February March April May June July August September October November December").split()
 _DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
 
 

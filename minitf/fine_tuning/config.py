@@ -94,7 +94,9 @@ class ModelConfig(Checked):
     layers: int | None = setting(None, _LAYERS, "layers of a new model, in the encoder and in the decoder", "N", "2")
     width: int | None = setting(None, _COUNT, "width of a new model", "D", "128")
     heads: int | None = setting(None, _COUNT, "attention heads of a new model", "H", "one per 32 of the width")
-    vocabulary: int | None = setting(None, _COUNT, "tokens that a new model learns from the texts, at most", "N", "4000")
+    vocabulary: int | None = setting(
+        None, _COUNT, "tokens that a new model learns from the texts, at most", "N", "4000"
+    )
     hidden_act: str | None = setting(
         None, Choice(("gelu", "gelu_tanh", "relu")), "activation function", None, "the checkpoint's"
     )

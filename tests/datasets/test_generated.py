@@ -81,9 +81,7 @@ def test_rows(name: str) -> None:
     assert {row["form"] for row in every} == set(FORMS if name == "dates" else NUMBER_FORMS)
 
 
-@pytest.mark.parametrize(
-    ("name", "digest"), [("dates", "c29ac3cb77a1dafd"), ("numbers", "d22a523d59ba7be3")]
-)
+@pytest.mark.parametrize(("name", "digest"), [("dates", "c29ac3cb77a1dafd"), ("numbers", "d22a523d59ba7be3")])
 def test_always_the_same(name: str, digest: str) -> None:
     """A record of a benchmark is about these rows."""
     rows = json.dumps({part: list(map(dict, rows)) for part, rows in DATA[name]().items()}, ensure_ascii=False)

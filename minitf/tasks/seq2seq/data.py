@@ -47,10 +47,12 @@ def find_pair(
     found = [(text, label)] if text and label else list(_known_pairs(columns, text, label))
     if len(found) != 1:
         names = " and ".join("+".join(map(shorten, two)) for two in found)
-        problem = f"{names} could each be source and target" if found else "no two columns are a known source and target"
+        problem = (
+            f"{names} could each be source and target" if found else "no two columns are a known source and target"
+        )
         listed = first_few([shorten(column) for column in columns], 20)
         raise column_error(path, columns, f"{problem}: name them with `text` and `label`; the columns are {listed}")
-    (first, second), = found
+    ((first, second),) = found
     return first, None, second
 
 
@@ -106,9 +108,7 @@ def describe(train: Dataset) -> str:
     """Describe the columns and the lengths of a training table."""
     sources, targets = (sorted(map(len, texts)) for texts in (train.texts, train.labels or [""]))
     middle = len(sources) // 2
-    return (
-        f"{train.text_column} to {train.label_column}, median {sources[middle]} to {targets[middle]} characters"
-    )
+    return f"{train.text_column} to {train.label_column}, median {sources[middle]} to {targets[middle]} characters"
 
 
 def pair_rows(table: Dataset, train: Dataset) -> Rows:

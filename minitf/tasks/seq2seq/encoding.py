@@ -41,9 +41,7 @@ def encode_pairs(table: Dataset, tokenizer: SequenceTokenizer, max_length: int) 
         tokenizer.pad_id,
         target_texts=targets,
         decode=tokenizer.decode,
-        cut=sum(
-            len(whole) > len(ids) for whole, ids in zip(tokenizer.encode_targets(targets), labels, strict=True)
-        ),
+        cut=sum(len(whole) > len(ids) for whole, ids in zip(tokenizer.encode_targets(targets), labels, strict=True)),
     )
 
 
@@ -68,4 +66,3 @@ class Output:
         generated = [int(i) for i in ids]
         ended = UNFINISHED not in generated
         return cls(losses, right, generated if ended else generated[:-1], ended)
-

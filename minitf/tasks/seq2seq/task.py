@@ -126,5 +126,5 @@ def generated_texts(outputs: Sequence[Output], examples: TextPairs) -> list[str]
 def _constant(examples: Examples) -> float:
     """Return the chrF of the most frequent target as the prediction for every source."""
     assert isinstance(examples, TextPairs)
-    (most, _), = Counter(examples.target_texts).most_common(1)
+    ((most, _),) = Counter(examples.target_texts).most_common(1)
     return chrf([most] * len(examples), examples.target_texts)

@@ -21,7 +21,8 @@ def sample(
     rows = Sequences.start(task)
     while not rows.done:
         log_p = task.log_p(rows.ids)
-        restricted = keep_top_p(keep_top_k(log_p / temperature, top_k), top_p)
+        scores = (log_p - log_p.amax(-1, keepdim=True)).double() / temperature  # the largest is 0: no overflow
+        restricted = keep_top_p(keep_top_k(scores, top_k), top_p)
         rows = rows.extended(draw(restricted.softmax(-1), generators), log_p)
         yield rows
 

@@ -90,9 +90,7 @@ class Generator:
         text = self.tokenizer.decode(output.token_ids)
         return {"text": text, "token_ids": output.token_ids, "score": output.score, "ended": output.ended}
 
-    def prompts(
-        self, texts: Sequence[str], settings: GenerationSettings, first: int = 0
-    ) -> "tuple[list[Prompt], int]":
+    def prompts(self, texts: Sequence[str], settings: GenerationSettings, first: int = 0) -> "tuple[list[Prompt], int]":
         """Encode the texts; return how many were cut too. `first` is the number of the first text.
 
         Raises InputError for an empty text, and for one with more tokens than positions.
@@ -137,11 +135,8 @@ def generator(model: str | Path, batch_size: int = BATCH_SIZE, **options: Any) -
 
 def open_generator(source: str, options: ModelOptions, batch_size: int, say: Say) -> Generator:
     """Load a model that generates text. Raises InputError, in one line, for one that cannot."""
-    from minitf.checkpoints import sources
-    from minitf.checkpoints.official import OfficialFiles
     from minitf.fine_tuning.saved import open_model
     from minitf.generation.rules import Rules
-    from minitf.text.windows import choose_max_length
     from minitf.transformer import DecoderModel, EncoderDecoder
 
     model, report = open_model(source, None, options, say)

@@ -12,7 +12,7 @@ from minitf.generation.sequences import Sequences
 def sample(
     task: Task, seeds: Sequence[int], temperature: float = 1.0, top_k: int | None = None, top_p: float = 1.0
 ) -> Iterator[Sequences]:
-    """Append a token drawn from softmax(log P / temperature), restricted to `top_k` and `top_p`; yield after each token.
+    """Append a token drawn from softmax(log P / temperature), restricted to `top_k` and `top_p`; yield after each.
 
     Each row draws from its own seed, so an output does not depend on the other rows of the batch. The score of an
     output is its log-probability before temperature, top-k and top-p.

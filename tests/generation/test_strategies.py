@@ -5,7 +5,6 @@ from collections.abc import Iterable
 
 import pytest
 import torch
-
 from transformers.generation import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
 from minitf.generation.beam_search import beam_search
@@ -49,9 +48,7 @@ def test_beam_search(kind, length_penalty, early_stopping, monkeypatch):
     batch = task(kind, 70, seed=seed)
     settings = {"length_penalty": length_penalty, "early_stopping": early_stopping}
     found = beam_search(batch, 4, **settings)
-    expected = generated(
-        batch.decoding.model, *prompts(kind, 70, seed), monkeypatch, 4, num_beams=4, **settings
-    )
+    expected = generated(batch.decoding.model, *prompts(kind, 70, seed), monkeypatch, 4, num_beams=4, **settings)
     assert [[out.token_ids for out in text] for text in found] == [[ids for ids, _ in text] for text in expected]
     scores = [[[score for _, score in text] for text in expected], [[out.score for out in text] for text in found]]
     torch.testing.assert_close(torch.tensor(scores[1]), torch.tensor(scores[0]), rtol=0, atol=1e-10)
@@ -154,7 +151,9 @@ def test_sampled_outputs_have_the_probabilities_of_the_model():
 
     def restricted(prefix: list[int]) -> torch.Tensor:
         scores = one.next_logits(torch.tensor([prefix])) / settings["temperature"]
-        return TopPLogitsWarper(settings["top_p"])(None, TopKLogitsWarper(settings["top_k"])(None, scores)).softmax(-1)[0]
+        return TopPLogitsWarper(settings["top_p"])(None, TopKLogitsWarper(settings["top_k"])(None, scores)).softmax(-1)[
+            0
+        ]
 
     start = one.prompt[0].tolist()
     for first, p in enumerate(restricted(start).tolist()):

@@ -12,8 +12,8 @@ from tests.support.command_flags import actions, parser_of
 
 REQUIRED = object()
 
-# Positional arguments and flags at commit cb0bf20, with their defaults; of `generate`, when it was added. Scripts rely on
-# them: add none, remove none.
+# Positional arguments and flags at commit cb0bf20, with their defaults; of `generate`, when it was added. Scripts rely
+# on them: add none, remove none.
 CONTRACT = {
     "finetune": {
         "--train": None,

@@ -16,15 +16,13 @@ from minitf.config_values import (
 from minitf.errors import CheckpointError
 from minitf.transformer.family import FAMILIES, Family
 
-# The keys of config.json and generation_config.json that only generation reads.
+# The keys of an old config.json that only generation reads; today they are in generation_config.json.
 GENERATION_KEYS = (
     *("max_length", "max_new_tokens", "min_length", "min_new_tokens", "do_sample", "num_beams", "early_stopping"),
-    *("length_penalty", "temperature", "top_k", "top_p", "no_repeat_ngram_size", "repetition_penalty"),
-    *("bad_words_ids", "suppress_tokens", "forced_bos_token_id", "forced_eos_token_id", "num_return_sequences"),
-    *("begin_suppress_tokens", "renormalize_logits", "encoder_repetition_penalty", "encoder_no_repeat_ngram_size"),
-    *("num_beam_groups", "diversity_penalty", "penalty_alpha", "guidance_scale", "sequence_bias", "force_words_ids"),
-    *("typical_p", "min_p", "top_h", "epsilon_cutoff", "eta_cutoff", "exponential_decay_length_penalty"),
-    *("constraints", "dola_layers", "watermarking_config", "stop_strings"),
+    *("length_penalty", "temperature", "top_k", "top_p", "typical_p", "repetition_penalty", "diversity_penalty"),
+    *("no_repeat_ngram_size", "encoder_no_repeat_ngram_size", "num_beam_groups", "num_return_sequences"),
+    *("bad_words_ids", "suppress_tokens", "begin_suppress_tokens", "forced_bos_token_id", "forced_eos_token_id"),
+    *("exponential_decay_length_penalty", "remove_invalid_values", "renormalize_logits"),
 )
 
 Check = Callable[[str, Any], None]
@@ -132,22 +130,28 @@ class BaseConfig:
     def to_dict(self) -> dict[str, Any]:
         """Return the official form, for `config.json`."""
         written = {self._key(name): getattr(self, name) for name in sorted(self._stored_fields())}
-        return {"model_type": self.family.model_type, **self.family.written, **written}
+        more = {key: value(self) if callable(value) else value for key, value in self.family.written.items()}
+        return {"model_type": self.family.model_type, **more, **written}
 
     def generation_dict(self) -> dict[str, Any]:
         """Return the content of `generation_config.json`: what generation reads, and the special tokens."""
         ids = {name: getattr(self, name) for name in self._names() if name.endswith("_token_id")}
-        return {name: value for name, value in {**self.generation, **ids}.items() if value is not None}
+        return {name: value for name, value in {**ids, **self.generation}.items() if value is not None}
 
     @property
     def end_id(self) -> int | tuple[int, ...] | None:
         """The token that ends a text, several of them, or None."""
-        return getattr(self, "eos_token_id", None)
+        return self._token("eos_token_id")
 
     @property
     def pad_id(self) -> int | None:
         """The token that pads a batch, or None."""
-        return getattr(self, "pad_token_id", None)
+        return self._token("pad_token_id")
+
+    def _token(self, name: str) -> Any:
+        """The token id that generation uses: that of `generation` if it has one, else the field."""
+        value = self.generation.get(name)
+        return _plain(value if value is not None else getattr(self, name, None))
 
     @classmethod
     def _names(cls) -> list[str]:

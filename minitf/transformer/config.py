@@ -96,7 +96,8 @@ class EncoderDecoderConfig(BaseConfig):
     @property
     def start_id(self) -> int:
         """The token with which the decoder begins."""
-        return self.decoder_start_token_id
+        start: int = self._token("decoder_start_token_id")
+        return start
 
     @property
     def longest(self) -> int | None:
@@ -166,7 +167,8 @@ class DecoderConfig(BaseConfig):
     @property
     def start_id(self) -> int | None:
         """The token with which a text without a prompt begins, or None."""
-        return self.bos_token_id
+        start: int | None = self._token("bos_token_id")
+        return start
 
     @property
     def longest(self) -> int:

@@ -16,8 +16,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Literal
 
-NONE: Mapping[str, Any] = MappingProxyType({})
-
 # Name of an activation function in the official files -> name of the equation.
 ACTIVATIONS = MappingProxyType(
     {
@@ -49,6 +47,7 @@ class Family:
     final_norm: bool = False  # one more norm after the last layer
     final_dropout: bool = False  # and dropout after that
     embedding_norm: bool = True  # a norm after the sum of the embeddings
+    padding_is_trained: bool = True  # the embedding of the padding token, by the tokens that look it up
     positions: str = "learned"  # "learned", the name of an equation, or "none"
     first_position: int = 0  # the row of the position table that the first token uses
     relative_bias: bool = False  # T5's bias on the scores, by buckets of relative positions
@@ -58,16 +57,22 @@ class Family:
     scaled_scores: bool = True  # the factor 1/√d_k
     logit_bias: bool = False  # added to the logits
     # --- the config
-    keys: Mapping[str, str] = NONE  # field -> its key, where the names differ
-    defaults: Mapping[str, Any] = NONE  # field -> default, where it is not that of the config class
-    fixed: Mapping[str, Any] = NONE  # field -> its only value; it has no key
-    only: Mapping[str, Any] = NONE  # key that would change the computation -> its only supported value
-    written: Mapping[str, Any] = NONE  # key -> value that only `transformers` reads
-    activations: Mapping[str, str] = ACTIVATIONS  # official name -> equation
+    keys: Mapping[str, str] = dataclasses.field(default_factory=dict)  # field -> its key, where the names differ
+    defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # field -> default, where it is not that of the config class
+    fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # field -> its only value; it has no key
+    only: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # key that would change the computation -> its only supported value
+    # key -> value that only `transformers` reads, or a function of the config
+    written: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    activations: Mapping[str, str] = dataclasses.field(default_factory=lambda: ACTIVATIONS)  # official name -> equation
 
 
 _NO_RELATIVE = {"d_kv": None, "relative_attention_num_buckets": None, "relative_attention_max_distance": None}
 _ONE_TABLE = {"scale_decoder_outputs": False, "tie_word_embeddings": True, "layer_norm_eps": 1e-5}
+_WRITTEN = {
+    "is_encoder_decoder": True,
+    # The default of `transformers` is not None.
+    "forced_eos_token_id": lambda config: config.generation.get("forced_eos_token_id"),
+}
 _ENCODER_DECODER = {"is_encoder_decoder": True, "is_decoder": False}
 
 _T5: dict[str, Any] = {
@@ -134,6 +139,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             embedding_norm=False,
             positions="half_sinusoidal_positions",
             logit_bias=True,
+            padding_is_trained=False,
             defaults={
                 "d_model": 1024,
                 "encoder_layers": 12,
@@ -161,7 +167,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
                 "add_bias_logits": False,
                 "add_final_layer_norm": False,
             },
-            written={"is_encoder_decoder": True},
+            written=_WRITTEN,
         ),
         "bart": Family(
             title="BART",
@@ -169,6 +175,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             class_name="BartForConditionalGeneration",
             first_position=2,
             logit_bias=True,
+            padding_is_trained=False,
             defaults={
                 "d_model": 1024,
                 "encoder_layers": 12,
@@ -194,7 +201,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
                 "add_bias_logits": False,
                 "add_final_layer_norm": False,
             },
-            written={"is_encoder_decoder": True},
+            written=_WRITTEN,
         ),
         "t5": Family(title="T5", **_T5),
         "t5-v1.1": Family(

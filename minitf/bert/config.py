@@ -112,6 +112,11 @@ class BertConfig:
         return ACTIVATIONS[self.hidden_act]
 
     @property
+    def shape(self) -> str:
+        """The sizes, for a report."""
+        return f"{self.num_hidden_layers} layers, width {self.hidden_size}, {self.num_attention_heads} heads"
+
+    @property
     def num_labels(self) -> int:
         return len(self.labels)
 
@@ -154,6 +159,10 @@ class BertConfig:
         if self.hidden_act == "gelu_tanh":
             official[_keys(self.family)["hidden_act"]] = "gelu_new"  # the name that every library knows
         return {"model_type": self.model_type, "position_embedding_type": "absolute", **official}
+
+    def generation_dict(self) -> dict[str, Any]:
+        """Return the content of `generation_config.json`: nothing, because an encoder does not generate text."""
+        return {}
 
 
 def _keys(family: Family) -> dict[str, str]:

@@ -9,8 +9,11 @@ from minitf.errors import CheckpointError, InputError
 from minitf.files import to_json
 
 FILE = "minitf.json"
-# The names of the files that `checkpoints.save` writes for every model.
-SAVED = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt", FILE)
+# The names of the files that `checkpoints.save` writes.
+SAVED = (
+    *("config.json", "model.safetensors", "generation_config.json"),
+    *("tokenizer.json", "tokenizer_config.json", "vocab.txt", FILE),
+)
 LARGEST = 2 << 20  # bytes; a run writes a few hundred
 MOST = 1_000_000  # tokens
 

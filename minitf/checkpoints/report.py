@@ -6,6 +6,7 @@ import dataclasses
 import functools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from minitf.bert import BertConfig
 from minitf.checkpoints import catalogue
@@ -16,7 +17,13 @@ from minitf.errors import CheckpointError
 from minitf.text.tokenizer import Tokenizer
 from minitf.visible import visible, visible_text
 
-_ACTIVATIONS = {"gelu": "GELU (erf)", "gelu_tanh": "GELU (tanh)", "relu": "ReLU"}
+_ACTIVATIONS = {
+    "gelu": "GELU (erf)",
+    "gelu_tanh": "GELU (tanh)",
+    "relu": "ReLU",
+    "swish": "swish",
+    "gated_gelu": "gated GELU (tanh)",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +31,7 @@ class LoadReport:
     """The result of loading. `loaded` and `new` are minitf's names of tensors, `left_out` the official ones."""
 
     files: OfficialFiles
-    config: BertConfig  # of the model
+    config: Any  # of the model
     head: str | None
     loaded: tuple[str, ...]
     new: tuple[str, ...]  # randomly initialized, because the files do not have them
@@ -87,7 +94,7 @@ class LoadReport:
 
     def short(self) -> str:
         """Format the source, the model and what needs attention: new parameters that are not in the head."""
-        model = f"{self.config.model_type}, {self._shape()}, {self.parameters:,} parameters"
+        model = f"{self.config.model_type}, {self.config.shape}, {self.parameters:,} parameters"
         if self.has_new_head:
             model += " (head randomly initialized)"
         lines = [f"{self.source.name}: {model}; from {self.source.origin}"]
@@ -114,13 +121,9 @@ class LoadReport:
             lines.append(f"  warning: {self.warning}")
         return visible_text("\n".join(lines))
 
-    def _shape(self) -> str:
-        c = self.config
-        return f"{c.num_hidden_layers} layers, width {c.hidden_size}, {c.num_attention_heads} heads"
-
     def _model_line(self) -> str:
         c = self.config
-        line = f"{c.model_type}: {self._shape()}; head: {self.head or 'none'}; activation: {_ACTIVATIONS[c.activation]}"
+        line = f"{c.model_type}: {self.config.shape}; head: {self.head or 'none'}; activation: {_ACTIVATIONS[c.activation]}"
         if self.source.tensorflow and c.activation == "gelu":
             # Both read "gelu" in the same file; their hidden states differ by about 1e-3.
             line += (

@@ -40,10 +40,10 @@ def beam_search(
     """Search for the outputs with the highest score Σ log P / n^α; return up to `beams` per text, the best first.
 
     At each step every running sequence is continued with every token. Of the `beams` best continuations (by Σ log P),
-    those that end become outputs; the best that do not end run on. α is the length penalty. `early_stopping` is when the
-    search for a text stops: with True when it has `beams` outputs; with False when its best running sequence would score
-    below them at its present length, with "never" at the limit on the length. Wu et al. 2016, section 7, with the rules
-    of `transformers`.
+    those that end become outputs; the best that do not end run on. α is the length penalty. `early_stopping` is when
+    the search for a text stops: with True when it has `beams` outputs; with False when its best running sequence would
+    score below them at its present length, with "never" at the limit on the length. Wu et al. 2016, section 7; the
+    rules for stopping are those of `transformers`.
     """
     task.decoding.repeat(beams)
     running, outputs = begin(task, beams)

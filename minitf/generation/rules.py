@@ -1,8 +1,8 @@
 """The tokens that a checkpoint forces or forbids: `generation_config.json` under the names of `transformers`.
 
-Each rule is one function log P [R, N] -> log P [R, N], where N is the vocabulary and R the rows of the batch: a forbidden
-token gets −∞, a forced one 0 and all others −∞. As in `transformers`, the probabilities are not normalized again unless
-the checkpoint requires it.
+Each rule is one function log P [R, N] -> log P [R, N], where N is the vocabulary and R the rows of the batch: a
+forbidden token gets −∞, a forced one 0 and all others −∞. As in `transformers`, the probabilities are not normalized
+again unless the checkpoint requires it.
 """
 
 import dataclasses
@@ -68,7 +68,7 @@ class Rules:
                 raise CheckpointError(
                     f"{name} = {stated[name]!r:.80} in its generation config is not supported; delete it there"
                 )
-        ends = token_ids("eos_token_id", config.end_id, N)
+        ends = token_ids("eos_token_id", stated.get("eos_token_id", config.end_id), N)
         if not ends:
             raise CheckpointError("has no end token (eos_token_id), so that no output would end")
         bad_words = stated.get("bad_words_ids") or []
@@ -127,7 +127,7 @@ def token_ids(name: str, value: object, vocab_size: int) -> tuple[int, ...]:
 
 
 def whole(name: str, value: object) -> int:
-    """Return a number of tokens that a config states, or 0. Raises CheckpointError unless it is whole and not negative."""
+    """Return a number of tokens that a config states, or 0. Raises CheckpointError unless it is a whole number."""
     if value is None:
         return 0
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:

@@ -12,7 +12,7 @@ from minitf.generation.sequences import Sequences
 def sample(
     task: Task, seeds: Sequence[int], temperature: float = 1.0, top_k: int | None = None, top_p: float = 1.0
 ) -> Iterator[Sequences]:
-    """Append a token drawn from softmax(log P / temperature), restricted to `top_k` and `top_p`; yield after each token.
+    """Append a token drawn from softmax(log P / temperature), restricted to `top_k` and `top_p`; yield after each.
 
     Each row draws from its own seed, so an output does not depend on the other rows of the batch. The score of an
     output is its log-probability before temperature, top-k and top-p.
@@ -21,7 +21,8 @@ def sample(
     rows = Sequences.start(task)
     while not rows.done:
         log_p = task.log_p(rows.ids)
-        restricted = keep_top_p(keep_top_k(log_p / temperature, top_k), top_p)
+        scores = (log_p - log_p.amax(-1, keepdim=True)).double() / temperature  # the largest is 0: no overflow
+        restricted = keep_top_p(keep_top_k(scores, top_k), top_p)
         rows = rows.extended(draw(restricted.softmax(-1), generators), log_p)
         yield rows
 

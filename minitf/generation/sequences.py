@@ -76,4 +76,3 @@ def trimmed(generated: list[int], task: Task) -> tuple[list[int], bool]:
     """
     n = next((i for i, token in enumerate(generated, 1) if token in task.rules.end_ids), None)
     return generated[:n], n is not None and not (n == task.limit and task.rules.last_ids)
-

@@ -34,12 +34,9 @@ def read(folder: Path, settings: Mapping[str, Any]) -> FastTokenizer:
     prefix_space = settings.get("add_prefix_space") is True
     fast.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=prefix_space)
     fast.decoder = decoders.ByteLevel()
-    if GPT2_SPECIAL in vocabulary and "<s>" not in vocabulary:
+    if any(token not in vocabulary for token in ROBERTA_SPECIAL):  # GPT-2's
         fast.add_special_tokens([AddedToken(GPT2_SPECIAL, special=True, normalized=False)])
         return fast
-    if missing := [token for token in ROBERTA_SPECIAL if token not in vocabulary]:
-        path = folder / "vocab.json"
-        raise CheckpointError(f"{path}: has no {', '.join(missing)}, so it is not RoBERTa's vocabulary, nor GPT-2's")
     fast.post_processor = processors.RobertaProcessing(
         ("</s>", vocabulary["</s>"]), ("<s>", vocabulary["<s>"]), trim_offsets=True, add_prefix_space=prefix_space
     )
@@ -56,6 +53,8 @@ def _vocabulary(path: Path) -> dict[str, int]:
         raise CheckpointError(f"{path}: must map at most {MOST_WORDS} tokens to small integers")
     if len(set(ids)) < len(ids):
         raise CheckpointError(f"{path}: two tokens have the same id")
+    if GPT2_SPECIAL not in vocabulary and (missing := [t for t in ROBERTA_SPECIAL if t not in vocabulary]):
+        raise CheckpointError(f"{path}: has no {', '.join(missing)}, so it is not RoBERTa's vocabulary, nor GPT-2's")
     return vocabulary
 
 

@@ -1,5 +1,6 @@
 """Encode and decode with the library `tokenizers`: T5's Unigram, GPT-2's and BART's BPE, and learned vocabularies."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,11 @@ _DEFAULTS = {
     "RobertaTokenizer": _ROBERTA,
     "BartTokenizer": _ROBERTA,
 }
-_FROM_OTHER_FILES = ("tokenizer_file", "name_or_path", "special_tokens_map_file", "added_tokens_decoder")
+# Settings that are in tokenizer.json, or that name files of the folder that was read.
+_NOT_SAVED = (
+    *("tokenizer_file", "name_or_path", "special_tokens_map_file"),
+    *("added_tokens_decoder", "add_bos_token", "add_eos_token"),
+)
 
 
 class LibraryCodec:
@@ -51,7 +56,8 @@ class LibraryCodec:
             _set_prefix_space(fast, settings)
         more = settings.get("extra_special_tokens") or settings.get("additional_special_tokens")
         _register(fast, [*special.values(), *(more if isinstance(more, list) else [])], folder)
-        if name == "GPT2Tokenizer" and {"add_bos_token", "add_eos_token"} & settings.keys():
+        # The reference leaves these settings out if there is a tokenizer.json.
+        if name == "GPT2Tokenizer" and not os.path.lexists(folder / "tokenizer.json"):
             _set_frame(fast, settings, special)
         return cls(fast, settings, {n: str(_content(token)) for n, token in special.items()})
 
@@ -71,7 +77,7 @@ class LibraryCodec:
     def save(self, folder: Path, max_length: int) -> None:
         """Write tokenizer.json and tokenizer_config.json."""
         (folder / "tokenizer.json").write_text(self._fast.to_str(pretty=True), encoding="utf-8", newline="\n")
-        settings = {key: value for key, value in self.settings.items() if key not in _FROM_OTHER_FILES}
+        settings = {key: value for key, value in self.settings.items() if key not in _NOT_SAVED}
         settings |= self.special | {"model_max_length": max_length}
         (folder / "tokenizer_config.json").write_text(to_json(settings), encoding="utf-8", newline="\n")
 
@@ -124,7 +130,7 @@ def _set_prefix_space(fast: FastTokenizer, settings: Mapping[str, Any]) -> None:
 
 
 def _set_frame(fast: FastTokenizer, settings: Mapping[str, Any], special: Mapping[str, Any]) -> None:
-    """Add the tokens that GPT-2's settings `add_bos_token` and `add_eos_token` request."""
+    """Make the tokenizer add the tokens that GPT-2's settings `add_bos_token` and `add_eos_token` request."""
     names = [n if settings.get(f"add_{n}") is True and n in special else None for n in ("bos_token", "eos_token")]
     first, last = (str(_content(special[n])) if n else None for n in names)
     single, pair = ([*filter(None, (first, text, last))] for text in ("$A", "$B"))

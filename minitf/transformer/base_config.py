@@ -130,7 +130,8 @@ class BaseConfig:
     def to_dict(self) -> dict[str, Any]:
         """Return the official form, for `config.json`."""
         written = {self._key(name): getattr(self, name) for name in sorted(self._stored_fields())}
-        return {"model_type": self.family.model_type, **self.family.written, **written}
+        more = {key: value(self) if callable(value) else value for key, value in self.family.written.items()}
+        return {"model_type": self.family.model_type, **more, **written}
 
     def generation_dict(self) -> dict[str, Any]:
         """Return the content of `generation_config.json`: what generation reads, and the special tokens."""

@@ -51,6 +51,22 @@ class NoBias(nn.Module):
         return None
 
 
+class PaddedEmbedding(Embedding):
+    """An Embedding whose row `pad_id` gets no gradient from the tokens that look it up; ids `[…]` -> `[…, D]`.
+
+    This matters in Marian, whose decoder begins with the padding token. (The logits do train the row.)
+    Source: `padding_idx` in the code of fairseq and `transformers`; not in a paper.
+    """
+
+    def __init__(self, N: int, D: int, math: Mathematics, pad_id: int):
+        super().__init__(N, D, math)
+        self.pad_id = pad_id
+
+    def forward(self, ids: Tensor) -> Tensor:
+        X = super().forward(ids)
+        return torch.where((ids == self.pad_id).unsqueeze(-1), X.detach(), X)
+
+
 class InputEmbeddings(nn.Module):
     """X = Dropout(Norm(scale · E[token] + P[position])); E[token] `[B, S, D]`, numbers `[S]` or `[B, S]` -> `[B, S, D]`.
 

@@ -7,12 +7,12 @@ from torch import Tensor, nn
 
 from minitf.equations import domain
 from minitf.equations.mask import causal_mask
-from minitf.layers import Decoder, Dropout, Embedding, Encoder, StackCache, initialize, padding_mask
+from minitf.layers import Decoder, Dropout, Encoder, StackCache, initialize, padding_mask
 from minitf.mathematics import EQUATIONS, Mathematics
 from minitf.transformer.config import EncoderDecoderConfig
 from minitf.transformer.embeddings import InputEmbeddings
 from minitf.transformer.head import BiasedHead, OwnHead, TiedHead
-from minitf.transformer.parts import NORMS, bias_part, layer_parts, position_part
+from minitf.transformer.parts import NORMS, bias_part, layer_parts, position_part, word_part
 
 HEAD = "language-model"  # the only head: the logits of the next token
 
@@ -63,7 +63,7 @@ class EncoderDecoder(nn.Module):
     def __init__(self, config: EncoderDecoderConfig, math: Mathematics = EQUATIONS):
         super().__init__()
         self.config = config
-        self.word = Embedding(config.vocab_size, config.d_model, math)
+        self.word = word_part(config.family, config.vocab_size, config.d_model, config.pad_token_id, math)
         self.source_embeddings = self._embeddings(config, math)
         self.target_embeddings = self._embeddings(config, math)
         self.encoder_bias, self.decoder_bias = (

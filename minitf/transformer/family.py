@@ -61,12 +61,18 @@ class Family:
     defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # field -> default, where it is not that of the config class
     fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # field -> its only value; it has no key
     only: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # key that would change the computation -> its only supported value
-    written: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # key -> value that only `transformers` reads
+    # key -> value that only `transformers` reads, or a function of the config
+    written: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     activations: Mapping[str, str] = dataclasses.field(default_factory=lambda: ACTIVATIONS)  # official name -> equation
 
 
 _NO_RELATIVE = {"d_kv": None, "relative_attention_num_buckets": None, "relative_attention_max_distance": None}
 _ONE_TABLE = {"scale_decoder_outputs": False, "tie_word_embeddings": True, "layer_norm_eps": 1e-5}
+_WRITTEN = {
+    "is_encoder_decoder": True,
+    # The default of `transformers` is not None.
+    "forced_eos_token_id": lambda config: config.generation.get("forced_eos_token_id"),
+}
 _ENCODER_DECODER = {"is_encoder_decoder": True, "is_decoder": False}
 
 _T5: dict[str, Any] = {
@@ -161,7 +167,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
                 "add_bias_logits": False,
                 "add_final_layer_norm": False,
             },
-            written={"is_encoder_decoder": True},
+            written=_WRITTEN,
         ),
         "bart": Family(
             title="BART",
@@ -195,7 +201,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
                 "add_bias_logits": False,
                 "add_final_layer_norm": False,
             },
-            written={"is_encoder_decoder": True},
+            written=_WRITTEN,
         ),
         "t5": Family(title="T5", **_T5),
         "t5-v1.1": Family(

@@ -2,11 +2,11 @@
 
 from torch import nn
 
-from minitf.layers import LayerParts, RelativePositionBias
+from minitf.layers import Embedding, LayerParts, RelativePositionBias
 from minitf.layers.feedforward import FeedForward, GatedFeedForward
 from minitf.layers.normalization import LayerNorm, RMSNorm
 from minitf.mathematics import Mathematics
-from minitf.transformer.embeddings import FixedPositions, LearnedPositions, NoBias, NoPositions
+from minitf.transformer.embeddings import FixedPositions, LearnedPositions, NoBias, NoPositions, PaddedEmbedding
 from minitf.transformer.family import Family
 
 NORMS: dict[str, type[LayerNorm] | type[RMSNorm]] = {"layer_norm": LayerNorm, "rms_norm": RMSNorm}
@@ -23,6 +23,11 @@ def layer_parts(family: Family, d_k: int | None = None, dropout_after_activation
         scale=None if family.scaled_scores else 1.0,
         dropout_after_activation=dropout_after_activation,
     )
+
+
+def word_part(family: Family, N: int, D: int, pad_id: int, math: Mathematics) -> Embedding:
+    """Return the word embedding."""
+    return Embedding(N, D, math) if family.padding_is_trained else PaddedEmbedding(N, D, math, pad_id)
 
 
 def position_part(family: Family, S_max: int | None, D: int, math: Mathematics) -> nn.Module:

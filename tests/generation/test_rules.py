@@ -26,7 +26,12 @@ class Stated:
 EXAMPLES = {
     "the start and the end are forced": {"forced_bos_token_id": 7, "forced_eos_token_id": 1},
     "Marian": {"bad_words_ids": [[0]], "forced_eos_token_id": 1, "renormalize_logits": True},
-    "BART's summaries": {"min_length": 4, "no_repeat_ngram_size": 3, "forced_eos_token_id": 1, "forced_bos_token_id": 5},
+    "BART's summaries": {
+        "min_length": 4,
+        "no_repeat_ngram_size": 3,
+        "forced_eos_token_id": 1,
+        "forced_bos_token_id": 5,
+    },
     "words of several tokens": {"bad_words_ids": [[3], [4, 5], [6, 7, 8], [1]], "min_new_tokens": 3},
     "no token twice": {"no_repeat_ngram_size": 1, "suppress_tokens": [9, 10], "begin_suppress_tokens": [1, 11]},
     "no pair twice": {"no_repeat_ngram_size": 2, "begin_suppress_tokens": [1, 2], "forced_bos_token_id": 4},

@@ -13,6 +13,7 @@ from minitf.checkpoints.official import architecture
 from minitf.checkpoints.renaming import PYTORCH
 from minitf.checkpoints.stated import SENTENCE_FILES
 from minitf.files import replacing_folder, to_json
+from minitf.text.sequence_tokenizer import SequenceTokenizer
 from minitf.text.tokenizer import Tokenizer
 
 # All names that a saved model can have in its folder.
@@ -21,7 +22,7 @@ WRITTEN = {*SAVED, *(name.partition("/")[0] for name in SENTENCE_FILES)}
 
 def save(
     model: Bert,
-    tokenizer: Tokenizer | None,
+    tokenizer: Tokenizer | SequenceTokenizer | None,
     folder: Path,
     metadata: dict[str, Any] | None = None,
     max_length: int | None = None,
@@ -46,7 +47,7 @@ def save(
 def write_files(
     folder: Path,
     model: Bert,
-    tokenizer: Tokenizer | None,
+    tokenizer: Tokenizer | SequenceTokenizer | None,
     metadata: dict[str, Any] | None = None,
     max_length: int | None = None,
     note: Mapping[str, str] | None = None,

@@ -45,7 +45,7 @@ class LoadReport:
         return self.files.source
 
     @property
-    def inputs(self) -> object:
+    def stated_config(self) -> Any:
         """The config of the files, of which a run that is resumed needs the same."""
         return self.files.config
 

@@ -25,6 +25,7 @@ _MODULES = {
     "load_with_report": "checkpoints.load",
     "fine_tune": "fine_tuning.run",
     "predictor": "fine_tuning.prediction",
+    "generator": "fine_tuning.generation",
     "score": "fine_tuning.evaluation",
     "attention": "attention_maps.collect",
     "InputError": "errors",

@@ -7,6 +7,7 @@ from minitf.errors import DivergedError as DivergedError
 from minitf.errors import InputError as InputError
 from minitf.errors import Interrupted as Interrupted
 from minitf.fine_tuning.evaluation import score as score
+from minitf.fine_tuning.generation import generator as generator
 from minitf.fine_tuning.prediction import predictor as predictor
 from minitf.fine_tuning.run import fine_tune as fine_tune
 

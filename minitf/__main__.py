@@ -6,7 +6,10 @@ from pathlib import Path
 
 from minitf.cli.console import run
 
-COMMANDS = ("finetune", "predict", "evaluate", "report", "search", "prune", "attend", "validate", "check", "convert")
+COMMANDS = (
+    *("finetune", "predict", "generate", "evaluate", "report", "search", "prune", "attend", "validate", "check"),
+    "convert",
+)
 
 
 def summary(command: str) -> str:

@@ -45,17 +45,23 @@ def scaled_dot_product_attention(
     *,
     softmax: Callable[[Tensor], Tensor] = softmax,
     drop: Callable[[Tensor, float], Tensor] = dropout,
+    bias: Tensor | None = None,
+    scale: float | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """`equations.attention.scaled_dot_product_attention`; `softmax` and `drop` are used only with `need_attention`.
 
     On a CPU the fused kernel gives 0 where a query or a key is NaN; the equation gives NaN.
     """
     if need_attention:
-        return _equation.scaled_dot_product_attention(Q, K, V, mask, dropout, True, softmax=softmax, drop=drop)
-    _domain.check_attention(Q, K, V, mask)
+        parts: dict[str, Any] = {"softmax": softmax, "drop": drop, "bias": bias, "scale": scale}
+        return _equation.scaled_dot_product_attention(Q, K, V, mask, dropout, True, **parts)
+    _domain.check_attention(Q, K, V, mask, bias)
     _domain.check_probability("the dropout rate", dropout)
-    may_look = None if mask is None else torch.atleast_2d(mask)  # the kernel needs at least two axes
-    return F.scaled_dot_product_attention(Q, K, V, attn_mask=may_look, dropout_p=dropout), None
+    if bias is not None:  # the kernel takes one of the two: a boolean mask, or numbers that it adds to the scores
+        bias = bias.to(Q.dtype)
+        mask = bias if mask is None else torch.where(mask, bias, -torch.inf)
+    to_add = None if mask is None else torch.atleast_2d(mask)  # the kernel needs at least two axes
+    return F.scaled_dot_product_attention(Q, K, V, attn_mask=to_add, dropout_p=dropout, scale=scale), None
 
 
 def linear(X: Tensor, W: Tensor, b: Tensor | None = None) -> Tensor:
@@ -88,12 +94,32 @@ def gelu_tanh(x: Tensor) -> Tensor:
     return F.gelu(x, approximate="tanh")
 
 
+def gated_gelu(gate: Tensor, x: Tensor) -> Tensor:
+    """`equations.activation.gated_gelu`."""
+    _domain.check_alike("gate", gate, "x", x)
+    return F.gelu(gate, approximate="tanh") * x
+
+
+def swish(x: Tensor) -> Tensor:
+    """`equations.activation.swish`."""
+    _domain.check_floating("x", x)
+    return F.silu(x)
+
+
 def layer_norm(x: Tensor, gamma: Tensor, beta: Tensor, eps: float) -> Tensor:
     """`equations.normalization.layer_norm`."""
     _domain.check_layer_norm(x, gamma, beta)
     if not (x.dtype == gamma.dtype == beta.dtype or torch.is_autocast_enabled(x.device.type)):
         return _normalization.layer_norm(x, gamma, beta, eps)  # the kernel takes one dtype
     return F.layer_norm(x, gamma.shape, gamma, beta, eps)
+
+
+def rms_norm(x: Tensor, gamma: Tensor, eps: float) -> Tensor:
+    """`equations.normalization.rms_norm`."""
+    _domain.check_rms_norm(x, gamma)
+    if not (x.dtype == gamma.dtype or torch.is_autocast_enabled(x.device.type)):
+        return _normalization.rms_norm(x, gamma, eps)  # the kernel takes one dtype
+    return F.rms_norm(x, gamma.shape, gamma, eps)
 
 
 def cross_entropy(

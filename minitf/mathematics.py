@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from minitf import kernels
-from minitf.equations import activation, attention, loss, normalization, position, projection, update
+from minitf.equations import activation, attention, loss, mask, normalization, position, projection, residual, update
 from minitf.errors import InputError
 
 Function = Callable[..., Any]
@@ -37,13 +37,22 @@ class Mathematics:
     scaled_dot_product_attention: Function = attention.scaled_dot_product_attention
     split_heads: Function = attention.split_heads
     merge_heads: Function = attention.merge_heads
+    causal_mask: Function = mask.causal_mask
     linear: Function = projection.linear
     look_up: Function = projection.look_up
     sinusoidal_positions: Function = position.sinusoidal_positions
+    half_sinusoidal_positions: Function = position.half_sinusoidal_positions
+    relative_position_buckets: Function = position.relative_position_buckets
+    relative_position_bias: Function = position.relative_position_bias
     relu: Function = activation.relu
     gelu: Function = activation.gelu
     gelu_tanh: Function = activation.gelu_tanh
+    gated_gelu: Function = activation.gated_gelu
+    swish: Function = activation.swish
     layer_norm: Function = normalization.layer_norm
+    rms_norm: Function = normalization.rms_norm
+    post_norm: Function = residual.post_norm
+    pre_norm: Function = residual.pre_norm
     dropout: Function = normalization.dropout
     cross_entropy: Function = loss.cross_entropy
     binary_cross_entropy: Function = loss.binary_cross_entropy
@@ -72,10 +81,30 @@ class Mathematics:
             functions["scaled_dot_product_attention"] = attention.scaled_dot_product_attention
         return dataclasses.replace(self, **functions)
 
-    def attend(self, Q: Any, K: Any, V: Any, mask: Any, dropout: float, need_attention: bool) -> Any:
-        """Call `scaled_dot_product_attention` with the softmax and dropout of this mathematics."""
+    def attend(
+        self,
+        Q: Any,
+        K: Any,
+        V: Any,
+        mask: Any,
+        dropout: float,
+        need_attention: bool,
+        *,
+        bias: Any = None,
+        scale: float | None = None,
+    ) -> Any:
+        """Call `scaled_dot_product_attention` with the softmax and dropout of this mathematics.
+
+        `bias` and `scale` are passed only if they are not None, so a function without these keywords works for every
+        model that does not need them.
+        """
         f = self.scaled_dot_product_attention
-        return f(Q, K, V, mask, dropout, need_attention, **_accepted_parts(f, self.softmax, self.dropout))
+        given = {name: x for name, x in (("bias", bias), ("scale", scale)) if x is not None}
+        if given and (missing := sorted(given.keys() - _keywords(f))) and not _takes_any_keyword(f):
+            raise InputError(
+                f"your scaled_dot_product_attention has no keyword {', '.join(missing)}, which this model needs"
+            )
+        return f(Q, K, V, mask, dropout, need_attention, **_accepted_parts(f, self.softmax, self.dropout), **given)
 
 
 NAMES = tuple(field.name for field in dataclasses.fields(Mathematics))
@@ -116,6 +145,14 @@ def _keywords(f: Function) -> frozenset[str]:
         return frozenset(inspect.signature(f).parameters)
     except (TypeError, ValueError):  # built-ins without a signature
         return frozenset()
+
+
+def _takes_any_keyword(f: Function) -> bool:
+    """Whether `f` has **keywords, or no signature."""
+    try:
+        return any(p.kind is p.VAR_KEYWORD for p in inspect.signature(f).parameters.values())
+    except (TypeError, ValueError):
+        return True
 
 
 def _accepted_parts(f: Function, softmax: Function, dropout: Function) -> dict[str, Function]:

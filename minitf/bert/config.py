@@ -1,13 +1,20 @@
 """The configuration of a BERT, with the field names of the official `config.json`."""
 
 import dataclasses
-import math
 import re
-import sys
 from collections.abc import Mapping
 from typing import Any
 
 from minitf.bert.family import FAMILIES, Family
+from minitf.config_values import (
+    LARGEST_SIZE,
+    MOST_LAYERS,
+    check_choice,
+    check_divisible,
+    check_integer,
+    check_positive,
+    check_rate,
+)
 from minitf.errors import CheckpointError
 
 # Name of an activation function in the official files -> name of the equation.
@@ -70,27 +77,15 @@ class BertConfig:
         least = {"pad_token_id": 0, "type_vocab_size": self.family.fixed.get("type_vocab_size", 1)}
         for field in dataclasses.fields(self):
             if field.type is int or field.type == "int":
-                value = getattr(self, field.name)
-                low, high = least.get(field.name, 1), 1_000 if field.name == "num_hidden_layers" else 1 << 24
-                if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-                    raise CheckpointError(
-                        f"config: {field.name} must be an integer from {low} to {high}, not {value!r}"
-                    )
+                high = MOST_LAYERS if field.name == "num_hidden_layers" else LARGEST_SIZE
+                check_integer(field.name, getattr(self, field.name), least.get(field.name, 1), high)
         for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "qa_dropout"):
-            if not _is_number(getattr(self, name)) or not 0.0 <= getattr(self, name) < 1.0:
-                raise CheckpointError(f"config: {name} must be in [0, 1), not {getattr(self, name)!r}")
+            check_rate(name, getattr(self, name))
         for name in ("layer_norm_eps", "initializer_range"):
-            if not _is_number(getattr(self, name)) or not 0.0 < getattr(self, name) < math.inf:
-                raise CheckpointError(f"config: {name} must be positive and finite, not {getattr(self, name)!r}")
-        if self.classifier_dropout is not None and not (
-            _is_number(self.classifier_dropout) and 0.0 <= self.classifier_dropout < 1.0
-        ):
-            raise CheckpointError(f"config: classifier_dropout must be in [0, 1), not {self.classifier_dropout!r}")
-        if self.hidden_size % self.num_attention_heads:
-            raise CheckpointError(
-                f"config: hidden_size {self.hidden_size} is not divisible by num_attention_heads"
-                f" {self.num_attention_heads}"
-            )
+            check_positive(name, getattr(self, name))
+        if self.classifier_dropout is not None:
+            check_rate("classifier_dropout", self.classifier_dropout)
+        check_divisible("hidden_size", self.hidden_size, "num_attention_heads", self.num_attention_heads)
         if self.longest < 1:
             raise CheckpointError(
                 f"config: max_position_embeddings {self.max_position_embeddings} leaves no position for a token"
@@ -99,10 +94,7 @@ class BertConfig:
             raise CheckpointError(
                 f"config: problem_type = {self.problem_type!r} is not supported; choose from: {PROBLEM_TYPES[1:]}"
             )
-        if not isinstance(self.hidden_act, str) or self.hidden_act not in ACTIVATIONS:
-            raise CheckpointError(
-                f"config: hidden_act {self.hidden_act!r} is not supported; choose from: {', '.join(ACTIVATIONS)}"
-            )
+        check_choice("hidden_act", self.hidden_act, ACTIVATIONS)
 
     @property
     def family(self) -> Family:
@@ -118,6 +110,16 @@ class BertConfig:
     def activation(self) -> str:
         """The name of the equation for `hidden_act`."""
         return ACTIVATIONS[self.hidden_act]
+
+    @property
+    def title(self) -> str:
+        """The name of the model type, for messages."""
+        return self.family.class_prefix
+
+    @property
+    def shape(self) -> str:
+        """The sizes, for a report."""
+        return f"{self.num_hidden_layers} layers, width {self.hidden_size}, {self.num_attention_heads} heads"
 
     @property
     def num_labels(self) -> int:
@@ -162,6 +164,10 @@ class BertConfig:
         if self.hidden_act == "gelu_tanh":
             official[_keys(self.family)["hidden_act"]] = "gelu_new"  # the name that every library knows
         return {"model_type": self.model_type, "position_embedding_type": "absolute", **official}
+
+    def generation_dict(self) -> dict[str, Any]:
+        """Return the content of `generation_config.json`: nothing, because an encoder does not generate text."""
+        return {}
 
 
 def _keys(family: Family) -> dict[str, str]:
@@ -218,8 +224,3 @@ def _labels(official: Mapping[str, Any]) -> tuple[str, ...]:
     if sorted(numbered) != list(range(len(by_id))):
         raise CheckpointError(f"config: the ids in id2label must be 0, 1, 2, …, not {sorted(numbered)}")
     return tuple(numbered[i] for i in range(len(numbered)))
-
-
-def _is_number(value: object) -> bool:
-    # JSON integers can be too large for a float.
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max

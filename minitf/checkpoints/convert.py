@@ -7,9 +7,9 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
+from minitf.checkpoints.kinds import kind_of_config
 from minitf.checkpoints.load import STORED_HEAD, load_with_report
 from minitf.checkpoints.metadata import FILE as METADATA
-from minitf.checkpoints.official import architecture
 from minitf.checkpoints.safetensors_files import open_safetensors
 from minitf.checkpoints.save import WRITTEN, save
 from minitf.checkpoints.stated import sentence_files, stated_length
@@ -46,7 +46,7 @@ def convert(
     tokenizer = None if report.tokenizer is None else report.checked_tokenizer()
     stated = report.source.folder
     save(model, tokenizer, folder, max_length=stated_length(stated), files=sentence_files(stated), note=NOTE)
-    name = architecture(model.config, model.head_name)
+    name = kind_of_config(model.config).class_name(model.config, model.head_name)
     say(f"\nwritten to {folder}: transformers.{name}.from_pretrained({str(folder)!r}) opens it")
     if tokenizer is None:
         say("no tokenizer files beside the weights, so none are written: to read text, add a vocab.txt")

@@ -1,16 +1,16 @@
 """Check that the tensors of a checkpoint match a model, and decide which to leave out or initialize anew."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from minitf.bert import Bert, BertConfig
+from minitf.bert import BertConfig
 from minitf.bert.config import default_labels
 from minitf.bert.heads import LABELLED
-from minitf.checkpoints.official import OfficialFiles
 from minitf.checkpoints.pytorch import LARGEST_JSON
+from minitf.checkpoints.renaming import Table
 from minitf.errors import CheckpointError, InputError
 from minitf.files import to_json
 
@@ -85,28 +85,29 @@ def _check_size(labels: Sequence[str]) -> None:
 
 
 def leave_out(
-    model: Bert, state: dict[str, Tensor], files: OfficialFiles, head: str | None, replaced: tuple[str, ...]
+    model: nn.Module, state: dict[str, Tensor], table: Table, head: str | None, replaced: tuple[str, ...]
 ) -> list[str]:
-    """Delete from `state` the tensors of parts that the model lacks, and `replaced`; return the official names."""
-    names = [name for name in state if name in replaced or (model.pooler is None and name.startswith("pooler."))]
+    """Delete from `state` the tensors of a pooler that the model lacks, and `replaced`; return the official names."""
+    pooler = getattr(model, "pooler", None)
+    names = [name for name in state if name in replaced or (pooler is None and name.startswith("pooler."))]
     for name in names:
         del state[name]
-    return [files.table.official_name(name, head) for name in names]
+    return [table.official_name(name, head) for name in names]
 
 
-def has_pooler(state: dict[str, Tensor]) -> bool:
+def has_pooler(state: Mapping[str, Tensor]) -> bool:
     return not state or any(name.startswith("pooler.") for name in state)
 
 
 def fit(
-    model: Bert,
+    model: nn.Module,
     state: dict[str, Tensor],
     unexpected: list[str],
     optional: tuple[str, ...],
     replaced: tuple[str, ...] = (),
 ) -> tuple[dict[str, Tensor], list[str]]:
     """Return the tensors that fit, and the names of those to initialize. One error lists everything that is wrong."""
-    expected = {name: tuple(p.shape) for name, p in model.named_parameters()}
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     absent = [name for name in expected if name not in state]
     missing = {name for name in absent if not name.startswith(optional)}
     # An incomplete pooler or head is an error: it is initialized whole or not at all.
@@ -123,9 +124,10 @@ def fit(
         elif tensor.dtype not in FLOATING_TYPES:
             problems.append(f"wrong type: {name} is {tensor.dtype}, must be floating-point")
     if unexpected and not state:
+        model_type = getattr(model.config, "model_type", "")
         some = ", ".join(unexpected[:3])
         raise CheckpointError(
-            f"none of the {len(unexpected)} tensors has a name of {model.config.model_type} ({some}, …);"
+            f"none of the {len(unexpected)} tensors has a name of {model_type} ({some}, …);"
             " were they saved with a prefix, or from another kind of model?"
         )
     if problems:

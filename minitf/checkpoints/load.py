@@ -1,22 +1,26 @@
 """Load a model from an official checkpoint. Every tensor must match, and one error lists all that do not."""
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from minitf.bert import Bert, BertConfig
+from minitf.bert import Bert
 from minitf.bert.heads import check_head
 from minitf.checkpoints import sources
-from minitf.checkpoints.fitting import fit, has_pooler, leave_out, with_labels
+from minitf.checkpoints.fitting import fit, leave_out
+from minitf.checkpoints.kinds import Model, check_model
 from minitf.checkpoints.official import OfficialFiles
 from minitf.checkpoints.report import LoadReport, tokenizer_for
 from minitf.checkpoints.tensors import all_finite, convert_tensors, initialize
 from minitf.errors import CheckpointError, InputError
 from minitf.mathematics import Mathematics, mathematics
+from minitf.text.sequence_tokenizer import SequenceTokenizer, any_from_folder
 from minitf.text.tokenizer import Tokenizer
+
+M = TypeVar("M", bound=nn.Module)
 
 STORED_HEAD = "stored"  # as the name of a head: the one that the checkpoint has
 
@@ -33,15 +37,17 @@ def load(
     hidden_act: str | None = None,
     verify: bool = True,
     revision: str | None = None,
-) -> Bert:
+) -> Model:
     """Load the model of `source` (a folder, a file, or a name that `sources.find` finds), in eval mode.
 
-    `head` is None, "masked-lm", "next-sentence", "pretraining", "classification", "multiple-choice", "tagging" or
-    "qa". A head that the checkpoint does not have, or has for another number of labels, is initialized with torch's
-    random generator; `load_with_report` lists the new tensors. `hidden_act` replaces the activation function of
-    the config: Google's own code computes "gelu_tanh" where its files say "gelu". `verify` checks the checksums of a
-    TensorFlow checkpoint. `revision` is the branch, tag or commit of a name on the hub. Weights are mapped from their
-    file where possible: do not overwrite it in place.
+    `config.json` decides which model it is: a Bert (bert, roberta, xlm-roberta, distilbert), an EncoderDecoder (marian,
+    bart, t5) or a DecoderModel (gpt2). The last two have one head, the logits of the next token; leave `head`, the
+    labels and `hidden_act` out. The head of a Bert is None, "masked-lm", "next-sentence", "pretraining",
+    "classification", "multiple-choice", "tagging" or "qa". A head that the checkpoint does not have, or has for another
+    number of labels, is initialized with torch's random generator; `load_with_report` lists the new tensors.
+    `hidden_act` replaces the activation function of the config: Google's own code computes "gelu_tanh" where its files
+    say "gelu". `verify` checks the checksums of a TensorFlow checkpoint. `revision` is the branch, tag or commit of a
+    name on the hub. Weights are mapped from their file where possible: do not overwrite it in place.
 
     Raises CheckpointError for a checkpoint that cannot be found, read or loaded, InputError for invalid arguments.
     """
@@ -61,12 +67,22 @@ def load(
     return model
 
 
+def load_model(source: str | Path, only: type[M], head: str | None = None, **settings: Any) -> tuple[M, LoadReport]:
+    """Load a model of the class `only` as `load_with_report` does. Raises InputError for another model."""
+    model, report = load_with_report(source, head, only=only, **settings)
+    assert isinstance(model, only)
+    return model, report
+
+
 def load_tokenizer(
     source: str | Path, offline: bool = False, model: Bert | None = None, revision: str | None = None
-) -> Tokenizer:
-    """Load the tokenizer of `source`. Raises CheckpointError, also if it does not match `model`."""
+) -> Tokenizer | SequenceTokenizer:
+    """Load the tokenizer of `source`: a SequenceTokenizer for Marian, BART, T5 and GPT-2.
+
+    Raises CheckpointError, also if it does not match `model`.
+    """
     found = sources.find(source, offline=offline, revision=revision)
-    tokenizer = OfficialFiles(found).tokenizer() if found.tensorflow else Tokenizer.from_folder(found.folder)
+    tokenizer = OfficialFiles(found).tokenizer() if found.tensorflow else any_from_folder(found.folder)
     return tokenizer if model is None else tokenizer_for(model.config, tokenizer, found.folder)
 
 
@@ -80,16 +96,18 @@ def load_with_report(
     device: str | torch.device = "cpu",
     offline: bool = False,
     say: Callable[[str], None] = lambda line: None,
-    change: Callable[[BertConfig], BertConfig] = lambda config: config,
+    change: Callable[[Any], Any] = lambda config: config,
     from_scratch: bool = False,
     hidden_act: str | None = None,
     verify: bool = True,
     revision: str | None = None,
-) -> tuple[Bert, LoadReport]:
+    only: type[nn.Module] | None = None,
+) -> tuple[Model, LoadReport]:
     """Load as `load` does; also return a report of what was loaded.
 
     `head` may be STORED_HEAD. `say` is called before each download. `change` may replace values of the config
-    (dropout). `from_scratch` reads only the config and initializes every weight.
+    (dropout). `from_scratch` reads only the config and initializes every weight. `only` is the class of model that
+    is needed: another one is refused before its weights are read.
     """
     if not (stored := head == STORED_HEAD):
         check_head(head)
@@ -98,16 +116,18 @@ def load_with_report(
     found = sources.find(source, offline=offline, say=say, revision=revision)
     try:
         files = OfficialFiles(found, verify)
-        head = files.stored_head() if stored else head
-        check_head(head, files.config.model_type)
+        kind = files.kind
+        if only is not None:
+            check_model(kind, files.config, only)
+        head = kind.choose_head(files.stored_head() if stored else head, files.config)
         read = files.tensors(head) if not from_scratch else None
         state = read.state if read else {}
-        config, replaced = with_labels(files.config, state, head, num_labels, labels)
+        config, replaced = kind.prepare(files.config, state, head, num_labels, labels)
         if hidden_act is not None:
-            config = dataclasses.replace(config, hidden_act=hidden_act)
+            config = kind.with_activation(config, hidden_act)
         with torch.device("meta"):
-            model = Bert(change(config), head, functions, pooler=has_pooler(state))
-        more_left_out = leave_out(model, state, files, head, replaced)
+            model = kind.build(change(config), head, functions, state)
+        more_left_out = leave_out(model, state, files.table, head, replaced)
         optional = ("",) if from_scratch else ("head.", "pooler.")
         fitting, new = fit(model, state, read.unexpected if read else [], optional, replaced)
     except InputError as error:

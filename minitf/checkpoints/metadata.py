@@ -9,8 +9,12 @@ from minitf.errors import CheckpointError, InputError
 from minitf.files import to_json
 
 FILE = "minitf.json"
-# The names of the files that `checkpoints.save` writes for every model.
-SAVED = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt", FILE)
+# The names of the files that `checkpoints.save` writes.
+SAVED = (
+    *("config.json", "model.safetensors", "generation_config.json"),
+    *("tokenizer.json", "tokenizer_config.json", "vocab.txt", FILE),
+    *("source.spm", "target.spm", "vocab.json"),  # of Marian
+)
 LARGEST = 2 << 20  # bytes; a run writes a few hundred
 MOST = 1_000_000  # tokens
 
@@ -43,7 +47,7 @@ def model_files(source: str | Path) -> list[Path]:
     folder = model_folder(Path(source))
     if folder.is_file():
         return [folder]
-    others = ("pytorch_model.bin", "vocab.json", "merges.txt", "added_tokens.json", "bert_config.json")
+    others = ("pytorch_model.bin", "merges.txt", "spiece.model", "added_tokens.json", "bert_config.json")
     return [*(folder / name for name in (*SAVED, *others)), *folder.glob("*.safetensors"), *folder.glob("*.bin")]
 
 

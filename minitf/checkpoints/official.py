@@ -8,29 +8,20 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from minitf.bert import BertConfig
 from minitf.checkpoints import names, pytorch, tensorflow
-from minitf.checkpoints.renaming import PYTORCH, TENSORFLOW, Table, is_wrapped
+from minitf.checkpoints.kinds import Config, kind_of_config, kind_of_file
+from minitf.checkpoints.renaming import TENSORFLOW, Table, is_wrapped
 from minitf.checkpoints.sources import Source, TensorFlowFiles
+from minitf.checkpoints.tensors import divide
 from minitf.datasets.file_kinds import parse_json_object
 from minitf.datasets.strings import is_unicode
 from minitf.errors import CheckpointError
+from minitf.text.sequence_tokenizer import SequenceTokenizer, any_from_folder
 from minitf.text.tokenizer import LARGEST_VOCABULARY, Tokenizer
 
 # Maps an official name to (known, minitf's name); the latter is None for a tensor that is left out on purpose.
 Rename = Callable[[str], tuple[bool, str | None]]
 
-# The name of a head -> the ending of the class of `transformers` that has it.
-CLASS_ENDINGS = {
-    None: "Model",
-    "masked-lm": "ForMaskedLM",
-    "next-sentence": "ForNextSentencePrediction",
-    "pretraining": "ForPreTraining",
-    "classification": "ForSequenceClassification",
-    "multiple-choice": "ForMultipleChoice",
-    "tagging": "ForTokenClassification",
-    "qa": "ForQuestionAnswering",
-}
 # Heads whose tensors have the same official names: only the config says which one a checkpoint has.
 _SAME_NAMES = {"classification", "multiple-choice", "tagging"}
 
@@ -52,7 +43,10 @@ class CheckpointLayout(Protocol):
     def config(self) -> dict[str, Any]:
         """Read the config file."""
 
-    def table(self, config: BertConfig) -> Table:
+    def generation(self) -> dict[str, Any] | None:
+        """Read generation_config.json; None if there is none."""
+
+    def table(self, config: Config) -> Table:
         """Return the table from official names to minitf's."""
 
     def names(self) -> Iterable[str]:
@@ -61,7 +55,7 @@ class CheckpointLayout(Protocol):
     def read(self, rename: Rename) -> tuple[dict[str, Tensor], list[str]]:
         """Return the tensors by official name, and the names of those not read because `rename` drops them."""
 
-    def tokenizer(self) -> Tokenizer:
+    def tokenizer(self) -> Tokenizer | SequenceTokenizer:
         """Read the tokenizer whose files are beside the weights."""
 
 
@@ -74,8 +68,11 @@ class TransformersFiles:
     def config(self) -> dict[str, Any]:
         return pytorch.read_config(self.folder)
 
-    def table(self, config: BertConfig) -> Table:
-        return PYTORCH[config.model_type]
+    def generation(self) -> dict[str, Any] | None:
+        return pytorch.read_generation(self.folder)
+
+    def table(self, config: Config) -> Table:
+        return kind_of_config(config).tables[config.model_type]
 
     def names(self) -> Iterable[str]:
         return pytorch.read_names(self.folder)
@@ -83,8 +80,8 @@ class TransformersFiles:
     def read(self, rename: Rename) -> tuple[dict[str, Tensor], list[str]]:
         return pytorch.read_tensors(self.folder), []
 
-    def tokenizer(self) -> Tokenizer:
-        return Tokenizer.from_folder(self.folder)
+    def tokenizer(self) -> Tokenizer | SequenceTokenizer:
+        return any_from_folder(self.folder)
 
 
 class GoogleFiles:
@@ -97,7 +94,10 @@ class GoogleFiles:
     def config(self) -> dict[str, Any]:
         return parse_json_object(self.storage.read_small(self._config, pytorch.LARGEST_JSON), self.config_path)
 
-    def table(self, config: BertConfig) -> Table:
+    def generation(self) -> dict[str, Any] | None:
+        return None
+
+    def table(self, config: Config) -> Table:
         if config.model_type != "bert":
             raise CheckpointError(
                 f"{self.config_path}: has model_type {config.model_type}; TensorFlow checkpoints are read for bert only"
@@ -133,12 +133,14 @@ class OfficialFiles:
         )
         content = self.layout.config()
         try:
-            self.config, self.ignored_keys = BertConfig.from_dict(content)
+            self.kind = kind_of_file(content)
+            config, self.ignored_keys = self.kind.config.from_dict(content)
+            self.config = self.kind.with_generation(config, self.layout.generation())
         except CheckpointError as error:
             raise CheckpointError(f"{self.layout.config_path}: {error}") from None
         self._states_type = content.get("model_type") is not None
         self.table = self.layout.table(self.config)
-        self.architecture = _head_in_config(content, self.config)
+        self.architecture = self.kind.head_in_config(content, self.config)
 
     def stored_head(self) -> str | None:
         """Return the head that the files have: the largest whose tensors are complete.
@@ -148,8 +150,11 @@ class OfficialFiles:
         """
         official_names = list(self.layout.names())
         head = self.table.find_head(official_names)
-        if head not in _SAME_NAMES or self.architecture in _SAME_NAMES:
-            return self.architecture if head in _SAME_NAMES else head
+        same_names = _SAME_NAMES & self.table.heads.keys()
+        if head not in same_names or len(same_names) < 2:
+            return head
+        if self.architecture in same_names:
+            return self.architecture
         rename = self.table.renamer(head)
         return head if any((rename(name)[1] or "").startswith("pooler.") for name in official_names) else "tagging"
 
@@ -168,14 +173,14 @@ class OfficialFiles:
             (renamed.left_out if rename(name)[0] else renamed.unexpected).append(name)
         return renamed
 
-    def tokenizer(self) -> Tokenizer:
+    def tokenizer(self) -> Tokenizer | SequenceTokenizer:
         """Read the tokenizer whose files are beside the weights."""
         return self.layout.tokenizer()
 
     def _rename(self, official: dict[str, Tensor], rename: Rename, head: str | None) -> RenamedTensors:
         renamed = RenamedTensors({}, [], [])
         other_head = {head, self.architecture} <= _SAME_NAMES and head != self.architecture
-        for name, tensor in official.items():
+        for name, tensor in divide(self.table, official):
             known, target = rename(name)
             our_name = target and target.removesuffix(names.T)
             if not known:
@@ -190,15 +195,3 @@ class OfficialFiles:
                 transposed = target != our_name and tensor.dim() == 2
                 renamed.state[our_name] = tensor.T if transposed else tensor
         return renamed
-
-
-def architecture(config: BertConfig, head: str | None) -> str:
-    """Return the name of the class of `transformers` that has this head."""
-    return config.family.class_prefix + CLASS_ENDINGS[head]
-
-
-def _head_in_config(content: dict[str, object], config: BertConfig) -> str | None:
-    """Return the head of the class that a config names, None if it names no known class."""
-    classes = content.get("architectures")
-    name = classes[0] if isinstance(classes, list) and classes else None
-    return next((head for head in CLASS_ENDINGS if head and architecture(config, head) == name), None)

@@ -19,6 +19,8 @@ from minitf.errors import CheckpointError
 
 LARGEST_JSON = 2 << 20  # bytes; a config has a few thousand, the index of the shards of a large model some 50,000
 
+_VERSION_KEYS = ("_from_model_config", "transformers_version")  # in generation_config.json
+
 # In this order: the first that a folder has is read.
 WEIGHT_FILES = (
     "model.safetensors",
@@ -36,6 +38,14 @@ def config_path(folder: Path) -> Path:
 def read_config(folder: Path) -> dict[str, Any]:
     """Parse the config. Raises CheckpointError if it is missing or not a JSON object."""
     return _json(config_path(folder))
+
+
+def read_generation(folder: Path) -> dict[str, Any] | None:
+    """Parse generation_config.json; None if there is none. Raises CheckpointError if it is not a JSON object."""
+    path = folder / "generation_config.json"
+    if not os.path.lexists(path):
+        return None
+    return {key: value for key, value in _json(path).items() if key not in _VERSION_KEYS}
 
 
 def read_tensors(folder: Path) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 from minitf.bert import BertConfig
 from minitf.checkpoints import catalogue
@@ -13,10 +14,17 @@ from minitf.checkpoints.names import OPTIMIZER_SLOTS
 from minitf.checkpoints.official import OfficialFiles
 from minitf.checkpoints.sources import Source
 from minitf.errors import CheckpointError
+from minitf.text.sequence_tokenizer import SequenceTokenizer
 from minitf.text.tokenizer import Tokenizer
 from minitf.visible import visible, visible_text
 
-_ACTIVATIONS = {"gelu": "GELU (erf)", "gelu_tanh": "GELU (tanh)", "relu": "ReLU"}
+_ACTIVATIONS = {
+    "gelu": "GELU (erf)",
+    "gelu_tanh": "GELU (tanh)",
+    "relu": "ReLU",
+    "swish": "swish",
+    "gated_gelu": "gated GELU (tanh)",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +32,7 @@ class LoadReport:
     """The result of loading. `loaded` and `new` are minitf's names of tensors, `left_out` the official ones."""
 
     files: OfficialFiles
-    config: BertConfig  # of the model
+    config: Any  # of the model
     head: str | None
     loaded: tuple[str, ...]
     new: tuple[str, ...]  # randomly initialized, because the files do not have them
@@ -37,12 +45,18 @@ class LoadReport:
         return self.files.source
 
     @property
+    def stated_config(self) -> Any:
+        """The config of the files, of which a run that is resumed needs the same."""
+        return self.files.config
+
+    @property
     def ignored_keys(self) -> tuple[str, ...]:
         """The keys of the config file that do not affect this model."""
-        return self.files.ignored_keys
+        keys: tuple[str, ...] = self.files.ignored_keys
+        return keys
 
     @functools.cached_property
-    def tokenizer(self) -> Tokenizer | None:
+    def tokenizer(self) -> Any:
         """The tokenizer, None if it cannot be read. Read on first use, because it takes longer than the weights."""
         try:
             return self.files.tokenizer()
@@ -69,8 +83,8 @@ class LoadReport:
                 " predictions would be random; fetch the whole checkpoint"
             )
 
-    def checked_tokenizer(self, say: Callable[[str], None] = lambda line: None) -> Tokenizer:
-        """Return the tokenizer for this model; `say` gets the warning, if there is one.
+    def checked_tokenizer(self, say: Callable[[str], None] = lambda line: None) -> Any:
+        """Return the Tokenizer or SequenceTokenizer of this model; `say` gets the warning, if there is one.
 
         Raises CheckpointError if there is no tokenizer, or if it does not match.
         """
@@ -82,7 +96,7 @@ class LoadReport:
 
     def short(self) -> str:
         """Format the source, the model and what needs attention: new parameters that are not in the head."""
-        model = f"{self.config.model_type}, {self._shape()}, {self.parameters:,} parameters"
+        model = f"{self.config.model_type}, {self.config.shape}, {self.parameters:,} parameters"
         if self.has_new_head:
             model += " (head randomly initialized)"
         lines = [f"{self.source.name}: {model}; from {self.source.origin}"]
@@ -109,13 +123,9 @@ class LoadReport:
             lines.append(f"  warning: {self.warning}")
         return visible_text("\n".join(lines))
 
-    def _shape(self) -> str:
-        c = self.config
-        return f"{c.num_hidden_layers} layers, width {c.hidden_size}, {c.num_attention_heads} heads"
-
     def _model_line(self) -> str:
         c = self.config
-        line = f"{c.model_type}: {self._shape()}; head: {self.head or 'none'}; activation: {_ACTIVATIONS[c.activation]}"
+        line = f"{c.model_type}: {c.shape}; head: {self.head or 'none'}; activation: {_ACTIVATIONS[c.activation]}"
         if self.source.tensorflow and c.activation == "gelu":
             # Both read "gelu" in the same file; their hidden states differ by about 1e-3.
             line += (
@@ -132,7 +142,7 @@ class LoadReport:
         return f"vocabulary: {self.tokenizer.vocabulary_size:,} tokens, {case}, {origin}"
 
 
-def mismatch(tokenizer: Tokenizer, config: BertConfig) -> str | None:
+def mismatch(tokenizer: Tokenizer | SequenceTokenizer, config: BertConfig) -> str | None:
     """Explain why a vocabulary seems to belong to another model; None if it matches."""
     tokens, rows = tokenizer.highest_id + 1, config.vocab_size
     if tokens == rows:
@@ -144,8 +154,14 @@ def mismatch(tokenizer: Tokenizer, config: BertConfig) -> str | None:
     )
 
 
-def tokenizer_for(config: BertConfig, tokenizer: Tokenizer, folder: Path) -> Tokenizer:
+AnyTokenizer = TypeVar("AnyTokenizer", Tokenizer, SequenceTokenizer, Tokenizer | SequenceTokenizer)
+
+
+def tokenizer_for(config: Any, tokenizer: AnyTokenizer, folder: Path) -> AnyTokenizer:
     """Return a copy of `tokenizer` with the segment ids of this model. Raises CheckpointError if they do not match."""
+    if isinstance(tokenizer, SequenceTokenizer):
+        tokenizer.check_rows(config.vocab_size, folder)
+        return tokenizer
     if tokenizer.highest_id >= config.vocab_size:
         raise CheckpointError(f"{folder}: {mismatch(tokenizer, config)}")
     if config.family.positions_after_padding and tokenizer.pad_id != config.pad_token_id:

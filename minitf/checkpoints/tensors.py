@@ -1,13 +1,13 @@
 """Prepare tensors for a model: give each its own memory, convert its type, initialize those that are new."""
 
 import collections
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from minitf.bert import Bert
+from minitf.checkpoints.renaming import PARTS, Table
 
 
 def convert_tensors(tensors: dict[str, Tensor], device: str | torch.device, dtype: torch.dtype) -> dict[str, Tensor]:
@@ -46,12 +46,12 @@ def all_finite(tensor: Tensor) -> bool:
     return bool(low.isfinite() & high.isfinite())
 
 
-def initialize(model: Bert, new: list[str], std: float) -> dict[str, Tensor]:
-    """Return initial values for the parameters named `new`; no others draw random numbers."""
+def initialize(model: nn.Module, new: list[str], std: float) -> dict[str, Tensor]:
+    """Return initial values for the tensors named `new`; no others draw random numbers."""
     tensors = {}
-    for name, parameter in model.named_parameters():
+    for name, old in model.state_dict().items():
         if name in new:
-            tensor = torch.empty(parameter.shape)
+            tensor = torch.empty(old.shape)
             if name.endswith(".gamma"):
                 tensor.fill_(1.0)
             elif name.endswith((".bias", ".beta")):
@@ -60,3 +60,24 @@ def initialize(model: Bert, new: list[str], std: float) -> dict[str, Tensor]:
                 torch.nn.init.trunc_normal_(tensor, std=std, a=-2.0 * std, b=2.0 * std)
             tensors[name] = tensor
     return tensors
+
+
+def divide(table: Table, official: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+    """Yield the tensors of a file by official name; of a tensor that holds three of minitf's, the three parts."""
+    for name, tensor in official.items():
+        if table.is_fused(name) and tensor.dim():
+            yield from zip((name + part for part in PARTS), tensor.tensor_split(3, dim=-1), strict=True)
+        else:
+            yield name, tensor
+
+
+def to_official(table: Table, state: Mapping[str, Tensor], head: str | None) -> dict[str, Tensor]:
+    """Return minitf's tensors with the names and shapes that a file with this head has."""
+    named: dict[str, Tensor] = {}
+    for our_name, tensor in state.items():
+        official, transposed = table.official_row(our_name, head)
+        named[official] = tensor.T if transposed else tensor
+    parted = {name.removesuffix(PARTS[0]) for name in named if name.endswith(PARTS[0])}
+    fused = {name: torch.cat([named[name + part] for part in PARTS], dim=-1) for name in parted}
+    whole = {name: tensor.contiguous() for name, tensor in named.items() if not name.endswith(PARTS)}
+    return whole | dict(sorted(fused.items()))

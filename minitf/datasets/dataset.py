@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from minitf.datasets import tables
-from minitf.datasets.built_in import BUILT_IN, PARTS, built_in_file
+from minitf.datasets.built_in import BUILT_IN, PARTS, built_in_source
 from minitf.datasets.columns import find_columns
 from minitf.datasets.label_cells import has_list, has_several, refuse_object
 from minitf.datasets.reading import read_bytes
 from minitf.datasets.strings import shorten
 from minitf.errors import DataError
 
+# path, columns of the table, text, pair, label (each a name or None), whether a label is needed -> text, pair, label
+FindColumns = Callable[[str, list[str], str | None, str | None, str | None, bool], tuple[str, str | None, str | None]]
 Source = str | os.PathLike[str] | Sequence[Mapping[str, Any]]  # a file, or a list of records
 
 
@@ -87,6 +89,7 @@ def read_table(
     need_label: bool = True,
     read_label: Callable[[str, dict[str, Any], str, bool], str] = one_label,
     delimiter: str | None = None,
+    find: FindColumns = find_columns,
 ) -> Dataset:
     """Read a table from a .csv, .tsv or .jsonl file (or its gzip), or from a list of records (dicts).
 
@@ -94,7 +97,7 @@ def read_table(
     white space. A TSV has no quoting: as in the GLUE files, a quotation mark is an ordinary character. In JSON, null is
     an empty text, 1.0 is read as 1, true as true. A list of records is read as the same records in a JSON lines file;
     its path is "records", its rows are counted from 1. `read_label` reads the cell of a label. `delimiter` separates
-    the cells of a CSV or TSV, and allows quotation marks in both.
+    the cells of a CSV or TSV, and allows quotation marks in both. `find` finds the columns.
 
     Raises DataError, with the row, for malformed or ambiguous data.
     """
@@ -105,7 +108,7 @@ def read_table(
         path, kind = os.fspath(source), None  # type: ignore[arg-type]
         data = read_bytes(Path(path), tables.ENDINGS)
     records = tables.records(path, data, kind, delimiter)
-    text, pair, label = find_columns(path, list(records[0][1]), text, pair, label, need_label)
+    text, pair, label = find(path, list(records[0][1]), text, pair, label, need_label)
 
     examples = []
     for row, record in records:
@@ -118,17 +121,17 @@ def read_table(
 
 
 def built_in_corpus(name: str) -> tuple[Dataset, Dataset, Dataset]:
-    """Return the reviews that were written for this project: (train, valid, test). docs/corpus.md describes them.
+    """Return the built-in data of this name: (train, valid, test). docs/corpus.md describes it.
 
     "reviews" has 3,000 sentences, most of them plain, with their kind; "hard-reviews" has the 1,200 sentences of irony
-    and contrast that were written first. Raises DataError for another name.
+    and contrast that were written first; "dates" and "numbers" are generated, with a source and a target. Raises
+    DataError for another name.
     """
     if name not in BUILT_IN:
         raise DataError(f"{name!r} is not a built-in corpus: choose from {', '.join(BUILT_IN)}")
+    text, label = BUILT_IN[name].columns
     train, valid, test = (
-        dataclasses.replace(
-            read_table(built_in_file(name, part), "text", None, "label"), path=f"built-in {name}/{part}"
-        )
+        dataclasses.replace(read_table(built_in_source(name, part), text, None, label), path=f"built-in {name}/{part}")
         for part in PARTS
     )
     return train, valid, test

@@ -38,18 +38,25 @@ def scaled_dot_product_attention(
     *,
     softmax: Callable[[Tensor], Tensor] = softmax,
     drop: Callable[[Tensor, float], Tensor] = _dropout,
+    bias: Tensor | None = None,
+    scale: float | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """Attention(Q, K, V) = softmax(QKᵀ / √d_k) V
 
     `Q [B, H, S_q, d_k]`, `K [B, H, S_k, d_k]`, `V [B, H, S_k, d_v]` -> context `[B, H, S_q, d_v]` and, if
     `need_attention`, the attention weights `A [B, H, S_q, S_k]` before dropout, else None.
-    `mask` is boolean, broadcasts to `[B, H, S_q, S_k]`, and is True where a query may look. Raises ValueError for
-    other shapes, and for a mask that is not boolean.
-    Source: Vaswani et al. 2017, §3.2.1, eq. 1; dropout on A: the authors' and BERT's code, not in the paper.
+    `mask` is boolean, broadcasts to `[B, H, S_q, S_k]`, and is True where a query may look. `bias` broadcasts
+    likewise and is added to the scaled scores. With `scale`, the scores are QKᵀ · scale instead; T5's is 1. Raises
+    ValueError for other shapes, and for a mask that is not boolean.
+    Source: Vaswani et al. 2017, §3.2.1, eq. 1; dropout on A: the authors' and BERT's code, not in the paper; the bias:
+    Raffel et al. 2020, §2.1.
     """
-    domain.check_attention(Q, K, V, mask)
+    domain.check_attention(Q, K, V, mask, bias)
     d_k = Q.shape[-1]
-    scores = Q @ K.transpose(-2, -1) / math.sqrt(d_k)  # [B, H, S_q, S_k]
+    QK = Q @ K.transpose(-2, -1)  # [B, H, S_q, S_k]
+    scores = QK / math.sqrt(d_k) if scale is None else QK * scale
+    if bias is not None:
+        scores = scores + bias.to(scores.dtype)
     if mask is not None:
         scores = scores.masked_fill(~mask, -math.inf)
     A = softmax(scores)

@@ -84,8 +84,11 @@ def check_update(theta: Any, g: Any) -> None:
         raise ValueError(f"the gradient {_shape(g)} must have the shape of its parameter, {_shape(theta)}")
 
 
-def check_attention(Q: Any, K: Any, V: Any, mask: Any) -> None:
-    """`Q […, S_q, d_k]`, `K […, S_k, d_k]`, `V […, S_k, d_v]`; a boolean mask that broadcasts to `[…, S_q, S_k]`."""
+def check_attention(Q: Any, K: Any, V: Any, mask: Any, bias: Any = None) -> None:
+    """`Q […, S_q, d_k]`, `K […, S_k, d_k]`, `V […, S_k, d_v]`; a boolean mask that broadcasts to `[…, S_q, S_k]`.
+
+    The bias of the scores has a floating-point dtype and broadcasts likewise.
+    """
     if Q.ndim < 2 or Q.shape[:-2] != K.shape[:-2] or Q.shape[-1] != K.shape[-1] or K.shape[:-1] != V.shape[:-1]:
         raise ValueError(
             f"Q {_shape(Q)}, K {_shape(K)} and V {_shape(V)} must be […, S_q, d_k], […, S_k, d_k] and […, S_k, d_v]"
@@ -93,13 +96,14 @@ def check_attention(Q: Any, K: Any, V: Any, mask: Any) -> None:
     check_floating("Q", Q)
     if not Q.dtype == K.dtype == V.dtype:
         raise ValueError(f"Q, K and V must have one dtype, not {_dtype(Q)}, {_dtype(K)}, {_dtype(V)}")
-    if mask is None:
-        return
-    if _dtype(mask) != "bool":
-        raise ValueError(f"mask must be boolean, True where a query may look, not {_dtype(mask)}: {_ADDITIVE}")
     scores = (*Q.shape[:-1], K.shape[-2])
-    if mask.ndim > len(scores) or any(m not in (1, n) for m, n in zip(mask.shape[::-1], scores[::-1], strict=False)):
-        raise ValueError(f"mask {_shape(mask)} does not broadcast to the scores {list(scores)}")
+    if mask is not None:
+        if _dtype(mask) != "bool":
+            raise ValueError(f"mask must be boolean, True where a query may look, not {_dtype(mask)}: {_ADDITIVE}")
+        _check_broadcast("mask", mask, scores)
+    if bias is not None:
+        check_floating("bias", bias)
+        _check_broadcast("bias", bias, scores)
 
 
 def check_tokens(token_ids: Any, name: str, x: Any) -> None:
@@ -119,6 +123,24 @@ def check_padding_mask(mask: Any) -> None:
         raise ValueError(f"mask must be boolean or of integers, 1 for a real token, not {_dtype(mask)}: {_ADDITIVE}")
     if _dtype(mask) != "bool" and bool(((mask != 0) & (mask != 1)).any()):
         raise ValueError(f"mask must be 1 for a real token and 0 for padding: {_ADDITIVE}")
+
+
+def check_rms_norm(x: Any, gamma: Any) -> None:
+    """`x […, D]`, `gamma [D]`."""
+    check_floating("x", x)
+    if x.ndim < 1 or gamma.shape != x.shape[-1:]:
+        raise ValueError(f"x {_shape(x)} and gamma {_shape(gamma)} must be […, D] and [D]")
+
+
+def check_queries(S_q: int, S_k: int) -> None:
+    """The queries are the last `S_q` of `S_k` positions."""
+    if not 0 <= S_q <= S_k:
+        raise ValueError(f"{S_q} queries cannot be the last of {S_k} positions")
+
+
+def _check_broadcast(name: str, x: Any, scores: tuple[int, ...]) -> None:
+    if x.ndim > len(scores) or any(m not in (1, n) for m, n in zip(x.shape[::-1], scores[::-1], strict=False)):
+        raise ValueError(f"{name} {_shape(x)} does not broadcast to the scores {list(scores)}")
 
 
 _ADDITIVE = "convert an additive mask (0 and −∞) with mask == 0"

@@ -1,4 +1,4 @@
-"""Layer normalization and dropout."""
+"""Layer normalization, root-mean-square normalization and dropout."""
 
 import torch
 from torch import Tensor
@@ -16,6 +16,16 @@ def layer_norm(x: Tensor, gamma: Tensor, beta: Tensor, eps: float) -> Tensor:
     mu = x.mean(dim=-1, keepdim=True)
     variance = (x - mu).square().mean(dim=-1, keepdim=True)
     return (x - mu) / torch.sqrt(variance + eps) * gamma + beta
+
+
+def rms_norm(x: Tensor, gamma: Tensor, eps: float) -> Tensor:
+    """x / √(mean(x²) + ε) ⊙ γ, the mean over the last axis; `[…, D] -> […, D]`, `gamma` `[D]`.
+
+    A LayerNorm without the mean and without β. T5's ε is 1e-6.
+    Source: Zhang & Sennrich 2019, §3, eq. 4; ε is inside the root, as in T5's code.
+    """
+    domain.check_rms_norm(x, gamma)
+    return x / torch.sqrt(x.square().mean(dim=-1, keepdim=True) + eps) * gamma
 
 
 def dropout(x: Tensor, p: float) -> Tensor:

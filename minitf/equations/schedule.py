@@ -50,6 +50,17 @@ def cosine(step: int, lr: float, total: int, warmup: int = 0, least: float = 0.0
     return _rate(step, lr, warmup, (1.0 + math.cos(math.pi * _progress(step, total, warmup))) / 2.0, least)
 
 
+def inverse_sqrt(step: int, lr: float, total: int, warmup: int = 0, least: float = 0.0) -> float:
+    """η √(w/t), w the warm-up and t the step: with the warm-up, η · min(t/w, √(w/t)).
+
+    η is the rate at the end of the warm-up; the paper's is 1/√(D w). Without a warm-up w is 1, and both w and t count
+    from the first step: η / √(t + 1).
+    Source: Vaswani et al. 2017, §5.3, eq. 3.
+    """
+    factor = math.sqrt(warmup / max(1, step)) if warmup else math.sqrt(1.0 / (step + 1))
+    return _rate(step, lr, warmup, factor, least)
+
+
 def _rate(step: int, lr: float, warmup: int, factor: float, least: float) -> float:
     """The rate during the warm-up; after it, least + (η − least) · `factor`."""
     return lr * (step / warmup) if step < warmup else least + (lr - least) * factor

@@ -17,9 +17,10 @@ from minitf.fine_tuning.settings import Checked, Choice, Flag, Number, Source, T
 from minitf.tasks import registry
 
 RECORDS = " records"  # records are saved as their count and this word
+SIZES = ("layers", "width", "heads", "vocabulary")  # settings of a new model
 
 _SHARE, _RATE, _COEFFICIENT = Number(0, 1), Number(0, 0.99), Number(0)
-_COUNT = Number(1, 1_000_000, whole=True)
+_COUNT, _LAYERS = Number(1, 1_000_000, whole=True), Number(1, 1000, whole=True)
 
 
 def _tasks() -> list[str]:
@@ -87,7 +88,15 @@ class ModelConfig(Checked):
 
     model: str = setting("all-MiniLM-L6-v2", Text(), "folder, Google's zip, or name", "M")
     revision: str | None = setting(None, Text(), "branch, tag or commit of a name on the hub", "REV", "main")
-    from_scratch: bool = setting(False, Flag(), "use the model's configuration, not its weights")
+    from_scratch: bool = setting(
+        False, Flag(), "use the model's configuration, not its weights; without `model` a new one for generated text"
+    )
+    layers: int | None = setting(None, _LAYERS, "layers of a new model, in the encoder and in the decoder", "N", "2")
+    width: int | None = setting(None, _COUNT, "width of a new model", "D", "128")
+    heads: int | None = setting(None, _COUNT, "attention heads of a new model", "H", "one per 32 of the width")
+    vocabulary: int | None = setting(
+        None, _COUNT, "tokens that a new model learns from the texts, at most", "N", "4000"
+    )
     hidden_act: str | None = setting(
         None, Choice(("gelu", "gelu_tanh", "relu")), "activation function", None, "the checkpoint's"
     )
@@ -119,7 +128,7 @@ class RecipeConfig(Checked):
     lr: float = setting(5e-5, Number(0, above=True), "peak learning rate", "η", "5e-5")
     schedule: str = setting(
         "linear",
-        Choice(("constant", "linear", "polynomial", "step", "exponential", "cosine")),
+        Choice(("constant", "linear", "polynomial", "step", "exponential", "cosine", "inverse-sqrt")),
         "learning-rate schedule after the warm-up",
     )
     min_lr: float = setting(0.0, _COEFFICIENT, "minimum learning rate, where the schedule ends", "η")
@@ -136,7 +145,7 @@ class RecipeConfig(Checked):
         Choice(registry.metrics),
         "score that chooses the best epoch",
         None,
-        "accuracy, micro_f1, pearson or f1, by task",
+        "accuracy, micro_f1, pearson, f1, chrf or loss, by task",
     )
     early_stopping: int | None = setting(None, _COUNT, "stop after N epochs without a new best one", "N", "never")
     seed: int = setting(0, Number(0, 2**31, whole=True), "random seed", "S")
@@ -174,6 +183,11 @@ class FineTuneConfig:
     recipe: RecipeConfig = RecipeConfig()
     output: OutputConfig = OutputConfig()
 
+    @property
+    def is_new(self) -> bool:
+        """Whether a task that generates text gets a new model, with a vocabulary learned from the training data."""
+        return self.model.from_scratch and self.model.model == ModelConfig.model
+
     @classmethod
     def of(cls, **settings: Any) -> "FineTuneConfig":
         """Create a configuration from settings by name, with defaults for the others. Raises InputError."""
@@ -206,6 +220,9 @@ class FineTuneConfig:
             raise InputError(
                 "`from_scratch` initializes all weights randomly, and `freeze` would not train them; leave one out"
             )
+        for name in SIZES:
+            if getattr(model, name) is not None and not self.is_new:
+                raise InputError(f"`{name}` is a size of a new model: give `from_scratch`, and no `model`")
         if model.freeze == "all" and model.unfreeze:
             raise InputError("`freeze` all leaves nothing for `unfreeze`; leave one out")
         if recipe.seeds > 1 and self.output.dry_run:

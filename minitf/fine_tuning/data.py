@@ -3,13 +3,13 @@
 import dataclasses
 from typing import Any
 
-from minitf.datasets.built_in import BUILT_IN, PARTS, built_in_file, built_in_name, check_name
+from minitf.datasets.built_in import BUILT_IN, PARTS, built_in_name, built_in_source, check_name
 from minitf.datasets.dataset import built_in_corpus
 from minitf.datasets.findings import refuse
 from minitf.datasets.groups import with_groups
 from minitf.errors import InputError
 from minitf.fine_tuning.built_in_recipe import recipe_line
-from minitf.fine_tuning.config import DataConfig, FineTuneConfig
+from minitf.fine_tuning.config import SIZES, DataConfig, FineTuneConfig, ModelConfig
 from minitf.fine_tuning.terminal import Say
 from minitf.tasks import registry
 from minitf.tasks.spec import Table, TaskSpec
@@ -34,7 +34,24 @@ def decide(config: FineTuneConfig, say: Say) -> Decisions:
     spec = _task(config.data, say)
     if problem := spec.problem(config.settings()):
         raise InputError(problem)
+    _check_model(config, spec)
     return Decisions(spec, config.recipe.metric or spec.metrics[0])
+
+
+def _check_model(config: FineTuneConfig, spec: TaskSpec) -> None:
+    """Raise InputError if the task generates text and has no model for it, or if it takes no new model."""
+    given = [name for name in SIZES if getattr(config.model, name) is not None]
+    if spec.model == "bert":
+        if given:
+            raise InputError(
+                f"`{given[0]}` is a size of a new model for generated text, and `task` {spec.name} takes that of"
+                " `model`; leave it out"
+            )
+    elif config.model.model == ModelConfig.model and not config.is_new:
+        raise InputError(
+            f"`task` {spec.name} generates text, and {ModelConfig.model} cannot: give a `model` of the kind"
+            f" {spec.model}, or `from_scratch` for a new one"
+        )
 
 
 def _task(data: DataConfig, say: Say) -> TaskSpec:
@@ -60,7 +77,7 @@ def read_data(config: FineTuneConfig, spec: TaskSpec, say: Say) -> Splits:
     """Read and check all tables; print the warnings. Raises DataError."""
     data = config.data
     if name := built_in_name(data.train):
-        sources: dict[str, Any] = {part: built_in_file(name, part) for part in SPLITS}
+        sources: dict[str, Any] = {part: built_in_source(name, part) for part in SPLITS}
         splits: Splits = dict(zip(SPLITS, built_in_corpus(name), strict=True))
     else:
         sources = {part: getattr(data, part) for part in SPLITS if getattr(data, part)}

@@ -4,14 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from minitf.datasets.findings import Finding, Rows
 from minitf.fine_tuning.data import SPLITS, Splits
-from minitf.fine_tuning.token_counts import TokenCounts, count_tokens, token_warnings
+from minitf.fine_tuning.token_counts import AnyTokenizer, TokenCounts, count_tokens, token_warnings, unknown_token
 from minitf.tasks.spec import TaskSpec
 from minitf.text.tokenizer import Tokenizer
 
 HANDLING = {"truncate": "cut", "head-tail": "head and tail kept", "windows": "in windows"}
 
 
-def count_tables(spec: TaskSpec, splits: Splits, tokenizer: Tokenizer, max_length: int) -> dict[str, TokenCounts]:
+def count_tables(spec: TaskSpec, splits: Splits, tokenizer: AnyTokenizer, max_length: int) -> dict[str, TokenCounts]:
     """Count the tokens of every table."""
     return {name: count_tokens(tokenizer, spec.texts(table), max_length) for name, table in splits.items()}
 
@@ -20,7 +20,7 @@ def check_table(
     spec: TaskSpec,
     splits: Splits,
     counts: Mapping[str, TokenCounts],
-    tokenizer: Tokenizer,
+    tokenizer: AnyTokenizer,
     max_length: int,
     long_text: str,
 ) -> str:
@@ -42,7 +42,7 @@ def check_warnings(
     spec: TaskSpec,
     splits: Splits,
     counts: Mapping[str, TokenCounts],
-    tokenizer: Tokenizer,
+    tokenizer: AnyTokenizer,
     max_length: int,
     long_text: str,
     longest: int,
@@ -61,14 +61,14 @@ def check_warnings(
     )
 
 
-def _token_rows(counts: TokenCounts, max_length: int, how: str, tokenizer: Tokenizer) -> Rows:
+def _token_rows(counts: TokenCounts, max_length: int, how: str, tokenizer: AnyTokenizer) -> Rows:
     """Return the rows of lengths, long texts, unknown words and uppercase letters."""
     n = max(1, counts.texts)
     names = {50: "median", 100: "longest"}
     rows = {f"  tokens, {names.get(q, f'{q} %')}": str(tokens) for q, tokens in counts.lengths.items()}
     rows[f"  longer than {max_length}, {HANDLING[how]}"] = f"{counts.longer} ({counts.longer / n:.1%})"
-    rows[f"  {tokenizer.special.unknown}, share"] = f"{counts.unknown_share:.2%}"
-    if tokenizer.lower_case:
+    rows[f"  {unknown_token(tokenizer)}, share"] = f"{counts.unknown_share:.2%}"
+    if isinstance(tokenizer, Tokenizer) and tokenizer.lower_case:
         rows["  with uppercase (tokenizer ignores case)"] = f"{counts.capitals / n:.1%}"
     return rows
 

@@ -10,19 +10,26 @@ from typing import TYPE_CHECKING
 from minitf.checkpoints.metadata import SAVED
 from minitf.errors import InputError
 from minitf.fine_tuning.data import Splits
+from minitf.text.sequence_tokenizer import SequenceTokenizer
 
 if TYPE_CHECKING:
     from minitf.checkpoints.report import LoadReport
+    from minitf.fine_tuning.new_model import NewModel
+    from minitf.text.tokenizer import Tokenizer
 
 CODE_FREE = ("equations", "kernels")  # values of `math` that are not a file with code
 
 
-def digest_inputs(splits: Splits, loaded: "LoadReport", weights: str, math: str) -> dict[str, str]:
+def digest_inputs(splits: Splits, loaded: "LoadReport | NewModel", weights: str, math: str) -> dict[str, str]:
     """Return the SHA-256 of each input of a run by name: tables, model, and `math` if it is a file."""
-    config = json.dumps(dataclasses.asdict(loaded.files.config), sort_keys=True, default=str)
+    config = json.dumps(dataclasses.asdict(loaded.stated_config), sort_keys=True, default=str)
     inputs = {name: table.digest for name, table in splits.items()} | {"weights": weights, "config": sha256(config)}
-    inputs["tokenizer"] = sha256(loaded.checked_tokenizer().to_json())
+    inputs["tokenizer"] = _tokenizer(loaded.checked_tokenizer())
     return inputs | ({} if math in CODE_FREE else {"math": digest_file(Path(math))})
+
+
+def _tokenizer(tokenizer: "Tokenizer | SequenceTokenizer") -> str:
+    return tokenizer.sha256 if isinstance(tokenizer, SequenceTokenizer) else sha256(tokenizer.to_json())
 
 
 def is_unchanged(folder: Path, digests: Mapping[str, str]) -> bool:

@@ -10,10 +10,9 @@ import torch
 from minitf.datasets.groups import LENGTH, UNKNOWN
 from minitf.datasets.strings import cut
 from minitf.fine_tuning.intervals import wilson
-from minitf.fine_tuning.token_counts import encode_uncut, percentiles
+from minitf.fine_tuning.token_counts import AnyTokenizer, encode_uncut, percentiles
 from minitf.tasks.example_scores import ExampleScores
 from minitf.tasks.spec import Table, TaskSpec
-from minitf.text.tokenizer import Tokenizer
 from minitf.visible import visible
 
 MOST = 60  # groups
@@ -75,13 +74,13 @@ def slice_scores(scores: ExampleScores, metric: str, column: str, names: Sequenc
 
 
 def slices_of(
-    by: str | None, scores: ExampleScores, metric: str, spec: TaskSpec, table: Table, tokenizer: Tokenizer
+    by: str | None, scores: ExampleScores, metric: str, spec: TaskSpec, table: Table, tokenizer: AnyTokenizer
 ) -> Slices | None:
     """Score the groups of `table` by the column `by`, if there is one."""
     return None if by is None else slice_scores(scores, metric, by, *group_names(by, spec, table, tokenizer))
 
 
-def group_names(column: str, spec: TaskSpec, table: Table, tokenizer: Tokenizer) -> tuple[list[str], list[str]]:
+def group_names(column: str, spec: TaskSpec, table: Table, tokenizer: AnyTokenizer) -> tuple[list[str], list[str]]:
     """Return the group of each example of `table` (see `with_groups`), and all groups in the order of the report."""
     cells = [getattr(example, "group", None) for example in table.examples]
     if column not in (LENGTH, UNKNOWN) or None not in cells:
@@ -91,7 +90,8 @@ def group_names(column: str, spec: TaskSpec, table: Table, tokenizer: Tokenizer)
     tokens = [tokens for _, tokens in encode_uncut(tokenizer, spec.texts(table))]
     if column == LENGTH:
         return _quarters([len(t) for t in tokens])
-    unknown = [min(t.ids.count(tokenizer.unknown_id), 2) for t in tokens]
+    unknown_id = -1 if tokenizer.unknown_id is None else tokenizer.unknown_id
+    unknown = [min(t.ids.count(unknown_id), 2) for t in tokens]
     words = ("0", "1", "2+")
     return [words[n] for n in unknown], [words[n] for n in sorted(set(unknown))]
 

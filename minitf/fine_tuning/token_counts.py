@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from minitf.datasets.findings import Finding
 from minitf.text.batches import Tokens
 from minitf.text.long_texts import UNCUT
+from minitf.text.sequence_tokenizer import SequenceTokenizer
 from minitf.text.tokenizer import Tokenizer
 
 PERCENTILES = (50, 90, 99, 100)
@@ -18,6 +19,7 @@ IN_CAPITALS = 0.2  # texts in uppercase
 MANY = 20  # texts; with fewer, it can be chance that no letter is uppercase
 CHUNK = 1000  # texts that are tokenized together
 
+AnyTokenizer = Tokenizer | SequenceTokenizer
 Texts = tuple[Sequence[str], Sequence[str] | None]  # and the second texts of pairs
 
 
@@ -44,15 +46,15 @@ class TokenCounts:
         return self.unknown / self.pieces if self.pieces else 0.0
 
 
-def count_tokens(tokenizer: Tokenizer, texts: Texts, max_length: int) -> TokenCounts:
+def count_tokens(tokenizer: AnyTokenizer, texts: Texts, max_length: int) -> TokenCounts:
     """Count the tokens of the texts (or pairs), uncut."""
     first, second = texts
-    special_tokens = len(tokenizer.encode([""], None if second is None else [""], UNCUT)[0])
+    special_tokens = len(_encode(tokenizer, [""], None if second is None else [""])[0])
     lengths: list[int] = []
     unknown, strange = 0, Counter[str]()
     for text, tokens in encode_uncut(tokenizer, texts):
         lengths.append(len(tokens))
-        if here := tokens.ids.count(tokenizer.unknown_id):
+        if here := tokens.ids.count(tokenizer.unknown_id):  # type: ignore[arg-type]  # None is no id
             unknown += here
             strange.update(text)
     cases = [_cases(text) for text in (first if second is None else map(" ".join, zip(first, second, strict=True)))]
@@ -69,14 +71,21 @@ def count_tokens(tokenizer: Tokenizer, texts: Texts, max_length: int) -> TokenCo
     )
 
 
-def encode_uncut(tokenizer: Tokenizer, texts: Texts) -> Iterator[tuple[str, Tokens]]:
+def encode_uncut(tokenizer: AnyTokenizer, texts: Texts) -> Iterator[tuple[str, Tokens]]:
     """Yield each text (or pair, joined) and its tokens, uncut."""
     first, second = texts
     for i in range(0, len(first), CHUNK):
         part = first[i : i + CHUNK]
         pairs = None if second is None else second[i : i + CHUNK]
-        for n, tokens in enumerate(tokenizer.encode(part, pairs, UNCUT)):
+        for n, tokens in enumerate(_encode(tokenizer, part, pairs)):
             yield part[n] + (pairs[n] if pairs else ""), tokens
+
+
+def _encode(tokenizer: AnyTokenizer, texts: Sequence[str], pairs: Sequence[str] | None) -> list[Tokens]:
+    """Encode texts (or pairs), uncut."""
+    if isinstance(tokenizer, SequenceTokenizer):
+        return [Tokens(ids, [0] * len(ids)) for ids in tokenizer.encode(texts)]
+    return tokenizer.encode(texts, pairs, UNCUT)
 
 
 def percentiles(lengths: Sequence[int], wanted: Sequence[int] = PERCENTILES) -> dict[int, int]:
@@ -86,7 +95,7 @@ def percentiles(lengths: Sequence[int], wanted: Sequence[int] = PERCENTILES) -> 
 
 
 def token_warnings(
-    name: str, counts: TokenCounts, tokenizer: Tokenizer, max_length: int, *, cut: bool, options: str
+    name: str, counts: TokenCounts, tokenizer: AnyTokenizer, max_length: int, *, cut: bool, options: str
 ) -> Iterator[Finding]:
     """Yield warnings about the training texts of the table called `name`.
 
@@ -101,10 +110,10 @@ def token_warnings(
         most = ", ".join(f"{c!r} ({times})" for c, times in counts.strange[:5])
         which = f"; most frequent unknown characters: {most}" if most else ""
         yield _warning(
-            f"{name}: {counts.unknown_share:.1%} of the word pieces are unknown ({tokenizer.special.unknown}), and the"
+            f"{name}: {counts.unknown_share:.1%} of the word pieces are unknown ({unknown_token(tokenizer)}), and the"
             f" model cannot tell them apart{which}: use a model of this language, or replace these characters"
         )
-    if tokenizer.lower_case:
+    if isinstance(tokenizer, SequenceTokenizer) or tokenizer.lower_case:
         return
     if counts.in_capitals > IN_CAPITALS * n:
         yield _warning(
@@ -118,6 +127,13 @@ def token_warnings(
         )
 
 
+def unknown_token(tokenizer: AnyTokenizer) -> str:
+    """Return the token that stands for unknown ones."""
+    if isinstance(tokenizer, SequenceTokenizer):
+        return "".join(tokenizer.tokens([] if tokenizer.unknown_id is None else [tokenizer.unknown_id]))
+    return tokenizer.special.unknown
+
+
 def _warning(message: str) -> Finding:
     return Finding("warning", message)
 
@@ -127,8 +143,8 @@ def _cases(text: str) -> tuple[int, int]:
     return sum(map(str.isupper, text)), sum(map(str.islower, text))
 
 
-def _unknown_alone(tokenizer: Tokenizer, characters: Counter[str], most: int = 3000) -> list[tuple[str, int]]:
+def _unknown_alone(tokenizer: AnyTokenizer, characters: Counter[str], most: int = 3000) -> list[tuple[str, int]]:
     """Return the characters that are unknown on their own: a word of known characters can be unknown too."""
     candidates = [(c, n) for c, n in characters.most_common(most) if not c.isspace()]
-    alone = tokenizer.encode([c for c, _ in candidates], None, UNCUT) if candidates else []
+    alone = _encode(tokenizer, [c for c, _ in candidates], None) if candidates else []
     return [pair for pair, t in zip(candidates, alone, strict=True) if tokenizer.unknown_id in t.ids]

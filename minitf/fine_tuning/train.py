@@ -3,12 +3,13 @@
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
 
+from minitf.bert import Bert
 from minitf.bert.frozen import FrozenLayers
 from minitf.errors import InputError, Interrupted
 from minitf.fine_tuning import figures
@@ -112,6 +113,8 @@ def shown(
 
 def compact_vocabulary(setup: TrainingSetup) -> CompactVocabulary:
     """Remove the rows of the word embedding that no text uses, if that changes no result."""
+    if not isinstance(setup.model, Bert):  # every row of the table is also a class of the logits
+        return CompactVocabulary(setup.model.word, None)
     # Augmentation may add any word, so with it all rows stay.
     exact = setup.augmented is None and is_exact(optimizer_recipe(setup.config.recipe), setup.math)
     return CompactVocabulary(setup.model.embeddings.word, setup.encoded.examples.values() if exact else None)
@@ -120,13 +123,13 @@ def compact_vocabulary(setup: TrainingSetup) -> CompactVocabulary:
 def stages(setup: TrainingSetup, data: TrainingData) -> Callable[[int], AbstractContextManager[None]]:
     """Return a function that maps an epoch to a context in which its untrained layers are frozen."""
     known = [(tuple(t.ids), tuple(t.segments)) for part in (data.train, data.valid) for t in part.tokens]
-    frozen = FrozenLayers(setup.model, known)
+    frozen = FrozenLayers(setup.model, known) if isinstance(setup.model, Bert) else None
 
     @contextmanager
     def stage(epoch: int) -> Iterator[None]:
         lowest = setup.strategy.lowest(setup.layers, epoch, setup.plan.epochs)
         freeze(setup.model, setup.layers, lowest)
-        with frozen.below(lowest):
+        with frozen.below(lowest) if frozen else nullcontext():
             yield
 
     return stage

@@ -1,7 +1,7 @@
 """From ids to vectors: the embedding of each token, its position and (in BERT) its segment."""
 
-import math
 from collections.abc import Callable
+from math import sqrt
 
 import torch
 from torch import Tensor, nn
@@ -82,18 +82,59 @@ class BertEmbeddings(nn.Module):
 class SinusoidalEmbeddings(nn.Module):
     """X = Dropout(√D · E[token] + PE); `token_ids [B, S] -> [B, S, D]`, for any S.
 
+    `positions` is the name of a function of `math`: "sinusoidal_positions" (the paper) or "half_sinusoidal_positions"
+    (Marian). `scale` replaces the factor √D. `start` is the position of the first token: with a cache, the number of
+    tokens before it.
     Source: Vaswani et al. 2017, §3.4 (the factor √D), §3.5 (PE) and §5.4 (dropout).
     """
 
-    def __init__(self, N: int, D: int, dropout: float = 0.0, math: Mathematics = EQUATIONS):
+    def __init__(
+        self,
+        N: int,
+        D: int,
+        dropout: float = 0.0,
+        math: Mathematics = EQUATIONS,
+        *,
+        positions: str = "sinusoidal_positions",
+        scale: float | None = None,
+    ):
         super().__init__()
-        self.math = math
+        self.positions = getattr(math, positions)
+        self.scale = sqrt(D) if scale is None else scale
         self.word = Embedding(N, D, math)
         self.dropout = Dropout(dropout, math)
 
-    def forward(self, token_ids: Tensor) -> Tensor:
+    def forward(self, token_ids: Tensor, start: int = 0) -> Tensor:
         X = self.word(token_ids)  # [B, S, D]
         S, D = X.shape[1:]
-        PE = self.math.sinusoidal_positions(S, D, X.dtype).to(X.device)
-        Y: Tensor = self.dropout(math.sqrt(D) * X + PE)
+        PE = self.positions(start + S, D, X.dtype)[start:].to(X.device)
+        Y: Tensor = self.dropout(self.scale * X + PE)
         return Y
+
+
+class RelativePositionBias(nn.Module):
+    """T5's bias of the scores, one number for each bucket and head; `[1, H, S_q, S_k]`. It has `buckets` · H weights.
+
+    `bidirectional` in the encoder. The queries are the last `S_q` of `S_k` positions. All layers use the same bias.
+    Source: Raffel et al. 2020, §2.1.
+    """
+
+    def __init__(
+        self,
+        H: int,
+        bidirectional: bool = True,
+        buckets: int = 32,
+        max_distance: int = 128,
+        math: Mathematics = EQUATIONS,
+    ):
+        super().__init__()
+        self.math, self.bidirectional, self.buckets, self.max_distance = math, bidirectional, buckets, max_distance
+        self.table = Embedding(buckets, H, math)
+
+    def forward(self, S_q: int, S_k: int) -> Tensor:
+        E = self.table.weight  # [buckets, H]
+        buckets = self.math.relative_position_buckets(
+            S_q, S_k, self.bidirectional, self.buckets, self.max_distance, E.device
+        )
+        bias: Tensor = self.math.relative_position_bias(E, buckets)
+        return bias

@@ -1,4 +1,4 @@
-"""LayerNorm with its gain and bias, and dropout that is active in training mode only."""
+"""The norms with their weights, and dropout that is active in training mode only."""
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,19 @@ class LayerNorm(nn.Module):
 
     def forward(self, X: Tensor) -> Tensor:
         Y: Tensor = self.math.layer_norm(X, self.gamma, self.beta, self.eps)
+        return Y
+
+
+class RMSNorm(nn.Module):
+    """`equations.normalization.rms_norm` with `gamma [D]`; `[…, D] -> […, D]`."""
+
+    def __init__(self, D: int, eps: float = 1e-6, math: Mathematics = EQUATIONS):
+        super().__init__()
+        self.math, self.eps = math, eps
+        self.gamma = nn.Parameter(torch.ones(D))
+
+    def forward(self, X: Tensor) -> Tensor:
+        Y: Tensor = self.math.rms_norm(X, self.gamma, self.eps)
         return Y
 
 

@@ -7,13 +7,15 @@ from minitf.mathematics import EQUATIONS, Mathematics
 
 
 class Linear(nn.Module):
-    """X Wᵀ + b with `weight [D_out, D_in]`, `bias [D_out]`; `[…, D_in] -> […, D_out]`."""
+    """X Wᵀ + b with `weight [D_out, D_in]`, `bias [D_out]`; `[…, D_in] -> […, D_out]`. With `bias` False, X Wᵀ."""
 
-    def __init__(self, D_in: int, D_out: int, math: Mathematics = EQUATIONS):
+    bias: nn.Parameter  # None without a bias
+
+    def __init__(self, D_in: int, D_out: int, math: Mathematics = EQUATIONS, bias: bool = True):
         super().__init__()
         self.math = math
         self.weight = nn.Parameter(torch.empty(D_out, D_in))
-        self.bias = nn.Parameter(torch.empty(D_out))
+        self.register_parameter("bias", nn.Parameter(torch.empty(D_out)) if bias else None)
         initialize(self)
 
     def forward(self, X: Tensor) -> Tensor:
@@ -43,5 +45,5 @@ def initialize(module: nn.Module, std: float = 0.02) -> None:
     for part in module.modules():
         if isinstance(part, Linear | Embedding) and not part.weight.is_meta:
             nn.init.trunc_normal_(part.weight, std=std, a=-2.0 * std, b=2.0 * std)
-        if isinstance(part, Linear) and not part.bias.is_meta:
+        if isinstance(part, Linear) and part.bias is not None and not part.bias.is_meta:
             nn.init.zeros_(part.bias)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from minitf.bert import Bert
+from minitf.equations import residual
 from minitf.layers import EncoderLayer
 from minitf.training.optimizer import Optimizer
 
@@ -28,17 +29,14 @@ def each_layer(change: Callable[[EncoderLayer], None]) -> Callable[[Bert], None]
 
 
 def pre_norm(layer: EncoderLayer) -> None:
-    def forward(X: Tensor, mask: Tensor | None = None, need_attention: bool = False) -> tuple[Tensor, Tensor | None]:
-        attended, A = layer.attention(layer.attention_norm(X), mask, need_attention)
-        X = X + layer.dropout_after_attention(attended)
-        return X + layer.dropout_after_ffn(layer.ffn(layer.ffn_norm(X))), A
-
-    _replace(layer, forward)
+    layer.connect = residual.pre_norm
 
 
 def no_residual(layer: EncoderLayer) -> None:
-    def forward(X: Tensor, mask: Tensor | None = None, need_attention: bool = False) -> tuple[Tensor, Tensor | None]:
-        attended, A = layer.attention(X, mask, need_attention)
+    def forward(
+        X: Tensor, mask: Tensor | None = None, need_attention: bool = False, **options: Any
+    ) -> tuple[Tensor, Tensor | None]:
+        attended, A = layer.attention(X, mask, need_attention, **options)
         X = layer.attention_norm(layer.dropout_after_attention(attended))
         return layer.ffn_norm(layer.dropout_after_ffn(layer.ffn(X))), A
 
@@ -46,8 +44,10 @@ def no_residual(layer: EncoderLayer) -> None:
 
 
 def dropout_after_the_norm(layer: EncoderLayer) -> None:
-    def forward(X: Tensor, mask: Tensor | None = None, need_attention: bool = False) -> tuple[Tensor, Tensor | None]:
-        attended, A = layer.attention(X, mask, need_attention)
+    def forward(
+        X: Tensor, mask: Tensor | None = None, need_attention: bool = False, **options: Any
+    ) -> tuple[Tensor, Tensor | None]:
+        attended, A = layer.attention(X, mask, need_attention, **options)
         X = layer.dropout_after_attention(layer.attention_norm(X + attended))
         return layer.dropout_after_ffn(layer.ffn_norm(X + layer.ffn(X))), A
 

@@ -2,14 +2,13 @@
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Protocol, TextIO
+from typing import Any, ClassVar, Protocol, TextIO, runtime_checkable
 
 from torch import Tensor, nn
 
 from minitf.datasets.strings import cut
 from minitf.tasks.example_scores import ExampleScores
 from minitf.text.batches import Batch, Examples
-from minitf.text.tokenizer import Tokenizer
 
 LONGEST = 100_000  # characters of a text in a report
 
@@ -75,8 +74,11 @@ class Task(Protocol):
     def labels(self) -> tuple[str, ...]:
         """The names of the logits, in order; () if they have no names."""
 
-    def encode(self, table: Any, tokenizer: Tokenizer, max_length: int) -> Examples:
-        """Turn the rows of a table into tokens, at most `max_length` each, and targets. Raises DataError."""
+    def encode(self, table: Any, tokenizer: Any, max_length: int) -> Examples:
+        """Turn the rows of a table into tokens, at most `max_length` each, and targets. Raises DataError.
+
+        The tokenizer is a `SequenceTokenizer` for a task that generates text, else a `Tokenizer`.
+        """
 
     def logits(self, model: nn.Module, batch: Batch) -> Tensor:
         """Run the model on `batch` and return the logits that `loss` and `unpad` take."""
@@ -94,7 +96,11 @@ class Task(Protocol):
         """Return the logits of each example in the batch, without padding."""
 
     def measure(self, logits: Sequence[Tensor], examples: Examples) -> Metrics:
-        """Compute the metrics over all `examples` from their unpadded logits, in the same order."""
+        """Compute the metrics over all `examples` from their unpadded logits, in the same order.
+
+        A task whose logits are too large to keep, or are not all that its metrics need, is an `OwnOutputs`: this and
+        the methods below get its outputs instead.
+        """
 
     def example_scores(self, logits: Sequence[Tensor], examples: Examples) -> ExampleScores:
         """Return what the first of the metrics' `scores` is computed from, for each example of the table, in order."""
@@ -110,6 +116,14 @@ class Task(Protocol):
 
     def baseline(self, examples: Examples) -> str:
         """Describe the score of the best prediction that ignores the text."""
+
+
+@runtime_checkable
+class OwnOutputs(Protocol):
+    """A task that computes what its metrics need of a batch itself, instead of the unpadded logits."""
+
+    def outputs(self, model: nn.Module, batch: Batch) -> Sequence[Tensor]:
+        """Return what the metrics need of each example in the batch. The model is in eval mode."""
 
 
 class Prediction(Protocol):

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from minitf.errors import InputError
-from minitf.tasks.base import Task
+from minitf.tasks.base import OwnOutputs, Task
 from minitf.tasks.progress import with_progress
-from minitf.text.batches import Examples, by_length
+from minitf.text.batches import Batch, Examples, by_length
 
 BATCH_SIZE = 64
 
@@ -49,8 +49,12 @@ def logits_of_batches(
     with evaluating(model):
         for indices in with_progress(batches, "batch", "evaluating"):
             batch = examples.batch(indices)[0].to(device)
-            found.append([logits.cpu() for logits in task.unpad(task.logits(model, batch), batch)])
+            found.append([logits.cpu() for logits in _outputs(model, task, batch)])
     return found
+
+
+def _outputs(model: nn.Module, task: Task, batch: Batch) -> Sequence[Tensor]:
+    return task.outputs(model, batch) if isinstance(task, OwnOutputs) else task.unpad(task.logits(model, batch), batch)
 
 
 def in_order(batches: Sequence[Sequence[int]], logits: Sequence[Sequence[Tensor]]) -> list[Tensor]:

@@ -5,17 +5,16 @@ There is one `TaskSpec` per task, in `tasks/<task>/spec.py`; `registry` lists th
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from minitf.datasets.findings import Finding, Rows
 from minitf.datasets.table_writer import TableFormat
 from minitf.text.windows import LongText, Method
 
 if TYPE_CHECKING:
-    from minitf.bert import Bert, BertConfig
+    from minitf.bert import BertConfig
     from minitf.mathematics import Mathematics
     from minitf.tasks.base import Prediction, Task
-    from minitf.text.tokenizer import Tokenizer
 
 Table = Any  # what `read` returns: it has `path`, `examples` (each with its `row`), `digest`
 Columns = Mapping[str, str | None]  # "text", "pair", "label" -> the name of the column, None to find it
@@ -59,8 +58,8 @@ class Inputs:
 class Loaded:
     """A model that is ready to predict."""
 
-    model: "Bert"
-    tokenizer: "Tokenizer"
+    model: Any  # a Bert, or of the kind of model that the task needs
+    tokenizer: Any  # a Tokenizer, or a SequenceTokenizer for a model that generates text
     settings: TaskSettings
     max_length: int
     batch_size: int
@@ -99,6 +98,7 @@ class TaskSpec:
     truncates: bool = True  # whether a long text is cut, unless `long_text` says otherwise
     max_length: int = 128  # the default of the setting
     tabular: bool = True  # whether its predictions for a file are a table with a row per text
+    model: Literal["bert", "encoder-decoder", "decoder"] = "bert"  # the kind of model; the last two generate text
     entities: bool = False  # whether its metrics count entities, which have a strict mode
     unit: str = "texts"  # what the examples of a table are called
     batch_unit: str = "texts"  # what `batch_size` counts

@@ -2,7 +2,8 @@
 
 import dataclasses
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,16 +16,18 @@ class Batch:
     """The inputs of a model: three LongTensors `[B, S]`. The mask is 1 for real tokens and 0 for padding.
 
     `text_of_row [B]` is the index of the text of which each row is a window; None: each row is a text.
+    `target_ids [B, T]` are the tokens of the target text of an encoder-decoder, padded with IGNORED; None: it has none.
     """
 
     token_ids: Tensor
     segment_ids: Tensor
     mask: Tensor
     text_of_row: Tensor | None = None
+    target_ids: Tensor | None = None
 
     def to(self, device: str | torch.device) -> "Batch":
-        text_of_row = None if self.text_of_row is None else self.text_of_row.to(device)
-        return Batch(self.token_ids.to(device), self.segment_ids.to(device), self.mask.to(device), text_of_row)
+        parts: Iterator[Any] = (getattr(self, field.name) for field in dataclasses.fields(self))
+        return Batch(*(None if part is None else part.to(device) for part in parts))  # type: ignore[arg-type]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from torch import nn
 
 from minitf.training.optimizer import is_decayed
-from minitf.training.strategy import Strategy, depth
+from minitf.training.strategy import Strategy, count_layers, depth
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,11 +25,11 @@ def parameter_groups(model: nn.Module, lr: float, strategy: Strategy, L: int, ep
     """Group the parameters, from the bottom: embeddings, each layer, pooler, head. The model is not changed."""
     first_epochs = _first_epochs(strategy, L, epochs)
     rows: dict[str, ParameterGroup] = {}
+    _, below = count_layers(model)
     for name, p in model.named_parameters():
-        part = name.partition(".")[0]
-        at = depth(name, L)
-        title = f"layer {at}" if part == "encoder" else part
-        rate = lr * strategy.scale(L)(name) if at in first_epochs else 0.0
+        at = depth(name, L, below)
+        title = _title(name, below)
+        rate = lr * strategy.scale(L, below)(name) if at in first_epochs else 0.0
         row = rows.setdefault(title, ParameterGroup(title, 0, 0, 0, first_epochs.get(at), rate))
         rows[title] = dataclasses.replace(
             row,
@@ -38,6 +38,16 @@ def parameter_groups(model: nn.Module, lr: float, strategy: Strategy, L: int, ep
             decayed=row.decayed + p.numel() * is_decayed(name),
         )
     return list(rows.values())
+
+
+def _title(name: str, below: int) -> str:
+    """Return the group of a parameter: `layer 3`, in an encoder-decoder `decoder layer 3`, else its first part."""
+    part, *rest = name.split(".")
+    if part not in ("encoder", "decoder"):
+        return part
+    if rest[0] != "layers":
+        return f"{part} norm"
+    return f"{part} layer {int(rest[1]) + 1}" if below else f"layer {int(rest[1]) + 1}"
 
 
 def _first_epochs(strategy: Strategy, L: int, epochs: int) -> Mapping[int, int]:
@@ -67,7 +77,7 @@ def _merged(rows: list[ParameterGroup]) -> Iterator[ParameterGroup]:
     """Merge neighbouring layers that differ only in their number: `layers 1-6`."""
     run: list[ParameterGroup] = []
     for group in rows:
-        if run and group.name.startswith("layer ") and _like(group) == _like(run[-1]):
+        if run and "layer " in group.name and _like(group) == _like(run[-1]):
             run.append(group)
         else:
             yield from _as_one(run)
@@ -76,13 +86,13 @@ def _merged(rows: list[ParameterGroup]) -> Iterator[ParameterGroup]:
 
 
 def _like(group: ParameterGroup) -> tuple[object, ...]:
-    return group.name.partition(" ")[0], group.first_epoch, group.rate, group.weights
+    return group.name.rpartition(" ")[0], group.first_epoch, group.rate, group.weights
 
 
 def _as_one(run: list[ParameterGroup]) -> Iterator[ParameterGroup]:
     if len(run) == 1:
         yield run[0]
     elif run:
-        first, last = run[0].name.rpartition(" ")[2], run[-1].name.rpartition(" ")[2]
+        (kind, _, first), last = run[0].name.rpartition(" "), run[-1].name.rpartition(" ")[2]
         sums = {key: sum(getattr(group, key) for group in run) for key in ("tensors", "weights", "decayed")}
-        yield dataclasses.replace(run[0], name=f"layers {first}-{last}", **sums)
+        yield dataclasses.replace(run[0], name=f"{kind}s {first}-{last}", **sums)

@@ -1,7 +1,7 @@
 """Training strategies: freezing, gradual unfreezing, layer-wise learning rates, re-initialized layers.
 
 Each parameter has a depth: 0 for the embeddings, 1 … L for the layers from below, L + 1 for the pooler, L + 2 for the
-head.
+head. The layers of an encoder-decoder are counted together, those of the encoder first.
 """
 
 import dataclasses
@@ -48,20 +48,34 @@ class Strategy:
         steps = top - self.frozen
         return top - (steps if epochs == 1 else round(steps * (epoch - 1) / (epochs - 1)))
 
-    def scale(self, L: int) -> Callable[[str], float]:
-        """Return a function from the name of a parameter to the factor of its learning rate, for L layers."""
-        return lambda name: self.layer_decay ** max(0, L - depth(name, L))
+    def scale(self, L: int, below: int = 0) -> Callable[[str], float]:
+        """Return a function from the name of a parameter to the factor of its learning rate, for L layers.
+
+        `below` is that of `depth`.
+        """
+        return lambda name: self.layer_decay ** max(0, L - depth(name, L, below))
 
 
-def depth(name: str, L: int) -> int:
-    """Return the depth of the parameter of this name in a Bert of L layers."""
+def count_layers(model: nn.Module) -> tuple[int, int]:
+    """Return the number of layers L of a model, and how many of them are in an encoder below its decoder."""
+    stacks = [len(getattr(model, part).layers) for part in ("encoder", "decoder") if hasattr(model, part)]
+    return sum(stacks), stacks[0] if len(stacks) > 1 else 0
+
+
+EMBEDDINGS = ("embeddings", "word", "source_embeddings", "target_embeddings", "encoder_bias", "decoder_bias")
+
+
+def depth(name: str, L: int, below: int = 0) -> int:
+    """Return the depth of the parameter of this name in a model of L layers, `below` of them below its decoder."""
     part, *rest = name.split(".")
-    if part == "encoder":
-        return int(rest[1]) + 1
-    return {"embeddings": 0, "pooler": L + 1}.get(part, L + 2)
+    if part in ("encoder", "decoder"):
+        first, last = (0, below or L) if part == "encoder" else (below, L)
+        return first + int(rest[1]) + 1 if rest[0] == "layers" else last  # a norm after the last layer
+    return L + 1 if part == "pooler" else 0 if part in EMBEDDINGS else L + 2
 
 
 def freeze(model: nn.Module, L: int, lowest: int) -> None:
     """Require gradients at the depth `lowest` and above, and nowhere else."""
+    _, below = count_layers(model)
     for name, p in model.named_parameters():
-        p.requires_grad_(depth(name, L) >= lowest)
+        p.requires_grad_(depth(name, L, below) >= lowest)

@@ -561,7 +561,7 @@ def test_a_config_that_does_not_fit_the_weights(write_bert, change):
         ({"hidden_act": ["gelu"]}, ["hidden_act"]),
         ({"position_embedding_type": "relative_key"}, ["position_embedding_type", "relative_key"]),
         ({"is_decoder": True}, ["is_decoder"]),
-        ({"model_type": "gpt2"}, ["model_type", "gpt2"]),
+        ({"model_type": "gptj"}, ["model_type", "gptj"]),
         ({"layer_norm_eps": float("inf")}, ["layer_norm_eps", "inf"]),
         ({"id2label": "bad"}, ["id2label", "bad"]),
     ],

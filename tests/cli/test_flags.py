@@ -1,16 +1,19 @@
 """The flags of every command: those of commit cb0bf20 with their defaults, and those that all commands share."""
 
 import argparse
+import dataclasses
 
 import pytest
 
 from minitf.__main__ import COMMANDS
 from minitf.fine_tuning.config import FineTuneConfig
+from minitf.fine_tuning.generation_settings import GenerationSettings
 from tests.support.command_flags import actions, parser_of
 
 REQUIRED = object()
 
-# Positional arguments and flags at commit cb0bf20, with their defaults. Scripts rely on them: add none, remove none.
+# Positional arguments and flags at commit cb0bf20, with their defaults; of `generate`, when it was added. Scripts rely
+# on them: add none, remove none.
 CONTRACT = {
     "finetune": {
         "--train": None,
@@ -77,6 +80,29 @@ CONTRACT = {
         "--hidden-act": None,
         "--no-verify": False,
         "--device": "auto",
+        "--offline": False,
+    },
+    "generate": {
+        "model": REQUIRED,
+        "texts": None,
+        "--input": None,
+        "--text": None,
+        "--beams": None,
+        "--length-penalty": None,
+        "--early-stopping": None,
+        "--sample": None,
+        "--temperature": None,
+        "--top-k": None,
+        "--top-p": None,
+        "--seed": None,
+        "--max-new-tokens": None,
+        "--n-best": 1,
+        "--output": None,
+        "--max-length": None,
+        "--batch-size": 16,
+        "--math": "kernels",
+        "--device": "auto",
+        "--no-verify": False,
         "--offline": False,
     },
     "evaluate": {
@@ -162,7 +188,7 @@ CONTRACT = {
     },
 }
 
-# The choices at commit cb0bf20, of every command that has the flag.
+# The choices at commit cb0bf20, of every command that has the flag, and later ones.
 TASKS = {"classification", "multilabel", "regression", "tagging", "qa"}
 METRICS = {"accuracy", "exact_match", "f1", "loss", "macro_f1", "matthews", "micro_f1", "pearson", "rmse", "spearman"}
 CHOICES = {
@@ -172,7 +198,7 @@ CHOICES = {
     "--hidden-act": {"gelu", "gelu_tanh", "relu"},
     "--unfreeze": {"gradual"},
     "--optimizer": {"gd", "momentum", "rmsprop", "adam", "adamw"},
-    "--schedule": {"constant", "linear", "step", "exponential", "cosine"},
+    "--schedule": {"constant", "linear", "step", "exponential", "cosine", "inverse-sqrt"},
     "--class-weights": {"none", "balanced"},
     "--precision": {"fp32", "bf16", "fp16"},
     "--device": {"auto", "cpu", "cuda"},
@@ -183,13 +209,15 @@ CHOICES = {
     "--dtype": {"float64", "float32", "bfloat16"},
 }
 
-RUN_A_MODEL = ("finetune", "predict", "evaluate", "prune", "attend", "validate")
+RUN_A_MODEL = ("finetune", "predict", "generate", "evaluate", "prune", "attend", "validate")
 SHARED = ("--math", "--device", "--offline", "--no-verify", "--hidden-act", "--max-length")
 
 
 def default_of(command: str, action: argparse.Action) -> object:
     if command == "finetune":  # its parser returns only what is given; the configuration has the defaults
         return FineTuneConfig().settings()[action.dest]
+    if command == "generate" and action.dest in (settings := dataclasses.asdict(GenerationSettings())):
+        return settings[action.dest]
     return REQUIRED if action.required and action.nargs != "*" else action.default
 
 

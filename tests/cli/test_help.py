@@ -68,7 +68,7 @@ def test_the_help_ends_with_three_examples(command: str) -> None:
 @pytest.mark.parametrize("n", range(3))
 def test_examples_are_accepted(command: str, n: int) -> None:
     """By the parser of the command, and by its check of flags that go together."""
-    from minitf.cli import attend, predict, prune, search
+    from minitf.cli import attend, generate, predict, prune, search
     from minitf.fine_tuning.config import FineTuneConfig
 
     words = shlex.split(parser_of(command).examples[n])
@@ -81,5 +81,5 @@ def test_examples_are_accepted(command: str, n: int) -> None:
         attend.parse(words)
     else:
         arguments = parser_of(command).parse_intermixed_args(words)
-        if command in ("predict", "prune"):
-            {"predict": predict, "prune": prune}[command].check(arguments)
+        if command in ("predict", "prune", "generate"):
+            {"predict": predict, "prune": prune, "generate": generate}[command].check(arguments)

@@ -12,6 +12,7 @@ COMMANDS = {
     "finetune": ["--train", "t.csv", "--model", "org/name"],
     "search": ["--train", "t.csv", "--model", "org/name", "--output", "out"],
     "predict": ["org/name", "text", "--embed"],
+    "generate": ["org/name", "text"],
     "evaluate": ["org/name", "--data", "t.csv", "--task", "classification"],
     "validate": ["org/name"],
     "convert": ["org/name", "out"],

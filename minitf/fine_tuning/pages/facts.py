@@ -17,8 +17,10 @@ def title(content: Mapping[str, Any]) -> str:
         model = content.get("model")
         evaluated = f"{_name(content['data']['data']['path'])}: evaluation of {short(model)}"
         return str(content["title"]) if model is None else evaluated
-    model = str(content["arguments"]["model"])
-    return f"{_name(content['data']['train']['path'])}: fine-tuned {short(Path(model).name or model)}"
+    model, trained = str(content["arguments"]["model"]), _name(content["data"]["train"]["path"])
+    if content["arguments"].get("width"):
+        return f"{trained}: a new model"
+    return f"{trained}: fine-tuned {short(Path(model).name or model)}"
 
 
 def _name(path: str) -> str:

@@ -1,0 +1,162 @@
+"""Generate text with a saved model: `minitf.generator`, and what the command `generate` does."""
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from minitf.checkpoints.metadata import read_metadata
+from minitf.datasets.table_writer import TableFormat
+from minitf.errors import InputError
+from minitf.files import to_json
+from minitf.fine_tuning.generation_settings import (
+    GenerationSettings,
+    choose_strategy,
+    new_tokens,
+    read_settings,
+)
+from minitf.fine_tuning.saved import ModelOptions
+from minitf.fine_tuning.terminal import Say, silent
+from minitf.tasks.spec import say_if_cut
+
+if TYPE_CHECKING:
+    from minitf.generation.batch import Prompt, Strategy
+    from minitf.generation.rules import Rules
+    from minitf.generation.sequences import Output
+    from minitf.text.sequence_tokenizer import SequenceTokenizer
+    from minitf.transformer import DecoderModel, EncoderDecoder
+
+BATCH_SIZE = 16
+PART = 32  # batches whose texts are sorted by length
+COLUMNS = ("source", "rank", "text", "score", "ended")  # of a table of records
+
+
+@dataclasses.dataclass(frozen=True)
+class Generator:
+    """A loaded model that generates text. Called with texts, it returns a list of records."""
+
+    model: "EncoderDecoder | DecoderModel"
+    tokenizer: "SequenceTokenizer"
+    rules: "Rules"
+    max_length: int | None = None  # tokens of a source; longer ones are cut. None: they are an error
+    batch_size: int = BATCH_SIZE
+    say: Say = silent  # gets warnings
+
+    def __call__(self, texts: Sequence[str], **settings: Any) -> list[dict[str, Any]]:
+        """Generate for each text: a target for a source, or the continuation of a text.
+
+        `settings` are those of `GenerationSettings`. The records of a text, one or `n_best`, follow each other; their
+        keys: `source`, `rank` (from 1), `text`, `token_ids`, `score` (Σ log P / length^A), `ended` (False: the output
+        reached its limit). Raises InputError.
+        """
+        if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+            raise InputError("give a list of texts")
+        return list(self.records([list(texts)], read_settings(settings)))
+
+    def records(self, parts: Iterable[Sequence[str]], settings: GenerationSettings) -> Iterator[dict[str, Any]]:
+        """Yield the records of the texts of all parts; say at the end what was cut."""
+        from minitf.generation.batch import generate
+
+        strategy = self.strategy(settings)
+        count, cut, outputs, unended = 0, 0, 0, 0
+        for texts in parts:
+            prompts, part_cut = self.prompts(texts, settings, count)
+            found = generate(self.model, prompts, self.rules, strategy, self.batch_size)
+            count, cut = count + len(texts), cut + part_cut
+            for text, best in zip(texts, found, strict=True):
+                outputs, unended = outputs + len(best), unended + sum(not output.ended for output in best)
+                for rank, output in enumerate(best, 1):
+                    yield {"source": text, "rank": rank, **self.record(output)}
+        say_if_cut(cut, count, self.max_length or 0, self.say)
+        self.say_if_not_ended(unended, outputs)
+
+    def stream(self, text: str, settings: GenerationSettings) -> Iterator[str]:
+        """Yield the generated text after each token of greedy decoding or sampling; say at the end what was cut."""
+        from minitf.generation.batch import steps
+
+        prompts, cut = self.prompts([text], settings)
+        for rows in steps(self.model, prompts, self.rules, self.strategy(settings)):
+            (output,) = rows.outputs()
+            yield self.tokenizer.decode(output.token_ids)
+        say_if_cut(cut, 1, self.max_length or 0, self.say)
+        self.say_if_not_ended(int(not output.ended), 1)
+
+    def strategy(self, settings: GenerationSettings) -> "Strategy":
+        """Return the strategy for these settings. Raises InputError."""
+        return choose_strategy(settings, self.model.config.generation)
+
+    def record(self, output: "Output") -> dict[str, Any]:
+        """Return what a record says of an output."""
+        text = self.tokenizer.decode(output.token_ids)
+        return {"text": text, "token_ids": output.token_ids, "score": output.score, "ended": output.ended}
+
+    def prompts(self, texts: Sequence[str], settings: GenerationSettings, first: int = 0) -> "tuple[list[Prompt], int]":
+        """Encode the texts; return how many were cut too. `first` is the number of the first text.
+
+        Raises InputError for an empty text, and for one with more tokens than positions.
+        """
+        from minitf.generation.batch import Prompt
+
+        config, continues = self.model.config, not hasattr(self.model, "encode")
+        prompts, cut = [], 0
+        for number, (text, ids) in enumerate(zip(texts, self.tokenizer.encode(texts), strict=True), first):
+            if not ids or not text.strip():
+                raise InputError(f"text {number + 1} is empty: there is nothing to generate from")
+            if self.max_length is not None and len(ids) > self.max_length:
+                cut += 1
+                # The end of a text is what is continued.
+                ids = ids[-self.max_length :] if continues else self.tokenizer.encode([text], self.max_length)[0]
+            if config.longest is not None and len(ids) > config.longest:
+                raise InputError(
+                    f"text {number + 1} has {len(ids)} tokens, but the model has only {config.longest} positions:"
+                    f" shorten it, or cut it with `max_length` {config.longest}"
+                )
+            limit = new_tokens(settings, config.generation, len(ids) if continues else 1, config.longest)
+            prompts.append(Prompt(ids, limit, number))
+        return prompts, cut
+
+    def say_if_not_ended(self, unended: int, outputs: int) -> None:
+        """Say how many outputs reached the limit on their length, if any."""
+        if unended:
+            which = f"{unended} of {outputs} outputs have" if outputs > 1 else "the output has"
+            self.say(f"minitf: {which} no end: stopped at the limit on the length (`max_new_tokens`)")
+
+
+def generator(model: str | Path, batch_size: int = BATCH_SIZE, **options: Any) -> Generator:
+    """Load a model that generates text: an encoder-decoder or a decoder.
+
+        generate = minitf.generator("runs/dates/best")
+        generate(["the third of May 1998"], beams=4, max_new_tokens=40)[0]["text"]
+
+    `model` is any source that the commands take; `options` are those of `ModelOptions`. Raises InputError.
+    """
+    return open_generator(str(model), ModelOptions(**options), batch_size, silent)
+
+
+def open_generator(source: str, options: ModelOptions, batch_size: int, say: Say) -> Generator:
+    """Load a model that generates text. Raises InputError, in one line, for one that cannot."""
+    from minitf.fine_tuning.saved import open_model
+    from minitf.generation.rules import Rules
+    from minitf.transformer import DecoderModel, EncoderDecoder
+
+    model, report = open_model(source, None, options, say)
+    if not isinstance(model, EncoderDecoder | DecoderModel):
+        raise InputError(f"{source}: is an encoder, which cannot generate text; give an encoder-decoder or a decoder")
+    try:
+        rules = Rules.of(model.config)
+    except InputError as error:
+        raise type(error)(f"{report.source.folder}: {error}") from None
+    max_length = options.max_length or read_metadata(Path(source)).get("max_length")
+    return Generator(model, report.checked_tokenizer(say), rules, max_length, batch_size, say)
+
+
+def write_records(records: Iterable[dict[str, Any]], out: TextIO, table: TableFormat) -> None:
+    """Write records as JSON lines or as a table."""
+    if table.json_lines:
+        out.writelines(to_json(record, indent=None) for record in records)
+        return
+    write_row = table.writer(out)
+    write_row(COLUMNS)
+    for record in records:
+        row = record | {"score": f"{record['score']:.6f}", "ended": str(record["ended"]).lower()}
+        write_row([str(row[name]) for name in COLUMNS])

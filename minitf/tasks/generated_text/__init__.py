@@ -1,0 +1,1 @@
+"""Shared by the tasks that generate text: seq2seq and language-model."""

@@ -1,0 +1,1 @@
+"""A text from a text: translation, summaries, replies, dates and numbers in another form."""

@@ -17,6 +17,7 @@ from minitf.checkpoints.report import LoadReport, tokenizer_for
 from minitf.checkpoints.tensors import all_finite, convert_tensors, initialize
 from minitf.errors import CheckpointError, InputError
 from minitf.mathematics import Mathematics, mathematics
+from minitf.text.sequence_tokenizer import SequenceTokenizer, any_from_folder
 from minitf.text.tokenizer import Tokenizer
 
 M = TypeVar("M", bound=nn.Module)
@@ -41,13 +42,12 @@ def load(
 
     `config.json` decides which model it is: a Bert (bert, roberta, xlm-roberta, distilbert), an EncoderDecoder (marian,
     bart, t5) or a DecoderModel (gpt2). The last two have one head, the logits of the next token; leave `head`, the
-    labels and `hidden_act` out.
-    `head` of a Bert is None, "masked-lm", "next-sentence", "pretraining", "classification", "multiple-choice", "tagging" or
-    "qa". A head that the checkpoint does not have, or has for another number of labels, is initialized with torch's
-    random generator; `load_with_report` lists the new tensors. `hidden_act` replaces the activation function of
-    the config: Google's own code computes "gelu_tanh" where its files say "gelu". `verify` checks the checksums of a
-    TensorFlow checkpoint. `revision` is the branch, tag or commit of a name on the hub. Weights are mapped from their
-    file where possible: do not overwrite it in place.
+    labels and `hidden_act` out. The head of a Bert is None, "masked-lm", "next-sentence", "pretraining",
+    "classification", "multiple-choice", "tagging" or "qa". A head that the checkpoint does not have, or has for another
+    number of labels, is initialized with torch's random generator; `load_with_report` lists the new tensors.
+    `hidden_act` replaces the activation function of the config: Google's own code computes "gelu_tanh" where its files
+    say "gelu". `verify` checks the checksums of a TensorFlow checkpoint. `revision` is the branch, tag or commit of a
+    name on the hub. Weights are mapped from their file where possible: do not overwrite it in place.
 
     Raises CheckpointError for a checkpoint that cannot be found, read or loaded, InputError for invalid arguments.
     """
@@ -67,10 +67,8 @@ def load(
     return model
 
 
-def load_model(
-    source: str | Path, only: type[M], head: str | None = None, **settings: Any
-) -> tuple[M, LoadReport]:
-    """Load a model of the class `only` as `load_with_report` does. Raises InputError, in one line, for another model."""
+def load_model(source: str | Path, only: type[M], head: str | None = None, **settings: Any) -> tuple[M, LoadReport]:
+    """Load a model of the class `only` as `load_with_report` does. Raises InputError for another model."""
     model, report = load_with_report(source, head, only=only, **settings)
     assert isinstance(model, only)
     return model, report
@@ -78,10 +76,13 @@ def load_model(
 
 def load_tokenizer(
     source: str | Path, offline: bool = False, model: Bert | None = None, revision: str | None = None
-) -> Tokenizer:
-    """Load the tokenizer of `source`. Raises CheckpointError, also if it does not match `model`."""
+) -> Tokenizer | SequenceTokenizer:
+    """Load the tokenizer of `source`: a SequenceTokenizer for Marian, BART, T5 and GPT-2.
+
+    Raises CheckpointError, also if it does not match `model`.
+    """
     found = sources.find(source, offline=offline, revision=revision)
-    tokenizer = OfficialFiles(found).tokenizer() if found.tensorflow else Tokenizer.from_folder(found.folder)
+    tokenizer = OfficialFiles(found).tokenizer() if found.tensorflow else any_from_folder(found.folder)
     return tokenizer if model is None else tokenizer_for(model.config, tokenizer, found.folder)
 
 

@@ -22,7 +22,7 @@ CODE_FREE = ("equations", "kernels")  # values of `math` that are not a file wit
 
 def digest_inputs(splits: Splits, loaded: "LoadReport | NewModel", weights: str, math: str) -> dict[str, str]:
     """Return the SHA-256 of each input of a run by name: tables, model, and `math` if it is a file."""
-    config = json.dumps(dataclasses.asdict(loaded.inputs), sort_keys=True, default=str)
+    config = json.dumps(dataclasses.asdict(loaded.stated_config), sort_keys=True, default=str)
     inputs = {name: table.digest for name, table in splits.items()} | {"weights": weights, "config": sha256(config)}
     inputs["tokenizer"] = _tokenizer(loaded.checked_tokenizer())
     return inputs | ({} if math in CODE_FREE else {"math": digest_file(Path(math))})

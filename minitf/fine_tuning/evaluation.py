@@ -19,12 +19,11 @@ from minitf.tasks.whole_text.checks import with_default_names
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from minitf.bert import Bert
     from minitf.fine_tuning.slices import Slices
+    from minitf.fine_tuning.token_counts import AnyTokenizer
     from minitf.mathematics import Mathematics
     from minitf.tasks.base import Metrics, Mistake, Task
     from minitf.text.batches import Examples
-    from minitf.text.tokenizer import Tokenizer
 
 BATCH_SIZE = 64
 MOST = 100  # mistakes in the report
@@ -34,8 +33,8 @@ MOST = 100  # mistakes in the report
 class LabelledModel:
     """A model and a labelled table, encoded for the model."""
 
-    model: "Bert"
-    tokenizer: "Tokenizer"
+    model: Any
+    tokenizer: "AnyTokenizer"
     metadata: Mapping[str, Any]  # of a minitf run; {} for other models
     spec: TaskSpec
     table: Table
@@ -100,19 +99,20 @@ def open_labelled(
     table = _read(spec, labelled, metadata) if spec else None  # reports errors before torch is loaded
 
     from minitf.checkpoints.load import STORED_HEAD
+    from minitf.fine_tuning.models import kind_of
     from minitf.mathematics import mathematics
 
     math = around(mathematics(options.math))
-    model, loaded = open_model(source, STORED_HEAD, options, say, math)
+    model, loaded = open_model(source, STORED_HEAD, options, say, math, spec.model if spec else None)
     tokenizer = loaded.checked_tokenizer(say)
-    spec = spec or registry.of_checkpoint(source, model.head_name, model.config)
+    spec = spec or registry.of_checkpoint(source, model.head_name, model.config, kind_of(model))
     if table is None:
         table = _read(spec, labelled, metadata)
     if labelled.strict and not spec.entities:
         raise InputError(f"`strict` is for metrics of entities, and `task` {spec.name} has none; leave it out")
     settings = dataclasses.replace(TaskSettings.saved(metadata), strict=labelled.strict)
     task = spec.restore(model.config, settings, math)
-    table, replaced = with_default_names(table, model.config.labels)
+    table, replaced = with_default_names(table, task.labels)
     if replaced:
         say(f"minitf: {replaced}")
     if task.head != model.head_name:

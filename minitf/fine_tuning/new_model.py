@@ -21,22 +21,23 @@ from minitf.transformer import DecoderConfig, DecoderModel, EncoderDecoder, Enco
 
 LAYERS, WIDTH, VOCABULARY = 2, 128, 4000
 HEAD_WIDTH = 32  # D / H, unless `heads` is set
-DROPOUT = 0.1
 POSITIONS = 512  # tokens of a text, unless `max_length` is larger
+
+Config = EncoderDecoderConfig | DecoderConfig
 
 
 @dataclasses.dataclass(frozen=True)
 class NewModel:
     """What is reported of a new model, as a `LoadReport` does of one that is loaded."""
 
-    config: EncoderDecoderConfig | DecoderConfig
+    config: Config
     tokenizer: SequenceTokenizer
     sizes: dict[str, int]
     parameters: int
     loaded: tuple[str, ...] = ()  # no tensor
 
     @property
-    def inputs(self) -> Any:
+    def stated_config(self) -> Any:
         """The config, of which a run that is resumed needs the same."""
         return self.config
 
@@ -55,9 +56,17 @@ class NewModel:
 
 
 def create(
-    spec: TaskSpec, splits: Splits, config: FineTuneConfig, math: Mathematics, device: torch.device
+    spec: TaskSpec,
+    splits: Splits,
+    config: FineTuneConfig,
+    math: Mathematics,
+    device: torch.device,
+    change: Callable[[Config], Config] = lambda config: config,
 ) -> tuple[EncoderDecoder | DecoderModel, NewModel]:
-    """Create a new model for the task, with torch's random generator. Raises InputError for sizes that do not fit."""
+    """Create a new model for the task, with torch's random generator; `change` may replace values of its config.
+
+    Raises InputError for sizes that do not fit.
+    """
     stated, train = config.model, splits["train"]
     width = stated.width or WIDTH
     heads = stated.heads or max(1, width // HEAD_WIDTH)
@@ -65,22 +74,24 @@ def create(
         raise InputError(f"`width` {width} must be even and a multiple of `heads` {heads}; choose other numbers")
     is_pair = spec.model == "encoder-decoder"
     texts = [*train.texts, *((train.labels or []) if is_pair else [])]
-    tokenizer = learn_vocabulary(texts, stated.vocabulary or VOCABULARY, ends=is_pair)
+    vocabulary = stated.vocabulary or VOCABULARY
+    tokenizer = learn_vocabulary(texts, vocabulary, ends=is_pair)
     sizes = {"layers": stated.layers or LAYERS, "width": width, "heads": heads}
-    dropout = DROPOUT if stated.dropout is None else stated.dropout
     positions = max(POSITIONS, config.data.max_length or 0)
-    make = _marian if is_pair else _gpt2
-    model = make(tokenizer, **sizes, dropout=dropout, positions=positions, math=math)
-    model = model.to(device).eval()
+    model = _build(change((_marian if is_pair else _gpt2)(tokenizer, **sizes, positions=positions)), math)
     parameters = sum(p.numel() for p in model.parameters())
-    return model, NewModel(model.config, tokenizer, sizes | {"vocabulary": stated.vocabulary or VOCABULARY}, parameters)
+    return model.to(device).eval(), NewModel(model.config, tokenizer, sizes | {"vocabulary": vocabulary}, parameters)
 
 
-def _marian(
-    tokenizer: SequenceTokenizer, layers: int, width: int, heads: int, dropout: float, positions: int, math: Mathematics
-) -> EncoderDecoder:
+def _build(config: Config, math: Mathematics) -> EncoderDecoder | DecoderModel:
+    if isinstance(config, EncoderDecoderConfig):
+        return EncoderDecoder(config, math)
+    return DecoderModel(config, math)
+
+
+def _marian(tokenizer: SequenceTokenizer, layers: int, width: int, heads: int, positions: int) -> EncoderDecoderConfig:
     assert tokenizer.start_id is not None
-    config = EncoderDecoderConfig(
+    return EncoderDecoderConfig(
         model_type="marian",
         vocab_size=tokenizer.vocab_size,
         d_model=width,
@@ -91,30 +102,22 @@ def _marian(
         encoder_ffn_dim=4 * width,
         decoder_ffn_dim=4 * width,
         activation_function="relu",
-        dropout=dropout,
         max_position_embeddings=positions,
         scale_embedding=True,
         pad_token_id=tokenizer.pad_id,
         eos_token_id=tokenizer.end_id,
         decoder_start_token_id=tokenizer.start_id,
     )
-    return EncoderDecoder(config, math)
 
 
-def _gpt2(
-    tokenizer: SequenceTokenizer, layers: int, width: int, heads: int, dropout: float, positions: int, math: Mathematics
-) -> DecoderModel:
-    config = DecoderConfig(
+def _gpt2(tokenizer: SequenceTokenizer, layers: int, width: int, heads: int, positions: int) -> DecoderConfig:
+    return DecoderConfig(
         vocab_size=tokenizer.vocab_size,
         n_positions=positions,
         n_embd=width,
         n_layer=layers,
         n_head=heads,
-        resid_pdrop=dropout,
-        embd_pdrop=dropout,
-        attn_pdrop=dropout,
-        bos_token_id=tokenizer.end_id,  # as GPT-2 has it: one token between texts
+        bos_token_id=tokenizer.end_id,  # as in GPT-2: one token stands between texts
         eos_token_id=tokenizer.end_id,
         pad_token_id=tokenizer.pad_id,
     )
-    return DecoderModel(config, math)

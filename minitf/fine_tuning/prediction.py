@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from minitf.checkpoints.metadata import read_metadata
 from minitf.errors import InputError
-from minitf.fine_tuning.saved import ModelOptions, length_for, open_model, spec_by_name, stored_head
+from minitf.fine_tuning.saved import ModelOptions, length_for, open_model, spec_by_name, stored_spec
 from minitf.fine_tuning.terminal import Say, silent
 from minitf.tasks import registry
 from minitf.tasks.spec import Inputs, Loaded, TaskSettings, TaskSpec
@@ -31,7 +31,7 @@ class Predictor:
 
         The keys of a record depend on the task. Classification: `label`, `probabilities`; multilabel: `labels`,
         `probabilities`; regression: `number`; tagging: `words`, `tags`, `entities`; question answering: `answer`,
-        `start`, `end`, `probability`. Raises InputError.
+        `start`, `end`, `probability`; seq2seq and language-model: `generated`. Raises InputError.
         """
         if isinstance(texts, str):
             raise InputError("give a list of texts, not one text")
@@ -60,8 +60,7 @@ def choose_spec(source: str, metadata: Mapping[str, Any], options: ModelOptions,
     """Return the task of a model: from its metadata, else by the head in its files."""
     if name := metadata.get("task"):
         return spec_by_name(name)
-    head = stored_head(source, options, say)
-    return next((spec for spec in registry.SPECS.values() if spec.head == head), registry.SPECS["classification"])
+    return stored_spec(source, options, say) or registry.SPECS["classification"]
 
 
 def open_predictor(
@@ -98,7 +97,7 @@ def open_head(
     spec: TaskSpec | None = None,
 ) -> "tuple[Loaded, LoadReport]":
     """Load the model with the head called `head`, or without one; return it and the load report."""
-    model, report = open_model(source, head, options, say)
+    model, report = open_model(source, head, options, say, kind=spec.model if spec else "bert")
     report.check_head()
     max_length = length_for(spec, options, metadata, report)
     tokenizer = report.checked_tokenizer(say)

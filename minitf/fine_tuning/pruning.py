@@ -64,6 +64,8 @@ def open_prunable(
     """Load the model and the table; rank the heads if `by_heads`. Raises InputError."""
     gates = HeadGates()
     opened = open_labelled(source, labelled, options, say, gates.overlay if by_heads else lambda math: math)
+    if opened.spec.model != "bert":
+        raise InputError(f"{source}: a model that generates text cannot be pruned")
     opened.model.eval()
     order: list[HeadIndex] = []
     if by_heads:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from minitf import __version__
-from minitf.checkpoints.load import load
 from minitf.errors import InputError
 from minitf.files import write_json, write_text
 from minitf.fine_tuning import provenance
 from minitf.fine_tuning.journal import read_steps
+from minitf.fine_tuning.models import load_kind
 from minitf.fine_tuning.new_model import NewModel
 from minitf.fine_tuning.pages import report as report_page
 from minitf.fine_tuning.pages.scores import measured_on
@@ -32,7 +32,9 @@ def conclude(setup: TrainingSetup, history: list[Epoch], folder: Path) -> Outcom
     """Load the best epoch, evaluate it on the test set (without one on the validation set), write the reports."""
     if not (folder / "best").is_dir():  # its name could be one on the hub, which `load` would fetch
         raise InputError(f"{folder / 'best'}: was moved or deleted during the run; move it back and `resume` the run")
-    best = load(folder / "best", head=setup.task.head, math=setup.math, device=setup.device)
+    best, _ = load_kind(
+        setup.spec.model, folder / "best", head=setup.task.head, math=setup.math, device=setup.device
+    )
     name = "test" if "test" in setup.splits else "valid"
     examples = setup.encoded.examples[name]
     logits = predict_logits(best, setup.task, examples)

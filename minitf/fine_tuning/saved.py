@@ -12,7 +12,6 @@ from minitf.tasks.spec import TaskSpec
 from minitf.text.windows import choose_max_length
 
 if TYPE_CHECKING:
-    from minitf.bert import Bert
     from minitf.checkpoints.report import LoadReport
     from minitf.mathematics import Mathematics
 
@@ -31,13 +30,22 @@ class ModelOptions:
 
 
 def open_model(
-    source: str, head: str | None, options: ModelOptions, say: Say, math: "Mathematics | None" = None
-) -> "tuple[Bert, LoadReport]":
-    """Load the model with the head called `head`; `math` replaces that of the options. Raises InputError."""
-    from minitf.bert.device import choose_device
-    from minitf.checkpoints.load import load_with_report
+    source: str,
+    head: str | None,
+    options: ModelOptions,
+    say: Say,
+    math: "Mathematics | None" = None,
+    kind: str | None = "bert",
+) -> "tuple[Any, LoadReport]":
+    """Load the model, a Bert with the head called `head`; `math` replaces that of the options.
 
-    return load_with_report(
+    `kind` is that of `TaskSpec.model`, None for any. Raises InputError.
+    """
+    from minitf.bert.device import choose_device
+    from minitf.fine_tuning.models import load_kind
+
+    return load_kind(
+        kind,
         source,
         head=head,
         math=math or options.math,
@@ -57,8 +65,9 @@ def length_for(spec: TaskSpec | None, options: ModelOptions, metadata: Mapping[s
     InputError if the requested length exceeds the model's positions.
     """
     from minitf.checkpoints.stated import stated_length
+    from minitf.fine_tuning.models import NO_LIMIT
 
-    longest = report.config.longest
+    longest = report.config.longest or NO_LIMIT
     usual = stated_length(report.source.folder, for_vectors=spec is None) or longest
     if spec is not None and (not spec.truncates or metadata.get("task")):
         usual = spec.max_length
@@ -72,12 +81,18 @@ def spec_by_name(name: str) -> TaskSpec:
     return registry.SPECS[name]
 
 
-def stored_head(source: str, options: ModelOptions, say: Say) -> str | None:
-    """Return the head that the files of a checkpoint have, or None. Errors in the files are left to the loader."""
+def stored_spec(source: str, options: ModelOptions, say: Say) -> TaskSpec | None:
+    """Return the task for the head that the files of a checkpoint have, None if no task has it.
+
+    Errors in the files are left to the loader.
+    """
     from minitf.checkpoints import sources
     from minitf.checkpoints.official import OfficialFiles
+    from minitf.fine_tuning.models import CLASSES
 
     with suppress(CheckpointError):
         found = sources.find(source, offline=options.offline, say=say, revision=options.revision)
-        return OfficialFiles(found).stored_head()
+        files = OfficialFiles(found)
+        kind = next(name for name, model in CLASSES.items() if model is files.kind.model)
+        return registry.by_head(files.stored_head(), kind)
     return None

@@ -2,28 +2,28 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
 from minitf.bert import Bert, BertConfig
 from minitf.bert.device import choose_device
 from minitf.bert.reinitialize import reinitialize_top
-from minitf.checkpoints.load import load_with_report
+from minitf.checkpoints.kinds import Model
 from minitf.checkpoints.report import LoadReport
 from minitf.errors import InputError
 from minitf.fine_tuning import augmentation, data_check, new_model
 from minitf.fine_tuning.config import FineTuneConfig, ModelConfig, RecipeConfig, storable
 from minitf.fine_tuning.data import Decisions, Splits, data_line
 from minitf.fine_tuning.digests import digest_inputs
+from minitf.fine_tuning.models import load_kind, longest_of
 from minitf.fine_tuning.new_model import NewModel
 from minitf.fine_tuning.terminal import Say
-from minitf.fine_tuning.token_counts import TokenCounts
+from minitf.fine_tuning.token_counts import AnyTokenizer, TokenCounts
 from minitf.mathematics import Mathematics, mathematics
 from minitf.tasks.base import Task
 from minitf.tasks.spec import TaskSettings, TaskSpec
 from minitf.text.batches import Examples
-from minitf.text.sequence_tokenizer import SequenceTokenizer
-from minitf.text.tokenizer import Tokenizer
 from minitf.text.windows import choose_max_length
 from minitf.training import state
 from minitf.training.loop import Plan
@@ -32,9 +32,6 @@ from minitf.training.parameter_table import parameter_groups, parameter_table
 from minitf.training.precision import choose_precision
 from minitf.training.strategy import Strategy, count_layers, freeze
 from minitf.training.workers import Workers, local_device
-from minitf.transformer import DecoderModel, EncoderDecoder
-
-Model = Bert | EncoderDecoder | DecoderModel
 
 
 LOW_RATE = 3e-4  # for a new model
@@ -67,7 +64,7 @@ class TrainingSetup:
     splits: Splits
     model: Model
     loaded: LoadReport | NewModel
-    tokenizer: Tokenizer | SequenceTokenizer
+    tokenizer: AnyTokenizer
     task: Task
     encoded: EncodedTables
     math: Mathematics
@@ -146,9 +143,12 @@ def prepare(
     choose_precision(recipe.precision, device)
     math = mathematics(config.model.math)
     task = spec.create(splits["train"], task_settings(config), math)
+    model: Model
     loaded: LoadReport | NewModel
     if spec.model != "bert" and config.is_new:
-        model, loaded = new_model.create(spec, splits, config, math, device)
+        model, loaded = new_model.create(
+            spec, splits, config, math, device, lambda new: _changed(new, config.model, task.problem_type)
+        )
     else:
         model, loaded = _load(config, spec, task, math, device, say)
     strategy = _strategy(config.model, count_layers(model)[0])
@@ -157,7 +157,8 @@ def prepare(
         reinitialize_top(model, strategy.reinitialized)
     if workers.rank:
         torch.manual_seed(recipe.seed + (workers.rank << 32))  # each process has its own dropout
-    tokenizer, longest = loaded.checked_tokenizer(), model.config.longest
+    tokenizer: Any = loaded.checked_tokenizer()
+    longest = longest_of(model)
     max_length = choose_max_length(config.data.max_length, spec.max_length, longest)
     if encoded is None:
         encoded = EncodedTables(
@@ -194,10 +195,11 @@ def prepare(
 
 
 def _load(
-    config: FineTuneConfig, task: Task, math: Mathematics, device: torch.device, say: Say
-) -> tuple[Bert, LoadReport]:
+    config: FineTuneConfig, spec: TaskSpec, task: Task, math: Mathematics, device: torch.device, say: Say
+) -> tuple[Model, LoadReport]:
     """Load the model with the head of the task."""
-    return load_with_report(
+    return load_kind(
+        spec.model,
         config.model.model,
         head=task.head,
         labels=task.labels or None,
@@ -212,15 +214,24 @@ def _load(
     )
 
 
-def _changed(official: BertConfig, model: ModelConfig, problem_type: str | None) -> BertConfig:
+# The rates of dropout in the configs of the models.
+DROPOUT = (
+    *("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"),
+    *("dropout", "attention_dropout", "activation_dropout"),
+    *("resid_pdrop", "embd_pdrop", "attn_pdrop"),
+)
+
+
+def _changed(official: Any, model: ModelConfig, problem_type: str | None) -> Any:
     """Return the configuration of the model with the changes of the settings and the task."""
-    changes: dict[str, object] = {"problem_type": problem_type}
+    changes: dict[str, object] = {}
+    if isinstance(official, BertConfig):
+        changes["problem_type"] = problem_type
     if model.dropout is not None:
-        changes |= dict.fromkeys(("hidden_dropout_prob", "attention_probs_dropout_prob"), model.dropout)
-        changes["classifier_dropout"] = model.dropout
+        changes |= {name: model.dropout for name in DROPOUT if hasattr(official, name)}
     if model.hidden_act is not None:
         changes["hidden_act"] = model.hidden_act
-    return dataclasses.replace(official, **changes)  # type: ignore[arg-type]
+    return dataclasses.replace(official, **changes)
 
 
 def _describe(setup: TrainingSetup, longest: int, augmentation_lines: list[str], say: Say) -> None:

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from minitf.datasets.strings import cut
 from minitf.tasks.example_scores import ExampleScores
 from minitf.text.batches import Batch, Examples
-from minitf.text.tokenizer import Tokenizer
 
 LONGEST = 100_000  # characters of a text in a report
 
@@ -75,8 +74,11 @@ class Task(Protocol):
     def labels(self) -> tuple[str, ...]:
         """The names of the logits, in order; () if they have no names."""
 
-    def encode(self, table: Any, tokenizer: Tokenizer, max_length: int) -> Examples:
-        """Turn the rows of a table into tokens, at most `max_length` each, and targets. Raises DataError."""
+    def encode(self, table: Any, tokenizer: Any, max_length: int) -> Examples:
+        """Turn the rows of a table into tokens, at most `max_length` each, and targets. Raises DataError.
+
+        The tokenizer is a `SequenceTokenizer` for a task that generates text, else a `Tokenizer`.
+        """
 
     def logits(self, model: nn.Module, batch: Batch) -> Tensor:
         """Run the model on `batch` and return the logits that `loss` and `unpad` take."""

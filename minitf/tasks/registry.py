@@ -3,7 +3,7 @@
 A task from outside minitf is added with one line: `register(MY_TASK)`.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from minitf.datasets.columns import label_columns
 from minitf.datasets.dataset import Dataset, read_table
@@ -20,9 +20,6 @@ from minitf.tasks.regression.spec import REGRESSION
 from minitf.tasks.seq2seq.spec import SEQ2SEQ
 from minitf.tasks.spec import Columns, TaskSpec
 from minitf.tasks.tagging.spec import TAGGING
-
-if TYPE_CHECKING:
-    from minitf.bert import BertConfig
 
 SPECS: dict[str, TaskSpec] = {}
 MOST_CLASSES = 20  # a column with more different whole numbers is for regression
@@ -91,13 +88,20 @@ def _numbers(table: Dataset, labels: set[str]) -> set[float]:
     return set(numbers.values()) if 2 * sum(rows) > len(rows) else set()
 
 
-def of_checkpoint(source: str, head: str | None, config: "BertConfig") -> TaskSpec:
-    """Return the task of a model that minitf did not train, by its head. Raises InputError for a model without one."""
+def by_head(head: str | None, model: str) -> TaskSpec | None:
+    """Return the first task for this head and kind of model."""
+    return next((spec for spec in SPECS.values() if spec.head == head and spec.model == model), None)
+
+
+def of_checkpoint(source: str, head: str | None, config: Any, model: str = "bert") -> TaskSpec:
+    """Return the task of a model that minitf did not train, by its head and its kind of `model`.
+
+    Raises InputError for a model without a head.
+    """
     if head == CLASSIFICATION.head:
         if config.problem_type == "multi_label_classification":
             return MULTILABEL
         return REGRESSION if config.problem_type == "regression" or config.num_labels == 1 else CLASSIFICATION
-    for spec in SPECS.values():
-        if spec.head == head:
-            return spec
+    if (spec := by_head(head, model)) is not None:
+        return spec
     raise InputError(f"{source}: has no head for predictions ({head or 'no head at all'}); fine-tune it first")

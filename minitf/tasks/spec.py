@@ -12,10 +12,9 @@ from minitf.datasets.table_writer import TableFormat
 from minitf.text.windows import LongText, Method
 
 if TYPE_CHECKING:
-    from minitf.bert import Bert, BertConfig
+    from minitf.bert import BertConfig
     from minitf.mathematics import Mathematics
     from minitf.tasks.base import Prediction, Task
-    from minitf.text.tokenizer import Tokenizer
 
 Table = Any  # what `read` returns: it has `path`, `examples` (each with its `row`), `digest`
 Columns = Mapping[str, str | None]  # "text", "pair", "label" -> the name of the column, None to find it
@@ -59,8 +58,8 @@ class Inputs:
 class Loaded:
     """A model that is ready to predict."""
 
-    model: "Bert"
-    tokenizer: "Tokenizer"
+    model: Any  # a Bert, or of the kind of model that the task needs
+    tokenizer: Any  # a Tokenizer, or a SequenceTokenizer for a model that generates text
     settings: TaskSettings
     max_length: int
     batch_size: int

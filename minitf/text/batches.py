@@ -2,7 +2,8 @@
 
 import dataclasses
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,8 +26,8 @@ class Batch:
     target_ids: Tensor | None = None
 
     def to(self, device: str | torch.device) -> "Batch":
-        parts = (getattr(self, field.name) for field in dataclasses.fields(self))
-        return Batch(*(None if part is None else part.to(device) for part in parts))
+        parts: Iterator[Any] = (getattr(self, field.name) for field in dataclasses.fields(self))
+        return Batch(*(None if part is None else part.to(device) for part in parts))  # type: ignore[arg-type]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,7 +15,9 @@ from typing import Any, Protocol
 from minitf.datasets.file_kinds import read_json_object
 from minitf.errors import CheckpointError, InputError
 from minitf.text import marian
+from minitf.text.batches import Batch, Tokens, pad
 from minitf.text.library_codec import LibraryCodec
+from minitf.text.tokenizer import Tokenizer
 from minitf.text.tokenizer_class import LARGEST_CONFIG
 from minitf.text.tokenizer_limits import checked_ids, checked_texts
 
@@ -63,6 +65,24 @@ class SequenceTokenizer:
             self._target_frame = (codec.frame[0], (*codec.frame[1], self.end_id))
         self._names = {i: token for token, i in codec.vocabulary.items()}
 
+    lower_case = False  # no official one changes a text to lowercase
+
+    @property
+    def vocabulary_size(self) -> int:
+        """The number of tokens, including added tokens."""
+        return len(self._names)
+
+    @property
+    def highest_id(self) -> int:
+        """The largest token id."""
+        return self.vocab_size - 1
+
+    @property
+    def special_ids(self) -> frozenset[int]:
+        """The ids of padding, of the end token and of the tokens that are added to a text."""
+        ends = () if self.end_id is None else (self.end_id,)
+        return frozenset((self.pad_id, *ends, *self._frame[0], *self._frame[1]))
+
     @property
     def ends_source(self) -> bool:
         """Whether a source ends with the end token: not in GPT-2, which continues the text."""
@@ -81,6 +101,10 @@ class SequenceTokenizer:
     def encode_targets(self, texts: Sequence[str], max_length: int | None = None) -> list[list[int]]:
         """Encode targets, which end with the end token if there is one, cut to `max_length`. Raises InputError."""
         return self._encode(texts, max_length, target=True)
+
+    def __call__(self, texts: Sequence[str], *, max_length: int | None = None) -> Batch:
+        """Encode sources as one padded batch; see `encode`."""
+        return pad([Tokens(ids, [0] * len(ids)) for ids in self.encode(texts, max_length)], self.pad_id)
 
     def _encode(self, texts: Sequence[str], max_length: int | None, target: bool) -> list[list[int]]:
         before, after = self._target_frame if target else self._frame
@@ -110,6 +134,14 @@ class SequenceTokenizer:
         """Return tokens as readable text, without the character that marks a space."""
         return [self._codec.word(i) if i in self._names else f"[{i}]" for i in checked_ids(ids)]
 
+    def check_rows(self, rows: int, folder: Path) -> None:
+        """Raise CheckpointError if a word embedding with `rows` rows lacks some tokens."""
+        if self.vocab_size > rows:
+            raise CheckpointError(
+                f"{folder}: the vocabulary has {self.vocab_size:,} tokens, the word embedding only {rows:,} rows: they"
+                " do not belong together"
+            )
+
     def save(self, folder: Path, max_length: int) -> None:
         """Write the files into a folder that exists, as `transformers` reads them."""
         self._codec.save(folder, max_length)
@@ -125,6 +157,11 @@ def from_folder(folder: Path) -> SequenceTokenizer:
         return SequenceTokenizer(codec, start if type(start) is int else None)
     except CheckpointError as error:
         raise CheckpointError(f"{folder}: {error}") from None
+
+
+def any_from_folder(folder: Path) -> Tokenizer | SequenceTokenizer:
+    """Read the tokenizer that the model in `folder` needs. Raises CheckpointError."""
+    return from_folder(folder) if reads(folder) else Tokenizer.from_folder(folder)
 
 
 def reads(folder: Path) -> bool:

@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 import warnings
+from types import SimpleNamespace
 
 import pytest
 import sentencepiece
@@ -13,9 +14,11 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, decoders, models, pre_tokenizers, trainers
 from tokenizers import Tokenizer as FastTokenizer
 
+import minitf
+from minitf.checkpoints.report import tokenizer_for
 from minitf.errors import CheckpointError, InputError
 from minitf.text import sequence_tokenizer
-from minitf.text.sequence_tokenizer import from_folder
+from minitf.text.sequence_tokenizer import SequenceTokenizer, from_folder
 from minitf.text.tokenizer import Tokenizer
 
 PROPERTY = settings(
@@ -278,6 +281,22 @@ def test_texts_that_cannot_be_encoded(both, texts, message):
 def test_a_length_below_the_special_tokens(both):
     with pytest.raises(InputError, match="`max_length` 1 is too small: the special tokens alone are"):
         both[0].encode_targets(["a"], 1)
+
+
+def test_load_tokenizer(both, tmp_path):
+    ours, _, folder = both
+    shutil.copytree(folder, tmp_path / "model")
+    (tmp_path / "model" / "model.safetensors").write_bytes(b"")
+    tokenizer = minitf.load_tokenizer(tmp_path / "model")
+    assert isinstance(tokenizer, SequenceTokenizer) and tokenizer.encode(NASTY) == ours.encode(NASTY)
+    batch = tokenizer(["The fox", "a"])
+    assert batch.token_ids[0].tolist() == ours.encode(["The fox"])[0] and batch.mask.sum(1).tolist()[0] == len(
+        batch.mask[0]
+    )
+    assert tokenizer.special_ids >= {ours.pad_id, ours.end_id} and tokenizer.highest_id == ours.vocab_size - 1
+    tokenizer_for(SimpleNamespace(vocab_size=ours.vocab_size), tokenizer, folder)
+    with pytest.raises(CheckpointError, match="they do not belong together"):
+        tokenizer_for(SimpleNamespace(vocab_size=ours.vocab_size - 1), tokenizer, folder)
 
 
 def test_bert_does_not_take_them(both):

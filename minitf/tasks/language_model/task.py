@@ -113,7 +113,8 @@ class LanguageModel:
 def perplexity_of(values: Tensor) -> Tensor:
     """exp of the mean loss; the rows of `values [m, 2]` are a sum of losses and their number."""
     losses, counts = values.sum(dim=0)
-    return (losses / counts.clamp(min=1.0)).exp()
+    perplexity: Tensor = (losses / counts.clamp(min=1.0)).exp()
+    return perplexity
 
 
 def _sums(logits: Sequence[Tensor], examples: Examples) -> Tensor:

@@ -45,7 +45,7 @@ SEQ2SEQ = TaskSpec(
     rows=pair_rows,
     texts=lambda table: (table.texts, None),
     recognize=recognize,
-    unused=("pair", "long_text", "stride", "class_weights", "augment", "reinit_top"),
+    unused=("pair", "long_text", "stride", "class_weights", "augment", "hidden_act", "reinit_top"),
     unit="pairs",
     batch_unit="pairs",
 )

@@ -45,8 +45,7 @@ class Seq2Seq:
     def logits(self, model: nn.Module, batch: Batch) -> Tensor:
         """Compute the teacher-forced logits of the target's tokens, `[B, T, N]`."""
         assert isinstance(model, EncoderDecoder) and batch.target_ids is not None
-        config = model.config
-        shifted = shift_right(batch.target_ids, config.start_id, config.pad_id)
+        shifted = shift_right(batch.target_ids, model.config.start_id, model.config.pad_token_id)
         logits: Tensor = model(batch.token_ids, shifted, batch.mask).logits
         return logits
 

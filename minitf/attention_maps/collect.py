@@ -80,9 +80,7 @@ def attention(
     else:
         if isinstance(model, Bert) is isinstance(tokenizer, SequenceTokenizer):
             raise InputError("the tokenizer is for another kind of model; load it from the same folder")
-        if isinstance(model, Bert):
-            tokenizer = tokenizer_for(model.config, tokenizer, Path("the tokenizer"))
-        of = opened("model", model, tokenizer)
+        of = opened("model", model, tokenizer_for(model.config, tokenizer, Path("the tokenizer")))
     if isinstance(of, OpenGenerator):
         for what, value in (("a second text", pair), ("`query_key`", query_key or None)):
             if value is not None:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from minitf.bert import Bert
-from minitf.checkpoints.load import STORED_HEAD, load_model
+from minitf.checkpoints.load import STORED_HEAD, load_with_report
 from minitf.datasets.strings import cut
 from minitf.errors import InputError
 from minitf.mathematics import Mathematics
@@ -56,9 +56,8 @@ def open_model(
     The settings are those of `minitf.load`; `say` gets warnings, and a line before each download. Raises
     CheckpointError, InputError.
     """
-    model, report = load_model(
+    model, report = load_with_report(
         source,
-        Bert,
         STORED_HEAD,
         math=math,
         dtype=dtype,

@@ -1,4 +1,4 @@
-"""The attention maps of models that generate text: the three kinds of an encoder-decoder, the causal one of a decoder."""
+"""The attention maps of models that generate text: the three kinds of an encoder-decoder, or a decoder's."""
 
 import collections
 import dataclasses
@@ -146,7 +146,7 @@ def _maps(
         probabilities=(),
         readable_tokens=labels,
         words=word_numbers(labels, special),
-        spans=(*spans_of(labels[:S], special, text.source), *[None] * (len(ids) - S)),
+        spans=(*spans_of(labels[:S], special[:S], text.source), *[None] * (len(ids) - S)),
         query_tokens=query_labels if differ else (),
         query_special=query_special if differ else (),
         query_words=word_numbers(query_labels, query_special) if differ else (),

@@ -37,7 +37,7 @@ def alignment(cross: Block, layer: int | None = None, theme: Theme = LIGHT) -> "
     over heads: Garg et al. 2019, §3. Raises InputError for a layer that does not exist.
     """
     _check(cross, layer or 0, 0)
-    of = f"of layer {layer + 1}" if layer is not None else f"of all {cross.layers} layers"
+    of = "of all layers" if layer is None else f"of layer {layer + 1}"
     A = cross.A.mean(axis=(0, 1)) if layer is None else cross.A[layer].mean(axis=0)
     return _heat_map(cross, A, f"cross-attention, mean over the heads {of}", theme, ("source", "target"))
 
@@ -51,6 +51,7 @@ def _heat_map(
 ) -> "Figure":
     n, m = A.shape
     width, height = (min(14.0, max(3.6, 0.26 * size + 1.4)) for size in (m, n))
+    width = max(width, 0.085 * len(title))
     figure = themed_figure(width, height, theme)
     axes = figure.add_subplot()
     image = axes.imshow(A, cmap=theme.weights, vmin=0.0, interpolation="nearest")

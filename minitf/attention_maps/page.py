@@ -134,13 +134,17 @@ def choose_opening(
     maps: AttentionMaps, compare: AttentionMaps | None = None, attribution: AnyAttribution | None = None
 ) -> Opening:
     """Choose the most informative view: the head in which two models differ most, else the attribution, else the head
-    that attends least to special tokens."""
+    that attends least to special tokens. For an encoder-decoder: the head of the cross-attention that attends most
+    sharply to words of the source, which often aligns them."""
     if compare is not None:
         change = np.stack([np.abs(a - b).mean(axis=(-2, -1)) for a, b in zip(maps.A, compare.A, strict=True)])
         layer, head = divmod(int(change.argmax()), maps.heads)
         return Opening("head", layer + 1, head + 1, "difference")
-    if maps.kinds:  # the alignment: the keys of the cross-attention are the tokens of the source
-        return Opening("head", maps.kinds[0].layers, 1)
+    if maps.kinds:
+        cross, source = maps.block("cross").A, maps.segments.index(1)
+        peaks = cross[..., ~np.array(maps.special[:source])].max(axis=-1, initial=0.0).mean(axis=-1)  # [L, H]
+        layer, head = divmod(int(peaks.argmax()), cross.shape[1])
+        return Opening("head", layer + 1, head + 1)
     on_special = np.stack([a[..., np.array(maps.special)].sum(axis=-1).mean(axis=-1) for a in maps.A])
     layer, head = divmod(int(on_special.argmin()), maps.heads)
     return Opening("head" if attribution is None else "attribution", layer + 1, head + 1)

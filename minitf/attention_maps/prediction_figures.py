@@ -62,8 +62,9 @@ def draw_source_attributions(attributions: Sequence[SourceAttribution], theme: T
         axes.set_yticks(range(T), [drawable(attribution.label) for attribution in attributions], fontsize=size)
         axes.tick_params(length=0, colors=theme.text)
         axes.spines[:].set_color(theme.frame)
-        meaning = "grey: it has no sign" if name == UNSIGNED else "orange: for the token, blue: against"
-        axes.set_title(f"{name}\n{meaning}; each row has its own scale", color=theme.text, fontsize=8)
+        axes.set_title(name, color=theme.text, fontsize=9)
+    legend = f"orange: for the target token, blue: against it;\n{UNSIGNED} has no sign; each row has its own scale"
+    figure.supxlabel(legend, color=theme.text, fontsize=8)
     return figure
 
 

@@ -11,7 +11,7 @@ from minitf.cli import attend
 from minitf.cli.console import flags_in_errors, run, say, say_error
 
 if TYPE_CHECKING:
-    from minitf.attention_maps.model import OpenModel
+    from minitf.attention_maps.model import OpenGenerator, OpenModel
 
 
 @flags_in_errors
@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from minitf.attention_maps.model import open_model
     from minitf.bert.device import choose_device
 
-    def opened(source: str, revision: str | None = None) -> "OpenModel":
+    def opened(source: str, revision: str | None = None) -> "OpenModel | OpenGenerator":
         return open_model(
             source,
             arguments.math,
@@ -34,13 +34,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
 
     model, output = opened(arguments.model, arguments.revision), Path(arguments.output)
-    text = views.Text(arguments.text, arguments.pair, arguments.max_length)
+    text = views.Text(arguments.text, arguments.pair, arguments.max_length, arguments.target, arguments.max_new_tokens)
     if output.suffix.lower() == ".html":
         parts = views.PageParts(arguments.attribution, attend.ATTRIBUTION_LIMIT, arguments.label, arguments.query_key)
         compare = opened(arguments.compare) if arguments.compare is not None else None
         views.write_page(model, text, output, parts, compare, say)
     else:
-        view = views.View(arguments.view or "grid", arguments.layer, arguments.head, arguments.label, arguments.dark)
+        view = views.View(
+            arguments.view, arguments.layer, arguments.head, arguments.label, arguments.dark, arguments.attention
+        )
         if arguments.input is not None:
             columns = {"text": arguments.text_column, "pair": arguments.pair_column, "delimiter": arguments.delimiter}
             figure = views.draw_table_summary(model, arguments.input, columns, arguments.max_length, view.theme, say)

@@ -28,8 +28,30 @@ from minitf.tasks.regression.metrics import pearson, ranks
 from minitf.text.batches import Batch
 
 
+class Scored:
+    """Scores of tokens for one prediction by several methods. The first method has no sign and no gradient."""
+
+    special: tuple[bool, ...]
+
+    def scores(self) -> dict[str, np.ndarray]:
+        """Return the scores `[S]` by method."""
+        raise NotImplementedError
+
+    def correlations(self) -> dict[tuple[str, str], float]:
+        """Compute Spearman's rank correlation of each pair of methods over the words; NaN for fewer than three.
+
+        The first method has no sign, so it is compared with the absolute values of the others: a word that is strong
+        evidence against the prediction matters too.
+        """
+        words = ~np.array(self.special)
+        scores = {name: values[words] for name, values in self.scores().items()}
+        first, *others = scores
+        with_first = {(first, b): spearman(scores[first], np.abs(scores[b])) for b in others}
+        return with_first | {(a, b): spearman(scores[a], scores[b]) for a, b in itertools.combinations(others, 2)}
+
+
 @dataclasses.dataclass(frozen=True)
-class Attribution:
+class Attribution(Scored):
     """The scores of the S tokens of one text for the class `label`, by each method; negative: against the class."""
 
     tokens: tuple[str, ...]
@@ -50,18 +72,6 @@ class Attribution:
             "integrated gradients": self.integrated_gradients,
             "erasure": self.erasure,
         }
-
-    def correlations(self) -> dict[tuple[str, str], float]:
-        """Compute Spearman's rank correlation of each pair of methods over the words; NaN for fewer than three.
-
-        Rollout has no sign, so it is compared with the absolute values of the others: a word that is strong evidence
-        against the class matters too.
-        """
-        words = ~np.array(self.special)
-        scores = {name: values[words] for name, values in self.scores().items()}
-        first, *others = scores
-        with_rollout = {(first, b): spearman(scores[first], np.abs(scores[b])) for b in others}
-        return with_rollout | {(a, b): spearman(scores[a], scores[b]) for a, b in itertools.combinations(others, 2)}
 
 
 def attribute(
@@ -189,13 +199,18 @@ def erasure(model: Bert, batch: Batch, label: int, special_ids: frozenset[int], 
     return scores
 
 
-def conclusion(attribution: Attribution) -> str:
+def conclusion(attribution: Scored) -> str:
     """Say in one sentence whether attention may be read as an explanation of this prediction."""
-    value = attribution.correlations()[("rollout", "erasure")]
+    name = next(iter(attribution.scores()))
+    return verdict(f"attention {name}" if name == "rollout" else name, attribution.correlations()[(name, "erasure")])
+
+
+def verdict(name: str, value: float) -> str:
+    """Say what the rank correlation of `name` with erasure means."""
     if math.isnan(value):
         return "too few words to compare the methods"
     how = "agrees" if value > 0.7 else "partly agrees" if value > 0.3 else "does not agree"
-    return f"attention rollout {how} with erasure (rank correlation {value:.2f}): " + (
+    return f"{name} {how} with erasure (rank correlation {value:.2f}): " + (
         "here attention is a hint, not a proof, of what the prediction depends on"
         if value > 0.7
         else "do not read attention as an explanation of this prediction"

@@ -11,22 +11,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from minitf.attention_maps import page
-from minitf.attention_maps.attribution import Attribution, attribute
+from minitf.attention_maps import page, sequences, source_attribution
+from minitf.attention_maps.attribution import attribute
 from minitf.attention_maps.maps import AttentionMaps
 from minitf.attention_maps.model import (
+    OpenGenerator,
     OpenModel,
     encode,
+    encoder,
     open_model,
+    opened,
     readable_tokens,
     reading_of,
     segments,
 )
 from minitf.bert import Bert
+from minitf.checkpoints.kinds import Model
 from minitf.checkpoints.report import tokenizer_for
 from minitf.errors import InputError
 from minitf.mathematics import EQUATIONS
 from minitf.tasks.inference import check_finite, evaluating
+from minitf.text.sequence_tokenizer import SequenceTokenizer
 from minitf.text.tokenizer import Tokenizer
 
 ATTRIBUTION_LIMIT = 128  # a notebook shows the attribution of texts of at most this many tokens
@@ -36,7 +41,7 @@ ATTRIBUTION_LIMIT = 128  # a notebook shows the attribution of texts of at most 
 class DisplayedMaps(AttentionMaps):
     """Attention maps that a notebook displays as the interactive page, with the attribution of a classifier."""
 
-    attribute: Callable[[], Attribution] | None = dataclasses.field(default=None, repr=False, compare=False)
+    attribute: Callable[[], page.AnyAttribution] | None = dataclasses.field(default=None, repr=False, compare=False)
 
     def _repr_html_(self) -> str:
         wanted = self.attribute if len(self.tokens) <= ATTRIBUTION_LIMIT else None
@@ -44,12 +49,14 @@ class DisplayedMaps(AttentionMaps):
 
 
 def attention(
-    model: Bert | str | Path,
+    model: Model | str | Path,
     text: str,
     pair: str | None = None,
-    tokenizer: Tokenizer | None = None,
+    tokenizer: Tokenizer | SequenceTokenizer | None = None,
     max_length: int | None = None,
     query_key: bool = False,
+    target: str | None = None,
+    max_new_tokens: int | None = None,
     **loading: Any,
 ) -> AttentionMaps:
     """Return the attention maps of `text` (and `pair`); a notebook displays them as an interactive page.
@@ -57,21 +64,41 @@ def attention(
     `model` is a folder or name that `minitf.load` takes, with its settings as `loading` (math, device, offline, …), or
     a loaded model with its `tokenizer`. The text is truncated to `max_length` tokens, by default the positions that
     the model has. `query_key` keeps Q and K too. The attribution of a classifier is computed when a notebook displays
-    the maps. Raises CheckpointError, and InputError for an empty text or a missing
+    the maps.
+
+    A model that generates text has a `target` instead of a `pair`: the one that is given, or the one that it generates
+    by greedy decoding, of at most `max_new_tokens`. The maps of an encoder-decoder have three blocks:
+    `maps.block("cross")`, "encoder", "decoder". Raises CheckpointError, and InputError for an empty text or a missing
     tokenizer.
     """
-    if not isinstance(model, Bert):
-        opened = open_model(model, **loading)
+    if isinstance(model, str | Path):
+        of = open_model(model, **loading)
     elif tokenizer is None:
         raise InputError("a loaded model needs its tokenizer: tokenizer=minitf.load_tokenizer(DIR)")
     elif loading:
         raise InputError(f"the model is loaded already; leave out {', '.join(loading)}")
     else:
-        opened = OpenModel("model", model, tokenizer_for(model.config, tokenizer, Path("the tokenizer")))
-    maps = collect(opened, text, pair, max_length, query_key)
+        if isinstance(model, Bert) is isinstance(tokenizer, SequenceTokenizer):
+            raise InputError("the tokenizer is for another kind of model; load it from the same folder")
+        of = opened("model", model, tokenizer_for(model.config, tokenizer, Path("the tokenizer")))
+    if isinstance(of, OpenGenerator):
+        for what, value in (("a second text", pair), ("`query_key`", query_key or None)):
+            if value is not None:
+                encoder(of, what)
+        return _displayed(of, sequences.read(of, text, target, max_length, max_new_tokens))
+    for name, given in (("target", target), ("max_new_tokens", max_new_tokens)):
+        if given is not None:
+            raise InputError(f"`{name}` is for a model that generates text, not for an encoder like {of.name}")
+    maps = collect(of, text, pair, max_length, query_key)
     if not maps.labels:
         return maps
-    return dataclasses.replace(maps, attribute=partial(attribute, opened, text, pair, max_length=max_length))
+    return dataclasses.replace(maps, attribute=partial(attribute, of, text, pair, max_length=max_length))
+
+
+def _displayed(of: OpenGenerator, text: sequences.Text) -> DisplayedMaps:
+    maps = sequences.collect(of, text)
+    compute = partial(source_attribution.attribute, of, text) if maps.kinds else None
+    return DisplayedMaps(**vars(maps), attribute=compute)
 
 
 def collect(

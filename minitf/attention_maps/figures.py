@@ -4,6 +4,7 @@ Every function returns a matplotlib Figure; `save` writes it as svg, png or pdf.
 dark, so that colour-blind readers see the same.
 """
 
+import itertools
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from minitf.attention_maps import attribution
 from minitf.attention_maps.canvas import DARK as DARK
 from minitf.attention_maps.canvas import LIGHT, Theme, font_size, themed_figure
 from minitf.attention_maps.canvas import save as save
-from minitf.attention_maps.maps import AttentionMaps
+from minitf.attention_maps.maps import AttentionMaps, Block
 from minitf.attention_maps.summary import HeadSummary, summarise
 from minitf.errors import InputError
 from minitf.training.figure import drawable
@@ -23,23 +24,46 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def head(maps: AttentionMaps, layer: int, head: int, theme: Theme = LIGHT) -> "Figure":
+def head(maps: AttentionMaps | Block, layer: int, head: int, theme: Theme = LIGHT) -> "Figure":
     """Draw one head as a heat map: rows are queries, columns keys. Raises InputError for a head that does not exist."""
     _check(maps, layer, head)
-    S = len(maps.tokens)
-    side = min(14.0, max(3.6, 0.26 * S + 1.4))
-    figure = themed_figure(side, side, theme)
+    return _heat_map(maps, maps.A[layer, head], f"layer {layer + 1}, head {head + 1}", theme)
+
+
+def alignment(cross: Block, layer: int | None = None, theme: Theme = LIGHT) -> "Figure":
+    """Draw which source tokens each target token attends to: the mean over the heads of a layer, or of all layers.
+
+    Rows are the tokens of the target, columns those of the source. Source: Bahdanau et al. 2015, figure 3; the mean
+    over heads: Garg et al. 2019, §3. Raises InputError for a layer that does not exist.
+    """
+    _check(cross, layer or 0, 0)
+    of = "of all layers" if layer is None else f"of layer {layer + 1}"
+    A = cross.A.mean(axis=(0, 1)) if layer is None else cross.A[layer].mean(axis=0)
+    return _heat_map(cross, A, f"cross-attention, mean over the heads {of}", theme, ("source", "target"))
+
+
+def _heat_map(
+    maps: AttentionMaps | Block,
+    A: np.ndarray,
+    title: str,
+    theme: Theme,
+    names: tuple[str, str] = ("key (attended to)", "query (attends)"),
+) -> "Figure":
+    n, m = A.shape
+    width, height = (min(14.0, max(3.6, 0.26 * size + 1.4)) for size in (m, n))
+    width = max(width, 0.085 * len(title))
+    figure = themed_figure(width, height, theme)
     axes = figure.add_subplot()
-    image = axes.imshow(maps.A[layer, head], cmap=theme.weights, vmin=0.0, interpolation="nearest")
-    _label_axes(axes, maps, theme)
-    axes.set_title(f"layer {layer + 1}, head {head + 1}", color=theme.text, fontsize=10)
+    image = axes.imshow(A, cmap=theme.weights, vmin=0.0, interpolation="nearest")
+    _label_axes(axes, maps, theme, names)
+    axes.set_title(title, color=theme.text, fontsize=10)
     bar = figure.colorbar(image, ax=axes, shrink=0.7)
     bar.ax.tick_params(colors=theme.text, labelsize=7)
     bar.outline.set_edgecolor(theme.frame)
     return figure
 
 
-def grid(maps: AttentionMaps, theme: Theme = LIGHT) -> "Figure":
+def grid(maps: AttentionMaps | Block, theme: Theme = LIGHT) -> "Figure":
     """Draw all heads as small heat maps: rows are layers, columns heads."""
     L, H = maps.layers, maps.heads
     figure = themed_figure(min(20.0, 1.1 * H + 0.8), min(26.0, 1.1 * L + 0.8), theme)
@@ -56,7 +80,9 @@ def grid(maps: AttentionMaps, theme: Theme = LIGHT) -> "Figure":
     return figure
 
 
-def lines(maps: AttentionMaps, layer: int, head: int, threshold: float | None = None, theme: Theme = LIGHT) -> "Figure":
+def lines(
+    maps: AttentionMaps | Block, layer: int, head: int, threshold: float | None = None, theme: Theme = LIGHT
+) -> "Figure":
     """Draw one head as lines from the queries on the left to the keys on the right.
 
     The width of a line shows its weight. Weights below `threshold` have no line. By default only the strongest weights
@@ -67,12 +93,14 @@ def lines(maps: AttentionMaps, layer: int, head: int, threshold: float | None = 
 
     _check(maps, layer, head)
 
-    S, A = len(maps.tokens), maps.A[layer, head]
+    A = maps.A[layer, head]
+    n, m = A.shape
+    S = max(n, m)
     figure = themed_figure(4.6, min(30.0, max(3.0, 0.22 * S + 0.8)), theme)
     axes = figure.add_subplot()
     if threshold is None:
-        threshold = max(float(np.sort(A, axis=None)[-min(2 * S, A.size)]), float(A.max()) / 10)
-    drawn = [(q, k) for q in range(S) for k in range(S) if threshold <= A[q, k]]
+        threshold = max(float(np.sort(A, axis=None)[-min(2 * n, A.size)]), float(A.max()) / 10)
+    drawn = [(q, k) for q in range(n) for k in range(m) if threshold <= A[q, k]]
     depth = np.array([A[q, k] for q, k in drawn]) / max(float(A.max()), 1e-9)
     axes.add_collection(
         LineCollection(
@@ -83,9 +111,9 @@ def lines(maps: AttentionMaps, layer: int, head: int, threshold: float | None = 
         )
     )
     size = font_size(S)
-    for i, token in enumerate(_labels(maps)):
-        axes.text(-0.04, i, token, ha="right", va="center", color=theme.text, fontsize=size)
-        axes.text(1.04, i, token, ha="left", va="center", color=theme.text, fontsize=size)
+    for i, (query, key) in enumerate(itertools.zip_longest(maps.query_labels, maps.key_labels, fillvalue="")):
+        axes.text(-0.04, i, drawable(query), ha="right", va="center", color=theme.text, fontsize=size)
+        axes.text(1.04, i, drawable(key), ha="left", va="center", color=theme.text, fontsize=size)
     axes.set_xlim(-0.7, 1.7)
     axes.set_ylim(S - 0.5, -0.5)
     axes.axis("off")
@@ -140,13 +168,13 @@ def summary(maps: AttentionMaps | HeadSummary, theme: Theme = LIGHT) -> "Figure"
     return figure
 
 
-def _label_axes(axes: "Axes", maps: AttentionMaps, theme: Theme) -> None:
-    S, labels = len(maps.tokens), _labels(maps)
-    size: Any = font_size(S)
-    axes.set_xticks(range(S), labels, rotation=90, fontsize=size, color=theme.text)
-    axes.set_yticks(range(S), labels, fontsize=size, color=theme.text)
-    axes.set_xlabel("key (attended to)", color=theme.text, fontsize=8)
-    axes.set_ylabel("query (attends)", color=theme.text, fontsize=8)
+def _label_axes(axes: "Axes", maps: AttentionMaps | Block, theme: Theme, names: tuple[str, str]) -> None:
+    keys, queries = ([drawable(token) for token in labels] for labels in (maps.key_labels, maps.query_labels))
+    size: Any = font_size(max(len(keys), len(queries)))
+    axes.set_xticks(range(len(keys)), keys, rotation=90, fontsize=size, color=theme.text)
+    axes.set_yticks(range(len(queries)), queries, fontsize=size, color=theme.text)
+    axes.set_xlabel(names[0], color=theme.text, fontsize=8)
+    axes.set_ylabel(names[1], color=theme.text, fontsize=8)
     axes.tick_params(length=0)
     axes.spines[:].set_color(theme.frame)
 
@@ -155,7 +183,7 @@ def _labels(maps: AttentionMaps) -> list[str]:
     return [drawable(token) for token in maps.display_tokens]
 
 
-def _check(maps: AttentionMaps, layer: int, head: int) -> None:
+def _check(maps: AttentionMaps | Block, layer: int, head: int) -> None:
     if not 0 <= layer < maps.layers or not 0 <= head < maps.heads:
         raise InputError(
             f"`layer` {layer + 1}, `head` {head + 1}: {maps.name} has {maps.layers} layers of {maps.heads} heads"

@@ -3,29 +3,41 @@
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from minitf.bert import Bert
-from minitf.checkpoints.load import STORED_HEAD, load_model
+from minitf.checkpoints.load import STORED_HEAD, load_with_report
 from minitf.datasets.strings import cut
 from minitf.errors import InputError
 from minitf.mathematics import Mathematics
 from minitf.tasks.whole_text.labels import Reading, reading
 from minitf.text.batches import Batch
+from minitf.text.sequence_tokenizer import SequenceTokenizer
 from minitf.text.tokenizer import Tokenizer
 from minitf.text.windows import choose_max_length
+from minitf.transformer import DecoderModel, EncoderDecoder
 
 MAX_HIDDEN = 12  # characters beside an unknown token
 
 
 @dataclasses.dataclass(frozen=True)
 class OpenModel:
-    """A model, its tokenizer, and its name in figures."""
+    """An encoder, its tokenizer, and its name in figures."""
 
     name: str
     model: Bert
     tokenizer: Tokenizer
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenGenerator:
+    """A model that generates text, its tokenizer, and its name in figures."""
+
+    name: str
+    model: EncoderDecoder | DecoderModel
+    tokenizer: SequenceTokenizer
 
 
 def open_model(
@@ -38,15 +50,14 @@ def open_model(
     verify: bool = True,
     revision: str | None = None,
     say: Callable[[str], None] = lambda line: None,
-) -> OpenModel:
+) -> OpenModel | OpenGenerator:
     """Load the model of `source`, with the head that the checkpoint has, and its tokenizer.
 
     The settings are those of `minitf.load`; `say` gets warnings, and a line before each download. Raises
     CheckpointError, InputError.
     """
-    model, report = load_model(
+    model, report = load_with_report(
         source,
-        Bert,
         STORED_HEAD,
         math=math,
         dtype=dtype,
@@ -57,7 +68,26 @@ def open_model(
         revision=revision,
         say=say,
     )
-    return OpenModel(str(source), model, report.checked_tokenizer(say))
+    return opened(str(source), model, report.checked_tokenizer(say))
+
+
+def opened(name: str, model: Any, tokenizer: Any) -> OpenModel | OpenGenerator:
+    """Join a model with its tokenizer."""
+    of = OpenGenerator if isinstance(model, EncoderDecoder | DecoderModel) else OpenModel
+    return of(name, model, tokenizer)
+
+
+def encoder(opened: OpenModel | OpenGenerator, what: str) -> OpenModel:
+    """Return the opened model if it is an encoder. Raises InputError: `what` is not for a model that generates text."""
+    if isinstance(opened, OpenGenerator):
+        raise InputError(f"{what} is for an encoder such as BERT, and {opened.name} generates text; leave it out")
+    return opened
+
+
+def check_not_empty(name: str, text: str | None) -> None:
+    """Raise InputError if a text is empty."""
+    if text is not None and not text.strip():
+        raise InputError(f"the {name} is empty; give at least one word")
 
 
 def reading_of(model: Bert) -> Reading | None:
@@ -78,9 +108,8 @@ def encode(opened: OpenModel, text: str, pair: str | None, max_length: int | Non
 
     Raises InputError if it is empty or `max_length` is too large.
     """
-    for name, value in (("text", text), ("second text", pair)):
-        if value is not None and not value.strip():
-            raise InputError(f"the {name} is empty; give at least one word")
+    check_not_empty("text", text)
+    check_not_empty("second text", pair)
     longest = opened.model.config.longest
     length = choose_max_length(max_length, longest, longest)
     batch = opened.tokenizer([text], None if pair is None else [pair], max_length=length)

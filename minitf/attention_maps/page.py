@@ -13,6 +13,7 @@ import html as escaping
 import json
 import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from minitf.attention_maps import quantise
 from minitf.attention_maps.attribution import Attribution, conclusion
 from minitf.attention_maps.lens import Lens
 from minitf.attention_maps.maps import AttentionMaps
+from minitf.attention_maps.source_attribution import SourceAttribution
 from minitf.errors import InputError
 from minitf.files import ESCAPED, write_bytes
 
@@ -51,6 +53,8 @@ addEventListener("message", ({ source, data }) => {
     if (frame.contentWindow === source) frame.style.height = `${Math.min(4000, Math.max(200, data.minitfHeight))}px`;
 });
 """
+# Of the prediction of a classifier, or of every target token of an encoder-decoder.
+AnyAttribution = Attribution | Sequence[SourceAttribution]
 BROKEN = "the predictions have NaN or infinite numbers: the weights of this model are broken"
 
 
@@ -77,7 +81,7 @@ class Sizes:
 def html(
     maps: AttentionMaps,
     compare: AttentionMaps | None = None,
-    attribution: Attribution | None = None,
+    attribution: AnyAttribution | None = None,
     lens: Lens | None = None,
     opening: Opening | None = None,
 ) -> str:
@@ -92,7 +96,7 @@ def html(
 def build(
     maps: AttentionMaps,
     compare: AttentionMaps | None = None,
-    attribution: Attribution | None = None,
+    attribution: AnyAttribution | None = None,
     lens: Lens | None = None,
     opening: Opening | None = None,
 ) -> tuple[str, Sizes]:
@@ -127,14 +131,20 @@ def build(
 
 
 def choose_opening(
-    maps: AttentionMaps, compare: AttentionMaps | None = None, attribution: Attribution | None = None
+    maps: AttentionMaps, compare: AttentionMaps | None = None, attribution: AnyAttribution | None = None
 ) -> Opening:
     """Choose the most informative view: the head in which two models differ most, else the attribution, else the head
-    that attends least to special tokens."""
+    that attends least to special tokens. For an encoder-decoder: the head of the cross-attention that attends most
+    sharply to words of the source, which often aligns them."""
     if compare is not None:
         change = np.stack([np.abs(a - b).mean(axis=(-2, -1)) for a, b in zip(maps.A, compare.A, strict=True)])
         layer, head = divmod(int(change.argmax()), maps.heads)
         return Opening("head", layer + 1, head + 1, "difference")
+    if maps.kinds:
+        cross, source = maps.block("cross").A, maps.segments.index(1)
+        peaks = cross[..., ~np.array(maps.special[:source])].max(axis=-1, initial=0.0).mean(axis=-1)  # [L, H]
+        layer, head = divmod(int(peaks.argmax()), cross.shape[1])
+        return Opening("head", layer + 1, head + 1)
     on_special = np.stack([a[..., np.array(maps.special)].sum(axis=-1).mean(axis=-1) for a in maps.A])
     layer, head = divmod(int(on_special.argmin()), maps.heads)
     return Opening("head" if attribution is None else "attribution", layer + 1, head + 1)
@@ -145,7 +155,7 @@ def save(page: str, path: str | Path) -> None:
     write_bytes(Path(path), page.encode("utf-8", ESCAPED))
 
 
-def in_notebook(maps: AttentionMaps, attribution: Attribution | None = None) -> str:
+def in_notebook(maps: AttentionMaps, attribution: AnyAttribution | None = None) -> str:
     """Return the page in a frame, or, if it would make the notebook's file huge, how to write it to a file."""
     if maps.A.size > MOST_IN_NOTEBOOK:
         return (
@@ -210,13 +220,13 @@ def _read(name: str) -> str:
 def _data(
     maps: AttentionMaps,
     compare: AttentionMaps | None,
-    attribution: Attribution | None,
+    attribution: AnyAttribution | None,
     lens: Lens | None,
     opening: Opening,
 ) -> dict[str, Any]:
     """Everything but the attention weights."""
     S = len(maps.tokens)
-    return {
+    return _sequence_data(maps, attribution) | {
         "name": maps.name,
         "compare": compare.name if compare is not None else None,
         "largest_difference": _largest_difference(maps, compare) if compare is not None else None,
@@ -233,9 +243,25 @@ def _data(
         "probabilities": maps.probabilities,
         "prediction": maps.prediction,
         "d_k": int(maps.Q.shape[-1]) if maps.Q is not None else None,
-        "attribution": _attribution_data(attribution) if attribution is not None else None,
+        "attribution": _attribution_data(attribution) if isinstance(attribution, Attribution) else None,
         "lens": _lens_data(lens) if lens is not None else None,
         "opening": dataclasses.asdict(opening),
+    }
+
+
+def _sequence_data(maps: AttentionMaps, attribution: AnyAttribution | None) -> dict[str, Any]:
+    """The data that only a model that generates text has."""
+    if not maps.kinds:
+        return {"roles": maps.roles} if maps.roles != ("1", "2") else {}
+    several = attribution is not None and not isinstance(attribution, Attribution)
+    return {
+        "roles": maps.roles,
+        "kinds": [
+            {"id": "ab"[kind.queries] + "ab"[kind.keys], "name": kind.name, "layers": kind.layers, "heads": kind.heads}
+            for kind in maps.kinds
+        ],
+        "queries": {"tokens": maps.query_tokens, "words": maps.query_words, "special": maps.query_special},
+        "attributions": [_attribution_data(each) for each in attribution] if several else None,
     }
 
 
@@ -245,7 +271,7 @@ def _largest_difference(maps: AttentionMaps, compare: AttentionMaps) -> float:
     return max(math.ceil(largest * 1e4), 1) / 1e4 if math.isfinite(largest) else 1.0
 
 
-def _attribution_data(attribution: Attribution) -> dict[str, Any]:
+def _attribution_data(attribution: Attribution | SourceAttribution) -> dict[str, Any]:
     scores = attribution.scores()
     names = list(scores)
     return {

@@ -1,18 +1,23 @@
 """Figures of a prediction: the tokens that a class depends on, and what each layer would predict."""
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minitf.attention_maps.attribution import Attribution
+from minitf.attention_maps.attribution import Attribution, Scored
 from minitf.attention_maps.canvas import LIGHT, Theme, font_size, text_colour, themed_figure
 from minitf.attention_maps.lens import Lens
+from minitf.attention_maps.source_attribution import SourceAttribution
 from minitf.datasets.strings import cut
 from minitf.training.figure import drawable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+UNSIGNED = "cross-attention"  # the method without a sign, as rollout for a classifier
 
 
 def draw_attribution(attribution: Attribution, theme: Theme = LIGHT) -> "Figure":
@@ -45,7 +50,25 @@ def draw_attribution(attribution: Attribution, theme: Theme = LIGHT) -> "Figure"
     return figure
 
 
-def shades(attribution: Attribution, theme: Theme = LIGHT) -> np.ndarray:
+def draw_source_attributions(attributions: Sequence[SourceAttribution], theme: Theme = LIGHT) -> "Figure":
+    """Draw the scores of the source tokens (columns) for each target token (rows), one heat map for each method."""
+    rows = np.stack([shades(attribution, theme) for attribution in attributions], axis=1)  # [methods, T, S, 4]
+    _, T, S, _ = rows.shape
+    figure = themed_figure(min(28.0, 2 * max(3.4, 0.26 * S + 1.2)), min(28.0, 2 * max(2.2, 0.26 * T + 1.2)), theme)
+    size = font_size(max(S, T))
+    for axes, name, colours in zip(figure.subplots(2, 2).flat, attributions[0].scores(), rows, strict=True):
+        axes.imshow(colours, interpolation="nearest")
+        axes.set_xticks(range(S), [drawable(token) for token in attributions[0].tokens], rotation=90, fontsize=size)
+        axes.set_yticks(range(T), [drawable(attribution.label) for attribution in attributions], fontsize=size)
+        axes.tick_params(length=0, colors=theme.text)
+        axes.spines[:].set_color(theme.frame)
+        axes.set_title(name, color=theme.text, fontsize=9)
+    legend = f"orange: for the target token, blue: against it;\n{UNSIGNED} has no sign; each row has its own scale"
+    figure.supxlabel(legend, color=theme.text, fontsize=8)
+    return figure
+
+
+def shades(attribution: Scored, theme: Theme = LIGHT) -> np.ndarray:
     """Return the colour of each token by each method, `[methods, S, 4]`.
 
     The scale of a method is that of the words: [CLS] can be much larger than all of them.
@@ -55,7 +78,7 @@ def shades(attribution: Attribution, theme: Theme = LIGHT) -> np.ndarray:
     for name, values in attribution.scores().items():
         largest = max(float(np.abs(values[words]).max(initial=0.0)), 1e-12)
         share = np.clip(values / largest, -1.0, 1.0)
-        rows.append(theme.without_sign(share) if name == "rollout" else theme.differences((share + 1) / 2))
+        rows.append(theme.without_sign(share) if name in ("rollout", UNSIGNED) else theme.differences((share + 1) / 2))
     return np.stack(rows)
 
 

@@ -10,7 +10,8 @@ from minitf.cli.shared import add_delimiter, model_flags
 from minitf.errors import InputError
 from minitf.files import check_output
 
-VIEWS = ("grid", "head", "lines", "rollout", "summary", "explain", "lens")
+VIEWS = ("grid", "head", "lines", "alignment", "rollout", "summary", "explain", "lens")
+KINDS = ("encoder", "decoder", "cross")
 ENDINGS = (".html", ".svg", ".png", ".pdf")
 ATTRIBUTION_LIMIT = 128  # by default, a page has the attribution for texts of at most this many tokens
 DESCRIPTION = """\
@@ -18,7 +19,11 @@ Show the attention of a model on a text, as an interactive page or a figure.
 
 An .html file is a page with all views; it needs no network. An .svg, .png or .pdf file is one figure. --view selects
 it: all heads (grid), one head (head, lines), attention rollout to [CLS] (rollout), what each head attends to (summary,
-with --input over a table), which words a prediction depends on (explain), the prediction of each layer (lens)."""
+with --input over a table), which words a prediction depends on (explain), the prediction of each layer (lens).
+
+A model that generates text (Marian, BART, T5, GPT-2) is shown with its greedy output, or with --target. An
+encoder-decoder has three kinds of attention (--attention); its figure is by default the alignment of the target with
+the source: the mean of the cross-attention."""
 EXAMPLES = (
     'runs/reviews-1/best "The soup was cold." --output maps.html',
     'all-MiniLM-L6-v2 "The bank of the river." --output head.svg --view head --layer 2 --head 5',
@@ -51,8 +56,31 @@ def parser() -> Parser:
         "--output", required=True, metavar="FILE", help="file to write: .html, .svg, .png or .pdf (required)"
     )
 
+    generated = p.add_argument_group("models that generate text")
+    generated.add_argument(
+        "--target",
+        type=words,
+        metavar="TEXT",
+        help="target, or continuation of a prompt (default: the greedy output of the model)",
+    )
+    generated.add_argument(
+        "--max-new-tokens",
+        type=count,
+        metavar="N",
+        help="maximum number of tokens of the output (default: 128 of a target, 20 of a continuation)",
+    )
+    generated.add_argument(
+        "--attention",
+        choices=KINDS,
+        help="the attention that a figure shows (default: cross); a page has all three",
+    )
+
     figure = p.add_argument_group("figure (.svg, .png, .pdf)")
-    figure.add_argument("--view", choices=VIEWS, help="what the figure shows (default: grid); a page has its own views")
+    figure.add_argument(
+        "--view",
+        choices=VIEWS,
+        help="what the figure shows (default: grid, or alignment); a page has its own views",
+    )
     figure.add_argument("--layer", type=count, metavar="N", help="for head and lines, from 1 (default: the last)")
     figure.add_argument("--head", type=count, metavar="N", help="for head and lines, from 1 (default: the first)")
     figure.add_argument("--dark", action="store_true", help="dark background; a page follows the system's setting")
@@ -109,6 +137,8 @@ def check(arguments: argparse.Namespace) -> None:
         raise InputError("--delimiter is for --input FILE; leave it out")
     if arguments.label is not None and arguments.attribution == "never":
         raise InputError("--label chooses the class of the attribution; leave out --attribution never")
+    if arguments.target is not None and arguments.max_new_tokens is not None:
+        raise InputError("--max-new-tokens is for a generated target; leave it out, or --target")
     read = [Path(arguments.input)] if arguments.input else []
     check_output(Path(arguments.output), [*read, *model_files(arguments.model)])
 
@@ -117,9 +147,12 @@ def _check_uses(arguments: argparse.Namespace, page: bool, view: str) -> None:
     """Raise InputError for a flag that the page or this view of a figure does not use."""
     one_head = not page and view in ("head", "lines")
     for flag, value, used in (
-        ("--layer", arguments.layer, one_head),
+        ("--layer", arguments.layer, one_head or (not page and view == "alignment")),
         ("--head", arguments.head, one_head),
         ("--label", arguments.label, page or view == "explain"),
+        ("--attention", arguments.attention, one_head or (not page and view == "grid")),
+        ("--target", arguments.target, arguments.input is None),
+        ("--max-new-tokens", arguments.max_new_tokens, arguments.input is None),
         ("--input", arguments.input, not page and view == "summary"),
         ("--query-key", arguments.query_key or None, page),
         ("--compare", arguments.compare, page),

@@ -1,6 +1,6 @@
 // The controls show the state and change it; keyboard shortcuts do the same.
 
-const CHOICES = { heads: ["one", "mean", "max"], show: ["a", "b", "difference"], sentences: ["all", "aa", "ab", "ba", "bb"], method: methods };
+const CHOICES = { heads: ["one", "mean", "max"], show: ["a", "b", "difference"], sentences: choicesOfSentences, method: methods };
 const ABSENT = { "show-control": data.compare === null, "sentences-control": !hasPair };
 // The controls that each view uses; the others are disabled.
 const USES = {
@@ -14,8 +14,10 @@ const USES = {
 function setUpControls() {
   byId("name").textContent = shortName(data.name);
   byId("name").title = data.name;
-  byId("shape").textContent = `${data.layers} layers × ${data.heads} heads, ${S} tokens`;
-  byId("text").textContent = hasPair ? `1: ${data.text}\n2: ${data.pair}` : data.text;
+  byId("shape").textContent = kinds ? shapeOfKinds() : `${data.layers} layers × ${data.heads} heads, ${S} tokens`;
+  const [first, second] = data.roles ?? ["1", "2"];
+  byId("text").textContent = hasPair ? `${first}: ${data.text}\n${second}: ${data.pair}` : data.text;
+  if (kinds) setUpKinds();
   byId("other").hidden = byId("name-of-a").hidden = data.compare === null;
   byId("other-name").textContent = shortName(data.compare ?? "");
   byId("other-name").title = data.compare ?? "";
@@ -35,12 +37,10 @@ function setUpControls() {
     tab.hidden = !views.includes(tab.dataset.view);
     tab.addEventListener("click", () => set({ view: tab.dataset.view }));
   }
-  for (const [name, count] of [["layer", data.layers], ["head", data.heads]]) {
-    const list = byId(name);
-    for (let i = 1; i <= count; i++) list.append(element("option", { value: i }, `${i} / ${count}`));
-    list.addEventListener("change", () => set({ [name]: Number(list.value) }));
-    byId(`${name}-less`).addEventListener("click", () => step(name, -1, count));
-    byId(`${name}-more`).addEventListener("click", () => step(name, 1, count));
+  for (const name of ["layer", "head"]) {
+    byId(name).addEventListener("change", () => set({ [name]: Number(byId(name).value) }));
+    byId(`${name}-less`).addEventListener("click", () => step(name, -1, kindOf()[`${name}s`]));
+    byId(`${name}-more`).addEventListener("click", () => step(name, 1, kindOf()[`${name}s`]));
   }
   for (const name of Object.keys(CHOICES)) {
     const group = byId(name);
@@ -55,6 +55,37 @@ function setUpControls() {
   byId("help-open").addEventListener("click", () => byId("help").showModal());
   byId("help-close").addEventListener("click", () => byId("help").close());
   document.addEventListener("keydown", onKey);
+}
+
+// The controls of an encoder-decoder: the kind of attention, and the target token of an attribution.
+function setUpKinds() {
+  byId("sentences-label").textContent = "Attention";
+  const titles = { ba: "which tokens of the source the decoder attends to", aa: "source to source", bb: "target to the tokens before it" };
+  byId("sentences").replaceChildren(
+    ...kinds.map(({ id, name }) => element("button", { type: "button", role: "radio", "data-value": id, title: titles[id] }, name))
+  );
+  byId("help-sentences").textContent = "attention: cross, encoder, decoder";
+  if (attributions === null) return;
+  byId("target-control").hidden = false;
+  byId("target").append(...attributions.map(({ label }, t) => element("option", { value: t }, `${t + 1}: ${label}`)));
+  byId("target").addEventListener("change", () => set({ target: Number(byId("target").value) }));
+  for (const [id, offset] of [["less", -1], ["more", 1]])
+    byId(`target-${id}`).addEventListener("click", () => set({ target: Math.max(0, Math.min(attributions.length - 1, state.target + offset)) }));
+}
+
+function shapeOfKinds() {
+  const shapes = kinds.map(({ name, layers, heads }) => [name, `${layers} layers × ${heads} heads`]);
+  const same = shapes.every(([, shape]) => shape === shapes[0][1]), source = data.segments.indexOf(1);
+  return `${same ? shapes[0][1] : shapes.map((shape) => shape.join(" ")).join(", ")}; ${source} ${data.roles[0]} tokens, ${S - source} ${data.roles[1]}`;
+}
+
+// Fills the lists of layers and heads; the kinds of attention may have different numbers of them.
+function fillLists() {
+  for (const name of ["layer", "head"]) {
+    const list = byId(name), count = kindOf()[`${name}s`];
+    if (list.length !== count)
+      list.replaceChildren(...Array.from({ length: count }, (_, i) => element("option", { value: i + 1 }, `${i + 1} / ${count}`)));
+  }
 }
 
 // In a radio group, the arrow keys choose the next button and focus it.
@@ -76,12 +107,13 @@ function showControls() {
     byId(`view-${tab.dataset.view}`).hidden = !selected;
   }
   const uses = USES[state.view];
+  fillLists();
   for (const name of ["layer", "head"]) {
     byId(name).value = state[name];
     const enabled = uses.includes(name) && (name === "layer" || state.heads === "one" || state.view === "product");
     byId(name).disabled = !enabled;
     byId(`${name}-less`).disabled = !enabled || state[name] === 1;
-    byId(`${name}-more`).disabled = !enabled || state[name] === data[`${name}s`];
+    byId(`${name}-more`).disabled = !enabled || state[name] === kindOf()[`${name}s`];
   }
   for (const name of Object.keys(CHOICES))
     for (const button of byId(name).children) {
@@ -125,10 +157,10 @@ function onKey(event) {
   if (event.altKey || event.ctrlKey || event.metaKey || byId("help").open) return;
   const inField = event.target.matches?.("select, input"), uses = USES[state.view];
   const arrows = {
-    ArrowLeft: () => step("head", -1, data.heads),
-    ArrowRight: () => step("head", 1, data.heads),
-    ArrowUp: () => step("layer", -1, data.layers),
-    ArrowDown: () => step("layer", 1, data.layers),
+    ArrowLeft: () => step("head", -1, kindOf().heads),
+    ArrowRight: () => step("head", 1, kindOf().heads),
+    ArrowUp: () => step("layer", -1, kindOf().layers),
+    ArrowDown: () => step("layer", 1, kindOf().layers),
   };
   const keys = {
     a: () => uses.includes("heads") && cycle("heads", CHOICES.heads),

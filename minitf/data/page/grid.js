@@ -2,12 +2,13 @@
 
 const THUMB = 72;
 let waiting = []; // cells to draw
-let builtFor = null; // the value of state.heads that the cells are built for
+let builtFor = null; // the heads and the kind of attention that the cells are built for
 
 function drawGrid() {
-  const one = state.heads === "one", heads = one ? Array.from({ length: data.heads }, (_, h) => h + 1) : [state.heads];
-  if (builtFor !== state.heads) buildGrid(heads);
-  builtFor = state.heads;
+  const one = state.heads === "one", heads = one ? Array.from({ length: kindOf().heads }, (_, h) => h + 1) : [state.heads];
+  const wanted = `${state.heads} ${kinds && state.sentences}`;
+  if (builtFor !== wanted) buildGrid(heads);
+  builtFor = wanted;
   waiting = [];
   for (const cell of byId("grid").querySelectorAll(".cell")) {
     const layer = Number(cell.dataset.layer), current = layer === state.layer && (!one || Number(cell.dataset.head) === state.head);
@@ -25,7 +26,7 @@ function buildGrid(heads) {
   const width = heads.length === 1 ? "minmax(72px, 150px)" : `repeat(${heads.length}, minmax(${touch.matches ? 44 : 30}px, 92px))`;
   grid.style.gridTemplateColumns = `max-content ${width}`;
   for (const head of heads) cells.push(element("span", { class: "label" }, typeof head === "number" ? String(head) : head));
-  for (let layer = 1; layer <= data.layers; layer++) {
+  for (let layer = 1; layer <= kindOf().layers; layer++) {
     cells.push(element("span", { class: "label layer" }, layer === 1 ? "layer 1" : String(layer)));
     for (const head of heads) {
       const label = typeof head === "number" ? `layer ${layer}, head ${head}` : `layer ${layer}, ${head} of its heads`;

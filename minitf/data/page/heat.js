@@ -70,7 +70,7 @@ heat.addEventListener("click", (event) => {
   if (at) set({ query: shown.rows[at.row].tokens[0], key: shown.columns[at.column].tokens[0] });
 });
 
-const where = () => `layer ${state.layer}, ${state.heads === "one" ? `head ${state.head}` : `the ${state.heads} of ${data.heads} heads`}`;
+const where = () => `${kinds ? `${kindOf().name} attention, ` : ""}layer ${state.layer}, ${state.heads === "one" ? `head ${state.head}` : `the ${state.heads} of ${kindOf().heads} heads`}`;
 
 function showWeight(M, row, column) {
   const readout = byId("readout");
@@ -122,19 +122,23 @@ function countFacts() {
   const list = byId("facts");
   if (state.show === "difference" || state.heads === "max") return list.replaceChildren();
   const { A } = shownMap(state.layer, state.heads === "one" ? state.head : state.heads);
+  // Of an encoder-decoder only the block of this kind; its decoder has no positions to compare with keys.
+  const inside = (side, i) => !kinds || data.segments[i] === "ab".indexOf(state.sentences[side]);
+  const n = kinds ? data.segments.filter((_, q) => inside(0, q)).length : S;
   let entropy = 0, special = 0, before = 0, after = 0, same = 0;
   for (let q = 0, i = 0; q < S; q++)
     for (let k = 0; k < S; k++, i++) {
+      if (!inside(0, q) || !inside(1, k)) continue;
       if (A[i] > 0) entropy -= A[i] * Math.log(A[i]);
       if (data.special[k]) special += A[i];
       if (k === q - 1) before += A[i];
       else if (k === q + 1) after += A[i];
       else if (k === q) same += A[i];
     }
-  const facts = { entropy: entropy / S, special: special / S, previous: before / (S - 1), next: after / (S - 1), itself: same / S };
+  const facts = { entropy: entropy / n, special: special / n, previous: before / (n - 1), next: after / (n - 1), itself: same / n };
   const labels = { entropy: "entropy, nats", special: "to special tokens", previous: "to the previous token", next: "to the next token", itself: "to itself" };
   list.replaceChildren(
-    ...Object.entries(labels).map(([name, label]) => {
+    ...Object.entries(labels).slice(0, kinds && state.sentences !== "aa" ? 2 : 5).map(([name, label]) => {
       const fact = element("div", { "data-fact": name });
       fact.append(element("dt", {}, label), element("dd", {}, Number.isFinite(facts[name]) ? facts[name].toFixed(3) : "–"));
       return fact;

@@ -51,6 +51,7 @@ function drawHead() {
   showThreshold(M.least);
   // The mouse may still point at a row that the new matrix does not have.
   if (pointed?.row >= M.rows.length || pointed?.column >= M.columns.length) pointed = null;
+  if (kinds) showSides();
   const row = rowHeight(Math.max(M.rows.length, M.columns.length));
   queries.show(M.rows, row);
   keys.show(M.columns, row);
@@ -58,6 +59,14 @@ function drawHead() {
   drawFacts();
   drawFocus();
   return true;
+}
+
+// Names the queries and the keys of an encoder-decoder. A query of its decoder has the token that it predicts.
+function showSides() {
+  const [source, target] = data.roles, names = { a: [source, source], b: [`${target} (predicted)`, `${target} (read)`] };
+  document.querySelectorAll("#view-head .columns-head span").forEach((span, side) => {
+    span.textContent = `${side ? "key" : "query"}: ${names[state.sentences[side]][side]}`;
+  });
 }
 
 function drawFocus() {
@@ -91,7 +100,7 @@ function drawLines() {
   const drawn = largestOf(visible, M.values, M.largest);
   const note = visible.length > drawn.length ? `the largest ${drawn.length} of ${visible.length} visible lines` : `${visible.length} ${visible.length === 1 ? "line" : "lines"}`;
   const kind = state.show === "difference" ? "differences" : "weights", what = `${state.threshold === null ? ", the strongest:" : " for"} ${kind}`;
-  byId("lines-note").textContent = `${note}${what} of at least ${least.toFixed(thresholdDigits())}${state.hide || state.sentences !== "all" ? "; weights are not renormalised" : ""}`;
+  byId("lines-note").textContent = `${note}${what} of at least ${least.toFixed(thresholdDigits())}${state.hide || (!kinds && state.sentences !== "all") ? "; weights are not renormalised" : ""}`;
   strokeLines(pen, M, drawn, row, width, top);
 }
 

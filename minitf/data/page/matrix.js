@@ -15,8 +15,8 @@ function cached(name, make) {
 // A [S, S] of one model, with head a number, "mean" or "max"; `steps` [S] are the quantisation steps of its rows. Null
 // if the browser has not read it yet.
 function wholeMap(model, layer, head) {
-  return cached(`${model}/${layer}/${head}`, () => {
-    const heads = typeof head === "number" ? [head] : Array.from({ length: data.heads }, (_, h) => h + 1);
+  return cached(`${model}/${layer}/${head}/${kindOf().heads}`, () => {
+    const heads = typeof head === "number" ? [head] : Array.from({ length: kindOf().heads }, (_, h) => h + 1);
     const A = new Float32Array(S * S), steps = new Float32Array(S);
     for (const h of heads) {
       const found = weightsOf(model, layer, h);
@@ -36,7 +36,7 @@ function shownMap(layer, head) {
   if (state.show !== "difference") return wholeMap(state.show, layer, head);
   const a = wholeMap("a", layer, head), b = wholeMap("b", layer, head);
   if (a === null || b === null) return null;
-  return cached(`difference/${layer}/${head}`, () => ({
+  return cached(`difference/${layer}/${head}/${kindOf().heads}`, () => ({
     A: a.A.map((weight, i) => weight - b.A[i]),
     steps: a.steps.map((step, q) => step + b.steps[q]),
   }));
@@ -45,16 +45,15 @@ function shownMap(layer, head) {
 // The visible tokens of one side ("query" or "key") in groups: a group is a word, if pieces are merged, else a token.
 function groupsOf(side) {
   const segment = state.sentences === "all" ? null : "ab".indexOf(state.sentences[side === "query" ? 0 : 1]);
-  const groups = [];
+  const groups = [], { tokens, words, special } = side === "query" && data.queries ? data.queries : data;
   for (let i = 0; i < S; i++) {
-    if ((segment !== null && data.segments[i] !== segment) || (state.hide && data.special[i])) continue;
+    if ((segment !== null && data.segments[i] !== segment) || (state.hide && special[i])) continue;
     const last = groups[groups.length - 1];
-    if (state.merge && last && last.word === data.words[i]) {
+    if (state.merge && last && last.word === words[i]) {
       last.tokens.push(i);
-      last.label += data.tokens[i].replace(/^##/, "");
+      last.label += tokens[i].replace(/^##/, "");
     } else {
-      const { [i]: word } = data.words;
-      groups.push({ word, tokens: [i], label: data.tokens[i], special: data.special[i], segment: data.segments[i] });
+      groups.push({ word: words[i], tokens: [i], label: tokens[i], special: special[i], segment: data.segments[i] });
     }
   }
   return groups;

@@ -59,8 +59,8 @@ function paintHeader(pen) {
   let y = writeLines(pen, shortName(name) + compared, MARGIN, MARGIN, 780, { size: 17, bold: true });
   if (state.view === "attribution") return y + 6;
   const soft = { size: 13, colour: colours.soft };
-  y = writeLines(pen, data.text, MARGIN, y + 2, 780, soft);
-  if (hasPair) y = writeLines(pen, data.pair, MARGIN, y, 780, soft);
+  y = writeLines(pen, `${data.roles ? `${data.roles[0]}: ` : ""}${data.text}`, MARGIN, y + 2, 780, soft);
+  if (hasPair) y = writeLines(pen, `${data.roles ? `${data.roles[1]}: ` : ""}${data.pair}`, MARGIN, y, 780, soft);
   const what = { head: where(), grid: "all heads: rows are layers, columns heads", product: where(), lens: "what each layer would predict" }[state.view];
   return writeLines(pen, what, MARGIN, y + 2, 780, { size: 13 }) + 8;
 }
@@ -129,7 +129,7 @@ function paintProduct(pen, y) {
 }
 
 function paintAttribution(pen, y) {
-  const { scores, label, probability, conclusion } = data.attribution;
+  const { scores, label, probability, conclusion } = attribution();
   y = writeLines(pen, `${label} (${probability.toFixed(4)}), shaded by ${state.method}: ${signedMethod(state.method) ? "orange for it, blue against it" : "grey, without a sign"}`, MARGIN, y, 780, { size: 13, colour: colours.soft }) + 8;
   y = paintSentence(pen, y) + 22;
   scores.forEach(({ name }, j) => write(pen, name, MARGIN + 220 + j * 160, y, { size: 12, align: "center", bold: true }));

@@ -8,8 +8,11 @@ const once = (name, build) => {
 };
 
 function drawAttribution() {
-  once("attribution", buildAttribution);
-  const attribution = data.attribution;
+  once("sentence", buildSentence);
+  if (builtTarget !== state.target) buildAttribution();
+  builtTarget = state.target;
+  showTarget();
+  const { scores, label } = attribution();
   for (const cell of byId("correlations").querySelectorAll("td[data-value]")) {
     const value = Number(cell.dataset.value), colour = colours.difference[colourIndex(value, 1, true)];
     cell.style.background = cssOf(colour);
@@ -18,7 +21,7 @@ function drawAttribution() {
   for (const row of byId("attribution").tBodies[0].rows) {
     row.hidden = state.hide && data.special[row.dataset.i];
     row.querySelectorAll("i").forEach((bar, j) => {
-      const { share, value, cut } = barOf(attribution.scores[j], row.dataset.i);
+      const { share, value, cut } = barOf(scores[j], row.dataset.i);
       bar.style.width = `${50 * share}%`;
       bar.style.left = value < 0 ? `${50 - 50 * share}%` : "50%";
       bar.classList.toggle("cut", cut);
@@ -29,11 +32,24 @@ function drawAttribution() {
     Object.assign(mark.style, { background, color: colour });
     mark.title = `${state.method}: ${value.toPrecision(3).replace("-", "−")}`;
   }
-  byId("sentence-note").textContent = `Shaded by ${state.method}${signedMethod(state.method) ? ` for ${data.attribution.label}: orange for it, blue against it` : " in grey, because it has no sign"}. Point at a word to see all its scores.`;
+  byId("sentence-note").textContent = `Shaded by ${state.method}${signedMethod(state.method) ? ` for ${quoted(label)}: orange for it, blue against it` : " in grey, because it has no sign"}. Point at a word to see all its scores.`;
   return true;
 }
 
-const signedMethod = (name) => name !== "rollout"; // rollout is neither for nor against a class
+const unsigned = kinds ? "cross-attention" : "rollout"; // it is neither for nor against a prediction
+const signedMethod = (name) => name !== unsigned;
+const quoted = (label) => (kinds ? `“${label}”` : label);
+let builtTarget = null; // the target token that the tables are built for
+
+// Shows the chosen target token of an encoder-decoder, and the target around it.
+function showTarget() {
+  if (!kinds) return;
+  byId("target").value = state.target;
+  byId("target-less").disabled = state.target === 0;
+  byId("target-more").disabled = state.target === attributions.length - 1;
+  const word = (label, t) => element(t === state.target ? "b" : "span", {}, label.replace(/^▁/, t ? " " : ""));
+  byId("target-text").replaceChildren(...attributions.map(({ label }, t) => word(label, t)));
+}
 
 // Each method has its own scale, from the words alone: [CLS] can be much larger than all words, and its bar is cut.
 const largestScore = (score) => (score.largest ??= Math.max(1e-12, ...score.values.filter((_, i) => !data.special[i]).map(Math.abs)));
@@ -45,7 +61,7 @@ function barOf(score, i) {
 
 // The colours of some tokens in the sentence, by the chosen method.
 function shadeOf(tokens) {
-  const score = data.attribution.scores.find(({ name }) => name === state.method), signed = signedMethod(state.method);
+  const score = attribution().scores.find(({ name }) => name === state.method), signed = signedMethod(state.method);
   const value = tokens.reduce((sum, i) => sum + score.values[i], 0);
   const colour = (signed ? colours.difference : colours.neutral)[colourIndex(value, largestScore(score), signed)];
   return { value, background: cssOf(colour), colour: textColour(colour) };
@@ -55,7 +71,7 @@ function shadeOf(tokens) {
 function sentencePieces() {
   const pieces = [];
   for (const [segment, text] of [data.text, data.pair].entries()) {
-    if (text === null) continue;
+    if (text === null || (kinds && segment)) continue; // only the source has scores
     const characters = Array.from(text), count = pieces.length;
     let at = 0;
     data.tokens.forEach((token, i) => {
@@ -78,20 +94,19 @@ function sentencePieces() {
 }
 
 function buildAttribution() {
-  const attribution = data.attribution, names = attribution.scores.map((score) => score.name);
+  const { label, probability, scores, correlations, conclusion } = attribution(), names = scores.map((score) => score.name);
   byId("attribution-lead").replaceChildren(
-    "Attribution of the prediction ",
-    element("b", {}, attribution.label),
-    ` (${attribution.probability.toFixed(4)}): orange for it, blue against it; rollout has no sign. Each method has its own scale, that of the words.`
+    kinds ? "Attribution of the target token " : "Attribution of the prediction ",
+    element("b", {}, quoted(label)),
+    ` (${probability.toFixed(4)}): orange for it, blue against it; ${unsigned} has no sign. Each method has its own scale, that of the words.`
   );
-  buildSentence();
   const head = element("thead"), top = head.appendChild(element("tr"));
   for (const name of ["token", ...names]) top.append(element("th", { scope: "col" }, name));
   const body = element("tbody");
-  data.tokens.forEach((token, i) => {
+  data.tokens.slice(0, scores[0].values.length).forEach((token, i) => {
     const row = body.appendChild(element("tr", { "data-i": i }));
     row.append(element("th", { scope: "row", class: data.special[i] ? "soft" : "" }, token));
-    attribution.scores.forEach((score) => {
+    scores.forEach((score) => {
       const value = score.values[i], box = element("span", { class: "score" });
       box.append(element("i", { class: !signedMethod(score.name) ? "neutral" : value < 0 ? "against" : "" }));
       const cell = element("td", { title: `${score.name}: ${value.toPrecision(4)}`, "aria-label": value.toPrecision(4) });
@@ -100,15 +115,24 @@ function buildAttribution() {
     });
   });
   byId("attribution").replaceChildren(head, body);
-  buildCorrelations(names, attribution.correlations);
-  byId("conclusion").textContent = `${attribution.conclusion[0].toUpperCase()}${attribution.conclusion.slice(1)}.`.replace(/-(?=\d)/g, "−");
-  byId("attribution-note").textContent =
-    "Rollout: attention multiplied through the layers (Abnar & Zuidema 2020); it is the same for every class and has no " +
-    "sign, so it is compared with the absolute values of the others. Gradient × attention: each attention weight times " +
-    "the gradient of the logit for it. Integrated gradients: the gradient integrated from a text of padding to this one " +
-    `(Sundararajan et al. 2017); completeness residual ${attribution.residual.toExponential(1)}. Erasure: how much the logit ` +
-    "falls if the token is masked out; the only one of the four that changes the input.";
+  buildCorrelations(names, correlations);
+  byId("conclusion").textContent = `${conclusion[0].toUpperCase()}${conclusion.slice(1)}.`.replace(/-(?=\d)/g, "−");
+  byId("attribution-note").textContent = kinds ? noteOnTarget() : noteOnClass();
 }
+
+const noteOnTarget = () =>
+  "Of log P of the token, given the tokens before it. Cross-attention: the mean over all layers and heads; it has no " +
+  "sign, so it is compared with the absolute values of the others. Gradient × input: the gradient for each word " +
+  "embedding, times the embedding. Integrated gradients: the gradient integrated from a source of padding to this one " +
+  `(Sundararajan et al. 2017); completeness residual ${attribution().residual.toExponential(1)}. Erasure: how much log P ` +
+  "falls if the source token is masked out; the only one of the four that changes the input.";
+
+const noteOnClass = () =>
+  "Rollout: attention multiplied through the layers (Abnar & Zuidema 2020); it is the same for every class and has no " +
+  "sign, so it is compared with the absolute values of the others. Gradient × attention: each attention weight times " +
+  "the gradient of the logit for it. Integrated gradients: the gradient integrated from a text of padding to this one " +
+  `(Sundararajan et al. 2017); completeness residual ${attribution().residual.toExponential(1)}. Erasure: how much the logit ` +
+  "falls if the token is masked out; the only one of the four that changes the input.";
 
 function buildSentence() {
   const lines = [];
@@ -122,7 +146,7 @@ function buildSentence() {
     const mark = event.target.closest("mark");
     if (!mark) return;
     const tokens = mark.dataset.tokens.split(" ");
-    const values = data.attribution.scores.map(({ name, values }) => `${name} ${tokens.reduce((sum, i) => sum + values[i], 0).toPrecision(3)}`);
+    const values = attribution().scores.map(({ name, values }) => `${name} ${tokens.reduce((sum, i) => sum + values[i], 0).toPrecision(3)}`);
     byId("sentence-note").textContent = `“${tokens.map((i) => data.tokens[i]).join(" ")}”: ${values.join(" · ").replace(/-(?=\d)/g, "−")}`;
   };
   byId("sentence").addEventListener("mouseover", showScores);

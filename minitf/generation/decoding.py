@@ -1,17 +1,15 @@
 """What a strategy needs of a model: log-probabilities of the next token, for a batch of rows that grow."""
 
 import dataclasses
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
 from minitf.generation.rules import Rules
-
-if TYPE_CHECKING:
-    from minitf.layers import StackCache
-    from minitf.transformer import DecoderModel, EncoderDecoder
+from minitf.layers import StackCache
+from minitf.transformer import DecoderModel, EncoderDecoder
 
 
 class Decoding(Protocol):
@@ -49,7 +47,7 @@ class Task:
 class EncoderDecoderDecoding:
     """An encoder-decoder: the source is encoded once, the rows begin with the start token."""
 
-    def __init__(self, model: "EncoderDecoder", source_ids: Tensor, mask: Tensor, *, cached: bool = True):
+    def __init__(self, model: EncoderDecoder, source_ids: Tensor, mask: Tensor, *, cached: bool = True):
         """`source_ids` and `mask` are `[B, S]`. Without `cached` every call reads the whole rows again."""
         self.model, self.mask = model, mask
         with torch.no_grad():
@@ -75,7 +73,7 @@ class EncoderDecoderDecoding:
 class DecoderDecoding:
     """A decoder alone: the rows begin with the text that it continues, padded on the left."""
 
-    def __init__(self, model: "DecoderModel", prompt: Tensor, mask: Tensor, *, cached: bool = True):
+    def __init__(self, model: DecoderModel, prompt: Tensor, mask: Tensor, *, cached: bool = True):
         """`prompt` and `mask` are `[B, S]`. Without `cached` every call reads the whole rows again."""
         self.model, self.prompt, self.mask = model, prompt, mask
         self.cache = model.new_cache() if cached else None
@@ -93,7 +91,7 @@ class DecoderDecoding:
         reorder_self_attentions(self.cache, rows)
 
 
-def reorder_self_attentions(cache: "StackCache | None", rows: Tensor) -> None:
+def reorder_self_attentions(cache: StackCache | None, rows: Tensor) -> None:
     """Let row r of the caches of all self-attentions be their row rows[r]."""
     for self_attention, _ in cache.layers if cache is not None else ():
         self_attention.reorder(rows)

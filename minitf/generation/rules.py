@@ -68,7 +68,7 @@ class Rules:
                 raise CheckpointError(
                     f"{name} = {stated[name]!r:.80} in its generation config is not supported; delete it there"
                 )
-        ends = token_ids("eos_token_id", stated.get("eos_token_id", config.end_id), N)
+        ends = token_ids("eos_token_id", config.end_id, N)
         if not ends:
             raise CheckpointError("has no end token (eos_token_id), so that no output would end")
         bad_words = stated.get("bad_words_ids") or []

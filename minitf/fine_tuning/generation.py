@@ -139,7 +139,7 @@ def open_generator(source: str, options: ModelOptions, batch_size: int, say: Say
     from minitf.checkpoints import sources
     from minitf.checkpoints.official import OfficialFiles
     from minitf.fine_tuning.saved import open_model
-    from minitf.generation.rules import Rules
+    from minitf.generation.rules import Rules, token_ids
     from minitf.text import sequence_tokenizer
     from minitf.transformer import DecoderConfig, EncoderDecoderConfig
 
@@ -152,6 +152,8 @@ def open_generator(source: str, options: ModelOptions, batch_size: int, say: Say
         )
     try:
         rules = Rules.of(config)
+        if isinstance(config, EncoderDecoderConfig):
+            token_ids("decoder_start_token_id", config.start_id, config.vocab_size)
         stated_settings(config.generation)
     except CheckpointError as error:
         raise CheckpointError(f"{found.folder}: {error}") from None

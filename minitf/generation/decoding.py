@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from minitf.errors import InputError
 from minitf.generation.rules import Rules
 from minitf.layers import StackCache
 from minitf.transformer import DecoderModel, EncoderDecoder
@@ -39,8 +40,11 @@ class Task:
     limit: int
 
     def log_p(self, ids: Tensor) -> Tensor:
-        """Return log P(next token | ids) under the rules, [R, N]."""
-        log_p = self.decoding.next_logits(ids).log_softmax(-1)
+        """Return log P(next token | ids) under the rules, [R, N]. Raises InputError for logits that are not finite."""
+        logits = self.decoding.next_logits(ids)
+        if not logits.isfinite().all():
+            raise InputError("the model's output is NaN or infinite: its weights are too large, or `math` is wrong")
+        log_p = logits.log_softmax(-1)
         return self.rules.apply(log_p, ids, self.decoding.prompt.shape[1], self.limit)
 
 

@@ -78,7 +78,7 @@ class Rules:
         first = token_ids("forced_bos_token_id", stated.get("forced_bos_token_id"), N)
         return cls(
             end_ids=ends,
-            pad_id=ends[0] if config.pad_id is None else config.pad_id,
+            pad_id=(token_ids("pad_token_id", config.pad_id, N) or ends)[0],
             first_id=first[0] if first else None,
             last_ids=token_ids("forced_eos_token_id", stated.get("forced_eos_token_id"), N),
             forbidden=(

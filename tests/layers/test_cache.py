@@ -154,3 +154,93 @@ def test_the_two_caches_on_numbers():
         assert fixed.flatten().tolist() == [1.0]
     assert K.flatten().tolist() == [1.0, 2.0, 3.0] and V.flatten().tolist() == [-1.0, -2.0, -3.0]
     assert (growing.length, once.length) == (3, 1)
+
+
+# --- planted mistakes: the comparison with the states without a cache must see each
+
+
+def never_reorder(cache):
+    cache.reorder = lambda rows: None
+
+
+def reorder_keys_only(cache):
+    def reorder(rows):
+        for pair in cache.layers:
+            for own in pair:
+                own.K = own.K.index_select(0, rows)
+
+    cache.reorder = reorder
+
+
+def reorder_self_attention_only(cache):
+    def reorder(rows):
+        for own, _ in cache.layers:
+            own.reorder(rows)
+
+    cache.reorder = reorder
+
+
+def newest_first(cache):
+    """Without positions in the keys the order does not matter; the causal mask and T5's bias make it matter."""
+    for own, _ in cache.layers:
+
+        def keys_and_values(project, own=own):
+            K, V = project()
+            own.K = K if own.K is None else torch.cat([K, own.K], dim=2)
+            own.V = V if own.V is None else torch.cat([V, own.V], dim=2)
+            return own.K, own.V
+
+        own.keys_and_values = keys_and_values
+
+
+def forget(cache):
+    """Only the newest key is attended to, at every place."""
+    for own, _ in cache.layers:
+        calls = []
+
+        def keys_and_values(project, calls=calls):
+            calls.append(None)
+            return [x.expand(-1, -1, len(calls), -1) for x in project()]
+
+        own.keys_and_values = keys_and_values
+
+
+WRONG_CACHES = {
+    "the caches are not reordered": never_reorder,
+    "only the keys are reordered": reorder_keys_only,
+    "only the self-attention is reordered": reorder_self_attention_only,
+    "the newest keys come first": newest_first,
+    "the earlier keys are forgotten": forget,
+}
+
+
+def deviation(change, mask=None, wrong_bias=False):
+    """Two targets, an exchange of rows, and a third target, with a bias; against all three at once."""
+    decoder, table = build(Decoder, EQUATIONS, T5), redraw(RelativePositionBias(H, False, 8, 20))
+    X, rows = draw(B, 3, D, seed=8), torch.tensor([2, 0, 1])
+    cache = StackCache(L)
+    change(cache)
+    for t in range(2):
+        decoder(X[:, t : t + 1], MEMORY, None, MEMORY_MASK, bias=table(1, t + 1), cache=cache)
+    cache.reorder(rows)
+    last, memory, memory_mask = draw(B, 1, D, seed=9), MEMORY[rows], MEMORY_MASK[rows]
+    bias = table(3, 3)[:, :, :1] if wrong_bias else table(1, 3)
+    ours = decoder(last, memory, mask, memory_mask, bias=bias, cache=cache)[0][-1]
+    whole = torch.cat([X[rows, :2], last], dim=1)
+    expected = decoder(whole, memory, causal_mask(3), memory_mask, bias=table(3, 3))[0][-1][:, -1:]
+    return (ours - expected).abs().max()
+
+
+def test_no_mistake_is_accepted():
+    assert deviation(lambda cache: None) < 1e-10
+
+
+@pytest.mark.parametrize("name", WRONG_CACHES)
+def test_a_wrong_cache_is_rejected(name):
+    assert deviation(WRONG_CACHES[name]) > 1e-4
+
+
+def test_a_wrong_mask_or_bias_of_the_newest_target_is_rejected():
+    """As of the first target: the mask hides the earlier ones, and the bias counts from the beginning."""
+    assert deviation(lambda cache: None, mask=causal_mask(3)[:1]) > 1e-4
+    assert deviation(lambda cache: None, wrong_bias=True) > 1e-4

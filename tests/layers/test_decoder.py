@@ -299,3 +299,135 @@ def test_a_final_norm_is_applied_to_the_last_state_only(final_norm):
         last = stack.layers[-1](states[-2], *arguments[1:])[0]
         assert torch.equal(states[-1], stack.final_norm(last))
         assert torch.equal(states[-1], last) != final_norm
+
+
+# --- planted mistakes: the comparison with PyTorch must see each
+
+
+def set_forward(module, forward):
+    object.__setattr__(module, "forward", forward)
+
+
+def attend_to_target_twice(decoder):
+    for layer in decoder.layers:
+        cross = layer.cross_attention.forward
+        set_forward(
+            layer.cross_attention,
+            lambda X, mask, need, *, memory, cache, cross=cross: cross(X, causal_mask(T), need, memory=X, cache=cache),
+        )
+
+
+def cross_attention_first(decoder):
+    for layer in decoder.layers:
+
+        def forward(X, memory, mask, memory_mask, need, *, bias, cache, layer=layer):
+            for name in ("cross_attention", "self_attention"):
+                given = (memory_mask, False) if name == "cross_attention" else (mask, False)
+                of = {"memory": memory} if name == "cross_attention" else {}
+                attention, norm = getattr(layer, name), getattr(layer, f"{name}_norm")
+                X = layer.connect(X, lambda Y, a=attention, g=given, m=of: a(Y, *g, **m)[0], norm)
+            return layer.connect(X, layer.ffn, layer.ffn_norm), None, None
+
+        set_forward(layer, forward)
+
+
+def share_the_norms(decoder):
+    for layer in decoder.layers:
+        layer.cross_attention_norm = layer.self_attention_norm
+
+
+def swap_the_norms(decoder):
+    for layer in decoder.layers:
+        norms = layer.self_attention_norm, layer.cross_attention_norm
+        layer.cross_attention_norm, layer.self_attention_norm = norms
+
+
+def swap_the_attentions(decoder):
+    for layer in decoder.layers:
+        attentions = layer.self_attention, layer.cross_attention
+        layer.cross_attention, layer.self_attention = attentions
+
+
+def other_placement(decoder):
+    for layer in decoder.layers:
+        layer.connect = EQUATIONS.post_norm if layer.connect is EQUATIONS.pre_norm else EQUATIONS.pre_norm
+
+
+def no_residual_around_cross_attention(decoder):
+    for layer in decoder.layers:
+        connect = layer.connect
+
+        def faulty(X, sublayer, norm, connect=connect, cross=layer.cross_attention_norm):
+            Y = connect(X, sublayer, norm)
+            return Y - X if norm is cross else Y
+
+        layer.connect = faulty
+
+
+def no_final_norm(decoder):
+    decoder.final_norm = nn.Identity()
+
+
+def values_of_the_keys(decoder):
+    for layer in decoder.layers:
+        layer.cross_attention.W_V = layer.cross_attention.W_K
+
+
+NOTHING = torch.ones(T, T, dtype=torch.bool)
+WRONG_MASKS = {
+    "no causal mask": NOTHING,
+    "causal mask upside down": NOTHING.triu(),
+    "causal mask that shows the next target": NOTHING.tril(1),
+    "causal mask that hides the target itself": NOTHING.tril(-1),
+}
+WRONG_DECODERS = {
+    "cross-attention attends to the target": attend_to_target_twice,
+    "cross-attention first": cross_attention_first,
+    "one norm for both attentions": share_the_norms,
+    "norms exchanged": swap_the_norms,
+    "attentions exchanged": swap_the_attentions,
+    "norm at the other place": other_placement,
+    "no residual around cross-attention": no_residual_around_cross_attention,
+    "no final norm": no_final_norm,
+    "values computed by W_K": values_of_the_keys,
+}
+
+
+def deviation(parts, change=lambda decoder: None, mask=MASK, memory_mask=MEMORY_MASK):
+    """The largest difference of the real targets from PyTorch's, with a mistake in our decoder only."""
+    decoder = build(EQUATIONS, parts)
+    theirs = pytorchs_decoder(decoder, parts)
+    hidden = {"tgt_key_padding_mask": TARGET_IS_REAL == 0, "memory_key_padding_mask": SOURCE_IS_REAL == 0}
+    expected = theirs(X, MEMORY, tgt_mask=~causal_mask(T), **hidden)
+    change(decoder)
+    ours = decoder(X, MEMORY, mask, memory_mask)[0][-1]
+    return (ours - expected)[TARGET_IS_REAL == 1].abs().max()
+
+
+each_placement = pytest.mark.parametrize("parts", [LayerParts(), PRE_NORM], ids=["post-norm", "pre-norm"])
+
+
+@each_placement
+def test_no_mistake_is_accepted(parts):
+    assert deviation(parts) < 1e-10
+
+
+@each_placement
+@pytest.mark.parametrize("name", WRONG_MASKS)
+def test_a_wrong_causal_mask_is_rejected(parts, name):
+    assert deviation(parts, mask=WRONG_MASKS[name] & padding_mask(TARGET_IS_REAL)) > 1e-4
+
+
+@each_placement
+def test_a_missing_or_wrong_memory_mask_is_rejected(parts):
+    assert deviation(parts, memory_mask=None) > 1e-4
+    assert deviation(parts, memory_mask=~MEMORY_MASK) > 1e-4
+    assert deviation(parts, memory_mask=padding_mask(SOURCE_IS_REAL.flip(0))) > 1e-4
+
+
+@each_placement
+@pytest.mark.parametrize("name", WRONG_DECODERS)
+def test_a_wrong_decoder_is_rejected(parts, name):
+    if name == "no final norm":
+        parts = PRE_NORM  # a post-norm decoder has none
+    assert deviation(parts, WRONG_DECODERS[name]) > 1e-4

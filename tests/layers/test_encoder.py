@@ -8,7 +8,15 @@ import torch.nn.functional as F
 from torch import nn
 
 from minitf.equations.mask import causal_mask
-from minitf.layers import Encoder, EncoderLayer, IdentityLayer, LayerParts, SinusoidalEmbeddings, padding_mask
+from minitf.layers import (
+    Decoder,
+    Encoder,
+    EncoderLayer,
+    IdentityLayer,
+    LayerParts,
+    SinusoidalEmbeddings,
+    padding_mask,
+)
 from minitf.mathematics import EQUATIONS, KERNELS
 
 BOTH = pytest.mark.parametrize("math", [EQUATIONS, KERNELS], ids=["equations", "kernels"])
@@ -293,3 +301,7 @@ def test_the_encoder_of_the_package_s_own_example_runs():
     states, attentions = encoder(embeddings(token_ids), padding_mask(mask), need_attention=True)
     assert states[-1].shape == (1, 3, 512) and attentions[0].shape == (1, 8, 3, 3)
     assert (attentions[0][..., 2] == 0.0).all()
+    decoder = Decoder(L=1, D=512, H=8, F=2048, activation="relu")
+    target_ids = torch.tensor([[1, 7]])
+    targets, _, _ = decoder(embeddings(target_ids), states[-1], causal_mask(target_ids.shape[1]), padding_mask(mask))
+    assert targets[-1].shape == (1, 2, 512)

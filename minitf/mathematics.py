@@ -100,6 +100,10 @@ class Mathematics:
         """
         f = self.scaled_dot_product_attention
         given = {name: x for name, x in (("bias", bias), ("scale", scale)) if x is not None}
+        if given and (missing := sorted(given.keys() - _keywords(f))) and not _takes_any_keyword(f):
+            raise InputError(
+                f"your scaled_dot_product_attention has no keyword {', '.join(missing)}, which this model needs"
+            )
         return f(Q, K, V, mask, dropout, need_attention, **_accepted_parts(f, self.softmax, self.dropout), **given)
 
 
@@ -141,6 +145,14 @@ def _keywords(f: Function) -> frozenset[str]:
         return frozenset(inspect.signature(f).parameters)
     except (TypeError, ValueError):  # built-ins without a signature
         return frozenset()
+
+
+def _takes_any_keyword(f: Function) -> bool:
+    """Whether `f` has **keywords, or no signature."""
+    try:
+        return any(p.kind is p.VAR_KEYWORD for p in inspect.signature(f).parameters.values())
+    except (TypeError, ValueError):
+        return True
 
 
 def _accepted_parts(f: Function, softmax: Function, dropout: Function) -> dict[str, Function]:

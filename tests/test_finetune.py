@@ -674,6 +674,7 @@ def test_no_bias_correction(run, here: Path, tiny: Path, train: Path) -> None:
         ("step", [0.0, 0.5, 1.0, 1.0, 0.1, 0.01]),
         ("exponential", [0.0, 0.5, 1.0, 0.01**0.25, 0.1, 0.01**0.75]),
         ("cosine", [0.0, 0.5, 1.0, (2 + math.sqrt(2)) / 4, 0.5, (2 - math.sqrt(2)) / 4]),
+        ("inverse-sqrt", [0.0, 0.5, 1.0, (2 / 3) ** 0.5, (2 / 4) ** 0.5, (2 / 5) ** 0.5]),
     ],
 )
 def test_every_schedule(run, here: Path, tiny: Path, train: Path, schedule: str, rates: list[float]) -> None:

@@ -98,6 +98,14 @@ def layer_norm_inputs(draw):
 
 
 @st.composite
+def rms_norm_inputs(draw):
+    """Whole numbers: every row has a root mean square of at least 1/2, or ε is large."""
+    shape = draw(SHAPES)
+    x, gamma = draw(tensors(shape, WHOLE)), draw(tensors(shape[-1:], SMALL))
+    return x, gamma, draw(st.sampled_from([1e-6, 0.5])) if bool((x != 0.0).any(-1).all()) else 0.5
+
+
+@st.composite
 def cross_entropy_inputs(draw):
     B, C = draw(SIDE), draw(SIDE)
     class_weights = draw(st.none() | tensors(C, st.floats(0.125, 8, width=32)))
@@ -127,7 +135,10 @@ CASES = {
     "relu": ALONE,
     "gelu": ALONE,
     "gelu_tanh": ALONE,
+    "gated_gelu": pairs(NUMBERS),
+    "swish": ALONE,
     "layer_norm": layer_norm_inputs(),
+    "rms_norm": rms_norm_inputs(),
     "cross_entropy": cross_entropy_inputs(),
     "binary_cross_entropy": pairs(st.floats(0, 1, width=32)),
     "mean_squared_error": pairs(NUMBERS),
@@ -318,6 +329,8 @@ REFUSED = {
     "an id -1": ("look_up", (Z, torch.tensor([0, -1]))),
     "an id N": ("look_up", (Z, torch.tensor([0, 3]))),
     "ids as a mask": ("look_up", (Z, torch.tensor([True, False, True]))),
+    "a gate of another shape": ("gated_gelu", (Z, torch.ones(3, 1))),
+    "a root-mean-square gain over two axes": ("rms_norm", (Z, Z, 1e-6)),
     "a gain over two axes": ("layer_norm", (Z, Z, Z, 1e-12)),
     "a bias that broadcasts": ("linear", (Z, Z, torch.ones(1))),
     "softmax of integers": ("softmax", (Z.long(),)),
@@ -435,6 +448,42 @@ def test_a_fully_masked_row_gives_0_and_has_no_gradient(f, need_attention, dtype
     gradients = torch.autograd.grad(context, (Q, K, V), torch.ones_like(context))
     assert all(g.isfinite().all() and (g[1] == 0.0).all() for g in gradients)
     assert (gradients[0][0, :, 1] == 0.0).all()
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+@PROPERTY
+@given(data=st.data(), arguments=attention_inputs(), scale=st.sampled_from([None, 1.0, 0.3, -2.0]))
+def test_the_attention_kernel_with_a_bias_and_a_scale_is_the_equation(dtype, data, arguments, scale):
+    """Value and gradients, of the bias too; queries that may look nowhere included."""
+    Q, K, V, mask, dropout, need_attention = arguments
+    B, H, S_q = Q.shape[:3]
+    S_k = K.shape[2]
+    shape = data.draw(st.sampled_from([(S_k,), (S_q, S_k), (1, H, S_q, S_k), (B, 1, 1, S_k), (B, H, S_q, S_k)]))
+    bias = data.draw(tensors(shape, SMALL))
+    results = []
+    for functions in (KERNELS, EQUATIONS):
+
+        def with_bias(Q, K, V, bias, mask, f=functions["scaled_dot_product_attention"]):
+            return f(Q, K, V, mask, dropout, need_attention, bias=bias, scale=scale)
+
+        results.append(value_and_gradients(with_bias, (Q, K, V, bias, mask), dtype))
+    for ours, theirs in zip(*results, strict=True):
+        assert ours.isfinite().all()
+        assert_near(ours, theirs)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+@pytest.mark.parametrize("f", [KERNELS, EQUATIONS], ids=["kernel", "equation"])
+def test_with_a_bias_a_query_that_may_look_nowhere_gets_zeros(f, dtype):
+    """Without gradients, where PyTorch may use another of its kernels."""
+    random = torch.Generator().manual_seed(0)
+    Q, K, V = (torch.randn(2, 2, 70, 16, generator=random).to(dtype) for _ in range(3))
+    mask = torch.ones(2, 1, 70, 70, dtype=torch.bool)
+    mask[0], mask[1, :, 5] = False, False
+    with torch.no_grad():
+        context, _ = f["scaled_dot_product_attention"](Q, K, V, mask, bias=torch.ones(1, 2, 70, 70), scale=1.0)
+    assert context.dtype == dtype
+    assert (context[0] == 0.0).all() and (context[1, :, 5] == 0.0).all() and (context[1, :, 6] != 0.0).any()
 
 
 def test_attention_weights_on_request():

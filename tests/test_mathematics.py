@@ -1,6 +1,7 @@
 """The mathematics as a plug-in: the functions of both records, and that a replaced function is used everywhere."""
 
 import dataclasses
+import functools
 import importlib
 import inspect
 import pkgutil
@@ -8,7 +9,7 @@ import pkgutil
 import pytest
 import torch
 
-from minitf import equations, kernels
+from minitf import equations, kernels, layers
 from minitf.bert import Bert, BertConfig
 from minitf.equations import attention, normalization
 from minitf.errors import InputError
@@ -25,12 +26,30 @@ FUSED = {
     "relu",
     "gelu",
     "gelu_tanh",
+    "gated_gelu",
+    "swish",
     "layer_norm",
+    "rms_norm",
     "cross_entropy",
     "binary_cross_entropy",
     "mean_squared_error",
     "adam",
     "adamw",
+}
+
+# Functions of a model that a BERT does not use.
+NOT_IN_BERT = {
+    "causal_mask",
+    "sinusoidal_positions",
+    "half_sinusoidal_positions",
+    "relative_position_buckets",
+    "relative_position_bias",
+    "relu",
+    "gelu_tanh",
+    "gated_gelu",
+    "swish",
+    "rms_norm",
+    "pre_norm",
 }
 
 # Functions that are called directly, not through a Mathematics.
@@ -236,10 +255,7 @@ def test_an_overlaid_softmax_reaches_every_layer_of_a_bert(need_attention):
 @BOTH
 @pytest.mark.parametrize("name", NAMES[: NAMES.index("cross_entropy")])
 def test_every_function_of_a_model_is_called_through_the_record(math, name):
-    """The functions before `cross_entropy` in the record are those of a model: a BERT calls an overlay of each.
-
-    Except sinusoidal positions, ReLU and tanh-GELU, which this BERT does not use.
-    """
+    """The functions before `cross_entropy` in the record are those of a model: a BERT calls an overlay of each."""
     calls = []
     original = getattr(math, name)
 
@@ -251,7 +267,60 @@ def test_every_function_of_a_model_is_called_through_the_record(math, name):
         math.overlay(softmax=math.softmax, **{name: counted}) if name != "softmax" else math.overlay(softmax=counted)
     )
     model.train()(TOKENS, SEGMENTS, MASK)
-    assert bool(calls) == (name not in ("sinusoidal_positions", "relu", "gelu_tanh"))
+    assert bool(calls) == (name not in NOT_IN_BERT)
+
+
+@BOTH
+@pytest.mark.parametrize("name", sorted(NOT_IN_BERT | {"scaled_dot_product_attention", "post_norm", "layer_norm"}))
+def test_the_functions_of_other_models_are_called_through_the_record(math, name):
+    """By a decoder, T5's encoder layer, and the embeddings of the paper and of Marian."""
+    calls = []
+    original = getattr(math, name)
+
+    @functools.wraps(original)
+    def counted(*args, **kwargs):
+        calls.append(name)
+        return original(*args, **kwargs)
+
+    ours = math.overlay(**{name: counted})
+    T5 = layers.LayerParts("pre_norm", layers.RMSNorm, layers.GatedFeedForward, bias=False, d_k=3, scale=1.0)
+    X = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0))
+    bias = layers.RelativePositionBias(2, math=ours)(3, 3)
+    layers.Encoder(1, 4, 2, 6, "gated_gelu", math=ours, parts=T5, final_norm=True)(X, bias=bias)
+    for activation in ("relu", "gelu_tanh", "swish"):
+        layers.Decoder(1, 4, 2, 6, activation, math=ours)(X, X, ours.causal_mask(3))
+    for positions in ("sinusoidal_positions", "half_sinusoidal_positions"):
+        layers.SinusoidalEmbeddings(5, 4, math=ours, positions=positions)(torch.tensor([[1, 2]]))
+    assert calls
+
+
+@BOTH
+@pytest.mark.parametrize("need_attention", [False, True])
+def test_attend_passes_a_bias_and_a_scale_only_if_there_is_one(math, need_attention):
+    Q, K, V = attention_inputs()
+    bias = torch.randn(1, 2, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    context, _ = math.attend(Q, K, V, None, 0.0, need_attention, bias=bias, scale=0.5)
+    expected = ((Q @ K.mT) * 0.5 + bias).softmax(-1)
+    assert (context - expected @ V).abs().max() < 1e-14
+    seen = []
+
+    def spy(Q, K, V, mask=None, dropout=0.0, need_attention=False, **given):
+        seen.append(set(given))
+        return V, None
+
+    ours = math.overlay(scaled_dot_product_attention=spy)
+    ours.attend(Q, K, V, None, 0.0, need_attention)
+    ours.attend(Q, K, V, None, 0.0, need_attention, bias=bias)
+    ours.attend(Q, K, V, None, 0.0, need_attention, scale=1.0)
+    assert seen == [set(), {"bias"}, {"scale"}]
+
+
+@BOTH
+def test_an_attention_without_a_bias_is_refused_by_a_model_that_needs_one(math):
+    Q, K, V = attention_inputs()
+    ours = math.overlay(scaled_dot_product_attention=average)
+    with pytest.raises(InputError, match="your scaled_dot_product_attention has no keyword bias, scale"):
+        ours.attend(Q, K, V, None, 0.0, False, bias=torch.zeros(4, 4), scale=1.0)
 
 
 @BOTH

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from minitf.bert import Bert
-from minitf.checkpoints.load import STORED_HEAD, load_with_report
+from minitf.checkpoints.load import STORED_HEAD, load_model
 from minitf.datasets.strings import cut
 from minitf.errors import InputError
 from minitf.mathematics import Mathematics
@@ -44,8 +44,9 @@ def open_model(
     The settings are those of `minitf.load`; `say` gets warnings, and a line before each download. Raises
     CheckpointError, InputError.
     """
-    model, report = load_with_report(
+    model, report = load_model(
         source,
+        Bert,
         STORED_HEAD,
         math=math,
         dtype=dtype,

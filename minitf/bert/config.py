@@ -112,6 +112,11 @@ class BertConfig:
         return ACTIVATIONS[self.hidden_act]
 
     @property
+    def title(self) -> str:
+        """The name of the model type, for messages."""
+        return self.family.class_prefix
+
+    @property
     def shape(self) -> str:
         """The sizes, for a report."""
         return f"{self.num_hidden_layers} layers, width {self.hidden_size}, {self.num_attention_heads} heads"

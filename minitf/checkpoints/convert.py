@@ -7,9 +7,9 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
+from minitf.checkpoints.kinds import kind_of_config
 from minitf.checkpoints.load import STORED_HEAD, load_with_report
 from minitf.checkpoints.metadata import FILE as METADATA
-from minitf.checkpoints.kinds import kind_of_config
 from minitf.checkpoints.safetensors_files import open_safetensors
 from minitf.checkpoints.save import WRITTEN, save
 from minitf.checkpoints.stated import sentence_files, stated_length

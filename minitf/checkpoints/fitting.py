@@ -1,7 +1,7 @@
 """Check that the tensors of a checkpoint match a model, and decide which to leave out or initialize anew."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -95,7 +95,7 @@ def leave_out(
     return [table.official_name(name, head) for name in names]
 
 
-def has_pooler(state: dict[str, Tensor]) -> bool:
+def has_pooler(state: Mapping[str, Tensor]) -> bool:
     return not state or any(name.startswith("pooler.") for name in state)
 
 

@@ -86,9 +86,7 @@ class LanguageModelKind:
     def choose_head(self, head: str | None, config: Any) -> str | None:
         """Return the only head. Raises InputError for another one."""
         if head not in (None, HEAD):
-            raise InputError(
-                f"is {config.family.title}, {self.name}, which has no {head} head; only {BertKind.name} has"
-            )
+            raise InputError(f"is {config.title}, {self.name}, which has no {head} head; only {BertKind.name} has")
         return HEAD
 
     def prepare(
@@ -153,9 +151,7 @@ def kind_of_file(official: Mapping[str, Any]) -> Kind:
     for kind in KINDS:
         if model_type in kind.tables:
             return kind
-    raise CheckpointError(
-        f"config: model_type = {model_type!r:.80} is not supported; choose from: {', '.join(known)}"
-    )
+    raise CheckpointError(f"config: model_type = {model_type!r:.80} is not supported; choose from: {', '.join(known)}")
 
 
 def kind_of_config(config: Config) -> Kind:
@@ -167,4 +163,4 @@ def check_model(kind: Kind, config: Config, only: type) -> None:
     """Raise InputError, in one line, unless the model is an `only`: a command or a task may need one kind."""
     if kind.model is not only:
         needed = next(other.name for other in KINDS if other.model is only)
-        raise InputError(f"is {config.family.title}, {kind.name}; this needs {needed}")
+        raise InputError(f"is {config.title}, {kind.name}; this needs {needed}")

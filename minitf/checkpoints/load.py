@@ -41,13 +41,12 @@ def load(
 
     `config.json` decides which model it is: a Bert (bert, roberta, xlm-roberta, distilbert), an EncoderDecoder (marian,
     bart, t5) or a DecoderModel (gpt2). The last two have one head, the logits of the next token; leave `head`, the
-    labels and `hidden_act` out.
-    `head` of a Bert is None, "masked-lm", "next-sentence", "pretraining", "classification", "multiple-choice", "tagging" or
-    "qa". A head that the checkpoint does not have, or has for another number of labels, is initialized with torch's
-    random generator; `load_with_report` lists the new tensors. `hidden_act` replaces the activation function of
-    the config: Google's own code computes "gelu_tanh" where its files say "gelu". `verify` checks the checksums of a
-    TensorFlow checkpoint. `revision` is the branch, tag or commit of a name on the hub. Weights are mapped from their
-    file where possible: do not overwrite it in place.
+    labels and `hidden_act` out. The head of a Bert is None, "masked-lm", "next-sentence", "pretraining",
+    "classification", "multiple-choice", "tagging" or "qa". A head that the checkpoint does not have, or has for another
+    number of labels, is initialized with torch's random generator; `load_with_report` lists the new tensors.
+    `hidden_act` replaces the activation function of the config: Google's own code computes "gelu_tanh" where its files
+    say "gelu". `verify` checks the checksums of a TensorFlow checkpoint. `revision` is the branch, tag or commit of a
+    name on the hub. Weights are mapped from their file where possible: do not overwrite it in place.
 
     Raises CheckpointError for a checkpoint that cannot be found, read or loaded, InputError for invalid arguments.
     """
@@ -67,10 +66,8 @@ def load(
     return model
 
 
-def load_model(
-    source: str | Path, only: type[M], head: str | None = None, **settings: Any
-) -> tuple[M, LoadReport]:
-    """Load a model of the class `only` as `load_with_report` does. Raises InputError, in one line, for another model."""
+def load_model(source: str | Path, only: type[M], head: str | None = None, **settings: Any) -> tuple[M, LoadReport]:
+    """Load a model of the class `only` as `load_with_report` does. Raises InputError for another model."""
     model, report = load_with_report(source, head, only=only, **settings)
     assert isinstance(model, only)
     return model, report

@@ -46,7 +46,8 @@ class LoadReport:
     @property
     def ignored_keys(self) -> tuple[str, ...]:
         """The keys of the config file that do not affect this model."""
-        return self.files.ignored_keys
+        keys: tuple[str, ...] = self.files.ignored_keys
+        return keys
 
     @functools.cached_property
     def tokenizer(self) -> Tokenizer | None:
@@ -118,7 +119,7 @@ class LoadReport:
 
     def _model_line(self) -> str:
         c = self.config
-        line = f"{c.model_type}: {self.config.shape}; head: {self.head or 'none'}; activation: {_ACTIVATIONS[c.activation]}"
+        line = f"{c.model_type}: {c.shape}; head: {self.head or 'none'}; activation: {_ACTIVATIONS[c.activation]}"
         if self.source.tensorflow and c.activation == "gelu":
             # Both read "gelu" in the same file; their hidden states differ by about 1e-3.
             line += (

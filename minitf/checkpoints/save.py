@@ -56,7 +56,7 @@ def write_files(
     head, kind = model.head_name, kind_of_config(model.config)
     if model.config.model_type not in kind.tables:
         choices = ", ".join(kind.tables)
-        raise InputError(f"{model.config.family.title} has no official layout; save a model of: {choices}")
+        raise InputError(f"{model.config.title} has no official layout; save a model of: {choices}")
     config = model.config.to_dict() | {"architectures": [kind.class_name(model.config, head)]}
     (folder / "config.json").write_text(to_json(config), encoding="utf-8", newline="\n")
     if generation := model.config.generation_dict():

@@ -14,7 +14,9 @@ from minitf.checkpoints.names import Rows, T
 def _attention(official: str, ours: str) -> Rows:
     pairs = (("q_proj", "W_Q"), ("k_proj", "W_K"), ("v_proj", "W_V"), ("out_proj", "W_O"))
     return tuple(
-        (f"{official}.{theirs}.{kind}", f"{ours}.{mine}.{kind}") for theirs, mine in pairs for kind in ("weight", "bias")
+        (f"{official}.{theirs}.{kind}", f"{ours}.{mine}.{kind}")
+        for theirs, mine in pairs
+        for kind in ("weight", "bias")
     )
 
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
+from minitf.bert import Bert
 from minitf.bert.device import choose_device
-from minitf.checkpoints.load import load_with_report
+from minitf.checkpoints.load import load_model
 from minitf.datasets import augmentation
 from minitf.datasets.dataset import Dataset
 from minitf.datasets.strings import cut
@@ -59,8 +60,9 @@ def augmented_examples(
 def _masked_language_model(config: FineTuneConfig, max_length: int, math: Mathematics, say: Say) -> augmentation.Fill:
     """Load the same checkpoint with its masked-LM head: a second model, which is not trained."""
     source = config.model.model
-    model, loaded = load_with_report(
+    model, loaded = load_model(
         source,
+        Bert,
         head="masked-lm",
         math=math,
         device=local_device(choose_device(config.recipe.device)),

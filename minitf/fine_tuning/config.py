@@ -119,7 +119,7 @@ class RecipeConfig(Checked):
     lr: float = setting(5e-5, Number(0, above=True), "peak learning rate", "η", "5e-5")
     schedule: str = setting(
         "linear",
-        Choice(("constant", "linear", "polynomial", "step", "exponential", "cosine")),
+        Choice(("constant", "linear", "polynomial", "step", "exponential", "cosine", "inverse-sqrt")),
         "learning-rate schedule after the warm-up",
     )
     min_lr: float = setting(0.0, _COEFFICIENT, "minimum learning rate, where the schedule ends", "η")

@@ -34,11 +34,13 @@ def open_model(
     source: str, head: str | None, options: ModelOptions, say: Say, math: "Mathematics | None" = None
 ) -> "tuple[Bert, LoadReport]":
     """Load the model with the head called `head`; `math` replaces that of the options. Raises InputError."""
+    from minitf.bert import Bert
     from minitf.bert.device import choose_device
-    from minitf.checkpoints.load import load_with_report
+    from minitf.checkpoints.load import load_model
 
-    return load_with_report(
+    return load_model(
         source,
+        Bert,
         head=head,
         math=math or options.math,
         device=choose_device(options.device),

@@ -8,7 +8,7 @@ import torch
 from minitf.bert import Bert, BertConfig
 from minitf.bert.device import choose_device
 from minitf.bert.reinitialize import reinitialize_top
-from minitf.checkpoints.load import load_with_report
+from minitf.checkpoints.load import load_model
 from minitf.checkpoints.report import LoadReport
 from minitf.errors import InputError
 from minitf.fine_tuning import augmentation, data_check
@@ -184,8 +184,9 @@ def _load(
     config: FineTuneConfig, task: Task, math: Mathematics, device: torch.device, say: Say
 ) -> tuple[Bert, LoadReport]:
     """Load the model with the head of the task."""
-    return load_with_report(
+    return load_model(
         config.model.model,
+        Bert,
         head=task.head,
         labels=task.labels or None,
         math=math,

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from minitf.bert import Bert
 from minitf.bert.family import FAMILIES
 from minitf.checkpoints.fitting import NoHeadError
-from minitf.checkpoints.load import load_with_report
+from minitf.checkpoints.load import load_model
 from minitf.checkpoints.renaming import PYTORCH
 from minitf.checkpoints.report import LoadReport
 from minitf.checkpoints.save import save
@@ -73,10 +73,11 @@ def open_pair(
     recorder, base = Recorder(), mathematics(math_choice)
 
     def load(num_labels: int | None) -> tuple[Bert, LoadReport]:
-        return load_with_report(
+        return load_model(
             source,
+            Bert,
             "classification",
-            num_labels,
+            num_labels=num_labels,
             math=recorder.mathematics(base),
             dtype=dtype,
             device=device,

@@ -26,6 +26,7 @@ SCHEDULES: dict[str, Callable[..., float]] = {
     "step": schedule.step,
     "exponential": schedule.exponential,
     "cosine": schedule.cosine,
+    "inverse-sqrt": schedule.inverse_sqrt,
 }
 
 

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, ClassVar, Self
 
 from minitf.config_values import (
+    LARGEST_SIZE,
     check_choice,
     check_flag,
     check_integer,
@@ -33,9 +34,9 @@ def checked(check: Check, default: Any = dataclasses.MISSING, optional: bool = F
     return dataclasses.field(default=default, metadata={"check": check, "optional": optional})
 
 
-def size(default: Any = dataclasses.MISSING, low: int = 1, optional: bool = False, **limits: int) -> Any:
-    """Return a field for an integer of at least `low`."""
-    return checked(partial(check_integer, low=low, **limits), default, optional)
+def size(default: Any = dataclasses.MISSING, low: int = 1, high: int = LARGEST_SIZE, optional: bool = False) -> Any:
+    """Return a field for an integer from `low` to `high`."""
+    return checked(partial(check_integer, low=low, high=high), default, optional)
 
 
 def rate(default: float) -> Any:
@@ -84,6 +85,11 @@ class BaseConfig:
     def family(self) -> Family:
         """The equations of this model, as differences from BERT."""
         return FAMILIES[self.model_type]
+
+    @property
+    def title(self) -> str:
+        """The name of the model, for messages."""
+        return self.family.title
 
     def check_fields(self) -> None:
         """Check each field on its own, and that fields with one official key are equal."""
@@ -143,12 +149,14 @@ class BaseConfig:
     @property
     def end_id(self) -> int | tuple[int, ...] | None:
         """The token that ends a text, several of them, or None."""
-        return self._token("eos_token_id")
+        end: int | tuple[int, ...] | None = self._token("eos_token_id")
+        return end
 
     @property
     def pad_id(self) -> int | None:
         """The token that pads a batch, or None."""
-        return self._token("pad_token_id")
+        pad: int | None = self._token("pad_token_id")
+        return pad
 
     def _token(self, name: str) -> Any:
         """The token id that generation uses: that of `generation` if it has one, else the field."""

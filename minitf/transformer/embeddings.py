@@ -68,7 +68,7 @@ class PaddedEmbedding(Embedding):
 
 
 class InputEmbeddings(nn.Module):
-    """X = Dropout(Norm(scale · E[token] + P[position])); E[token] `[B, S, D]`, numbers `[S]` or `[B, S]` -> `[B, S, D]`.
+    """X = Dropout(Norm(scale · E[token] + P[position])); E[token] `[B, S, D]`, numbers `[S]` or `[B, S]`.
 
     The word embedding E belongs to the model, because the encoder, the decoder and the logits share it. `scale` is √D
     (the paper) or 1. `norm` is the identity but in BART. `longest` is the number of positions, None for no limit.

@@ -58,9 +58,13 @@ class Family:
     logit_bias: bool = False  # added to the logits
     # --- the config
     keys: Mapping[str, str] = dataclasses.field(default_factory=dict)  # field -> its key, where the names differ
-    defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # field -> default, where it is not that of the config class
+    defaults: Mapping[str, Any] = dataclasses.field(
+        default_factory=dict
+    )  # field -> default, where it is not that of the config class
     fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # field -> its only value; it has no key
-    only: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # key that would change the computation -> its only supported value
+    only: Mapping[str, Any] = dataclasses.field(
+        default_factory=dict
+    )  # key that would change the computation -> its only supported value
     # key -> value that only `transformers` reads, or a function of the config
     written: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     activations: Mapping[str, str] = dataclasses.field(default_factory=lambda: ACTIVATIONS)  # official name -> equation

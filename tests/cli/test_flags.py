@@ -188,7 +188,7 @@ CONTRACT = {
     },
 }
 
-# The choices at commit cb0bf20, of every command that has the flag.
+# The choices at commit cb0bf20, of every command that has the flag, and later ones.
 TASKS = {"classification", "multilabel", "regression", "tagging", "qa"}
 METRICS = {"accuracy", "exact_match", "f1", "loss", "macro_f1", "matthews", "micro_f1", "pearson", "rmse", "spearman"}
 CHOICES = {
@@ -198,7 +198,7 @@ CHOICES = {
     "--hidden-act": {"gelu", "gelu_tanh", "relu"},
     "--unfreeze": {"gradual"},
     "--optimizer": {"gd", "momentum", "rmsprop", "adam", "adamw"},
-    "--schedule": {"constant", "linear", "step", "exponential", "cosine"},
+    "--schedule": {"constant", "linear", "step", "exponential", "cosine", "inverse-sqrt"},
     "--class-weights": {"none", "balanced"},
     "--precision": {"fp32", "bf16", "fp16"},
     "--device": {"auto", "cpu", "cuda"},

@@ -257,3 +257,46 @@ def test_heads_of_a_strided_tensor():
     X = torch.arange(48.0).reshape(2, 6, 4).transpose(1, 2)  # [2, 4, 6], columns not next to each other
     assert torch.equal(split_heads(X, 3), split_heads(X.contiguous(), 3))
     assert torch.equal(merge_heads(split_heads(X, 2)), X)
+
+
+@PROPERTY
+@given(problems(), st.data(), st.sampled_from([None, 1.0, 0.25, -2.0]))
+def test_attention_with_a_bias_and_a_scale_is_the_loop(problem, data, scale):
+    """The loop knows neither: the scale is put into Q, and the bias into more columns of Q, with one-hot keys."""
+    Q, K, V, mask = problem
+    B, H, S_q, d_k = Q.shape
+    S_k = K.shape[2]
+    shape = data.draw(st.sampled_from([(1, H, S_q, S_k), (S_q, S_k), (S_k,), (B, 1, 1, S_k), (B, H, S_q, S_k)]))
+    bias = data.draw(tensors(shape, st.floats(-4, 4)))
+    context, A = scaled_dot_product_attention(Q, K, V, mask, need_attention=True, bias=bias, scale=scale)
+    factor = d_k**-0.5 if scale is None else scale
+    wide_Q = torch.cat([Q * factor, bias.expand(B, H, S_q, S_k)], dim=-1) * math.sqrt(d_k + S_k)
+    wide_K = torch.cat([K, torch.eye(S_k, dtype=torch.float64).expand(B, H, S_k, S_k)], dim=-1)
+    may_look = broadcast(mask, Q, K).numpy()
+    expected_context, expected_A = attention_by_loops(wide_Q.numpy(), wide_K.numpy(), V.numpy(), may_look)
+    assert largest_difference(A, expected_A) < 1e-12
+    assert largest_difference(context, expected_context) < 1e-12
+
+
+def test_a_bias_of_zeros_and_the_usual_scale_change_nothing():
+    random = torch.Generator().manual_seed(0)
+    Q, K, V = (torch.randn(2, 2, 3, 4, dtype=torch.float64, generator=random) for _ in range(3))
+    expected, _ = scaled_dot_product_attention(Q, K, V)
+    zero = torch.zeros(3, 3, dtype=torch.float64)
+    assert torch.equal(scaled_dot_product_attention(Q, K, V, bias=zero)[0], expected)
+    assert torch.equal(scaled_dot_product_attention(Q, K, V, scale=0.5)[0], expected)  # 1/√4
+
+
+@pytest.mark.parametrize(
+    ("bias", "message"),
+    [
+        (torch.zeros(3, 4), r"bias \[3, 4\] does not broadcast"),
+        (torch.zeros(1, 1, 2, 3, 3), "does not broadcast"),
+        (torch.zeros(3, 3, dtype=torch.bool), "bias must have a floating-point dtype, not bool"),
+        (torch.zeros(3, 3, dtype=torch.long), "bias must have a floating-point dtype, not int64"),
+    ],
+)
+def test_a_bias_of_another_shape_or_dtype_is_an_error(bias, message):
+    Q = torch.ones(2, 2, 3, 4)
+    with pytest.raises(ValueError, match=message):
+        scaled_dot_product_attention(Q, Q, Q, bias=bias)

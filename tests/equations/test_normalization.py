@@ -1,4 +1,4 @@
-"""Layer normalization against loops; dropout against PyTorch's draws and against its own statistics."""
+"""Both norms against loops; dropout against PyTorch's draws and against its own statistics."""
 
 import math
 
@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from torch.autograd import grad, gradcheck
 
-from minitf.equations.normalization import dropout, layer_norm
+from minitf.equations.normalization import dropout, layer_norm, rms_norm
 
 PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=60)
 
@@ -119,3 +119,59 @@ def test_dropout_and_layer_norm_leave_their_inputs_alone():
     layer_norm(x, gamma, beta, 1e-12)
     assert torch.equal(x, torch.arange(6.0).reshape(2, 3))
     assert torch.equal(gamma, torch.ones(3)) and torch.equal(beta, torch.zeros(3))
+
+
+def rms_norm_by_loops(row, gamma, eps):
+    root = (math.fsum(x * x for x in row) / len(row) + eps) ** 0.5
+    return [x / root * g for x, g in zip(row, gamma, strict=True)]
+
+
+@PROPERTY
+@given(st.data(), hnp.array_shapes(max_dims=3, max_side=5), st.sampled_from([1e-6, 1e-5, 0.5]))
+def test_rms_norm_is_the_loop(data, shape, eps):
+    x, gamma = (data.draw(hnp.arrays(np.float64, s, elements=EIGHTHS)) for s in (shape, shape[-1:]))
+    y = rms_norm(*map(torch.from_numpy, (x, gamma)), eps)
+    assert y.shape == shape
+    for row, ours in zip(x.reshape(-1, shape[-1]).tolist(), y.reshape(-1, shape[-1]).tolist(), strict=True):
+        expected = rms_norm_by_loops(row, gamma.tolist(), eps)
+        assert all(abs(a - b) < 1e-12 for a, b in zip(ours, expected, strict=True))
+
+
+@PROPERTY
+@given(hnp.arrays(np.float64, 4, elements=EIGHTHS), st.integers(-20, 20))
+def test_rms_norm_is_invariant_to_a_factor(x, power):
+    one, x = torch.ones(4, dtype=torch.float64), torch.from_numpy(x)
+    assume(x.any())
+    assert torch.equal(rms_norm(x * 2.0**power, one, 0.0), rms_norm(x, one, 0.0))
+
+
+def test_rms_norm_is_not_invariant_to_a_shift():
+    x, one = torch.tensor([1.0, 2.0, 3.0, 6.0]), torch.ones(4)
+    assert (rms_norm(x + 1.0, one, 1e-6) - rms_norm(x, one, 1e-6)).abs().max() > 0.1
+
+
+def test_of_a_row_with_mean_0_rms_norm_is_layer_norm():
+    x = torch.randn(6, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
+    x = x - x.mean(-1, keepdim=True)
+    gamma, zero = torch.linspace(1, 2, 8, dtype=torch.float64), torch.zeros(8, dtype=torch.float64)
+    assert (rms_norm(x, gamma, 1e-6) - layer_norm(x, gamma, zero, 1e-6)).abs().max() < 1e-14
+
+
+def test_rms_norm_of_zeros_is_zero_and_its_gradient_is_finite():
+    x = torch.zeros(2, 3, dtype=torch.float64, requires_grad=True)
+    y = rms_norm(x, torch.ones(3, dtype=torch.float64), 1e-6)
+    assert (y == 0.0).all()
+    assert (grad(y.sum(), x)[0] - 1e3).abs().max() < 1e-9  # 1 / √ε
+
+
+@pytest.mark.parametrize("eps", [1e-6, 0.3])
+def test_rms_norm_gradient(eps):
+    random = torch.Generator().manual_seed(1)
+    x, gamma = (torch.randn(s, dtype=torch.float64, generator=random, requires_grad=True) for s in ((2, 3, 5), (5,)))
+    assert gradcheck(lambda x, gamma: rms_norm(x, gamma, eps), (x, gamma))
+
+
+@pytest.mark.parametrize("gamma", [torch.ones(3), torch.ones(1, 4), torch.ones(())], ids=lambda g: str(tuple(g.shape)))
+def test_rms_norm_refuses_a_gain_of_another_shape(gamma):
+    with pytest.raises(ValueError, match=r"must be \[…, D\] and \[D\]"):
+        rms_norm(torch.ones(2, 4), gamma, 1e-6)

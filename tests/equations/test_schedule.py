@@ -45,7 +45,7 @@ def same(ours, theirs, lr):
 
 
 def test_the_list_of_schedules():
-    assert set(PUBLIC) == {"constant", "linear", "polynomial", "step", "exponential", "cosine"}
+    assert set(PUBLIC) == {"constant", "linear", "polynomial", "step", "exponential", "cosine", "inverse_sqrt"}
 
 
 @pytest.mark.parametrize(
@@ -126,6 +126,29 @@ def test_exponential_is_pytorchs_after_the_warm_up(n, warmup, lr, final):
     assert same(ours, reference(lambda optimizer: ExponentialLR(optimizer, final ** (1 / n)), lr, n), lr)
 
 
+@PROPERTY
+@given(run=runs(), lr=RATES)
+def test_the_inverse_square_root_is_that_of_transformers(run, lr):
+    """With a warm-up; without one, `transformers` decays as after a warm-up of 10,000 steps, minitf as after one."""
+    total, warmup = run
+    ours = [schedule.inverse_sqrt(step, lr, total, warmup) for step in range(total)]
+    timescale = warmup or 1
+    make = transformers.get_inverse_sqrt_schedule
+    theirs = reference(lambda optimizer: make(optimizer, warmup, timescale=timescale), lr, total)
+    assert same(ours, theirs, lr)
+
+
+@PROPERTY
+@given(st.integers(1, 5000), st.integers(1, 100_000), st.sampled_from([64, 512, 1024]))
+def test_the_inverse_square_root_is_the_formula_of_the_paper(warmup, step, D):
+    """Vaswani et al. 2017, eq. 3: D^(−1/2) · min(t^(−1/2), t · w^(−3/2)); η is its peak, at t = w."""
+    peak = 1 / math.sqrt(D * warmup)
+    ours = schedule.inverse_sqrt(step, peak, 1, warmup)
+    paper = D**-0.5 * min(step**-0.5, step * warmup**-1.5)
+    assert ours == pytest.approx(paper, rel=1e-12)
+    assert schedule.inverse_sqrt(step, peak, 1, warmup) == schedule.inverse_sqrt(step, peak, 10**6, warmup)
+
+
 @pytest.mark.parametrize("name", PUBLIC)
 @PROPERTY
 @given(run=runs(), lr=RATES)
@@ -146,6 +169,7 @@ def test_defaults_are_no_warm_up_and_a_rate_that_ends_low(name):
     f = PUBLIC[name]
     assert [f(step, 2.0, 9) for step in range(9)] == [f(step, 2.0, 9, 0) for step in range(9)]
     ends = {"constant": 2.0, "linear": 0.0, "polynomial": 0.0, "cosine": 0.0, "exponential": 0.02}
+    ends["inverse_sqrt"] = 2.0 / math.sqrt(10.0)
     if name in ends:
         assert abs(f(9, 2.0, 9) - ends[name]) < 1e-15
     else:

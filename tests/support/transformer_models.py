@@ -117,7 +117,9 @@ class Pairs:
     labels: Tensor
 
 
-def pairs(start: int, seed: int = 0, sources: tuple[int, ...] = (11, 4, 7), targets: tuple[int, ...] = (3, 8, 6)) -> Pairs:
+def pairs(
+    start: int, seed: int = 0, sources: tuple[int, ...] = (11, 4, 7), targets: tuple[int, ...] = (3, 8, 6)
+) -> Pairs:
     """Return random pairs of these lengths; each ends with END and is padded with PAD on the right."""
     source, mask = _padded(sources, seed)
     labels, target_mask = _padded(targets, seed + 1)

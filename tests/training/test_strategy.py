@@ -91,7 +91,7 @@ def test_fifty_steps_against_pytorchs_parameter_groups(write_bert, rule: str, xi
 
 
 def reference_rate(name: str, step: int, total: int, warmup: int) -> float:
-    """The six schedules, computed a second time, as shares of the peak."""
+    """The seven schedules, computed a second time, as shares of the peak."""
     if step < warmup:
         return step / warmup
     part = (step - warmup) / max(1, total - warmup)
@@ -102,6 +102,7 @@ def reference_rate(name: str, step: int, total: int, warmup: int) -> float:
         "step": 0.1 ** int(part * 3 + 1e-12),
         "exponential": 0.01**part,
         "cosine": 0.5 * (1 + math.cos(math.pi * part)),
+        "inverse-sqrt": math.sqrt(max(1, warmup) / (step if warmup else step + 1)),
     }[name]
 
 

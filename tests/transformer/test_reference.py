@@ -1,5 +1,5 @@
 """Every model against `transformers`: float64, redrawn weights, padded batches, both mathematics, from the files that
-`transformers` wrote, through the production loader. Compared are outputs, all attention weights, the loss, gradients."""
+`transformers` wrote, through the production loader. Compared are outputs, attention weights, the loss, gradients."""
 
 from typing import Any
 
@@ -91,7 +91,7 @@ def test_encoder_decoders(tmp_path, name, math):
 
 @pytest.mark.parametrize("name", ["t5", "t5-v1.1"])
 def test_t5_against_the_untouched_reference(tmp_path, name):
-    """Its RMSNorm computes the variance in float32. Smaller matrices, so that the layers do not amplify the rounding."""
+    """Its RMSNorm computes the variance in float32. Small matrices do not amplify the rounding."""
     ours, theirs = opened(tmp_path, name, "kernels", shrink=0.3)
     compare_encoder_decoder(ours, theirs, name, atol=1e-6)
 

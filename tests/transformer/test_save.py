@@ -1,4 +1,4 @@
-"""What minitf saves: `transformers` opens it, and every tensor is the same to the bit; so are the values of the config."""
+"""What minitf saves: `transformers` opens it, every tensor is the same to the bit, every value of the config too."""
 
 import json
 import shutil
@@ -27,7 +27,9 @@ def test_saved_and_reopened_in_the_reference(tmp_path, name):
     assert all(torch.equal(ours[n], before[n]) for n in before)
     again, info = type(theirs).from_pretrained(tmp_path / "ours", output_loading_info=True)
     assert not any(info[key] for key in ("missing_keys", "unexpected_keys", "mismatched_keys"))
-    assert all(torch.equal(p, q) for p, q in zip(theirs.state_dict().values(), again.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(p, q) for p, q in zip(theirs.state_dict().values(), again.state_dict().values(), strict=True)
+    )
     for key, value in theirs.config.to_dict().items():
         if key not in ("dtype", "architectures", "transformers_version", "_name_or_path"):
             assert getattr(again.config, key) == value, key
@@ -112,7 +114,9 @@ def test_a_new_model_in_marians_layout_opens_in_the_reference(tmp_path):
 
 
 def test_a_new_model_in_gpt2s_layout_opens_in_the_reference(tmp_path):
-    config = DecoderConfig(vocab_size=N, n_embd=24, n_layer=2, n_head=2, n_positions=20, bos_token_id=END, eos_token_id=END)
+    config = DecoderConfig(
+        vocab_size=N, n_embd=24, n_layer=2, n_head=2, n_positions=20, bos_token_id=END, eos_token_id=END
+    )
     model = DecoderModel(config).eval()
     save(model, None, tmp_path)
     theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path)

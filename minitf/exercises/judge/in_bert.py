@@ -12,7 +12,7 @@ from torch import Tensor
 
 from minitf.bert import Bert
 from minitf.bert.config import BertConfig
-from minitf.checkpoints.load import load_tokenizer, load_with_report
+from minitf.checkpoints.load import load_model, load_tokenizer
 from minitf.errors import InputError
 from minitf.exercises.exercise import Exercise, Function, Remark
 from minitf.exercises.judge.adapters import accepting_tensors, with_signature_of
@@ -131,8 +131,9 @@ def open_model(math: Mathematics, activation: str | None) -> tuple[Bert, Batch, 
         return dataclasses.replace(config, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
 
     try:
-        model, report = load_with_report(
+        model, report = load_model(
             MODEL,
+            Bert,
             "classification",
             num_labels=CLASSES,
             math=math,

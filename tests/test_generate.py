@@ -1,6 +1,7 @@
 """The command `generate` and `minitf.generator`: what they write, what the checkpoint decides, and what is refused."""
 
 import csv
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -105,8 +106,9 @@ def test_a_record(marian):
 
 
 def test_one_text_is_printed_as_it_grows(run_command, marian, gpt2, monkeypatch):
+    pieces: list[str] = []
     for folder in (marian, gpt2):
-        pieces = []
+        pieces.clear()
         monkeypatch.setattr(generate, "print", lambda text="", **settings: pieces.append(text), raising=False)
         status, _, err = run_command(generate.main, folder, TEXTS[0], "--max-new-tokens", 9)
         (record,) = minitf.generator(folder, device="cpu")([TEXTS[0]], max_new_tokens=9)
@@ -159,7 +161,7 @@ def test_samples_do_not_depend_on_the_batch(marian):
     assert len(found) == 12
     assert [record["token_ids"] for record in small(TEXTS, seed=4, **settings)] == [r["token_ids"] for r in found]
     assert [record["token_ids"] for record in generator(TEXTS, seed=5, **settings)] != [r["token_ids"] for r in found]
-    assert all(a["score"] >= b["score"] for a, b in zip(found, found[1:], strict=False) if b["rank"] > 1)
+    assert all(a["score"] >= b["score"] for a, b in itertools.pairwise(found) if b["rank"] > 1)
 
 
 def test_an_output_that_does_not_end_stops_at_its_limit_and_says_so(run_command, written, here):

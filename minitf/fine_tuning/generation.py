@@ -16,7 +16,7 @@ from minitf.fine_tuning.generation_settings import (
     read_settings,
     stated_settings,
 )
-from minitf.fine_tuning.saved import ModelOptions
+from minitf.fine_tuning.saved import ModelOptions, loading
 from minitf.fine_tuning.terminal import Say, silent
 from minitf.tasks.spec import say_if_cut
 
@@ -137,11 +137,11 @@ def generator(model: str | Path, batch_size: int = BATCH_SIZE, **options: Any) -
 def open_generator(source: str, options: ModelOptions, batch_size: int, say: Say) -> Generator:
     """Load a model that generates text. Raises InputError, in one line, for one that cannot."""
     from minitf.checkpoints import sources
+    from minitf.checkpoints.load import load_model
     from minitf.checkpoints.official import OfficialFiles
-    from minitf.fine_tuning.saved import open_model
     from minitf.generation.rules import Rules, token_ids
     from minitf.text import sequence_tokenizer
-    from minitf.transformer import DecoderConfig, EncoderDecoderConfig
+    from minitf.transformer import DecoderConfig, DecoderModel, EncoderDecoder, EncoderDecoderConfig
 
     found = sources.find(source, offline=options.offline, say=say, revision=options.revision)
     config = OfficialFiles(found, verify=not options.no_verify).config
@@ -166,7 +166,8 @@ def open_generator(source: str, options: ModelOptions, batch_size: int, say: Say
     max_length = options.max_length or read_metadata(Path(source)).get("max_length")
     if max_length is not None and config.longest is not None and max_length > config.longest:
         raise InputError(f"`max_length` {max_length}: the model has only {config.longest} positions")
-    model, _ = open_model(source, None, options, say)
+    cls: Any = EncoderDecoder if isinstance(config, EncoderDecoderConfig) else DecoderModel
+    model, _ = load_model(source, cls, **loading(options, say))
     return Generator(model, tokenizer, rules, max_length, batch_size, say)
 
 

@@ -35,21 +35,25 @@ def open_model(
 ) -> "tuple[Bert, LoadReport]":
     """Load the model with the head called `head`; `math` replaces that of the options. Raises InputError."""
     from minitf.bert import Bert
-    from minitf.bert.device import choose_device
     from minitf.checkpoints.load import load_model
 
-    return load_model(
-        source,
-        Bert,
-        head=head,
-        math=math or options.math,
-        device=choose_device(options.device),
-        offline=options.offline,
-        say=say,
-        hidden_act=options.hidden_act,
-        verify=not options.no_verify,
-        revision=options.revision,
-    )
+    settings = loading(options, say)
+    return load_model(source, Bert, head=head, **(settings if math is None else settings | {"math": math}))
+
+
+def loading(options: ModelOptions, say: Say) -> dict[str, Any]:
+    """Return the arguments of `load_with_report` for these options."""
+    from minitf.bert.device import choose_device
+
+    return {
+        "math": options.math,
+        "device": choose_device(options.device),
+        "offline": options.offline,
+        "say": say,
+        "hidden_act": options.hidden_act,
+        "verify": not options.no_verify,
+        "revision": options.revision,
+    }
 
 
 def length_for(spec: TaskSpec | None, options: ModelOptions, metadata: Mapping[str, Any], report: "LoadReport") -> int:

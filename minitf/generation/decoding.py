@@ -86,7 +86,8 @@ class DecoderDecoding:
     def next_logits(self, ids: Tensor) -> Tensor:
         mask = pad(self.mask, (0, ids.shape[1] - self.mask.shape[1]), value=1)
         new = ids if self.cache is None else ids[:, self.cache.length :]
-        return self.model(new, mask, cache=self.cache).logits[:, -1]
+        logits: Tensor = self.model(new, mask, cache=self.cache).logits
+        return logits[:, -1]
 
     def repeat(self, times: int) -> None:
         self.prompt, self.mask = (x.repeat_interleave(times, dim=0) for x in (self.prompt, self.mask))

@@ -19,8 +19,9 @@ VOCABULARY, LIMIT = 30, 10
 KINDS = ("marian", "bart", "t5", "t5-v1.1", "gpt2")
 _TOKENS = {"vocab_size": VOCABULARY, "pad_token_id": 0, "eos_token_id": 1}
 _SMALL = {
-    **dict.fromkeys(("marian", "bart"), {"d_model": 12, "encoder_layers": 1, "decoder_layers": 2}),
-    **dict.fromkeys(("t5", "t5-v1.1"), {"d_model": 12, "num_layers": 2, "num_decoder_layers": 2}),
+    **{kind: {"d_model": 12, "encoder_layers": 1, "decoder_layers": 2} for kind in ("marian", "bart")},
+    # As many layers in both stacks: the cache of the reference's T5 has only as many as the encoder.
+    **{kind: {"d_model": 12, "num_layers": 2, "num_decoder_layers": 2} for kind in ("t5", "t5-v1.1")},
     "gpt2": {"n_embd": 12, "n_layer": 2, "bos_token_id": 1},
 }
 _STARTS = {"marian": 0, "bart": 1, "t5": 0, "t5-v1.1": 0}

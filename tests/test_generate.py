@@ -3,17 +3,29 @@
 import csv
 import itertools
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import transformers
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import minitf
-from minitf import generate
+from minitf import files, generate
 from minitf.errors import InputError
+from minitf.fine_tuning.generation_settings import GenerationSettings, choose_strategy, new_tokens
+from minitf.generation.batch import Prompt
+from minitf.generation.batch import generate as generate_outputs
+from minitf.generation.rules import Rules
 from minitf.text.learned_vocabulary import learn_vocabulary
+from minitf.transformer import DecoderConfig, DecoderModel
+from minitf.transformer.base_config import GENERATION_KEYS
 from tests.support.transformer_models import make_reference
 
 TEXTS = ["the third of May 1998", "a", "12 June 2004", "7.1.2021"]
@@ -115,7 +127,7 @@ def test_one_text_is_printed_as_it_grows(run_command, marian, gpt2, monkeypatch)
         assert status == 0
         assert "".join(pieces) == record["text"]
         assert len(pieces) > 3
-        assert ("no end" in err) is not record["ended"]
+        assert ("did not end" in err) is not record["ended"]
 
 
 def test_half_of_a_character_waits_for_the_rest(capsys):
@@ -156,11 +168,11 @@ def test_a_table(run_command, marian, here):
 
 def test_samples_do_not_depend_on_the_batch(marian):
     generator, small = (minitf.generator(marian, device="cpu", batch_size=size) for size in (16, 1))
-    settings = {"sample": True, "top_k": 20, "top_p": 0.9, "temperature": 1.3, "n_best": 3, "max_new_tokens": 6}
-    found = generator(TEXTS, seed=4, **settings)
+    sampling = {"sample": True, "top_k": 20, "top_p": 0.9, "temperature": 1.3, "n_best": 3, "max_new_tokens": 6}
+    found = generator(TEXTS, seed=4, **sampling)
     assert len(found) == 12
-    assert [record["token_ids"] for record in small(TEXTS, seed=4, **settings)] == [r["token_ids"] for r in found]
-    assert [record["token_ids"] for record in generator(TEXTS, seed=5, **settings)] != [r["token_ids"] for r in found]
+    assert [record["token_ids"] for record in small(TEXTS, seed=4, **sampling)] == [r["token_ids"] for r in found]
+    assert [record["token_ids"] for record in generator(TEXTS, seed=5, **sampling)] != [r["token_ids"] for r in found]
     assert all(a["score"] >= b["score"] for a, b in itertools.pairwise(found) if b["rank"] > 1)
 
 
@@ -169,7 +181,7 @@ def test_an_output_that_does_not_end_stops_at_its_limit_and_says_so(run_command,
     status, _, err = run_command(generate.main, folder, *TEXTS, "--max-new-tokens", 4)
     assert (status, err) == (
         0,
-        "minitf: 4 of 4 outputs have no end: stopped at the limit on the length (--max-new-tokens)\n",
+        "minitf: 4 of 4 outputs did not end before the limit: --max-new-tokens, or the positions of the model\n",
     )
     records = minitf.generator(folder, device="cpu")(TEXTS)
     assert {len(record["token_ids"]) for record in records} == {40}  # the model's positions
@@ -264,7 +276,7 @@ def test_a_vocabulary_of_another_model(run_command, written):
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
+    ("wrong", "message"),
     [
         ({"beam": 3}, "there is no setting 'beam' \\(did you mean 'beams'\\?\\)"),
         ({"beams": 2.5}, "`beams` must be a whole number"),
@@ -273,9 +285,48 @@ def test_a_vocabulary_of_another_model(run_command, written):
         ({"top_p": float("nan"), "sample": True}, "`top_p` must be a number"),
     ],
 )
-def test_invalid_settings_in_python(marian, settings, message):
+def test_invalid_settings_in_python(marian, wrong, message):
     with pytest.raises(InputError, match=message):
-        minitf.generator(marian, device="cpu")(["a"], **settings)
+        minitf.generator(marian, device="cpu")(["a"], **wrong)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 300) | st.floats() | st.text(max_size=3) | st.just(10**30),
+    lambda values: st.lists(values, max_size=3) | st.dictionaries(st.text(max_size=2), values, max_size=2),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+@given(st.dictionaries(st.sampled_from(GENERATION_KEYS), JSON, max_size=4))
+def test_any_generation_config_is_read_or_refused(stated):
+    config = DecoderConfig(vocab_size=30, n_embd=4, n_layer=1, n_head=1, eos_token_id=1, generation=stated)
+    try:
+        rules = Rules.of(config)
+        strategy = choose_strategy(GenerationSettings(), config.generation)
+        limit = new_tokens(GenerationSettings(max_new_tokens=3), config.generation, 2, 10)
+        assert new_tokens(GenerationSettings(), config.generation, 2, 10) > 0
+        prompt = Prompt([5, 6], limit)
+        (best,) = generate_outputs(DecoderModel(config).eval(), [prompt], rules, strategy, 1)
+    except InputError:
+        return
+    assert 1 <= len(best[0].token_ids) <= 3
+
+
+def test_a_signal_while_it_writes_leaves_no_half_output(run_command, marian, here, monkeypatch):
+    (here / "in.csv").write_text("text\na\nb\n")
+    monkeypatch.setattr(files, "sync", lambda path: os.kill(os.getpid(), signal.SIGTERM))
+    status, _, err = run_command(generate.main, marian, "--input", "in.csv", "--output", "out.csv")
+    assert (status, err.splitlines()[-1:]) == (143, ["interrupted"])
+    assert [path.name for path in here.iterdir()] == ["in.csv"]
+
+
+def test_a_reader_that_leaves(marian):
+    words = [sys.executable, "-m", "minitf.generate", str(marian), *TEXTS, "--max-new-tokens", "3"]
+    environment = os.environ | {"PYTHONPATH": str(Path(generate.__file__).parents[1])}
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
+        process.stdout.close()
+        assert (process.wait(), b"Traceback" in process.stderr.read()) == (141, False)
 
 
 def test_texts_in_python(marian):

@@ -119,8 +119,8 @@ class Generator:
     def say_if_not_ended(self, unended: int, outputs: int) -> None:
         """Say how many outputs reached the limit on their length, if any."""
         if unended:
-            which = f"{unended} of {outputs} outputs have" if outputs > 1 else "the output has"
-            self.say(f"minitf: {which} no end: stopped at the limit on the length (`max_new_tokens`)")
+            which = f"{unended} of {outputs} outputs" if outputs > 1 else "the output"
+            self.say(f"minitf: {which} did not end before the limit: `max_new_tokens`, or the positions of the model")
 
 
 def generator(model: str | Path, batch_size: int = BATCH_SIZE, **options: Any) -> Generator:

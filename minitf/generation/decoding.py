@@ -40,12 +40,18 @@ class Task:
     limit: int
 
     def log_p(self, ids: Tensor) -> Tensor:
-        """Return log P(next token | ids) under the rules, [R, N]. Raises InputError for logits that are not finite."""
+        """Return log P(next token | ids) under the rules, [R, N].
+
+        Raises InputError for logits that are not finite, and if the rules forbid every token.
+        """
         logits = self.decoding.next_logits(ids)
         if not logits.isfinite().all():
             raise InputError("the model's output is NaN or infinite: its weights are too large, or `math` is wrong")
-        log_p = logits.log_softmax(-1)
-        return self.rules.apply(log_p, ids, self.decoding.prompt.shape[1], self.limit)
+        prompt = self.decoding.prompt.shape[1]
+        log_p = self.rules.apply(logits.log_softmax(-1), ids, prompt, self.limit)
+        if (log_p.amax(-1) == -torch.inf).any():
+            raise InputError(f"the model's generation config forbids every token after {ids.shape[1] - prompt} tokens")
+        return log_p
 
 
 class EncoderDecoderDecoding:

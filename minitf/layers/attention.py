@@ -1,7 +1,5 @@
 """Multi-head attention. The arithmetic is in `equations.attention`; this module owns the four matrices."""
 
-from collections.abc import Callable
-
 from torch import Tensor, nn
 
 from minitf.layers.cache import NO_CACHE, NoCache
@@ -63,24 +61,3 @@ class MultiHeadAttention(nn.Module):
         p = self.dropout if self.training else 0.0
         context, A = self.math.attend(Q, K, V, mask, p, need_attention, bias=bias, scale=self.scale)
         return self.W_O(self.math.merge_heads(context)), A  # [B, S_q, D], [B, H, S_q, S_k]
-
-
-def attention_sublayer(
-    attention: MultiHeadAttention,
-    dropout: nn.Module,
-    weights: list[Tensor | None],
-    *arguments: object,
-    **options: object,
-) -> Callable[[Tensor], Tensor]:
-    """Return the sub-layer X ↦ Dropout(MultiHead(X)); it appends its A to `weights`.
-
-    `arguments` and `options` are those of `MultiHeadAttention.forward` after X.
-    """
-
-    def sublayer(X: Tensor) -> Tensor:
-        attended, A = attention(X, *arguments, **options)
-        weights.append(A)
-        Y: Tensor = dropout(attended)
-        return Y
-
-    return sublayer

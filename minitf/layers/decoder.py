@@ -2,7 +2,6 @@
 
 from torch import Tensor, nn
 
-from minitf.layers.attention import attention_sublayer
 from minitf.layers.cache import NO_CACHE, NoCache, StackCache
 from minitf.layers.normalization import Dropout
 from minitf.layers.parts import BERT_PARTS, LayerParts
@@ -59,17 +58,22 @@ class DecoderLayer(nn.Module):
         cache: tuple[NoCache, NoCache] = (NO_CACHE, NO_CACHE),
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         own, of_memory = cache
-        weights: list[Tensor | None] = []
-        attend_to_target = attention_sublayer(
-            self.self_attention, self.dropout, weights, mask, need_attention, bias=bias, cache=own
-        )
-        attend_to_source = attention_sublayer(
-            self.cross_attention, self.dropout, weights, memory_mask, need_attention, memory=memory, cache=of_memory
-        )
+        A_self: Tensor | None = None
+        A_cross: Tensor | None = None
+
+        def attend_to_target(X: Tensor) -> Tensor:
+            nonlocal A_self
+            attended, A_self = self.self_attention(X, mask, need_attention, bias=bias, cache=own)
+            return self.dropout(attended)
+
+        def attend_to_source(X: Tensor) -> Tensor:
+            nonlocal A_cross
+            attended, A_cross = self.cross_attention(X, memory_mask, need_attention, memory=memory, cache=of_memory)
+            return self.dropout(attended)
+
         X = self.connect(X, attend_to_target, self.self_attention_norm)
         X = self.connect(X, attend_to_source, self.cross_attention_norm)
-        X = self.connect(X, lambda Y: self.dropout(self.ffn(Y)), self.ffn_norm)
-        A_self, A_cross = weights
+        X = self.connect(X, lambda X: self.dropout(self.ffn(X)), self.ffn_norm)
         return X, A_self, A_cross
 
 

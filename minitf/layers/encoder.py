@@ -2,7 +2,6 @@
 
 from torch import Tensor, nn
 
-from minitf.layers.attention import attention_sublayer
 from minitf.layers.cache import NO_CACHE, NoCache, StackCache
 from minitf.layers.normalization import Dropout
 from minitf.layers.parts import BERT_PARTS, LayerParts
@@ -62,14 +61,16 @@ class EncoderLayer(nn.Module):
         bias: Tensor | None = None,
         cache: NoCache = NO_CACHE,
     ) -> tuple[Tensor, Tensor | None]:
-        weights: list[Tensor | None] = []
-        options = {"memory": memory, "bias": bias, "cache": cache}
-        attend = attention_sublayer(
-            self.attention, self.dropout_after_attention, weights, mask, need_attention, **options
-        )
+        A: Tensor | None = None
+
+        def attend(X: Tensor) -> Tensor:
+            nonlocal A
+            attended, A = self.attention(X, mask, need_attention, memory=memory, bias=bias, cache=cache)
+            return self.dropout_after_attention(attended)
+
         X = self.connect(X, attend, self.attention_norm)
-        X = self.connect(X, lambda Y: self.dropout_after_ffn(self.ffn(Y)), self.ffn_norm)
-        return X, weights[0]
+        X = self.connect(X, lambda X: self.dropout_after_ffn(self.ffn(X)), self.ffn_norm)
+        return X, A
 
 
 class IdentityLayer(nn.Module):

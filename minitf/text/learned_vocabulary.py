@@ -2,7 +2,8 @@
 
 The tokens are single characters and, with a `size`, frequent sequences of them: byte-pair encoding (Sennrich et al.
 2016). A character that the texts do not have is encoded as its bytes in UTF-8, so no text has an unknown token, and
-every text is decoded to itself. Digits are never joined, so a number is read digit by digit.
+every text is decoded to itself. Digits are never joined, and neither are Chinese characters, so a number is read digit
+by digit.
 """
 
 import json
@@ -20,9 +21,9 @@ PAD, END, UNKNOWN = "<pad>", "</s>", "<unk>"  # with the ids 0, 1 and 2
 BYTES = [f"<0x{byte:02X}>" for byte in range(256)]  # the names of the library for single bytes
 SMALLEST = len((PAD, END, UNKNOWN)) + len(BYTES)
 LARGEST = 100_000
-# Digits, words with the space before them, punctuation, and white space: no token has characters of two of them. So
-# no learned token has the name of a byte.
-WORDS = r"\p{N}| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s"
+# Digits, Chinese characters, words with the space before them, punctuation, and white space: no token has characters of
+# two of them, and a digit or a Chinese character is a token of its own. So no learned token has the name of a byte.
+WORDS = r"\p{N}|\p{Han}| ?[\p{L}&&[^\p{Han}]]+| ?[^\s\p{L}\p{N}]+|\s"
 
 
 def learn_vocabulary(texts: Iterable[str], size: int | None = None, ends: bool = True) -> SequenceTokenizer:

@@ -78,9 +78,10 @@ def test_defaults_are_those_of_the_reference():
 
 def test_an_unknown_model_type_lists_the_known_ones(tmp_path):
     write_reference(tmp_path, "gpt2")
-    change_config(tmp_path, model_type="gptj")
-    with pytest.raises(CheckpointError, match=r"gptj.*bert, roberta.*marian, bart, t5.*gpt2, vit"):
-        load(tmp_path)
+    for unknown in ("gptj", "t5-v1.1", "vaswani", ["gpt2"], 5):
+        change_config(tmp_path, model_type=unknown)
+        with pytest.raises(CheckpointError, match=r"not supported.*bert, roberta.*marian, bart, t5, gpt2, vit"):
+            load(tmp_path)
 
 
 def change_config(folder, **changes):

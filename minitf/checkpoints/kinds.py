@@ -185,7 +185,7 @@ def kind_of_file(official: Mapping[str, Any]) -> Kind:
         return BERT  # Google's files have no model_type
     known = [name for kind in KINDS for name in kind.tables]
     for kind in KINDS:
-        if model_type in kind.tables:
+        if isinstance(model_type, str) and model_type in kind.tables:
             return kind
     raise CheckpointError(f"config: model_type = {model_type!r:.80} is not supported; choose from: {', '.join(known)}")
 

@@ -1,4 +1,4 @@
-"""ViT against `transformers`: float64, redrawn weights, from the files that `transformers` wrote; saved and reopened."""
+"""ViT against `transformers`: float64, redrawn weights, from files that `transformers` wrote; saved and reopened."""
 
 from unittest import mock
 
@@ -138,5 +138,5 @@ def test_configs_that_are_refused(change, part):
 
 def test_a_head_that_it_cannot_have(tmp_path):
     opened(tmp_path, None)
-    with pytest.raises(InputError, match="is ViT, an encoder of images .* has no masked-lm head"):
+    with pytest.raises(InputError, match=r"is ViT, an encoder of images .* has no masked-lm head"):
         load(tmp_path, "masked-lm")

@@ -2,13 +2,15 @@
 
 import math
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from minitf.errors import CheckpointError
 
 # Limits: the model is built before its weights are read, and a million layers would fill the memory.
 LARGEST_SIZE = 1 << 24
 MOST_LAYERS = 1_000
+MAX_LABELS = 1 << 16  # limit for a bare `num_labels`, which no list of names supports
 
 
 def is_integer(value: object) -> bool:
@@ -55,3 +57,33 @@ def check_divisible(width_name: str, width: int, heads_name: str, heads: int) ->
     """Raise CheckpointError unless the heads can share the width equally."""
     if width % heads:
         raise CheckpointError(f"config: {width_name} {width} is not divisible by {heads_name} {heads}")
+
+
+def default_labels(n: int) -> tuple[str, ...]:
+    """Return the names that `transformers` gives to `n` labels without names."""
+    return tuple(f"LABEL_{i}" for i in range(n))
+
+
+def read_labels(official: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the label names in the order of their ids, from `id2label` or a bare `num_labels`."""
+    by_id = official.get("id2label")
+    if by_id is None:
+        n = official.get("num_labels", 0)
+        if isinstance(n, bool) or not isinstance(n, int) or not 0 <= n <= MAX_LABELS:
+            raise CheckpointError(f"config: num_labels must be an integer from 0 to {MAX_LABELS}, not {n!r}")
+        return default_labels(n)
+    try:
+        numbered = {int(key): str(label) for key, label in by_id.items()}
+    except (AttributeError, TypeError, ValueError):
+        raise CheckpointError(f"config: id2label must map integers to names, not {by_id!r}") from None
+    if sorted(numbered) != list(range(len(by_id))):
+        raise CheckpointError(f"config: the ids in id2label must be 0, 1, 2, …, not {sorted(numbered)}")
+    return tuple(numbered[i] for i in range(len(numbered)))
+
+
+def write_labels(labels: tuple[str, ...]) -> dict[str, Any]:
+    """Return the official form of the label names; nothing if there are none."""
+    if not labels:
+        return {}
+    by_id = {str(i): label for i, label in enumerate(labels)}
+    return {"id2label": by_id, "label2id": {label: i for i, label in enumerate(labels)}}

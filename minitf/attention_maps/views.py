@@ -204,7 +204,7 @@ def _no_label(*cell: object) -> str:
 def _maps_of_table(
     opened: OpenModel, path: str, columns: Mapping[str, str | None], max_length: int | None
 ) -> Iterator[AttentionMaps]:
-    table = read_table(path, **columns, need_label=False, read_label=_no_label)
+    table = read_table(path, **columns, need_label=False, read_label=_no_label)  # type: ignore[arg-type]
     for example in table.examples:
         try:
             yield collect(opened, example.text, example.pair, max_length)

@@ -14,6 +14,8 @@ from minitf.config_values import (
     check_integer,
     check_positive,
     check_rate,
+    read_labels,
+    write_labels,
 )
 from minitf.errors import CheckpointError
 
@@ -37,7 +39,6 @@ _ONLY = {
 }
 # Values that distinguish RoBERTa's config from BERT's if there is no model_type.
 _NOT_BERT: Mapping[str, tuple[int, ...]] = {"pad_token_id": (1,), "max_position_embeddings": (514,)}
-MAX_LABELS = 1 << 16  # limit for a bare `num_labels`, which no list of names supports
 PROBLEM_TYPES = (None, "single_label_classification", "multi_label_classification", "regression")
 
 
@@ -149,7 +150,9 @@ class BertConfig:
         known |= {field: official[key] for field, key in keys.items() if key in official}
         if known.get("pad_token_id", 0) is None:
             known["pad_token_id"] = family.defaults.get("pad_token_id", 0) if family else 0
-        config = cls(**{"vocab_size": official["vocab_size"]} | known, labels=_labels(official), model_type=model_type)
+        config = cls(
+            **{"vocab_size": official["vocab_size"]} | known, labels=read_labels(official), model_type=model_type
+        )
         ignored = set(official) - set(keys.values()) - set(_ONLY) - {"model_type", "id2label", "label2id", "num_labels"}
         return config, tuple(sorted(ignored))
 
@@ -158,9 +161,7 @@ class BertConfig:
         official = {key: getattr(self, field) for field, key in _keys(self.family).items()}
         if self.problem_type is None:
             del official["problem_type"]
-        if self.labels:
-            official["id2label"] = {str(i): label for i, label in enumerate(self.labels)}
-            official["label2id"] = {label: i for i, label in enumerate(self.labels)}
+        official |= write_labels(self.labels)
         if self.hidden_act == "gelu_tanh":
             official[_keys(self.family)["hidden_act"]] = "gelu_new"  # the name that every library knows
         return {"model_type": self.model_type, "position_embedding_type": "absolute", **official}
@@ -174,11 +175,6 @@ def _keys(family: Family) -> dict[str, str]:
     """Every field in the family's `config.json` -> its key there."""
     fields = {field.name for field in dataclasses.fields(BertConfig)} - {"labels", "model_type"} - set(family.fixed)
     return {field: family.keys.get(field, field) for field in sorted(fields)}
-
-
-def default_labels(n: int) -> tuple[str, ...]:
-    """Return the names that `transformers` gives to `n` labels without names."""
-    return tuple(f"LABEL_{i}" for i in range(n))
 
 
 def infer_model_type(official: Mapping[str, Any]) -> str:
@@ -207,20 +203,3 @@ def infer_model_type(official: Mapping[str, Any]) -> str:
             f" model_type, one of: {', '.join(FAMILIES)}"
         )
     return "bert"
-
-
-def _labels(official: Mapping[str, Any]) -> tuple[str, ...]:
-    """Label names in the order of their ids, from `id2label` or a bare `num_labels`."""
-    by_id = official.get("id2label")
-    if by_id is None:
-        n = official.get("num_labels", 0)
-        if isinstance(n, bool) or not isinstance(n, int) or not 0 <= n <= MAX_LABELS:
-            raise CheckpointError(f"config: num_labels must be an integer from 0 to {MAX_LABELS}, not {n!r}")
-        return default_labels(n)
-    try:
-        numbered = {int(key): str(label) for key, label in by_id.items()}
-    except (AttributeError, TypeError, ValueError):
-        raise CheckpointError(f"config: id2label must map integers to names, not {by_id!r}") from None
-    if sorted(numbered) != list(range(len(by_id))):
-        raise CheckpointError(f"config: the ids in id2label must be 0, 1, 2, …, not {sorted(numbered)}")
-    return tuple(numbered[i] for i in range(len(numbered)))

@@ -13,11 +13,19 @@ from minitf.checkpoints.fitting import has_pooler, with_labels
 from minitf.checkpoints.renaming import PYTORCH, TRANSFORMER, Table
 from minitf.errors import CheckpointError, InputError
 from minitf.mathematics import Mathematics
-from minitf.transformer import DecoderConfig, DecoderModel, EncoderDecoder, EncoderDecoderConfig
+from minitf.transformer import (
+    DecoderConfig,
+    DecoderModel,
+    EncoderDecoder,
+    EncoderDecoderConfig,
+    Vit,
+    VitConfig,
+)
 from minitf.transformer.encoder_decoder import HEAD
+from minitf.transformer.vit import HEADS
 
-Model = Bert | EncoderDecoder | DecoderModel
-Config = BertConfig | EncoderDecoderConfig | DecoderConfig
+Model = Bert | EncoderDecoder | DecoderModel | Vit
+Config = BertConfig | EncoderDecoderConfig | DecoderConfig | VitConfig
 Labels = tuple[str, ...]
 
 # The name of a head -> the ending of the class of `transformers` that has it.
@@ -74,6 +82,33 @@ class BertKind:
         classes = official.get("architectures")
         name = classes[0] if isinstance(classes, list) and classes else None
         return next((head for head in CLASS_ENDINGS if head and self.class_name(config, head) == name), None)
+
+
+class VitKind(BertKind):
+    """ViT."""
+
+    name = "an encoder of images (vit)"
+    model = Vit
+    config = VitConfig
+    tables = {"vit": TRANSFORMER["vit"]}  # noqa: RUF012
+
+    def choose_head(self, head: str | None, config: Any) -> str | None:
+        """Return the requested head. Raises InputError for a head that the model cannot have."""
+        if head not in HEADS:
+            raise InputError(f"is {config.title}, {self.name}, which has no {head} head; only {BertKind.name} has")
+        return head
+
+    def build(self, config: Any, head: str | None, math: Mathematics, state: Mapping[str, Tensor]) -> Any:
+        """Build the model for these tensors."""
+        return Vit(config, head, math, pooler=has_pooler(state))
+
+    def class_name(self, config: Any, head: str | None) -> str:
+        """Return the name of the class of `transformers` that has this head."""
+        return "ViTModel" if head is None else "ViTForImageClassification"
+
+    def head_in_config(self, official: Mapping[str, Any], config: Any) -> str | None:
+        """Return the head of the class that a config names."""
+        return "classification" if official.get("architectures") == ["ViTForImageClassification"] else None
 
 
 class LanguageModelKind:
@@ -139,6 +174,7 @@ KINDS: tuple[Kind, ...] = (
     BERT,
     LanguageModelKind("an encoder-decoder", EncoderDecoder, EncoderDecoderConfig),
     LanguageModelKind("a decoder", DecoderModel, DecoderConfig),
+    VitKind(),
 )
 
 

@@ -106,6 +106,7 @@ PYTORCH: Mapping[str, Table] = {
 _STACKS = re.compile(r"(?<=layers\.)[0-9]+(?=\.)")  # of Marian and BART
 _BLOCKS = re.compile(r"(?<=block\.)[0-9]+(?=\.)")  # of T5
 _GPT2 = re.compile(r"(?<=\bh\.)[0-9]+(?=\.)")
+_VIT = re.compile(r"(?:(?<=layer\.)|(?<=layers\.))[0-9]+(?=\.)")
 _t = transformer_names
 # The models of `transformer`, by their names in its FAMILIES.
 TRANSFORMER: Mapping[str, Table] = {
@@ -113,6 +114,7 @@ TRANSFORMER: Mapping[str, Table] = {
     "bart": Table(_t.BART, _t.BART_HEADS, "model.", ("model.",), _STACKS),
     "t5": Table(_t.T5, _t.T5_HEADS, "", ("transformer.",), _BLOCKS),
     "t5-v1.1": Table(_t.T5_GATED, _t.T5_HEADS, "", ("transformer.",), _BLOCKS),
+    "vit": Table(_t.VIT, _t.VIT_HEADS, "vit.", ("vit.",), _VIT),
     "gpt2": Table(_t.GPT2, _t.GPT2_HEADS, "transformer.", ("transformer.",), _GPT2),
 }
 # Names that TensorFlow Hub saved begin with `module/`.

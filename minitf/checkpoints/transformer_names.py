@@ -124,3 +124,38 @@ GPT2: Rows = (
     ("h.{}.attn.masked_bias", None),
 )
 GPT2_HEADS: Mapping[str, Rows] = {"language-model": (("lm_head.weight", "word.weight"),)}
+
+# --- ViT, without the prefix `vit.`; the names in `transformers` 5, which writes the old ones, are the second ones
+
+
+def _vit_layer(official: str, parts: tuple[str, ...]) -> Rows:
+    ours = ("attention.W_Q", "attention.W_K", "attention.W_V", "attention.W_O", "ffn.W_1", "ffn.W_2")
+    pairs = zip(parts, ours, strict=True)
+    return tuple(
+        row for theirs, mine in pairs for row in _linear(f"{official}.{theirs}", f"encoder.layers.{{}}.{mine}")
+    )
+
+
+_VIT_OLD = (
+    *("attention.attention.query", "attention.attention.key", "attention.attention.value"),
+    *("attention.output.dense", "intermediate.dense", "output.dense"),
+)
+_VIT_NEW = (
+    *("attention.q_proj", "attention.k_proj", "attention.v_proj", "attention.o_proj"),
+    *("mlp.fc1", "mlp.fc2"),
+)
+VIT: Rows = (
+    ("embeddings.cls_token", "embeddings.class_token"),
+    ("embeddings.position_embeddings", "embeddings.position"),
+    *_linear("embeddings.patch_embeddings.projection", "embeddings.projection"),
+    *_vit_layer("encoder.layer.{}", _VIT_OLD),
+    *_norm("encoder.layer.{}.layernorm_before", "encoder.layers.{}.attention_norm"),
+    *_norm("encoder.layer.{}.layernorm_after", "encoder.layers.{}.ffn_norm"),
+    *_vit_layer("layers.{}", _VIT_NEW),
+    *_norm("layers.{}.layernorm_before", "encoder.layers.{}.attention_norm"),
+    *_norm("layers.{}.layernorm_after", "encoder.layers.{}.ffn_norm"),
+    *_norm("layernorm", "encoder.final_norm"),
+    *_linear("pooler.dense", "pooler.W"),
+    ("embeddings.mask_token", None),  # only for pre-training
+)
+VIT_HEADS: Mapping[str, Rows] = {"classification": _linear("classifier", "head.W")}

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from minitf.checkpoints.metadata import read_metadata
 from minitf.datasets.table_writer import TableFormat
-from minitf.errors import InputError
+from minitf.errors import CheckpointError, InputError
 from minitf.files import to_json
 from minitf.fine_tuning.generation_settings import (
     GenerationSettings,
     choose_strategy,
     new_tokens,
     read_settings,
+    stated_settings,
 )
-from minitf.fine_tuning.saved import ModelOptions
+from minitf.fine_tuning.saved import ModelOptions, loading
 from minitf.fine_tuning.terminal import Say, silent
 from minitf.tasks.spec import say_if_cut
 
@@ -118,8 +119,8 @@ class Generator:
     def say_if_not_ended(self, unended: int, outputs: int) -> None:
         """Say how many outputs reached the limit on their length, if any."""
         if unended:
-            which = f"{unended} of {outputs} outputs have" if outputs > 1 else "the output has"
-            self.say(f"minitf: {which} no end: stopped at the limit on the length (`max_new_tokens`)")
+            which = f"{unended} of {outputs} outputs" if outputs > 1 else "the output"
+            self.say(f"minitf: {which} did not end before the limit: `max_new_tokens`, or the positions of the model")
 
 
 def generator(model: str | Path, batch_size: int = BATCH_SIZE, **options: Any) -> Generator:
@@ -135,19 +136,39 @@ def generator(model: str | Path, batch_size: int = BATCH_SIZE, **options: Any) -
 
 def open_generator(source: str, options: ModelOptions, batch_size: int, say: Say) -> Generator:
     """Load a model that generates text. Raises InputError, in one line, for one that cannot."""
-    from minitf.fine_tuning.saved import open_model
-    from minitf.generation.rules import Rules
-    from minitf.transformer import DecoderModel, EncoderDecoder
+    from minitf.checkpoints import sources
+    from minitf.checkpoints.load import load_model
+    from minitf.checkpoints.official import OfficialFiles
+    from minitf.generation.rules import Rules, token_ids
+    from minitf.text import sequence_tokenizer
+    from minitf.transformer import DecoderConfig, DecoderModel, EncoderDecoder, EncoderDecoderConfig
 
-    model, report = open_model(source, None, options, say)
-    if not isinstance(model, EncoderDecoder | DecoderModel):
-        raise InputError(f"{source}: is an encoder, which cannot generate text; give an encoder-decoder or a decoder")
+    found = sources.find(source, offline=options.offline, say=say, revision=options.revision)
+    config = OfficialFiles(found, verify=not options.no_verify).config
+    if not isinstance(config, EncoderDecoderConfig | DecoderConfig):
+        raise InputError(
+            f"{source}: cannot generate text, because it is an encoder ({config.model_type}); give an encoder-decoder"
+            " (marian, bart, t5) or a decoder (gpt2)"
+        )
     try:
-        rules = Rules.of(model.config)
-    except InputError as error:
-        raise type(error)(f"{report.source.folder}: {error}") from None
+        rules = Rules.of(config)
+        if isinstance(config, EncoderDecoderConfig):
+            token_ids("decoder_start_token_id", config.start_id, config.vocab_size)
+        stated_settings(config.generation)
+    except CheckpointError as error:
+        raise CheckpointError(f"{found.folder}: {error}") from None
+    tokenizer = sequence_tokenizer.from_folder(found.folder)
+    if tokenizer.vocab_size > config.vocab_size:
+        raise CheckpointError(
+            f"{found.folder}: the vocabulary has {tokenizer.vocab_size:,} tokens, but the word embedding has only"
+            f" {config.vocab_size:,} rows: they do not belong together"
+        )
     max_length = options.max_length or read_metadata(Path(source)).get("max_length")
-    return Generator(model, report.checked_tokenizer(say), rules, max_length, batch_size, say)
+    if max_length is not None and config.longest is not None and max_length > config.longest:
+        raise InputError(f"`max_length` {max_length}: the model has only {config.longest} positions")
+    cls: Any = EncoderDecoder if isinstance(config, EncoderDecoderConfig) else DecoderModel
+    model, _ = load_model(source, cls, **loading(options, say))
+    return Generator(model, tokenizer, rules, max_length, batch_size, say)
 
 
 def write_records(records: Iterable[dict[str, Any]], out: TextIO, table: TableFormat) -> None:

@@ -104,6 +104,7 @@ def _marian(tokenizer: SequenceTokenizer, layers: int, width: int, heads: int, p
         activation_function="relu",
         max_position_embeddings=positions,
         scale_embedding=True,
+        init_std=width**-0.5,
         pad_token_id=tokenizer.pad_id,
         eos_token_id=tokenizer.end_id,
         decoder_start_token_id=tokenizer.start_id,
@@ -117,6 +118,7 @@ def _gpt2(tokenizer: SequenceTokenizer, layers: int, width: int, heads: int, pos
         n_embd=width,
         n_layer=layers,
         n_head=heads,
+        initializer_range=min(0.02, width**-0.5),
         bos_token_id=tokenizer.end_id,  # as in GPT-2: one token stands between texts
         eos_token_id=tokenizer.end_id,
         pad_token_id=tokenizer.pad_id,

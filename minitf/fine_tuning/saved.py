@@ -41,21 +41,25 @@ def open_model(
 
     `kind` is that of `TaskSpec.model`, None for any. Raises InputError.
     """
-    from minitf.bert.device import choose_device
     from minitf.fine_tuning.models import load_kind
 
-    return load_kind(
-        kind,
-        source,
-        head=head,
-        math=math or options.math,
-        device=choose_device(options.device),
-        offline=options.offline,
-        say=say,
-        hidden_act=options.hidden_act,
-        verify=not options.no_verify,
-        revision=options.revision,
-    )
+    settings = loading(options, say)
+    return load_kind(kind, source, head=head, **(settings if math is None else settings | {"math": math}))
+
+
+def loading(options: ModelOptions, say: Say) -> dict[str, Any]:
+    """Return the arguments of `load_with_report` for these options."""
+    from minitf.bert.device import choose_device
+
+    return {
+        "math": options.math,
+        "device": choose_device(options.device),
+        "offline": options.offline,
+        "say": say,
+        "hidden_act": options.hidden_act,
+        "verify": not options.no_verify,
+        "revision": options.revision,
+    }
 
 
 def length_for(spec: TaskSpec | None, options: ModelOptions, metadata: Mapping[str, Any], report: "LoadReport") -> int:

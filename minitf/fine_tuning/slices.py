@@ -90,7 +90,8 @@ def group_names(column: str, spec: TaskSpec, table: Table, tokenizer: AnyTokeniz
     tokens = [tokens for _, tokens in encode_uncut(tokenizer, spec.texts(table))]
     if column == LENGTH:
         return _quarters([len(t) for t in tokens])
-    unknown = [min(t.ids.count(tokenizer.unknown_id), 2) for t in tokens]
+    unknown_id = -1 if tokenizer.unknown_id is None else tokenizer.unknown_id
+    unknown = [min(t.ids.count(unknown_id), 2) for t in tokens]
     words = ("0", "1", "2+")
     return [words[n] for n in unknown], [words[n] for n in sorted(set(unknown))]
 

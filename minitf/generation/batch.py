@@ -4,7 +4,6 @@ import collections
 import dataclasses
 import random
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -15,9 +14,7 @@ from minitf.generation.greedy import greedy
 from minitf.generation.rules import Rules
 from minitf.generation.sampling import sample
 from minitf.generation.sequences import Output, Sequences
-
-if TYPE_CHECKING:
-    from minitf.transformer import DecoderModel, EncoderDecoder
+from minitf.transformer import DecoderModel, EncoderDecoder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,10 +41,8 @@ class Prompt:
     number: int = 0  # of the prompt among all: the seed of its samples
 
 
-def decoding_of(model: "EncoderDecoder | DecoderModel", prompts: Sequence[Sequence[int]], pad_id: int) -> Decoding:
+def decoding_of(model: EncoderDecoder | DecoderModel, prompts: Sequence[Sequence[int]], pad_id: int) -> Decoding:
     """Return the decoding of a batch: sources are padded on the right, texts to continue on the left."""
-    from minitf.transformer import EncoderDecoder
-
     device = next(model.parameters()).device
     if isinstance(model, EncoderDecoder):
         return EncoderDecoderDecoding(model, *(x.to(device) for x in padded(prompts, pad_id)))
@@ -74,7 +69,7 @@ def batches(prompts: Sequence[Prompt], size: int) -> Iterator[list[int]]:
 
 
 def generate(
-    model: "EncoderDecoder | DecoderModel", prompts: Sequence[Prompt], rules: Rules, strategy: Strategy, size: int
+    model: EncoderDecoder | DecoderModel, prompts: Sequence[Prompt], rules: Rules, strategy: Strategy, size: int
 ) -> list[list[Output]]:
     """Return the outputs for each prompt, the best first; `size` prompts are a batch.
 
@@ -88,7 +83,7 @@ def generate(
 
 
 def outputs(
-    model: "EncoderDecoder | DecoderModel", batch: Sequence[Prompt], rules: Rules, strategy: Strategy
+    model: EncoderDecoder | DecoderModel, batch: Sequence[Prompt], rules: Rules, strategy: Strategy
 ) -> list[list[Output]]:
     """Return the outputs for each prompt of one batch, all with the same limit."""
     if strategy.beams > 1:
@@ -101,7 +96,7 @@ def outputs(
 
 
 def steps(
-    model: "EncoderDecoder | DecoderModel", batch: Sequence[Prompt], rules: Rules, strategy: Strategy
+    model: EncoderDecoder | DecoderModel, batch: Sequence[Prompt], rules: Rules, strategy: Strategy
 ) -> Iterator[Sequences]:
     """Yield the rows after each token of greedy decoding or sampling."""
     decoding = decoding_of(model, [prompt.ids for prompt in batch], rules.pad_id)

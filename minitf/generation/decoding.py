@@ -1,17 +1,16 @@
 """What a strategy needs of a model: log-probabilities of the next token, for a batch of rows that grow."""
 
 import dataclasses
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from minitf.errors import InputError
 from minitf.generation.rules import Rules
-
-if TYPE_CHECKING:
-    from minitf.layers import StackCache
-    from minitf.transformer import DecoderModel, EncoderDecoder
+from minitf.layers import StackCache
+from minitf.transformer import DecoderModel, EncoderDecoder
 
 
 class Decoding(Protocol):
@@ -41,15 +40,24 @@ class Task:
     limit: int
 
     def log_p(self, ids: Tensor) -> Tensor:
-        """Return log P(next token | ids) under the rules, [R, N]."""
-        log_p = self.decoding.next_logits(ids).log_softmax(-1)
-        return self.rules.apply(log_p, ids, self.decoding.prompt.shape[1], self.limit)
+        """Return log P(next token | ids) under the rules, [R, N].
+
+        Raises InputError for logits that are not finite, and if the rules forbid every token.
+        """
+        logits = self.decoding.next_logits(ids)
+        if not logits.isfinite().all():
+            raise InputError("the model's output is NaN or infinite: its weights are too large, or `math` is wrong")
+        prompt = self.decoding.prompt.shape[1]
+        log_p = self.rules.apply(logits.log_softmax(-1), ids, prompt, self.limit)
+        if (log_p.amax(-1) == -torch.inf).any():
+            raise InputError(f"the model's generation config forbids every token after {ids.shape[1] - prompt} tokens")
+        return log_p
 
 
 class EncoderDecoderDecoding:
     """An encoder-decoder: the source is encoded once, the rows begin with the start token."""
 
-    def __init__(self, model: "EncoderDecoder", source_ids: Tensor, mask: Tensor, *, cached: bool = True):
+    def __init__(self, model: EncoderDecoder, source_ids: Tensor, mask: Tensor, *, cached: bool = True):
         """`source_ids` and `mask` are `[B, S]`. Without `cached` every call reads the whole rows again."""
         self.model, self.mask = model, mask
         with torch.no_grad():
@@ -75,7 +83,7 @@ class EncoderDecoderDecoding:
 class DecoderDecoding:
     """A decoder alone: the rows begin with the text that it continues, padded on the left."""
 
-    def __init__(self, model: "DecoderModel", prompt: Tensor, mask: Tensor, *, cached: bool = True):
+    def __init__(self, model: DecoderModel, prompt: Tensor, mask: Tensor, *, cached: bool = True):
         """`prompt` and `mask` are `[B, S]`. Without `cached` every call reads the whole rows again."""
         self.model, self.prompt, self.mask = model, prompt, mask
         self.cache = model.new_cache() if cached else None
@@ -84,7 +92,8 @@ class DecoderDecoding:
     def next_logits(self, ids: Tensor) -> Tensor:
         mask = pad(self.mask, (0, ids.shape[1] - self.mask.shape[1]), value=1)
         new = ids if self.cache is None else ids[:, self.cache.length :]
-        return self.model(new, mask, cache=self.cache).logits[:, -1]
+        logits: Tensor = self.model(new, mask, cache=self.cache).logits
+        return logits[:, -1]
 
     def repeat(self, times: int) -> None:
         self.prompt, self.mask = (x.repeat_interleave(times, dim=0) for x in (self.prompt, self.mask))
@@ -93,7 +102,7 @@ class DecoderDecoding:
         reorder_self_attentions(self.cache, rows)
 
 
-def reorder_self_attentions(cache: "StackCache | None", rows: Tensor) -> None:
+def reorder_self_attentions(cache: StackCache | None, rows: Tensor) -> None:
     """Let row r of the caches of all self-attentions be their row rows[r]."""
     for self_attention, _ in cache.layers if cache is not None else ():
         self_attention.reorder(rows)

@@ -68,7 +68,7 @@ class Rules:
                 raise CheckpointError(
                     f"{name} = {stated[name]!r:.80} in its generation config is not supported; delete it there"
                 )
-        ends = token_ids("eos_token_id", stated.get("eos_token_id", config.end_id), N)
+        ends = token_ids("eos_token_id", config.end_id, N)
         if not ends:
             raise CheckpointError("has no end token (eos_token_id), so that no output would end")
         bad_words = stated.get("bad_words_ids") or []
@@ -78,7 +78,7 @@ class Rules:
         first = token_ids("forced_bos_token_id", stated.get("forced_bos_token_id"), N)
         return cls(
             end_ids=ends,
-            pad_id=ends[0] if config.pad_id is None else config.pad_id,
+            pad_id=(token_ids("pad_token_id", config.pad_id, N) or ends)[0],
             first_id=first[0] if first else None,
             last_ids=token_ids("forced_eos_token_id", stated.get("forced_eos_token_id"), N),
             forbidden=(

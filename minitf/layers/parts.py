@@ -18,6 +18,7 @@ class LayerParts:
 
     | model              | placement | norm      | feed_forward     | bias  | d_k   | scale |
     |--------------------|-----------|-----------|------------------|-------|-------|-------|
+    | Vaswani et al.     | post_norm | LayerNorm | FeedForward      | FFN   | D / H | 1/√d_k|
     | BERT, Marian, BART | post_norm | LayerNorm | FeedForward      | True  | D / H | 1/√d_k|
     | GPT-2, ViT         | pre_norm  | LayerNorm | FeedForward      | True  | D / H | 1/√d_k|
     | T5                 | pre_norm  | RMSNorm   | FeedForward      | False | given | 1     |
@@ -28,6 +29,7 @@ class LayerParts:
     norm: type[LayerNorm] | type[RMSNorm] = LayerNorm
     feed_forward: type[FeedForward] | type[GatedFeedForward] = FeedForward
     bias: bool = True  # of every linear map
+    attention_bias: bool = True  # False: the linear maps of the attention have none, whatever `bias` is
     d_k: int | None = None  # the width of one head; None: D / H
     scale: float | None = None  # of the scores; None: 1/√d_k
     dropout_after_activation: float = 0.0  # inside the feed-forward network
@@ -38,7 +40,8 @@ class LayerParts:
         return connect
 
     def make_attention(self, D: int, H: int, dropout: float, math: Mathematics) -> MultiHeadAttention:
-        return MultiHeadAttention(D, H, dropout, math, d_k=self.d_k, bias=self.bias, scale=self.scale)
+        bias = self.bias and self.attention_bias
+        return MultiHeadAttention(D, H, dropout, math, d_k=self.d_k, bias=bias, scale=self.scale)
 
     def make_norm(self, D: int, eps: float, math: Mathematics) -> nn.Module:
         return self.norm(D, eps, math)

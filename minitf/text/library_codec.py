@@ -8,10 +8,10 @@ from typing import Any
 from tokenizers import AddedToken, pre_tokenizers, processors
 from tokenizers import Tokenizer as FastTokenizer
 
-from minitf.datasets.file_kinds import read_json_object
 from minitf.errors import CheckpointError
 from minitf.files import to_json
 from minitf.text import tokenizer_class, tokenizer_files
+from minitf.text.tokenizer_files import token_content
 from minitf.text.tokenizer_limits import LimitedTokenizer
 
 NAMES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
@@ -44,9 +44,7 @@ class LibraryCodec:
     def from_folder(cls, folder: Path) -> "LibraryCodec":
         """Read `tokenizer.json`, or else the older files, with the names of the special tokens."""
         fast, settings = tokenizer_files.read_folder(folder)
-        map_path = folder / "special_tokens_map.json"
-        if map_path.is_file() and "added_tokens_decoder" not in settings:
-            settings |= read_json_object(map_path, tokenizer_files.LARGEST_SETTINGS)
+        settings = tokenizer_files.with_special_tokens(folder, settings)
         name = tokenizer_class.base_class(folder, settings) or "PreTrainedTokenizer"
         settings["tokenizer_class"] = "PreTrainedTokenizerFast" if name == "PreTrainedTokenizer" else name
         special = {n: token for n in NAMES if (token := _token(_DEFAULTS.get(name, {}) | settings, n))}
@@ -59,7 +57,7 @@ class LibraryCodec:
         # The reference leaves these settings out if there is a tokenizer.json.
         if name == "GPT2Tokenizer" and not os.path.lexists(folder / "tokenizer.json"):
             _set_frame(fast, settings, special)
-        return cls(fast, settings, {n: str(_content(token)) for n, token in special.items()})
+        return cls(fast, settings, {n: str(token_content(token)) for n, token in special.items()})
 
     def encode(self, texts: Sequence[str], target: bool) -> list[list[int]]:
         """Return the ids of each text, without special tokens."""
@@ -90,21 +88,17 @@ def _frame(fast: FastTokenizer) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return tuple(encoded.ids[:first]), tuple(encoded.ids[last:])
 
 
-def _content(token: Any) -> Any:
-    return token.get("content") if isinstance(token, dict) else token
-
-
 def _token(settings: Mapping[str, Any], name: str) -> Any:
     """Return a special token of the settings, a string or an object with its content; None for none."""
     token = settings.get(name)
-    return token if isinstance(_content(token), str) and _content(token) else None
+    return token if isinstance(token_content(token), str) and token_content(token) else None
 
 
 def _with_sentinels(settings: Mapping[str, Any]) -> list[Any]:
     """Return the additional special tokens of T5, with <extra_id_0> and so on, as the reference adds them."""
     more = settings.get("extra_special_tokens") or settings.get("additional_special_tokens")
     more, extra = more if isinstance(more, list) else [], settings.get("extra_ids", 100)
-    if any("<extra_id_" in str(_content(token)) for token in more) or type(extra) is not int:
+    if any("<extra_id_" in str(token_content(token)) for token in more) or type(extra) is not int:
         return more
     return [*more, *(f"<extra_id_{i}>" for i in range(min(extra, 1000)))]
 
@@ -113,7 +107,7 @@ def _register(fast: FastTokenizer, tokens: Sequence[Any], folder: Path) -> None:
     """Make each token a special token, with a new id if the vocabulary does not have it."""
     known = {token.content for token in fast.get_added_tokens_decoder().values()}
     for token in tokens:
-        content = _content(token)
+        content = token_content(token)
         if not isinstance(content, str):
             raise CheckpointError(f"{folder}: a special token must be a string, not {token!r:.60}")
         if content and content not in known:
@@ -132,7 +126,7 @@ def _set_prefix_space(fast: FastTokenizer, settings: Mapping[str, Any]) -> None:
 def _set_frame(fast: FastTokenizer, settings: Mapping[str, Any], special: Mapping[str, Any]) -> None:
     """Make the tokenizer add the tokens that GPT-2's settings `add_bos_token` and `add_eos_token` request."""
     names = [n if settings.get(f"add_{n}") is True and n in special else None for n in ("bos_token", "eos_token")]
-    first, last = (str(_content(special[n])) if n else None for n in names)
+    first, last = (str(token_content(special[n])) if n else None for n in names)
     single, pair = ([*filter(None, (first, text, last))] for text in ("$A", "$B"))
     tokens = [(token, fast.token_to_id(token)) for token in dict.fromkeys(filter(None, (first, last)))]
     fast.post_processor = processors.TemplateProcessing(single=single, pair=[*single, *pair], special_tokens=tokens)

@@ -14,7 +14,7 @@ from minitf.datasets.file_kinds import other_kind, read_json_object, read_small
 from minitf.errors import CheckpointError, InputError
 from minitf.files import to_json
 from minitf.text import tokenizer_class
-from minitf.text.tokenizer_files import LARGEST_SETTINGS
+from minitf.text.tokenizer_files import LARGEST_SETTINGS, token_content, with_special_tokens
 
 LARGEST_MODEL = 16 << 20  # bytes; an official source.spm has 0.8 MB
 LARGEST_VOCABULARY = 16 << 20  # an official vocab.json has 1.3 MB
@@ -41,7 +41,7 @@ class MarianCodec:
         self, files: Mapping[str, bytes], vocabulary: dict[str, int], settings: Mapping[str, Any], folder: Path
     ):
         self._files, self.vocabulary, self.settings = files, vocabulary, settings
-        self.special = {name: str(_content(settings.get(name, token))) for name, token in SPECIAL.items()}
+        self.special = {name: str(token_content(settings.get(name, token))) for name, token in SPECIAL.items()}
         if missing := [token for token in self.special.values() if token not in vocabulary]:
             raise CheckpointError(
                 f"{folder / 'vocab.json'}: has no {', '.join(missing)}, so it is not Marian's vocabulary"
@@ -51,9 +51,9 @@ class MarianCodec:
         self._names = {i: token for token, i in vocabulary.items()}
         more = _named(settings)
         self._skipped = {vocabulary[token] for token in (*self.special.values(), *more) if token in vocabulary}
-        whole = sorted({*self.special.values(), *more, *_added(settings)}, key=len, reverse=True)
+        whole = sorted({*self.special.values(), *more, *_added(folder, settings)}, key=len, reverse=True)
         if unknown := [token for token in whole if token not in vocabulary]:
-            raise CheckpointError(f"{folder}: the added token {unknown[0]!r:.40} is not in vocab.json")
+            raise CheckpointError(f"{folder}: the added token {unknown[0]!r:.40} is not in vocab.json; add it there")
         self._whole, self._unknown = frozenset(whole), vocabulary[self.special["unk_token"]]
         self._split = re.compile(f"({'|'.join(map(re.escape, whole))})")
 
@@ -118,23 +118,20 @@ class MarianCodec:
 
 def _settings(folder: Path) -> dict[str, Any]:
     path = folder / "tokenizer_config.json"
-    return read_json_object(path, LARGEST_SETTINGS) if os.path.lexists(path) else {}
-
-
-def _content(token: Any) -> Any:
-    return token.get("content") if isinstance(token, dict) else token
+    return with_special_tokens(folder, read_json_object(path, LARGEST_SETTINGS) if os.path.lexists(path) else {})
 
 
 def _named(settings: Mapping[str, Any]) -> list[str]:
     """Return the additional special tokens of the settings."""
     more = settings.get("extra_special_tokens") or settings.get("additional_special_tokens")
-    return [str(_content(token)) for token in more] if isinstance(more, list) else []
+    return [str(token_content(token)) for token in more] if isinstance(more, list) else []
 
 
-def _added(settings: Mapping[str, Any]) -> list[str]:
-    """Return the added tokens of the settings."""
-    listed = settings.get("added_tokens_decoder")
-    return [str(_content(token)) for token in listed.values()] if isinstance(listed, dict) else []
+def _added(folder: Path, settings: Mapping[str, Any]) -> list[str]:
+    """Return the added tokens of the settings and of `added_tokens.json`."""
+    listed, path = settings.get("added_tokens_decoder"), folder / "added_tokens.json"
+    tokens = [str(token_content(token)) for token in listed.values()] if isinstance(listed, dict) else []
+    return [*tokens, *(read_json_object(path, LARGEST_SETTINGS) if os.path.lexists(path) else ())]
 
 
 def _model(path: Path, content: bytes) -> Any:

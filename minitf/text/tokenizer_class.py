@@ -7,6 +7,7 @@ from typing import Any
 
 from minitf.datasets.file_kinds import read_json_object
 from minitf.errors import CheckpointError
+from minitf.visible import visible
 
 LARGEST_CONFIG = 2 << 20  # bytes
 
@@ -79,4 +80,5 @@ def explain_missing(folder: Path, settings: Mapping[str, Any]) -> str:
 
 
 def _unsupported(folder: Path, name: str) -> str:
-    return f"{folder}: its tokenizer is {name:.80}, which minitf does not have; use a model with another tokenizer"
+    name = visible(name[:80])
+    return f"{folder}: its tokenizer is {name}, which minitf does not have; use a model with another tokenizer"

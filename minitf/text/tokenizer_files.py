@@ -43,13 +43,26 @@ def read_folder(folder: Path) -> tuple[FastTokenizer, dict[str, Any]]:
         content = read_small(folder / "vocab.txt", LARGEST_VOCABULARY)
         fast = read_vocabulary(content, str(folder / "vocab.txt"), settings)
     elif os.path.lexists(folder / "spiece.model") and tokenizer_class.base_class(folder, settings) == "T5Tokenizer":
-        fast = unigram_model.read(folder / "spiece.model", settings)
+        fast = unigram_model.read(folder / "spiece.model", settings, TRIAL)
     elif os.path.lexists(folder / "vocab.json") and os.path.lexists(folder / "merges.txt"):
         fast = byte_level.read(folder, settings)
     else:
         raise CheckpointError(f"{folder}: {tokenizer_class.explain_missing(folder, settings)}")
     added_tokens.add(fast, folder, settings)
     return fast, settings
+
+
+def with_special_tokens(folder: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings with the special tokens of `special_tokens_map.json`, an older file that names them."""
+    path = folder / "special_tokens_map.json"
+    if "added_tokens_decoder" in settings or not os.path.lexists(path):
+        return dict(settings)
+    return dict(settings) | read_json_object(path, LARGEST_SETTINGS)
+
+
+def token_content(token: Any) -> Any:
+    """Return the text of a special token: it is a string, or an object with its content."""
+    return token.get("content") if isinstance(token, dict) else token
 
 
 def read_vocabulary(content: bytes, where: str, settings: Mapping[str, Any] | None = None) -> FastTokenizer:

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer as FastTokenizer
 
 from minitf.datasets.file_kinds import other_kind, read_small
 from minitf.errors import CheckpointError
-from minitf.text.tokenizer_limits import LibraryError, check_components, library_call
+from minitf.text.tokenizer_limits import SECONDS, LibraryError, check_components, check_ids, library_call, within
 
 LARGEST = 16 << 20  # bytes; T5's file has 0.8 MB, that of mT5 4.3 MB
 MOST_PIECES = 1 << 20
@@ -23,8 +23,8 @@ UNIGRAM = 1  # the model type
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED = 1, 2, 3, 4  # types of a piece
 
 
-def read(path: Path, settings: Mapping[str, Any]) -> FastTokenizer:
-    """Read the file as the reference's T5Tokenizer does. Raises CheckpointError that names the file."""
+def read(path: Path, settings: Mapping[str, Any], trial: str) -> FastTokenizer:
+    """Read the file as the reference's T5Tokenizer does, and try the tokenizer on a text. Raises CheckpointError."""
     content = read_small(path, LARGEST)
     if kind := other_kind(content):
         raise CheckpointError(f"{path}: {kind}")
@@ -33,8 +33,10 @@ def read(path: Path, settings: Mapping[str, Any]) -> FastTokenizer:
         raise CheckpointError(f"{path.with_name('tokenizer_config.json')}: extra_ids must be from 0 to 1000")
     try:
         pieces, table = _parse(content)
-        return library_call(lambda: _assemble(pieces, table, extra))
-    except (IndexError, ValueError, struct.error, LibraryError) as error:
+        fast = library_call(lambda: _assemble(pieces, table, extra))
+        within(SECONDS, lambda: check_ids(fast, trial))
+        return fast
+    except (AttributeError, LookupError, TypeError, ValueError, struct.error, LibraryError) as error:
         raise CheckpointError(
             f"{path}: is not a Unigram model of SentencePiece for T5 ({error}); fetch it again"
         ) from None

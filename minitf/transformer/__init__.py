@@ -3,6 +3,7 @@
 from minitf.transformer.config import DecoderConfig, EncoderDecoderConfig, VitConfig
 from minitf.transformer.decoder import DecoderModel, DecoderModelOutput
 from minitf.transformer.encoder_decoder import DecoderOutput, EncoderDecoder, EncoderDecoderOutput, shift_right
+from minitf.transformer.vit import Vit, VitOutput
 
 __all__ = [
     "DecoderConfig",
@@ -12,6 +13,8 @@ __all__ = [
     "EncoderDecoder",
     "EncoderDecoderConfig",
     "EncoderDecoderOutput",
+    "Vit",
     "VitConfig",
+    "VitOutput",
     "shift_right",
 ]

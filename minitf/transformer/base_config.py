@@ -115,7 +115,7 @@ class BaseConfig:
     def read(cls, model: str, official: Mapping[str, Any]) -> tuple[Self, tuple[str, ...]]:
         """Read a parsed `config.json` as the model called `model` in FAMILIES; return the config and the ignored keys.
 
-        None stands for a missing value. The keys of generation become `generation`.
+        None stands for a missing value, except of the end token. The keys of generation become `generation`.
         """
         family = FAMILIES[model]
         for key, only in family.only.items():
@@ -128,6 +128,8 @@ class BaseConfig:
         values |= family.fixed
         keys = {name: family.keys.get(name, name) for name in cls._names() if name not in family.fixed}
         values |= {name: _plain(official[key]) for name, key in keys.items() if official.get(key) is not None}
+        if "eos_token_id" in keys and official.get("eos_token_id", ...) is None:
+            values["eos_token_id"] = None  # null: the vocabulary has no end token
         generation = {key: official[key] for key in GENERATION_KEYS if official.get(key) is not None}
         read = {*keys.values(), *family.only, *cls.OTHER_KEYS, *generation, "model_type", "architectures"}
         ignored = tuple(sorted(key for key in official if key not in read and official[key] is not None))

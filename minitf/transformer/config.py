@@ -5,7 +5,15 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
-from minitf.config_values import MOST_LAYERS, check_divisible, check_integer
+from minitf.config_values import (
+    LARGEST_SIZE,
+    MOST_LAYERS,
+    check_choice,
+    check_divisible,
+    check_integer,
+    read_labels,
+    write_labels,
+)
 from minitf.errors import CheckpointError
 from minitf.transformer.base_config import (
     BaseConfig,
@@ -200,15 +208,13 @@ class VitConfig(BaseConfig):
     image_size: int | tuple[int, ...] = checked(_any, 224)  # [height, width] if it is not square
     patch_size: int | tuple[int, ...] = checked(_any, 16)
     num_channels: int = size(3)
-    qkv_bias: bool = flag(True)
     labels: tuple[str, ...] = ()
     model_type: str = "vit"
     generation: Mapping[str, Any] = dataclasses.field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         self.check_fields()
-        if self.hidden_act not in self.family.activations:
-            check_activation(self, self.hidden_act)
+        check_choice("hidden_act", self.hidden_act, self.family.activations)
         check_divisible("hidden_size", self.hidden_size, "num_attention_heads", self.num_attention_heads)
         for name in ("image_size", "patch_size"):
             value = getattr(self, name)
@@ -216,11 +222,30 @@ class VitConfig(BaseConfig):
                 raise CheckpointError(f"config: {name} must be one integer or two, not {value!r:.80}")
             for each in value if isinstance(value, tuple) else (value,):
                 check_integer(name, each, high=1 << 14)
-        if self.patches < 1 or self.patches > 1 << 24:
+        if not 1 <= self.patches < LARGEST_SIZE:
             raise CheckpointError(
-                f"config: patch_size {self.patch_size} does not give 1 to {1 << 24} patches of image_size"
-                f" {self.image_size}"
+                f"config: image_size {self.image_size} has {self.patches} patches of patch_size {self.patch_size},"
+                f" not 1 to {LARGEST_SIZE}"
             )
+
+    @classmethod
+    def from_dict(cls, official: Mapping[str, Any]) -> tuple[Self, tuple[str, ...]]:
+        """Read a parsed `config.json`; return the config and the keys that have no effect. Raises CheckpointError."""
+        config, ignored = cls.read("vit", official)
+        return dataclasses.replace(config, labels=read_labels(official)), ignored
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the official form, for `config.json`."""
+        return {**super().to_dict(), **write_labels(self.labels)}
+
+    @property
+    def num_labels(self) -> int:
+        return len(self.labels)
+
+    @property
+    def longest(self) -> int:
+        """The number of tokens of an image: [CLS] and the patches."""
+        return 1 + self.patches
 
     @property
     def activation(self) -> str:

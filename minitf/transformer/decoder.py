@@ -5,7 +5,6 @@ import dataclasses
 import torch
 from torch import Tensor, nn
 
-from minitf.equations.mask import causal_mask
 from minitf.layers import Embedding, Encoder, StackCache, initialize, padding_mask
 from minitf.mathematics import EQUATIONS, Mathematics
 from minitf.transformer.config import DecoderConfig
@@ -38,7 +37,7 @@ class DecoderModel(nn.Module):
 
     def __init__(self, config: DecoderConfig, math: Mathematics = EQUATIONS):
         super().__init__()
-        self.config = config
+        self.config, self.math = config, math
         D = config.n_embd
         self.word = Embedding(config.vocab_size, D, math)
         self.embeddings = InputEmbeddings(
@@ -74,7 +73,7 @@ class DecoderModel(nn.Module):
         cache: StackCache | None = None,
     ) -> DecoderModelOutput:
         start, S = 0 if cache is None else cache.length, token_ids.shape[1]
-        may_look = causal_mask(S, start + S, token_ids.device)
+        may_look = self.math.causal_mask(S, start + S, token_ids.device)
         numbers = torch.arange(start, start + S, device=token_ids.device)
         if mask is not None:
             if mask.shape != (token_ids.shape[0], start + S):

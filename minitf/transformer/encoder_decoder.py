@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from minitf.equations import domain
-from minitf.equations.mask import causal_mask
 from minitf.layers import Decoder, Dropout, Encoder, StackCache, initialize, padding_mask
 from minitf.mathematics import EQUATIONS, Mathematics
 from minitf.transformer.config import EncoderDecoderConfig
@@ -62,7 +61,7 @@ class EncoderDecoder(nn.Module):
 
     def __init__(self, config: EncoderDecoderConfig, math: Mathematics = EQUATIONS):
         super().__init__()
-        self.config = config
+        self.config, self.math = config, math
         self.word = word_part(config.family, config.vocab_size, config.d_model, config.pad_token_id, math)
         self.source_embeddings = self._embeddings(config, math)
         self.target_embeddings = self._embeddings(config, math)
@@ -144,7 +143,7 @@ class EncoderDecoder(nn.Module):
         column for each of all of them.
         """
         start, T = 0 if cache is None else cache.length, target_ids.shape[1]
-        may_look = causal_mask(T, start + T, target_ids.device)
+        may_look = self.math.causal_mask(T, start + T, target_ids.device)
         if target_mask is not None:
             may_look = may_look & padding_mask(target_mask)
         to_source = None if memory_mask is None else padding_mask(memory_mask)

@@ -236,7 +236,11 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             placement="pre_norm",
             final_norm=True,
             embedding_norm=False,
-            only={"pooler_act": "tanh", "pooler_output_size": lambda official: official.get("hidden_size", 768)},
+            only={
+                "qkv_bias": True,
+                "pooler_act": "tanh",
+                "pooler_output_size": lambda official: official.get("hidden_size", 768),
+            },
         ),
     }
 )

@@ -19,6 +19,7 @@ def layer_parts(family: Family, d_k: int | None = None, dropout_after_activation
         norm=NORMS[family.norm],
         feed_forward=GatedFeedForward if family.gated else FeedForward,
         bias=family.ffn_biases,
+        attention_bias=family.attention_biases,
         d_k=d_k,
         scale=None if family.scaled_scores else 1.0,
         dropout_after_activation=dropout_after_activation,

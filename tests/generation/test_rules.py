@@ -12,8 +12,7 @@ from minitf.generation.beam_search import beam_search
 from minitf.generation.decoding import Task
 from minitf.generation.greedy import greedy
 from minitf.generation.rules import Rules
-from tests.support import reference_generation
-from tests.support.reference_generation import LIMIT, ReferenceDecoding, generated, prompts
+from tests.support.reference_generation import LIMIT, both, decoding, generated, prompts
 
 
 class Stated:
@@ -45,15 +44,15 @@ def test_outputs_under_the_rules_of_a_checkpoint(kind, name, monkeypatch):
     stated = EXAMPLES[name]
     if kind == "gpt2" and "forced_bos_token_id" in stated:
         stated = {key: value for key, value in stated.items() if key != "forced_bos_token_id"}
-    model, given = reference_generation.reference(kind), prompts(kind, 40)
+    (model, _), given = both(kind), prompts(kind, 40)
     config = Stated(**stated)
     config.end_id = tuple(stated.get("eos_token_id", [1]))
-    batch = Task(ReferenceDecoding(model, *given), Rules.of(config), LIMIT)
+    batch = Task(decoding(kind, *given), Rules.of(config), LIMIT)
     found = collections.deque(greedy(batch), maxlen=1)[0].outputs()
     end = set(config.end_id)
     expected = generated(model, *given, monkeypatch, end=end, **stated)
     assert [out.token_ids for out in found] == [ids for ((ids, _),) in expected]
-    found = beam_search(batch, 3)
+    found = beam_search(Task(decoding(kind, *given), Rules.of(config), LIMIT), 3)
     expected = generated(model, *given, monkeypatch, 3, end=end, num_beams=3, **stated)
     assert [[out.token_ids for out in text] for text in found] == [[ids for ids, _ in text] for text in expected]
 

@@ -208,6 +208,56 @@ def test_weights_have_the_names_of_the_paper():
     assert shapes == {f"W_{x}.{part}": shape for x in "QKVO" for part, shape in (("weight", (D, D)), ("bias", (D,)))}
 
 
+def without_biases(attention):
+    for part in (attention.W_Q, attention.W_K, attention.W_V, attention.W_O):
+        assert part.bias is None
+        part.register_parameter("bias", nn.Parameter(torch.zeros(part.weight.shape[0], dtype=torch.float64)))
+    return attention
+
+
+@BOTH
+@pytest.mark.parametrize("need_attention", [False, True])
+def test_attention_without_biases_is_attention_with_biases_of_0(math, need_attention):
+    torch.manual_seed(0)
+    bare = MultiHeadAttention(D, H, 0.0, math, bias=False).double()
+    for parameter in bare.parameters():
+        nn.init.normal_(parameter, std=0.7)
+    assert {name for name, _ in bare.named_parameters()} == {f"W_{x}.weight" for x in "QKVO"}
+    Y, A = bare(X, MASKS["padding"], need_attention)
+    expected, expected_A = pytorchs(without_biases(bare))(
+        X, X, X, key_padding_mask=~PADDING, average_attn_weights=False
+    )
+    assert (Y - expected).abs().max() < 1e-12
+    assert not need_attention or (A - expected_A).abs().max() < 1e-12
+
+
+@BOTH
+@pytest.mark.parametrize("need_attention", [False, True])
+@pytest.mark.parametrize("d_k", [1, 4, 7])
+def test_a_head_width_of_its_own_a_scale_and_a_bias_of_the_scores(math, need_attention, d_k):
+    """One head after the other; with another width even H = 5 is possible, which does not divide D = 12."""
+    torch.manual_seed(0)
+    heads, scale = 5, 0.6
+    attention = MultiHeadAttention(D, heads, 0.0, math, d_k=d_k, scale=scale).double()
+    for parameter in attention.parameters():
+        nn.init.normal_(parameter, std=0.7)
+    bias = torch.randn(1, heads, S, S_K, dtype=torch.float64)
+    Y, A = attention(X, MEMORY_MASKS["padding"], need_attention, memory=MEMORY, bias=bias)
+    outputs = []
+    for h in range(heads):
+        rows = slice(h * d_k, (h + 1) * d_k)
+        q, k, v = (
+            x @ W.weight[rows].T + W.bias[rows]
+            for x, W in ((X, attention.W_Q), (MEMORY, attention.W_K), (MEMORY, attention.W_V))
+        )
+        scores = (scale * q @ k.mT + bias[:, h]).masked_fill(~MEMORY_MASKS["padding"][:, 0], -torch.inf)
+        outputs.append(scores.softmax(-1) @ v)
+        assert not need_attention or (A[:, h] - scores.softmax(-1)).abs().max() < 1e-12
+    expected = torch.cat(outputs, -1) @ attention.W_O.weight.T + attention.W_O.bias
+    assert attention.W_O.weight.shape == (D, heads * d_k)
+    assert (Y - expected).abs().max() < 1e-12
+
+
 def test_the_number_of_heads_must_divide_the_width():
     with pytest.raises(ValueError, match=r"D = 10 is not divisible by the number of heads H = 3"):
         MultiHeadAttention(10, 3)

@@ -1,12 +1,15 @@
-"""Both kinds of embeddings against their formulas, row by row."""
+"""The embeddings against their formulas, row by row, and T5's relative positions against `transformers`."""
 
 import math as python_math
 
 import pytest
 import torch
 import torch.nn.functional as F
+from transformers import T5Config
+from transformers.models.marian.modeling_marian import MarianSinusoidalPositionalEmbedding
+from transformers.models.t5.modeling_t5 import T5Attention
 
-from minitf.layers import BertEmbeddings, SinusoidalEmbeddings
+from minitf.layers import BertEmbeddings, RelativePositionBias, SinusoidalEmbeddings
 from minitf.mathematics import EQUATIONS, KERNELS
 
 BOTH = pytest.mark.parametrize("math", [EQUATIONS, KERNELS], ids=["equations", "kernels"])
@@ -94,3 +97,39 @@ def test_the_gradient_of_a_row_is_the_sum_over_its_uses(math):
     times = torch.bincount(TOKENS.flatten(), minlength=N)
     expected = times[:, None].double().expand(N, D) * python_math.sqrt(D)
     assert (embeddings.word.weight.grad - expected).abs().max() < 1e-14
+
+
+@BOTH
+def test_marians_embeddings_have_the_sines_first(math):
+    embeddings = build(SinusoidalEmbeddings, math=math, positions="half_sinusoidal_positions", scale=1.0)
+    X = embeddings(TOKENS)
+    PE = MarianSinusoidalPositionalEmbedding(4, D).create_weight().double()
+    assert torch.equal(X, embeddings.word.weight[TOKENS] + PE)
+
+
+@BOTH
+@pytest.mark.parametrize("positions", ["sinusoidal_positions", "half_sinusoidal_positions"])
+def test_embeddings_of_a_continued_text_start_at_its_position(math, positions):
+    embeddings = build(SinusoidalEmbeddings, math=math, positions=positions)
+    whole = embeddings(TOKENS)
+    for start in range(4):
+        assert torch.equal(embeddings(TOKENS[:, start:], start), whole[:, start:])
+
+
+@BOTH
+@pytest.mark.parametrize("bidirectional", [True, False])
+@pytest.mark.parametrize(("S_q", "S_k"), [(6, 6), (1, 6), (2, 9)])
+def test_the_relative_position_bias_is_t5s(math, bidirectional, S_q, S_k):
+    """Also of a decoder that has computed the earlier positions before."""
+    config = T5Config(
+        num_heads=3,
+        is_decoder=not bidirectional,
+        relative_attention_num_buckets=8,
+        relative_attention_max_distance=20,
+    )
+    theirs = T5Attention(config, has_relative_attention_bias=True, layer_idx=0).double()
+    ours = RelativePositionBias(3, bidirectional, 8, 20, math).double()
+    assert {name: tuple(p.shape) for name, p in ours.named_parameters()} == {"table.weight": (8, 3)}
+    ours.table.weight.data = theirs.relative_attention_bias.weight.data
+    expected = theirs.compute_bias(S_q, S_k, past_seen_tokens=S_k - S_q)
+    assert torch.equal(ours(S_q, S_k), expected)

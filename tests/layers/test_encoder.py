@@ -7,7 +7,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from minitf.layers import Encoder, EncoderLayer, IdentityLayer, SinusoidalEmbeddings, padding_mask
+from minitf.equations.mask import causal_mask
+from minitf.layers import (
+    Decoder,
+    Encoder,
+    EncoderLayer,
+    IdentityLayer,
+    LayerParts,
+    SinusoidalEmbeddings,
+    padding_mask,
+)
 from minitf.mathematics import EQUATIONS, KERNELS
 
 BOTH = pytest.mark.parametrize("math", [EQUATIONS, KERNELS], ids=["equations", "kernels"])
@@ -99,6 +108,75 @@ def test_vaswanis_encoder_is_pytorchs(math, activation, padded):
         for name, parameter in its.named_parameters():
             assert (torch.cat(gradients[name]) - parameter.grad).abs().max() < 1e-10, name
         assert parameter.grad.abs().max() > 1e-3  # the comparison is not of zeros
+
+
+@BOTH
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+@pytest.mark.parametrize("mask", ["none", "padding", "causal"])
+def test_the_pre_norm_encoder_is_pytorchs(math, activation, mask):
+    """With the causal mask this is GPT-2's stack."""
+    parts = LayerParts(placement="pre_norm")
+    encoder = redraw(Encoder(L, D, H, WIDE, activation, eps=1e-5, math=math, parts=parts, final_norm=True).double())
+    layer = nn.TransformerEncoderLayer(
+        D, H, WIDE, 0.0, activation, layer_norm_eps=1e-5, batch_first=True, norm_first=True
+    )
+    theirs = nn.TransformerEncoder(layer, L, nn.LayerNorm(D, 1e-5), enable_nested_tensor=False).double()
+    for ours, its in zip(encoder.layers, theirs.layers, strict=True):
+        its.load_state_dict({name: torch.cat(parts) for name, parts in pieces(ours, lambda p: p.data).items()})
+    theirs.norm.load_state_dict({"weight": encoder.final_norm.gamma, "bias": encoder.final_norm.beta})
+    x, y = X.clone().requires_grad_(), X.clone().requires_grad_()
+    states, _ = encoder(x, {"none": None, "padding": MASK, "causal": causal_mask(S)}[mask])
+    options = {
+        "none": {},
+        "padding": {"src_key_padding_mask": ~REAL},
+        "causal": {"mask": ~causal_mask(S)},
+    }[mask]
+    expected = theirs(y, **options)
+    assert (states[-1] - expected).abs().max() < 1e-10
+    c = torch.randn(B, S, D, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    (states[-1] * c).sum().backward()
+    (expected * c).sum().backward()
+    assert (x.grad - y.grad).abs().max() < 1e-10
+    for ours, its in zip(encoder.layers, theirs.layers, strict=True):
+        gradients = pieces(ours, lambda p: p.grad)
+        for name, parameter in its.named_parameters():
+            assert (torch.cat(gradients[name]) - parameter.grad).abs().max() < 1e-10, name
+
+
+@BOTH
+@pytest.mark.parametrize("need_attention", [False, True])
+def test_the_layer_of_bert_computes_as_before_there_were_parts_to_the_bit(math, need_attention):
+    """The statements of the layer before it could be built of other parts, in training: outputs and all gradients."""
+    layer = redraw(EncoderLayer(D, H, WIDE, "gelu", 0.3, 0.2, math=math, dropout_after_attention=0.1).double()).train()
+
+    def before(X):
+        attention = layer.attention
+        Q, K, V = (math.split_heads(W(X), H) for W in (attention.W_Q, attention.W_K, attention.W_V))
+        context, A = math.attend(Q, K, V, MASK, 0.2, need_attention)
+        attended = attention.W_O(math.merge_heads(context))
+        X = layer.attention_norm(X + layer.dropout_after_attention(attended))
+        X = layer.ffn_norm(X + layer.dropout_after_ffn(layer.ffn.W_2(math.gelu(layer.ffn.W_1(X)))))
+        return X, A
+
+    results = []
+    for f in (before, lambda X: layer(X, MASK, need_attention)):
+        torch.manual_seed(5)
+        layer.zero_grad()
+        x = X.clone().requires_grad_()
+        Y, A = f(x)
+        Y.square().sum().backward()
+        results.append(
+            [Y, x.grad, torch.rand(2), *(p.grad.clone() for p in layer.parameters()), *([A] if need_attention else [])]
+        )
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+
+
+@BOTH
+def test_of_a_pre_norm_layer_the_memory_is_normalized_by_the_caller(math):
+    layer = redraw(EncoderLayer(D, H, WIDE, "gelu", math=math, parts=LayerParts(placement="pre_norm")).double())
+    whole, A = layer(X, MASK, need_attention=True)
+    row, A_0 = layer(X[:, :1], MASK, need_attention=True, memory=layer.attention_norm(X))
+    assert (row - whole[:, :1]).abs().max() < 1e-12 and (A_0 - A[:, :, :1]).abs().max() < 1e-12
 
 
 def layer_by_hand(layer, X, mask, p, p_attention):
@@ -223,3 +301,7 @@ def test_the_encoder_of_the_package_s_own_example_runs():
     states, attentions = encoder(embeddings(token_ids), padding_mask(mask), need_attention=True)
     assert states[-1].shape == (1, 3, 512) and attentions[0].shape == (1, 8, 3, 3)
     assert (attentions[0][..., 2] == 0.0).all()
+    decoder = Decoder(L=1, D=512, H=8, F=2048, activation="relu")
+    target_ids = torch.tensor([[1, 7]])
+    targets, _, _ = decoder(embeddings(target_ids), states[-1], causal_mask(target_ids.shape[1]), padding_mask(mask))
+    assert targets[-1].shape == (1, 2, 512)

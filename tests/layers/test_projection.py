@@ -23,6 +23,17 @@ def test_linear_is_pytorchs(math, shape):
 
 
 @BOTH
+def test_linear_without_a_bias_is_pytorchs(math):
+    torch.manual_seed(0)
+    ours, theirs = Linear(5, 4, math, bias=False).double(), nn.Linear(5, 4, bias=False).double()
+    theirs.load_state_dict(ours.state_dict())
+    X = torch.randn(2, 5, dtype=torch.float64)
+    assert (ours(X) - theirs(X)).abs().max() < 1e-14
+    assert list(ours.state_dict()) == ["weight"] and ours.bias is None
+    initialize(ours)
+
+
+@BOTH
 def test_embedding_is_pytorchs(math):
     torch.manual_seed(0)
     ours, theirs = Embedding(7, 4, math).double(), nn.Embedding(7, 4).double()

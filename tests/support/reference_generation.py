@@ -1,63 +1,62 @@
 """Tiny random encoder-decoders and decoders of `transformers`, and its `generate` in float64."""
 
+import functools
 import random
+import tempfile
 from collections.abc import Collection
 from typing import Any
 
 import pytest
 import torch
-import transformers
 from torch import Tensor
 from transformers.generation import utils
 
-from tests.support.tiny import redraw
+import minitf
+from minitf.generation.decoding import DecoderDecoding, Decoding, EncoderDecoderDecoding
+from tests.support.transformer_models import PATCHES, make_reference, untouched
 
 VOCABULARY, LIMIT = 30, 10
-_ENDS = {"vocab_size": VOCABULARY, "eos_token_id": 1, "forced_eos_token_id": None}
-_BART = {
-    "d_model": 16,
-    "encoder_layers": 2,
-    "decoder_layers": 2,
-    "encoder_attention_heads": 2,
-    "decoder_attention_heads": 2,
-    "encoder_ffn_dim": 24,
-    "decoder_ffn_dim": 24,
-    "max_position_embeddings": 40,
-    "pad_token_id": 0,
-    "dropout": 0.0,
+KINDS = ("marian", "bart", "t5", "t5-v1.1", "gpt2")
+_TOKENS = {"vocab_size": VOCABULARY, "pad_token_id": 0, "eos_token_id": 1}
+_SMALL = {
+    **{kind: {"d_model": 12, "encoder_layers": 1, "decoder_layers": 2} for kind in ("marian", "bart")},
+    # As many layers in both stacks: the cache of the reference's T5 has only as many as the encoder.
+    **{kind: {"d_model": 12, "num_layers": 2, "num_decoder_layers": 2} for kind in ("t5", "t5-v1.1")},
+    "gpt2": {"n_embd": 12, "n_layer": 2, "bos_token_id": 1},
 }
-_T5 = {"d_model": 16, "d_kv": 6, "d_ff": 24, "num_layers": 2, "num_heads": 2, "decoder_start_token_id": 0}
-_GPT2 = {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 48, "pad_token_id": 0, "bos_token_id": 1}
-MODELS: dict[str, tuple[type, type, dict[str, Any]]] = {
-    "marian": (
-        transformers.MarianMTModel,
-        transformers.MarianConfig,
-        _BART | {"decoder_start_token_id": 0, "scale_embedding": True, "activation_function": "swish"},
-    ),
-    "bart": (transformers.BartForConditionalGeneration, transformers.BartConfig, _BART | {"decoder_start_token_id": 1}),
-    "t5": (transformers.T5ForConditionalGeneration, transformers.T5Config, _T5),
-    "t5-v1.1": (
-        transformers.T5ForConditionalGeneration,
-        transformers.T5Config,
-        _T5 | {"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False},
-    ),
-    "gpt2": (transformers.GPT2LMHeadModel, transformers.GPT2Config, _GPT2),
-}
+_STARTS = {"marian": 0, "bart": 1, "t5": 0, "t5-v1.1": 0}
+SEEDS = {"marian": 3, "bart": 2, "t5": 1, "t5-v1.1": 3, "gpt2": 2}  # with these, outputs differ and many of them end
 
 
-SEEDS = {"marian": 2, "bart": 3, "t5": 1, "t5-v1.1": 3, "gpt2": 0}  # with these, outputs differ and many of them end
-
-
-def reference(kind: str, **changes: Any) -> Any:
+def reference(kind: str, seed: int | None = None) -> Any:
     """Return a tiny random model of this kind, in float64; with small biases the outputs depend on the prompt."""
-    cls, config, numbers = MODELS[kind]
-    model = cls(config(**(_ENDS | numbers | changes), attn_implementation="eager"))
-    redraw(model, SEEDS[kind])
+    changes = _TOKENS | _SMALL[kind]
+    if kind in _STARTS:
+        changes |= {"decoder_start_token_id": _STARTS[kind]}
+    if kind in ("marian", "bart"):
+        changes |= {"forced_eos_token_id": None, "max_position_embeddings": 40}
+    model = make_reference(kind, SEEDS[kind] if seed is None else seed, **changes)
     with torch.no_grad():
-        for name, p in model.named_parameters():
+        for name, p in [*model.named_parameters(), *model.named_buffers()]:
             if name.endswith("bias"):
                 p *= 0.1
-    return model.double().eval()
+    return model
+
+
+@functools.cache
+def both(kind: str) -> tuple[Any, Any]:
+    """Return the tiny model of this kind, of the reference and of minitf, which has loaded it from its files."""
+    model = reference(kind)
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder)
+        return model, minitf.load(folder, dtype=torch.float64)
+
+
+def decoding(kind: str, ids: Tensor, mask: Tensor, cached: bool = True) -> Decoding:
+    """Return minitf's decoding of a batch."""
+    cls: Any = DecoderDecoding if kind == "gpt2" else EncoderDecoderDecoding
+    found: Decoding = cls(both(kind)[1], ids, mask, cached=cached)
+    return found
 
 
 def prompts(kind: str, count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -95,9 +94,10 @@ def generated(
     In float64 if `monkeypatch` is given, as the reference is otherwise.
     """
     settings = {"max_new_tokens": LIMIT, "return_dict_in_generate": True, "output_scores": True} | settings
+    patched = PATCHES.get("t5" if model.config.model_type == "t5" else "", untouched)
     if monkeypatch is not None:
         monkeypatch.setattr(utils, "torch", _Float64())
-    with torch.no_grad():
+    with torch.no_grad(), patched():
         out = model.generate(
             input_ids=ids, attention_mask=mask, num_return_sequences=n, do_sample=False, pad_token_id=0, **settings
         )
@@ -112,29 +112,3 @@ def generated(
 def until_end(ids: list[int], end: Collection[int]) -> list[int]:
     """Cut after the first end token."""
     return ids[: next((i for i, token in enumerate(ids, 1) if token in end), None)]
-
-
-class ReferenceDecoding:
-    """A model of the reference as the strategies need it, without a cache."""
-
-    def __init__(self, model: Any, ids: Tensor, mask: Tensor):
-        self.model, self.ids, self.mask = model, ids, mask
-        self.encoder_decoder = model.config.is_encoder_decoder
-        start = torch.full((len(ids), 1), model.config.decoder_start_token_id) if self.encoder_decoder else ids
-        self.prompt = start
-
-    @torch.no_grad()
-    def next_logits(self, ids: Tensor) -> Tensor:
-        if self.encoder_decoder:
-            out = self.model(input_ids=self.ids, attention_mask=self.mask, decoder_input_ids=ids)
-            return out.logits[:, -1]
-        new = torch.ones(len(ids), ids.shape[1] - self.mask.shape[1], dtype=torch.long)
-        mask = torch.cat([self.mask, new], 1)
-        positions = (mask.cumsum(-1) - 1).clamp(min=0)
-        return self.model(input_ids=ids, attention_mask=mask, position_ids=positions).logits[:, -1]
-
-    def repeat(self, times: int) -> None:
-        self.ids, self.mask, self.prompt = (x.repeat_interleave(times, 0) for x in (self.ids, self.mask, self.prompt))
-
-    def reorder(self, rows: Tensor) -> None:
-        """Nothing to do: each call reads the whole rows, and the rows of a text have the same source."""

@@ -29,7 +29,7 @@ PROPERTY = settings(
     deadline=None,
     derandomize=True,
     database=None,
-    max_examples=150,
+    max_examples=100,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30) | st.lists(

@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 import warnings
+from random import Random
 from types import SimpleNamespace
 
 import pytest
@@ -25,7 +26,7 @@ PROPERTY = settings(
     deadline=None,
     derandomize=True,
     database=None,
-    max_examples=150,
+    max_examples=100,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 CORPUS = [
@@ -353,6 +354,13 @@ def test_added_tokens_of_marian(tmp_path):
     path = folder / "tokenizer_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"extra_special_tokens": [">>fr<<"]}))
     assert_same(from_folder(folder), reference(folder), [*NASTY, "a>>fr<<b"])
+    folder = marian_files(tmp_path / "older")
+    vocabulary = json.loads((folder / "vocab.json").read_text())
+    write(folder, added_tokens={">>de<<": vocabulary[">>de<<"]}, special_tokens_map={"pad_token": ">>fr<<"})
+    assert_same(from_folder(folder), reference(folder), [*NASTY, "a>>de<<b>>fr<<"])
+    write(folder, added_tokens={"<new>": len(vocabulary)})
+    with pytest.raises(CheckpointError, match=r"'<new>' is not in vocab\.json"):
+        from_folder(folder)
 
 
 # --- broken files
@@ -422,6 +430,30 @@ def test_broken_files(tmp_path, make, change, message):
     with pytest.raises(CheckpointError, match=message) as caught:
         from_folder(folder)
     assert "\n" not in str(caught.value) and str(folder) in str(caught.value)
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_spoiled_files(tmp_path, make):
+    """Random damage gives one line, or a tokenizer that works."""
+    folder, messages = MAKERS[make](tmp_path / make), []
+    for path in [path for path in folder.iterdir() if path.is_file()]:
+        sound = path.read_bytes()
+        for seed in range(12):
+            random = Random(f"{make}/{path.name}/{seed}")
+            spoiled = bytearray(sound)
+            for _ in range(random.choice([1, 3, 30])):
+                spoiled[random.randrange(min(len(spoiled), random.choice([2500, len(spoiled)])))] = random.randrange(
+                    256
+                )
+            path.write_bytes(spoiled[: random.choice([len(spoiled), random.randrange(len(spoiled))])])
+            try:
+                tokenizer = from_folder(folder)
+                for row in (*tokenizer.encode(NASTY[:8], 50), *tokenizer.encode_targets(NASTY[:8], 50)):
+                    tokenizer.decode(row)
+            except InputError as error:
+                messages.append(str(error))
+        path.write_bytes(sound)
+    assert messages and not any("\n" in message for message in messages)
 
 
 def test_sentencepiece_of_another_kind(tmp_path):

@@ -1,11 +1,12 @@
 """Tables of pairs of a source and a target: their columns and their checks. Imports no torch."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from minitf.datasets import tables
 from minitf.datasets.checks import empty_cells, leakage
-from minitf.datasets.columns import column_error, missing_column
+from minitf.datasets.columns import LABELS, column_error, missing_column
 from minitf.datasets.dataset import Dataset, Source, read_table
 from minitf.datasets.findings import Finding, Rows, list_rows, location
 from minitf.datasets.strings import first_few, shorten
@@ -76,12 +77,12 @@ def recognize(path: str, columns: Any) -> str | None:
         first, _, second = find_pair(path, names, None, None, None, True)
     except DataError:
         return None
+    if any(column.lower() in LABELS for column in names if column not in (first, second)):
+        return None
     return f"it has the columns {first!r} and {second!r}"
 
 
 def _columns(path: str, delimiter: str | None) -> list[str]:
-    from pathlib import Path
-
     _, record = next(tables.stream(Path(path), delimiter))
     return list(record)
 

@@ -51,7 +51,7 @@ def _heat_map(
 ) -> "Figure":
     n, m = A.shape
     width, height = (min(14.0, max(3.6, 0.26 * size + 1.4)) for size in (m, n))
-    width = max(width, 0.085 * len(title))
+    width = max(width, 0.09 * len(title))
     figure = themed_figure(width, height, theme)
     axes = figure.add_subplot()
     image = axes.imshow(A, cmap=theme.weights, vmin=0.0, interpolation="nearest")

@@ -51,7 +51,7 @@ def read(
     read = len(source_ids) if decoder else 0  # positions that the target does not have
     if target is not None:
         target_ids = (opened.tokenizer.encode if decoder else opened.tokenizer.encode_targets)([target])[0]
-        _check_length("target", len(target_ids), None if longest is None else longest - read)
+        _check_length("the text and the target have" if decoder else "the target has", read + len(target_ids), longest)
         return Text(text, tuple(source_ids), tuple(target_ids), given=True)
     limit = max_new_tokens or LIMITS[type(opened.model)]
     if longest is not None:
@@ -75,13 +75,13 @@ def _source_ids(opened: OpenGenerator, text: str, max_length: int | None) -> lis
         # A decoder continues the end of a text.
         decoder = isinstance(opened.model, DecoderModel)
         ids = ids[-max_length:] if decoder else opened.tokenizer.encode([text], max_length)[0]
-    _check_length("text", len(ids), longest)
+    _check_length("the text has", len(ids), longest)
     return ids
 
 
-def _check_length(name: str, length: int, longest: int | None) -> None:
+def _check_length(what: str, length: int, longest: int | None) -> None:
     if longest is not None and length > longest:
-        raise InputError(f"the {name} has {length} tokens, but the model has only {longest} positions: shorten it")
+        raise InputError(f"{what} {length} tokens, but the model has only {longest} positions: shorten it")
 
 
 def collect(opened: OpenGenerator, text: Text) -> AttentionMaps:

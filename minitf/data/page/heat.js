@@ -70,7 +70,8 @@ heat.addEventListener("click", (event) => {
   if (at) set({ query: shown.rows[at.row].tokens[0], key: shown.columns[at.column].tokens[0] });
 });
 
-const where = () => `${kinds ? `${kindOf().name} attention, ` : ""}layer ${state.layer}, ${state.heads === "one" ? `head ${state.head}` : `the ${state.heads} of ${kindOf().heads} heads`}`;
+const nameOf = ({ name }) => (name === "cross" ? "cross-attention" : `${name} self-attention`);
+const where = () => `${kinds ? `${nameOf(kindOf())}, ` : ""}layer ${state.layer}, ${state.heads === "one" ? `head ${state.head}` : `the ${state.heads} of ${kindOf().heads} heads`}`;
 
 function showWeight(M, row, column) {
   const readout = byId("readout");

@@ -64,12 +64,14 @@ class DecoderLayer(nn.Module):
         def attend_to_target(X: Tensor) -> Tensor:
             nonlocal A_self
             attended, A_self = self.self_attention(X, mask, need_attention, bias=bias, cache=own)
-            return self.dropout(attended)
+            Y: Tensor = self.dropout(attended)
+            return Y
 
         def attend_to_source(X: Tensor) -> Tensor:
             nonlocal A_cross
             attended, A_cross = self.cross_attention(X, memory_mask, need_attention, memory=memory, cache=of_memory)
-            return self.dropout(attended)
+            Y: Tensor = self.dropout(attended)
+            return Y
 
         X = self.connect(X, attend_to_target, self.self_attention_norm)
         X = self.connect(X, attend_to_source, self.cross_attention_norm)

@@ -66,7 +66,8 @@ class EncoderLayer(nn.Module):
         def attend(X: Tensor) -> Tensor:
             nonlocal A
             attended, A = self.attention(X, mask, need_attention, memory=memory, bias=bias, cache=cache)
-            return self.dropout_after_attention(attended)
+            Y: Tensor = self.dropout_after_attention(attended)
+            return Y
 
         X = self.connect(X, attend, self.attention_norm)
         X = self.connect(X, lambda X: self.dropout_after_ffn(self.ffn(X)), self.ffn_norm)

@@ -31,7 +31,8 @@ DAY = 24 * 60 * 60.0
 CONFIGS = ("config.json", "bert_config.json")  # the second is Google's name, and that of the first PyTorch folders
 TEXT_FILES = (
     *(*CONFIGS, "vocab.txt", "vocab.json", "merges.txt", "added_tokens.json"),
-    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "generation_config.json"),
+    *("source.spm", "target.spm", "spiece.model"),
     *SENTENCE_FILES,
 )
 LAYOUTS = (("model", "safetensors"), ("pytorch_model", "bin"))  # in this order: the first that exists is used

@@ -17,6 +17,7 @@ from minitf.checkpoints.report import LoadReport, tokenizer_for
 from minitf.checkpoints.tensors import all_finite, convert_tensors, initialize
 from minitf.errors import CheckpointError, InputError
 from minitf.mathematics import Mathematics, mathematics
+from minitf.text.sequence_tokenizer import SequenceTokenizer, any_from_folder
 from minitf.text.tokenizer import Tokenizer
 
 M = TypeVar("M", bound=nn.Module)
@@ -75,10 +76,13 @@ def load_model(source: str | Path, only: type[M], head: str | None = None, **set
 
 def load_tokenizer(
     source: str | Path, offline: bool = False, model: Bert | None = None, revision: str | None = None
-) -> Tokenizer:
-    """Load the tokenizer of `source`. Raises CheckpointError, also if it does not match `model`."""
+) -> Tokenizer | SequenceTokenizer:
+    """Load the tokenizer of `source`: a SequenceTokenizer for Marian, BART, T5 and GPT-2.
+
+    Raises CheckpointError, also if it does not match `model`.
+    """
     found = sources.find(source, offline=offline, revision=revision)
-    tokenizer = OfficialFiles(found).tokenizer() if found.tensorflow else Tokenizer.from_folder(found.folder)
+    tokenizer = OfficialFiles(found).tokenizer() if found.tensorflow else any_from_folder(found.folder)
     return tokenizer if model is None else tokenizer_for(model.config, tokenizer, found.folder)
 
 

@@ -13,6 +13,7 @@ FILE = "minitf.json"
 SAVED = (
     *("config.json", "model.safetensors", "generation_config.json"),
     *("tokenizer.json", "tokenizer_config.json", "vocab.txt", FILE),
+    *("source.spm", "target.spm", "vocab.json"),  # of Marian
 )
 LARGEST = 2 << 20  # bytes; a run writes a few hundred
 MOST = 1_000_000  # tokens
@@ -46,7 +47,7 @@ def model_files(source: str | Path) -> list[Path]:
     folder = model_folder(Path(source))
     if folder.is_file():
         return [folder]
-    others = ("pytorch_model.bin", "vocab.json", "merges.txt", "added_tokens.json", "bert_config.json")
+    others = ("pytorch_model.bin", "merges.txt", "spiece.model", "added_tokens.json", "bert_config.json")
     return [*(folder / name for name in (*SAVED, *others)), *folder.glob("*.safetensors"), *folder.glob("*.bin")]
 
 

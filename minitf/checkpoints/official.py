@@ -16,6 +16,7 @@ from minitf.checkpoints.tensors import divide
 from minitf.datasets.file_kinds import parse_json_object
 from minitf.datasets.strings import is_unicode
 from minitf.errors import CheckpointError
+from minitf.text.sequence_tokenizer import SequenceTokenizer, any_from_folder
 from minitf.text.tokenizer import LARGEST_VOCABULARY, Tokenizer
 
 # Maps an official name to (known, minitf's name); the latter is None for a tensor that is left out on purpose.
@@ -54,7 +55,7 @@ class CheckpointLayout(Protocol):
     def read(self, rename: Rename) -> tuple[dict[str, Tensor], list[str]]:
         """Return the tensors by official name, and the names of those not read because `rename` drops them."""
 
-    def tokenizer(self) -> Tokenizer:
+    def tokenizer(self) -> Tokenizer | SequenceTokenizer:
         """Read the tokenizer whose files are beside the weights."""
 
 
@@ -79,8 +80,8 @@ class TransformersFiles:
     def read(self, rename: Rename) -> tuple[dict[str, Tensor], list[str]]:
         return pytorch.read_tensors(self.folder), []
 
-    def tokenizer(self) -> Tokenizer:
-        return Tokenizer.from_folder(self.folder)
+    def tokenizer(self) -> Tokenizer | SequenceTokenizer:
+        return any_from_folder(self.folder)
 
 
 class GoogleFiles:
@@ -172,7 +173,7 @@ class OfficialFiles:
             (renamed.left_out if rename(name)[0] else renamed.unexpected).append(name)
         return renamed
 
-    def tokenizer(self) -> Tokenizer:
+    def tokenizer(self) -> Tokenizer | SequenceTokenizer:
         """Read the tokenizer whose files are beside the weights."""
         return self.layout.tokenizer()
 

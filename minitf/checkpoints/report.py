@@ -6,7 +6,7 @@ import dataclasses
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from minitf.bert import BertConfig
 from minitf.checkpoints import catalogue
@@ -14,6 +14,7 @@ from minitf.checkpoints.names import OPTIMIZER_SLOTS
 from minitf.checkpoints.official import OfficialFiles
 from minitf.checkpoints.sources import Source
 from minitf.errors import CheckpointError
+from minitf.text.sequence_tokenizer import SequenceTokenizer
 from minitf.text.tokenizer import Tokenizer
 from minitf.visible import visible, visible_text
 
@@ -50,7 +51,7 @@ class LoadReport:
         return keys
 
     @functools.cached_property
-    def tokenizer(self) -> Tokenizer | None:
+    def tokenizer(self) -> Any:
         """The tokenizer, None if it cannot be read. Read on first use, because it takes longer than the weights."""
         try:
             return self.files.tokenizer()
@@ -77,8 +78,8 @@ class LoadReport:
                 " predictions would be random; fetch the whole checkpoint"
             )
 
-    def checked_tokenizer(self, say: Callable[[str], None] = lambda line: None) -> Tokenizer:
-        """Return the tokenizer for this model; `say` gets the warning, if there is one.
+    def checked_tokenizer(self, say: Callable[[str], None] = lambda line: None) -> Any:
+        """Return the Tokenizer or SequenceTokenizer of this model; `say` gets the warning, if there is one.
 
         Raises CheckpointError if there is no tokenizer, or if it does not match.
         """
@@ -136,7 +137,7 @@ class LoadReport:
         return f"vocabulary: {self.tokenizer.vocabulary_size:,} tokens, {case}, {origin}"
 
 
-def mismatch(tokenizer: Tokenizer, config: BertConfig) -> str | None:
+def mismatch(tokenizer: Tokenizer | SequenceTokenizer, config: BertConfig) -> str | None:
     """Explain why a vocabulary seems to belong to another model; None if it matches."""
     tokens, rows = tokenizer.highest_id + 1, config.vocab_size
     if tokens == rows:
@@ -148,8 +149,14 @@ def mismatch(tokenizer: Tokenizer, config: BertConfig) -> str | None:
     )
 
 
-def tokenizer_for(config: BertConfig, tokenizer: Tokenizer, folder: Path) -> Tokenizer:
+AnyTokenizer = TypeVar("AnyTokenizer", Tokenizer, SequenceTokenizer, Tokenizer | SequenceTokenizer)
+
+
+def tokenizer_for(config: Any, tokenizer: AnyTokenizer, folder: Path) -> AnyTokenizer:
     """Return a copy of `tokenizer` with the segment ids of this model. Raises CheckpointError if they do not match."""
+    if isinstance(tokenizer, SequenceTokenizer):
+        tokenizer.check_rows(config.vocab_size, folder)
+        return tokenizer
     if tokenizer.highest_id >= config.vocab_size:
         raise CheckpointError(f"{folder}: {mismatch(tokenizer, config)}")
     if config.family.positions_after_padding and tokenizer.pad_id != config.pad_token_id:

@@ -13,6 +13,7 @@ from minitf.checkpoints.stated import SENTENCE_FILES
 from minitf.checkpoints.tensors import to_official
 from minitf.errors import InputError
 from minitf.files import replacing_folder, to_json
+from minitf.text.sequence_tokenizer import SequenceTokenizer
 from minitf.text.tokenizer import Tokenizer
 
 NO_LIMIT = 512  # the stated length of a text for a model without one (T5, which was trained with this length)
@@ -22,7 +23,7 @@ WRITTEN = {*SAVED, *(name.partition("/")[0] for name in SENTENCE_FILES)}
 
 def save(
     model: Model,
-    tokenizer: Tokenizer | None,
+    tokenizer: Tokenizer | SequenceTokenizer | None,
     folder: Path,
     metadata: dict[str, Any] | None = None,
     max_length: int | None = None,
@@ -47,7 +48,7 @@ def save(
 def write_files(
     folder: Path,
     model: Model,
-    tokenizer: Tokenizer | None,
+    tokenizer: Tokenizer | SequenceTokenizer | None,
     metadata: dict[str, Any] | None = None,
     max_length: int | None = None,
     note: Mapping[str, str] | None = None,

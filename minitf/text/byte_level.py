@@ -1,4 +1,4 @@
-"""RoBERTa's tokenizer from the older files `vocab.json` and `merges.txt`: byte-level BPE."""
+"""Byte-level BPE from the older files `vocab.json` and `merges.txt`: RoBERTa's and BART's tokenizer, and GPT-2's."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,11 +13,15 @@ from minitf.text.tokenizer_limits import LibraryError, library_call
 
 LARGEST = 16 << 20  # bytes of either file; RoBERTa's have 0.9 and 0.5 MB
 MOST_WORDS = 1 << 20
-SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
+ROBERTA_SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
+GPT2_SPECIAL = "<|endoftext|>"
 
 
 def read(folder: Path, settings: Mapping[str, Any]) -> FastTokenizer:
-    """Read both files as the reference's RobertaTokenizer does. Raises CheckpointError that names the file."""
+    """Read both files as the reference's RobertaTokenizer or GPT2Tokenizer does. Raises CheckpointError.
+
+    GPT-2's vocabulary has one special token, which the tokenizer never adds to a text.
+    """
     vocabulary, merges = _vocabulary(folder / "vocab.json"), _merges(folder / "merges.txt")
     try:
         fast = library_call(
@@ -30,10 +34,13 @@ def read(folder: Path, settings: Mapping[str, Any]) -> FastTokenizer:
     prefix_space = settings.get("add_prefix_space") is True
     fast.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=prefix_space)
     fast.decoder = decoders.ByteLevel()
+    if any(token not in vocabulary for token in ROBERTA_SPECIAL):  # GPT-2's
+        fast.add_special_tokens([AddedToken(GPT2_SPECIAL, special=True, normalized=False)])
+        return fast
     fast.post_processor = processors.RobertaProcessing(
         ("</s>", vocabulary["</s>"]), ("<s>", vocabulary["<s>"]), trim_offsets=True, add_prefix_space=prefix_space
     )
-    fast.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL])
+    fast.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in ROBERTA_SPECIAL])
     if "<mask>" in vocabulary:
         fast.add_special_tokens([AddedToken("<mask>", lstrip=True, special=True, normalized=False)])
     return fast
@@ -46,8 +53,8 @@ def _vocabulary(path: Path) -> dict[str, int]:
         raise CheckpointError(f"{path}: must map at most {MOST_WORDS} tokens to small integers")
     if len(set(ids)) < len(ids):
         raise CheckpointError(f"{path}: two tokens have the same id")
-    if missing := [token for token in SPECIAL if token not in vocabulary]:
-        raise CheckpointError(f"{path}: has no {', '.join(missing)}, so it is not RoBERTa's vocabulary")
+    if GPT2_SPECIAL not in vocabulary and (missing := [t for t in ROBERTA_SPECIAL if t not in vocabulary]):
+        raise CheckpointError(f"{path}: has no {', '.join(missing)}, so it is not RoBERTa's vocabulary, nor GPT-2's")
     return vocabulary
 
 

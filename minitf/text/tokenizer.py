@@ -18,14 +18,11 @@ from typing import Any, cast
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers import models
 
-from minitf.datasets.strings import is_unicode
 from minitf.errors import CheckpointError, InputError
 from minitf.text import tokenizer_files
 from minitf.text.batches import Batch, Tokens, pad
 from minitf.text.tokenizer_files import LARGEST_VOCABULARY as LARGEST_VOCABULARY
-from minitf.text.tokenizer_limits import LimitedTokenizer
-
-LONGEST = 5_000_000  # characters of a text: each takes about 150 bytes of memory while it is tokenized
+from minitf.text.tokenizer_limits import LimitedTokenizer, checked_ids, checked_texts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,8 +117,8 @@ class Tokenizer:
             raise InputError(f"`max_length` {max_length} is too small: the special tokens alone are {special} tokens")
         if pairs is not None and len(pairs) != len(texts):
             raise InputError(f"{len(texts)} texts, but {len(pairs)} second texts")
-        self._checked(texts)
-        self._checked(pairs or ())
+        checked_texts(texts)
+        checked_texts(pairs or ())
         inputs = list(texts) if pairs is None else list(zip(texts, pairs, strict=True))
         with self._lock:
             self._fast.enable_truncation(max_length, strategy="longest_first")
@@ -136,7 +133,7 @@ class Tokenizer:
         """Cut each text, without truncation, into word pieces with their characters: (first, last + 1)."""
         with self._lock:
             self._fast.no_truncation()
-            encoded = self._fast.encode_batch(self._checked(texts), add_special_tokens=False)
+            encoded = self._fast.encode_batch(checked_texts(texts), add_special_tokens=False)
         return [Pieces(e.ids, [], e.offsets) for e in encoded]
 
     def pieces_of_words(self, texts: Sequence[Sequence[str]]) -> list[Pieces]:
@@ -146,7 +143,7 @@ class Tokenizer:
         space before each word, also before the first, as the reference requires here (`add_prefix_space`).
         """
         for words in texts:
-            self._checked(words)
+            checked_texts(words)
         spaced = getattr(self._fast.pre_tokenizer, "add_prefix_space", None)
         with self._lock:
             self._fast.no_truncation()
@@ -174,18 +171,6 @@ class Tokenizer:
                 parts[-1].segments.append(min(kind, last))
         return tuple(parts)
 
-    def _checked(self, texts: Sequence[str]) -> list[str]:
-        """Return `texts`. Raises InputError for one that is not valid Unicode or extremely long."""
-        for n, text in enumerate(texts, 1):
-            if not isinstance(text, str) or not is_unicode(text):
-                raise InputError(f"text {n} is not valid Unicode: {text!r:.60}; give it in UTF-8")
-            if len(text) > LONGEST:
-                raise InputError(
-                    f"text {n} ({text[:40]!r} …) has {len(text):,} characters, and at most {LONGEST:,} are read: split"
-                    " it, or close its quotation mark if it is several rows"
-                )
-        return list(texts)
-
     def __call__(self, texts: Sequence[str], pairs: Sequence[str] | None = None, max_length: int = 128) -> Batch:
         """Encode texts (or pairs) as one padded batch; see `encode`."""
         if isinstance(texts, str):
@@ -201,10 +186,7 @@ class Tokenizer:
 
         Raises InputError for an id that is not in the vocabulary.
         """
-        try:
-            numbers = [int(i) for i in ids]
-        except (TypeError, ValueError, RuntimeError):
-            raise InputError("ids must be the token ids of one text: a sequence of integers") from None
+        numbers = checked_ids(ids)
         highest = self.highest_id
         for i in numbers:
             if not 0 <= i <= highest or self._fast.id_to_token(i) is None:

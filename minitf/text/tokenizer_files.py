@@ -1,4 +1,4 @@
-"""Read the official files of a tokenizer into the library `tokenizers`: `tokenizer.json`, or BERT's `vocab.txt`.
+"""Read the official files of a tokenizer into the library `tokenizers`: `tokenizer.json`, or the older files.
 
 The library does not check that the parts of a `tokenizer.json` are consistent, and fails only when it encodes a text.
 So each tokenizer encodes a test text before it is returned.
@@ -14,7 +14,7 @@ from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 
 from minitf.datasets.file_kinds import as_text, other_kind, read_json_object, read_small
 from minitf.errors import CheckpointError
-from minitf.text import added_tokens, byte_level, tokenizer_class
+from minitf.text import added_tokens, byte_level, tokenizer_class, unigram_model
 from minitf.text.tokenizer_limits import SECONDS, LibraryError, check_components, check_ids, library_call, within
 
 BERT_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -42,12 +42,27 @@ def read_folder(folder: Path) -> tuple[FastTokenizer, dict[str, Any]]:
     elif os.path.lexists(folder / "vocab.txt"):
         content = read_small(folder / "vocab.txt", LARGEST_VOCABULARY)
         fast = read_vocabulary(content, str(folder / "vocab.txt"), settings)
+    elif os.path.lexists(folder / "spiece.model") and tokenizer_class.base_class(folder, settings) == "T5Tokenizer":
+        fast = unigram_model.read(folder / "spiece.model", settings, TRIAL)
     elif os.path.lexists(folder / "vocab.json") and os.path.lexists(folder / "merges.txt"):
         fast = byte_level.read(folder, settings)
     else:
-        raise CheckpointError(f"{folder}: {tokenizer_class.explain_missing(folder)}")
+        raise CheckpointError(f"{folder}: {tokenizer_class.explain_missing(folder, settings)}")
     added_tokens.add(fast, folder, settings)
     return fast, settings
+
+
+def with_special_tokens(folder: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings with the special tokens of `special_tokens_map.json`, an older file that names them."""
+    path = folder / "special_tokens_map.json"
+    if "added_tokens_decoder" in settings or not os.path.lexists(path):
+        return dict(settings)
+    return dict(settings) | read_json_object(path, LARGEST_SETTINGS)
+
+
+def token_content(token: Any) -> Any:
+    """Return the text of a special token: it is a string, or an object with its content."""
+    return token.get("content") if isinstance(token, dict) else token
 
 
 def read_vocabulary(content: bytes, where: str, settings: Mapping[str, Any] | None = None) -> FastTokenizer:

@@ -11,13 +11,14 @@ import functools
 import json
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers import models
 
+from minitf.datasets.strings import is_unicode
 from minitf.errors import InputError
 
 Result = TypeVar("Result")
@@ -31,6 +32,7 @@ LONGEST_WORD = 200  # characters that WordPiece splits; the time is quadratic in
 LONGEST_EXPRESSION = 10_000  # characters
 MOST_CHOICES = 10  # repetitions and alternations in one branch of an expression
 
+LONGEST_TEXT = 5_000_000  # characters: each takes about 150 bytes of memory while it is tokenized
 SECONDS = 60.0
 CHARACTERS_PER_SECOND = 20_000  # even the slowest machines encode a hundred times as many
 
@@ -177,6 +179,27 @@ def _longest_replacement(table: str) -> int:
     if size == 0 or size % 4 or 4 + size >= len(content):
         raise ValueError("its table of characters is incomplete")
     return max(1, *(len(text.decode("utf-8", "replace")) for text in content[4 + size :].split(b"\0")))
+
+
+def checked_texts(texts: Sequence[str]) -> list[str]:
+    """Return `texts`. Raises InputError for one that is not valid Unicode or extremely long."""
+    for n, text in enumerate(texts, 1):
+        if not isinstance(text, str) or not is_unicode(text):
+            raise InputError(f"text {n} is not valid Unicode: {text!r:.60}; give it in UTF-8")
+        if len(text) > LONGEST_TEXT:
+            raise InputError(
+                f"text {n} ({text[:40]!r} …) has {len(text):,} characters, and at most {LONGEST_TEXT:,} are read: split"
+                " it, or close its quotation mark if it is several rows"
+            )
+    return list(texts)
+
+
+def checked_ids(ids: Iterable[Any]) -> list[int]:
+    """Return token ids, also of a tensor, as integers. Raises InputError."""
+    try:
+        return [int(i) for i in ids]
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError("ids must be the token ids of one text: a sequence of integers") from None
 
 
 class LimitedTokenizer:

@@ -90,8 +90,8 @@ def test_resumed_to_the_same_weights(run_command, pairs: Path) -> None:
         if line.strip().startswith("2/3"):
             raise OSError("the terminal is gone")
 
+    settings = {"train": str(pairs), "from_scratch": True, "layers": 1, "width": 16, "device": "cpu"}
     with pytest.raises(OSError, match="terminal"):
-        settings = {"train": str(pairs), "from_scratch": True, "layers": 1, "width": 16, "device": "cpu"}
         minitf.fine_tune(**settings, lr=0.01, epochs=3, output="part", say=stop)
     status, out, _ = run_command(finetune.main, "--resume", "--output", "part")
     assert status == 0
@@ -104,8 +104,7 @@ def test_resumed_to_the_same_weights(run_command, pairs: Path) -> None:
 
 def test_seeds(run_command, pairs: Path) -> None:
     flags = ("--train", pairs, *NEW, "--epochs", "1", "--seeds", "2", "--output", "run")
-    status, out, _ = run_command(finetune.main, *flags)
-    assert status == 0
+    assert run_command(finetune.main, *flags)[0] == 0
     first, second = (report(f"run/seed-{seed}")["valid"] for seed in (0, 1))
     assert first["loss"] != second["loss"]
 

@@ -29,7 +29,12 @@ class BuiltIn:
 
 
 _NEW_MODEL = {
-    **{"from_scratch": True, "layers": 2, "width": 64, "heads": 4, "lr": 2e-3, "batch_size": 64},
+    "from_scratch": True,
+    "layers": 2,
+    "width": 64,
+    "heads": 4,
+    "lr": 2e-3,
+    "batch_size": 64,
     "metric": "exact_match",
 }
 

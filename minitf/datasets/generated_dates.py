@@ -20,10 +20,10 @@ SEED = 17
 
 _DIGITS = "〇一二三四五六七八九"
 _WEEKDAYS = "一二三四五六日"
-_ORDINALS = (
-    "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth"
-    " sixteenth seventeenth eighteenth nineteenth twentieth"
-).split()
+_ORDINALS = """
+first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth
+sixteenth seventeenth eighteenth nineteenth twentieth
+""".split()  # noqa: SIM905 (a list of words is easier read as words)
 
 
 def _ordinal_word(day: int) -> str:
@@ -47,15 +47,18 @@ def _chinese_year(year: int) -> str:
     return "".join(_DIGITS[int(digit)] for digit in str(year))
 
 
-# The name of each form -> how it is written. `%B` and its like would depend on the language of the system.
-_MONTHS = ("January February March April May June July August September October November December").split()
-_DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
+# The names are here, because `%B` and its like would depend on the language of the system.
+_MONTHS = """
+January February March April May June July August September October November December
+""".split()  # noqa: SIM905
+_DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()  # noqa: SIM905
 
 
 def _month(date: datetime.date) -> str:
     return _MONTHS[date.month - 1]
 
 
+# The name of each form -> how it is written.
 FORMS: Mapping[str, Callable[[datetime.date], str]] = {
     "day month year": lambda d: f"{d.day} {_month(d)} {d.year}",
     "month day, year": lambda d: f"{_month(d)} {d.day}, {d.year}",

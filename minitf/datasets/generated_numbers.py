@@ -17,11 +17,11 @@ from minitf.datasets.generated import SIZES, Record, divided
 
 SEED = 17
 
-_SMALL = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
-    " eighteen nineteen"
-).split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_SMALL = """
+zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen
+nineteen
+""".split()  # noqa: SIM905 (a list of words is easier read as words)
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()  # noqa: SIM905
 _DIGITS = "零一二三四五六七八九"
 _UNITS = ("千", "百", "十", "")
 

@@ -10,7 +10,8 @@ from minitf.fine_tuning.config import FineTuneConfig
 def with_recipe(settings: Mapping[str, Any], searched: Collection[str] = ()) -> dict[str, Any]:
     """Add the recipe of the built-in data, if `train` means such data, to `settings`.
 
-    A setting that is given, or `searched`, keeps its value. The recipe of a new model is not for a `model` that is given.
+    A setting that is given, or `searched`, keeps its value. The recipe of a new model does not apply to a `model`
+    that is given.
     """
     name = built_in_name(settings.get("train"))
     if name is None:

@@ -13,9 +13,9 @@ NO_LIMIT = 100_000  # tokens of a text, for a model without a limit (T5)
 
 
 def load_kind(kind: str | None, source: Any, head: str | None = None, **settings: Any) -> tuple[Model, LoadReport]:
-    """Load the model of `source`, a Bert with `head`. Raises InputError for a model that is not of the `kind`, if given.
+    """Load the model of `source`, a Bert with `head`. `kind` is that of `TaskSpec.model`, None for any.
 
-    The kinds are those of `TaskSpec.model`.
+    Raises InputError for a model of another kind.
     """
     if kind is None:
         return load_with_report(source, head=head, **settings)

@@ -1,4 +1,4 @@
-"""A new model for a task that generates text: small, with random weights and a vocabulary learned from the training data.
+"""A new model for a task that generates text: random weights, and a vocabulary learned from the training data.
 
 It has the layout of an official model, so that `transformers` opens it: an encoder-decoder that of Marian, with ReLU as
 in Vaswani et al. 2017, and a language model that of GPT-2.

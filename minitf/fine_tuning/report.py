@@ -32,9 +32,7 @@ def conclude(setup: TrainingSetup, history: list[Epoch], folder: Path) -> Outcom
     """Load the best epoch, evaluate it on the test set (without one on the validation set), write the reports."""
     if not (folder / "best").is_dir():  # its name could be one on the hub, which `load` would fetch
         raise InputError(f"{folder / 'best'}: was moved or deleted during the run; move it back and `resume` the run")
-    best, _ = load_kind(
-        setup.spec.model, folder / "best", head=setup.task.head, math=setup.math, device=setup.device
-    )
+    best, _ = load_kind(setup.spec.model, folder / "best", head=setup.task.head, math=setup.math, device=setup.device)
     name = "test" if "test" in setup.splits else "valid"
     examples = setup.encoded.examples[name]
     logits = predict_logits(best, setup.task, examples)

@@ -33,7 +33,6 @@ from minitf.training.precision import choose_precision
 from minitf.training.strategy import Strategy, count_layers, freeze
 from minitf.training.workers import Workers, local_device
 
-
 LOW_RATE = 3e-4  # for a new model
 
 

@@ -28,6 +28,7 @@ from minitf.training.precision import choose_precision
 from minitf.training.strategy import freeze
 from minitf.training.update_check import UpdateCheck
 from minitf.training.workers import Workers
+from minitf.transformer import DecoderModel, EncoderDecoder
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -113,8 +114,9 @@ def shown(
 
 def compact_vocabulary(setup: TrainingSetup) -> CompactVocabulary:
     """Remove the rows of the word embedding that no text uses, if that changes no result."""
-    if not isinstance(setup.model, Bert):  # every row of the table is also a class of the logits
+    if isinstance(setup.model, EncoderDecoder | DecoderModel):  # every row of the table is also a class of the logits
         return CompactVocabulary(setup.model.word, None)
+    assert isinstance(setup.model, Bert)
     # Augmentation may add any word, so with it all rows stay.
     exact = setup.augmented is None and is_exact(optimizer_recipe(setup.config.recipe), setup.math)
     return CompactVocabulary(setup.model.embeddings.word, setup.encoded.examples.values() if exact else None)

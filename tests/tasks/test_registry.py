@@ -12,9 +12,11 @@ from minitf.errors import InputError
 from minitf.mathematics import EQUATIONS
 from minitf.tasks import registry
 from minitf.tasks.classification.metrics import ClassificationMetrics
+from minitf.tasks.language_model.metrics import LanguageModelMetrics
 from minitf.tasks.multilabel.metrics import MultiLabelMetrics
 from minitf.tasks.question_answering.metrics import SpanMetrics
 from minitf.tasks.regression.metrics import RegressionMetrics
+from minitf.tasks.seq2seq.metrics import Seq2SeqMetrics
 from minitf.tasks.spec import TaskSettings
 from minitf.tasks.tagging.metrics import EntityMetrics
 
@@ -25,8 +27,10 @@ METRICS = {
     "regression": RegressionMetrics,
     "tagging": EntityMetrics,
     "qa": SpanMetrics,
+    "seq2seq": Seq2SeqMetrics,
+    "language-model": LanguageModelMetrics,
 }
-LOWER_IS_BETTER = {"loss", "rmse"}
+LOWER_IS_BETTER = {"loss", "rmse", "perplexity"}
 
 
 def dataset(*labels: str) -> Dataset:

@@ -40,10 +40,8 @@ def generate(model: EncoderDecoder | DecoderModel, token_ids: Tensor, mask: Tens
     if config.longest is not None:
         limit = min(limit, config.longest - used)
     task = Task(decoding, Rules(ends, ends[0] if config.pad_id is None else config.pad_id), limit)
-    rows = Sequences.start(task)
-    for rows in greedy(task):
-        pass
-    return rows.outputs()
+    *_, last = Sequences.start(task), *greedy(task)
+    return last.outputs()
 
 
 @dataclasses.dataclass(frozen=True)

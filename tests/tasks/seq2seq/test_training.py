@@ -1,4 +1,4 @@
-"""A Marian continues to train to the same weights as in `transformers`: the same batches, AdamW, float64, no dropout."""
+"""A Marian trains to the same weights as in `transformers`: the same batches, AdamW, float64, no dropout."""
 
 from pathlib import Path
 

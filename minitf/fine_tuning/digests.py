@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 from minitf.checkpoints.metadata import SAVED
 from minitf.errors import InputError
 from minitf.fine_tuning.data import Splits
-from minitf.text.sequence_tokenizer import SequenceTokenizer
 
 if TYPE_CHECKING:
     from minitf.checkpoints.report import LoadReport
     from minitf.fine_tuning.new_model import NewModel
-    from minitf.text.tokenizer import Tokenizer
+    from minitf.fine_tuning.token_counts import AnyTokenizer
 
 CODE_FREE = ("equations", "kernels")  # values of `math` that are not a file with code
 
@@ -28,7 +27,9 @@ def digest_inputs(splits: Splits, loaded: "LoadReport | NewModel", weights: str,
     return inputs | ({} if math in CODE_FREE else {"math": digest_file(Path(math))})
 
 
-def _tokenizer(tokenizer: "Tokenizer | SequenceTokenizer") -> str:
+def _tokenizer(tokenizer: "AnyTokenizer") -> str:
+    from minitf.text.sequence_tokenizer import SequenceTokenizer
+
     return tokenizer.sha256 if isinstance(tokenizer, SequenceTokenizer) else sha256(tokenizer.to_json())
 
 

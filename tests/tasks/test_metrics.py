@@ -12,7 +12,7 @@ DIRECTIONS = sorted({(m, m in spec.lower_is_better) for spec in registry.SPECS.v
 
 def test_the_direction_of_a_metric_is_the_same_in_every_task() -> None:
     assert len(dict(DIRECTIONS)) == len(DIRECTIONS)
-    assert {name for name, lower in DIRECTIONS if lower} == {"loss", "rmse"}
+    assert {name for name, lower in DIRECTIONS if lower} == {"loss", "perplexity", "rmse"}
 
 
 @pytest.mark.parametrize(("metric", "lower"), DIRECTIONS)

@@ -1,9 +1,11 @@
 """Make the pictures of every view of the page, light and dark, in docs/attention/.
 
-    python -m benchmarks.screenshots --classifier runs/reviews-1/best --masked-lm FOLDER
+    python -m benchmarks.screenshots --classifier runs/reviews-1/best --masked-lm FOLDER --dates runs/dates/best
 
 `--classifier` is the model that the README's first command trains, `--masked-lm` any checkpoint with a masked-LM head
-(`python -m benchmarks.little_masked_lm FOLDER` trains one).
+(`python -m benchmarks.little_masked_lm FOLDER` trains one), `--dates` the encoder-decoder that
+`python -m minitf.finetune --train dates --task seq2seq --from-scratch --output runs/dates` trains. Of a model that is
+left out there are no pictures.
 """
 
 import argparse
@@ -26,13 +28,15 @@ LONG = (
     "was warm, the bread kept coming, and when the lights went out for a minute the cook walked through the room with "
     "a candle and a joke. I would not call it a good restaurant. I would call it the only one in town that I miss."
 )
+DATE = "3 March 2024"
 MAX_SIZE = 200_000  # bytes of a picture
 
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="python -m benchmarks.screenshots", description=__doc__)
-    p.add_argument("--classifier", required=True, metavar="DIR")
-    p.add_argument("--masked-lm", required=True, metavar="DIR")
+    p.add_argument("--classifier", metavar="DIR")
+    p.add_argument("--masked-lm", metavar="DIR")
+    p.add_argument("--dates", metavar="DIR")
     p.add_argument("--output", type=Path, default=FOLDER)
     return p
 
@@ -41,8 +45,10 @@ def main() -> None:
     arguments = parser().parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name, browser.started() as chromium:
-        pages = write_pages(Path(name), arguments.classifier, arguments.masked_lm)
+        pages = write_pages(Path(name), arguments)
         for shot, (which, fragment, point, height) in SHOTS.items():
+            if which not in pages:
+                continue
             for scheme in ("light", "dark"):
                 at = browser.Visit(chromium, pages[which], fragment, scheme, **screen(shot, height))
                 browser.wait(at.page, "[...document.querySelectorAll('.cell')].every((cell) => cell.dataset.drawn)")
@@ -69,6 +75,8 @@ SHOTS = {
     "attribution-phone": ("classified", "", "", 844),
     "head-phone": ("pair", "", "", 844),
     "lens": ("lens", "view=lens", "#lens tbody tr:nth-child(5) td:last-child", 760),
+    "alignment": ("dates", "", "#queries .token:nth-child(7)", 860),
+    "alignment-attribution": ("dates", "view=attribution&target=6", "", 860),
 }
 
 
@@ -77,8 +85,8 @@ def screen(shot: str, height: int) -> dict[str, Any]:
     return {"viewport": {"width": 390 if phone else 1200, "height": height}, "has_touch": phone, "is_mobile": phone}
 
 
-def write_pages(folder: Path, classifier: str, masked_lm: str) -> dict[str, Path]:
-    from minitf.attention_maps import attribution, page
+def write_pages(folder: Path, arguments: argparse.Namespace) -> dict[str, Path]:
+    from minitf.attention_maps import attribution, page, sequences, source_attribution
     from minitf.attention_maps.collect import collect
     from minitf.attention_maps.lens import read_layers
     from minitf.attention_maps.model import open_model
@@ -86,15 +94,23 @@ def write_pages(folder: Path, classifier: str, masked_lm: str) -> dict[str, Path
     def opened(source: str, name: str) -> Any:
         return dataclasses.replace(open_model(source), name=name)
 
-    tuned, before = opened(classifier, "MiniLM, fine-tuned"), opened("all-MiniLM-L6-v2", "all-MiniLM-L6-v2")
-    reader = opened(masked_lm, "a masked language model")
-    hidden = TEXT.replace("cold", "[MASK]")
-    texts = {
-        "pair": page.html(collect(tuned, TEXT, PAIR, query_key=True), collect(before, TEXT, PAIR)),
-        "classified": page.html(collect(tuned, TEXT), attribution=attribution.attribute(tuned, TEXT)),
-        "long": page.html(collect(before, LONG, max_length=128)),
-        "lens": page.html(collect(reader, hidden), lens=read_layers(reader, hidden)),
-    }
+    texts = {}
+    if arguments.classifier:
+        tuned, before = (
+            opened(arguments.classifier, "MiniLM, fine-tuned"),
+            opened("all-MiniLM-L6-v2", "all-MiniLM-L6-v2"),
+        )
+        texts["pair"] = page.html(collect(tuned, TEXT, PAIR, query_key=True), collect(before, TEXT, PAIR))
+        texts["classified"] = page.html(collect(tuned, TEXT), attribution=attribution.attribute(tuned, TEXT))
+        texts["long"] = page.html(collect(before, LONG, max_length=128))
+    if arguments.masked_lm:
+        reader, hidden = opened(arguments.masked_lm, "a masked language model"), TEXT.replace("cold", "[MASK]")
+        texts["lens"] = page.html(collect(reader, hidden), lens=read_layers(reader, hidden))
+    if arguments.dates:
+        writer = opened(arguments.dates, "dates, trained from scratch")
+        text = sequences.read(writer, DATE)
+        scores = source_attribution.attribute(writer, text)
+        texts["dates"] = page.html(sequences.collect(writer, text), attribution=scores)
     for name, text in texts.items():
         page.save(text, folder / f"{name}.html")
     return {name: folder / f"{name}.html" for name in texts}

@@ -28,7 +28,7 @@ def folder(write_member):
 
 
 @pytest.mark.parametrize("dark", [[], ["--dark"]])
-@pytest.mark.parametrize("view", [view for view in flags.VIEWS if view != "lens"])
+@pytest.mark.parametrize("view", [view for view in flags.VIEWS if view not in ("lens", "alignment")])
 def test_every_view(folder, run_command, tmp_path, view, dark):
     status, output, errors = run_command(
         attend.main, folder, TEXT, "a hotel", "--output", tmp_path / "maps.png", "--view", view, *dark

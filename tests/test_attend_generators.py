@@ -1,7 +1,10 @@
 """`python -m minitf.attend` for models that generate text: the page, the figures, and one-line errors."""
 
+import json
+
 import numpy as np
 import pytest
+import transformers
 
 from minitf import attend
 from tests.support.sequences_to_show import SOURCE, TARGET, write_generator
@@ -202,3 +205,19 @@ def test_without_an_end_token_a_target_can_be_given(write, run_command, tmp_path
     status, _, error = run_command(attend.main, *argv)
     assert (status, error.count("\n")) == (2, 1) and "no end token" in error
     assert run_command(attend.main, *argv, "--target", " was")[0] == 0
+
+
+def test_a_model_of_images(run_command, tmp_path):
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
+    model = transformers.ViTModel(transformers.ViTConfig(image_size=4, patch_size=2, **sizes))
+    model.save_pretrained(tmp_path / "vit")
+    status, _, error = run_command(attend.main, tmp_path / "vit", "text", "--output", tmp_path / "m.png")
+    assert (status, error.count("\n")) == (2, 1) and "which reads images; give a model that reads text" in error
+
+
+def test_a_start_token_that_is_not_in_the_vocabulary(write, run_command, tmp_path):
+    folder = write("marian")
+    config = json.loads((folder / "generation_config.json").read_text()) | {"decoder_start_token_id": 5000}
+    (folder / "generation_config.json").write_text(json.dumps(config))
+    status, _, error = run_command(attend.main, folder, SOURCE, "--target", TARGET, "--output", tmp_path / "m.png")
+    assert (status, error.count("\n")) == (2, 1) and "decoder_start_token_id" in error

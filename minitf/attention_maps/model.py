@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from minitf.bert import Bert
+from minitf.checkpoints.kinds import Model
 from minitf.checkpoints.load import STORED_HEAD, load_with_report
 from minitf.datasets.strings import cut
 from minitf.errors import InputError
@@ -68,13 +69,20 @@ def open_model(
         revision=revision,
         say=say,
     )
+    check_reads_text(str(source), model)
     return opened(str(source), model, report.checked_tokenizer(say))
 
 
 def opened(name: str, model: Any, tokenizer: Any) -> OpenModel | OpenGenerator:
     """Join a model with its tokenizer."""
-    of = OpenGenerator if isinstance(model, EncoderDecoder | DecoderModel) else OpenModel
-    return of(name, model, tokenizer)
+    check_reads_text(name, model)
+    return (OpenModel if isinstance(model, Bert) else OpenGenerator)(name, model, tokenizer)
+
+
+def check_reads_text(name: str, model: Model) -> None:
+    """Raise InputError for a model of images."""
+    if not isinstance(model, Bert | EncoderDecoder | DecoderModel):
+        raise InputError(f"{name}: is {model.config.title}, which reads images; give a model that reads text")
 
 
 def encoder(opened: OpenModel | OpenGenerator, what: str) -> OpenModel:

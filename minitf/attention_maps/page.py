@@ -253,7 +253,7 @@ def _sequence_data(maps: AttentionMaps, attribution: AnyAttribution | None) -> d
     """The data that only a model that generates text has."""
     if not maps.kinds:
         return {"roles": maps.roles} if maps.roles != ("1", "2") else {}
-    several = attribution is not None and not isinstance(attribution, Attribution)
+    each = None if attribution is None or isinstance(attribution, Attribution) else attribution
     return {
         "roles": maps.roles,
         "kinds": [
@@ -261,7 +261,7 @@ def _sequence_data(maps: AttentionMaps, attribution: AnyAttribution | None) -> d
             for kind in maps.kinds
         ],
         "queries": {"tokens": maps.query_tokens, "words": maps.query_words, "special": maps.query_special},
-        "attributions": [_attribution_data(each) for each in attribution] if several else None,
+        "attributions": [_attribution_data(one) for one in each] if each is not None else None,
     }
 
 

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from minitf.attention_maps.maps import AttentionMaps, Kind
 from minitf.attention_maps.model import OpenGenerator, check_not_empty
-from minitf.errors import InputError
+from minitf.errors import CheckpointError, InputError
 from minitf.generation.batch import Prompt, Strategy, steps
-from minitf.generation.rules import Rules
+from minitf.generation.rules import Rules, token_ids
 from minitf.tasks.inference import check_finite, evaluating
 from minitf.text.windows import choose_max_length
 from minitf.transformer import DecoderModel, EncoderDecoder, shift_right
@@ -46,6 +46,7 @@ def read(
     """
     check_not_empty("text", text)
     check_not_empty("target", target)
+    rules = _checked_rules(opened, generates=target is None)
     source_ids = _source_ids(opened, text, max_length)
     longest, decoder = opened.model.config.longest, isinstance(opened.model, DecoderModel)
     read = len(source_ids) if decoder else 0  # positions that the target does not have
@@ -62,9 +63,20 @@ def read(
         return Text(text, tuple(source_ids), (), given=False, ended=False)
     with evaluating(opened.model):
         prompt = [Prompt(source_ids, limit)]
-        rows = collections.deque(steps(opened.model, prompt, Rules.of(opened.model.config), Strategy()), maxlen=1)[0]
+        rows = collections.deque(steps(opened.model, prompt, rules, Strategy()), maxlen=1)[0]
     (output,) = rows.outputs()
     return Text(text, tuple(source_ids), tuple(output.token_ids), given=False, ended=output.ended)
+
+
+def _checked_rules(opened: OpenGenerator, generates: bool) -> Rules:
+    """Return the rules of generation, of no use with a given target. Raises CheckpointError for invalid ones."""
+    config = opened.model.config
+    try:
+        if isinstance(opened.model, EncoderDecoder):
+            token_ids("decoder_start_token_id", config.start_id, config.vocab_size)
+        return Rules.of(config) if generates else Rules(end_ids=(), pad_id=0)
+    except CheckpointError as error:
+        raise CheckpointError(f"{opened.name}: {error}") from None
 
 
 def _source_ids(opened: OpenGenerator, text: str, max_length: int | None) -> list[int]:
@@ -161,7 +173,7 @@ def tensor(opened: OpenGenerator, ids: Sequence[int]) -> Tensor:
 
 def decoder_inputs(model: EncoderDecoder, labels: Tensor) -> Tensor:
     """Return the decoder's inputs for the labels `[1, T]`."""
-    return shift_right(labels, model.config.start_id, model.config.pad_id)
+    return shift_right(labels, model.config.start_id, pad_id=0)  # no label is padding
 
 
 def stacked(attentions: Sequence[Tensor]) -> np.ndarray:

@@ -101,16 +101,22 @@ def attribute(opened: OpenGenerator, text: sequences.Text, steps: int = 64) -> l
         at_input = (scorer.gradients(E)[:, 0] * E).sum(dim=-1)  # [T, S]
         integrated = integrated_gradients(scorer, E, E_0, steps)
         erased = erasure(scorer, words)
-    residuals = integrated.double().sum(dim=-1) - (log_p - baseline).double()
-    columns = [x.double().cpu().numpy() for x in (at_input, integrated, erased)]
-    tokens = sequences.labels_of(opened, text.source_ids)
+    residuals = integrated.double().sum(dim=-1) - (log_p - baseline).double()  # [T]
+    by_gradient, by_integral, by_erasure = (x.double().cpu().numpy() for x in (at_input, integrated, erased))
+    by_attention, tokens = A.mean(axis=(0, 1)), sequences.labels_of(opened, text.source_ids)
     return [
         SourceAttribution(
-            tokens, special, label, float(log_p[t].exp()), cross, *(x[t] for x in columns), float(residual)
+            tokens=tokens,
+            special=special,
+            label=label,
+            probability=float(log_p[t].exp()),
+            cross_attention=by_attention[t],
+            gradient_input=by_gradient[t],
+            integrated_gradients=by_integral[t],
+            erasure=by_erasure[t],
+            residual=float(residuals[t]),
         )
-        for t, (label, cross, residual) in enumerate(
-            zip(sequences.labels_of(opened, text.target_ids), A.mean(axis=(0, 1)), residuals, strict=True)
-        )
+        for t, label in enumerate(sequences.labels_of(opened, text.target_ids))
     ]
 
 
@@ -120,8 +126,8 @@ def integrated_gradients(scorer: Scorer, E: Tensor, E_0: Tensor, steps: int) -> 
     E `[1, S, D]` are the word embeddings of the source, E₀ those of the baseline, in which every word is padding. The
     integral is computed by Gauss-Legendre quadrature with `steps` points. Source: Sundararajan et al. 2017, eq. 1.
     """
-    points, weights = np.polynomial.legendre.leggauss(steps)
-    alphas, weights = (torch.tensor(x, dtype=E.dtype, device=E.device) for x in ((points + 1) / 2, weights / 2))
+    points, shares = np.polynomial.legendre.leggauss(steps)
+    alphas, weights = (torch.tensor(x, dtype=E.dtype, device=E.device) for x in ((points + 1) / 2, shares / 2))
     total = torch.zeros(scorer.labels.shape[1], *E.shape[1:], dtype=E.dtype, device=E.device)
     parts = list(zip(alphas.split(CHUNK), weights.split(CHUNK), strict=True))
     for alpha, weight in with_progress(parts, "batch", "integrated gradients"):

@@ -150,8 +150,7 @@ def prepare(
     if workers.rank:
         torch.manual_seed(recipe.seed + (workers.rank << 32))  # each process has its own dropout
     tokenizer: Any = loaded.checked_tokenizer()
-    longest = longest_of(model)
-    max_length = choose_max_length(config.data.max_length, spec.max_length, longest)
+    max_length = choose_max_length(config.data.max_length, spec.max_length, longest_of(model))
     if encoded is None:
         encoded = EncodedTables(
             {name: task.encode(table, tokenizer, max_length) for name, table in splits.items()},
@@ -182,7 +181,7 @@ def prepare(
             parameters=_parameter_table(model, recipe, strategy),
         ),
     )
-    _describe(setup, longest, lines, say)
+    _describe(setup, longest_of(model), lines, say)
     return setup
 
 

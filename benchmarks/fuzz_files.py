@@ -26,7 +26,16 @@ from benchmarks import record
 from minitf.bert import Bert, BertConfig
 from minitf.checkpoints.renaming import TENSORFLOW
 from minitf.checkpoints.save import save
+from minitf.text.learned_vocabulary import learn_vocabulary
 from minitf.text.tokenizer import Tokenizer
+from minitf.transformer import (
+    DecoderConfig,
+    DecoderModel,
+    EncoderDecoder,
+    EncoderDecoderConfig,
+    Vit,
+    VitConfig,
+)
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "film", "was", "good", "bad", "##ly", "##s", ",", "."]
 MARKER = "executed"  # the file that every payload would create
@@ -62,12 +71,40 @@ def write(folder: Path, layers: int = 1) -> Bases:
     bundles().write(folder / "google" / STEM, google_tensors(model))
     numbers = sizes | {"vocab_size": len(vocabulary), "num_hidden_layers": layers}
     (folder / "google" / "bert_config.json").write_text(json.dumps(numbers))
+    write_others(folder, layers)
     bases = _read(folder)
     return bases | {"zip": {"google.zip": zipped(bases["google"], "uncased/")}}
 
 
+def write_others(folder: Path, layers: int) -> None:
+    """Write a small model of every kind that is no BERT, with a tokenizer where it has one."""
+    tokenizer = learn_vocabulary([" ".join(WORDS)], 300, ends=True)
+    N, pad, end = tokenizer.vocab_size, tokenizer.pad_id, tokenizer.end_id
+    ids: dict[str, Any] = {"pad_token_id": pad, "decoder_start_token_id": pad, "eos_token_id": end}
+    sizes = (N, 8, layers, layers, 2, 2, 12, 12)
+    rules = {"num_beams": 4, "bad_words_ids": [[pad]], "max_length": 20}
+    relative = {"relative_attention_num_buckets": 8, "relative_attention_max_distance": 9, "d_kv": 3}
+    relative |= {"scale_embedding": False, "max_position_embeddings": None}
+    relative |= {"attention_dropout": 0.1, "activation_dropout": 0.1}
+    for layout, model, own in (
+        ("marian", EncoderDecoder(EncoderDecoderConfig(*sizes, **ids, model_type="marian", generation=rules)), True),
+        ("t5", EncoderDecoder(EncoderDecoderConfig(*sizes, **ids, **relative, model_type="t5")), True),
+        ("gpt2", DecoderModel(DecoderConfig(N, 16, 8, layers, 2, bos_token_id=end, eos_token_id=end)), True),
+        (
+            "vit",
+            Vit(VitConfig(8, layers, 2, 12, image_size=4, patch_size=2, labels=("a", "b")), "classification"),
+            False,
+        ),
+    ):
+        save(_redrawn(model, layers), tokenizer if own else None, folder / layout)
+
+
 def _random_model(config: BertConfig, head: str) -> Bert:
-    generator, model = torch.Generator().manual_seed(config.num_hidden_layers), Bert(config, head)
+    return _redrawn(Bert(config, head), config.num_hidden_layers)
+
+
+def _redrawn(model: Any, seed: int) -> Any:
+    generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for p in model.parameters():
             p.copy_(torch.randn(p.shape, generator=generator))

@@ -332,6 +332,19 @@ KINDS: dict[str, Kind] = {
         "whole", "tokenizer.json", (mutated_bytes, mutated_json, *[tokenizers] * 2), no_weights=True
     ),
     "tokenizer_config.json": Kind("whole", "tokenizer_config.json", (mutated_bytes, mutated_json), no_weights=True),
+    **{
+        f"{layout} config.json": Kind(
+            layout, "config.json", (mutated_bytes, mutated_json, mutated_json, mutated_json), no_weights=True
+        )
+        for layout in ("marian", "t5", "gpt2", "vit")
+    },
+    **{
+        f"{layout} safetensors": Kind(layout, "model.safetensors", (mutated_bytes, header, header, dtypes))
+        for layout in ("marian", "gpt2")
+    },
+    "generation_config.json": Kind(
+        "marian", "generation_config.json", (mutated_bytes, mutated_json, mutated_json), no_weights=True
+    ),
 }
 
 

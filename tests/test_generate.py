@@ -202,6 +202,17 @@ def test_long_texts_are_cut_on_request(run_command, marian, gpt2):
         assert out == run_command(generate.main, folder, cut, *flags)[1]
 
 
+def test_texts_longer_than_in_training(run_command, written):
+    folder = written()
+    (folder / "minitf.json").write_text('{"task": "seq2seq", "max_length": 5}')
+    status, _, err = run_command(generate.main, folder, *TEXTS, "--max-new-tokens", 2)
+    assert (status, "3 of 4 texts are longer than the 5 tokens with which the model was trained" in err) == (0, True)
+    assert run_command(generate.main, folder, "a" * 41)[0] == 2
+    status, _, err = run_command(generate.main, folder, *TEXTS, "--max-length", 5, "--max-new-tokens", 2)
+    assert (status, "3 of 4 texts are longer than --max-length 5 tokens and were cut" in err) == (0, True)
+    assert "trained" not in err
+
+
 REFUSED = {
     "no text": ((), "give either texts or --input FILE"),
     "an empty text": (("", "a"), "text 1 is empty"),

@@ -22,6 +22,7 @@ from minitf.transformer import (
     VitConfig,
 )
 from minitf.transformer.encoder_decoder import HEAD
+from minitf.transformer.family import FAMILIES
 from minitf.transformer.vit import HEADS
 
 Model = Bert | EncoderDecoder | DecoderModel | Vit
@@ -47,7 +48,8 @@ class BertKind:
     name = "an encoder (bert, roberta, xlm-roberta, distilbert)"
     model: type[Any] = Bert
     config: type[Any] = BertConfig
-    tables: Mapping[str, Table] = PYTORCH
+    tables: Mapping[str, Table] = PYTORCH  # by the `model_type` of minitf's config
+    model_types: tuple[str, ...] = tuple(PYTORCH)  # in config.json
 
     def choose_head(self, head: str | None, config: Any) -> str | None:
         """Return the head for the requested one. Raises InputError for a head that the model cannot have."""
@@ -91,6 +93,7 @@ class VitKind(BertKind):
     model = Vit
     config = VitConfig
     tables = {"vit": TRANSFORMER["vit"]}  # noqa: RUF012
+    model_types = ("vit",)
 
     def choose_head(self, head: str | None, config: Any) -> str | None:
         """Return the requested head. Raises InputError for a head that the model cannot have."""
@@ -117,6 +120,7 @@ class LanguageModelKind:
     def __init__(self, name: str, model: type[Any], config: type[Any]):
         self.name, self.model, self.config = name, model, config
         self.tables: Mapping[str, Table] = {name: TRANSFORMER[name] for name in config.MODELS if name in TRANSFORMER}
+        self.model_types = tuple(dict.fromkeys(FAMILIES[name].model_type for name in self.tables))
 
     def choose_head(self, head: str | None, config: Any) -> str | None:
         """Return the only head. Raises InputError for another one."""
@@ -183,9 +187,9 @@ def kind_of_file(official: Mapping[str, Any]) -> Kind:
     model_type = official.get("model_type")
     if model_type is None:
         return BERT  # Google's files have no model_type
-    known = [name for kind in KINDS for name in kind.tables]
+    known = [name for kind in KINDS for name in kind.model_types]
     for kind in KINDS:
-        if model_type in kind.tables:
+        if model_type in kind.model_types:
             return kind
     raise CheckpointError(f"config: model_type = {model_type!r:.80} is not supported; choose from: {', '.join(known)}")
 

@@ -18,6 +18,7 @@ from minitf.text.sequence_tokenizer import SequenceTokenizer
 from minitf.text.tokenizer import Tokenizer
 from minitf.visible import visible, visible_text
 
+ROUNDED = 128  # T5's files have rows up to the next multiple of it
 _ACTIVATIONS = {
     "gelu": "GELU (erf)",
     "gelu_tanh": "GELU (tanh)",
@@ -145,7 +146,8 @@ class LoadReport:
 def mismatch(tokenizer: Tokenizer | SequenceTokenizer, config: BertConfig) -> str | None:
     """Explain why a vocabulary seems to belong to another model; None if it matches."""
     tokens, rows = tokenizer.highest_id + 1, config.vocab_size
-    if tokens == rows:
+    rounded_up = isinstance(tokenizer, SequenceTokenizer) and -(-tokens // ROUNDED) * ROUNDED == rows
+    if tokens == rows or rounded_up:
         return None
     lacking = "some tokens have no embedding" if tokens > rows else "some embeddings have no token"
     return (

@@ -32,7 +32,7 @@ def parser() -> Parser:
         usage="DIR [text ...] [flags]",
         description=DESCRIPTION,
         examples=EXAMPLES,
-        parents=[model_flags(max_length="cut texts to N tokens (default: as in training, else not at all)")],
+        parents=[model_flags(max_length="cut longer texts to N tokens (default: no text is cut)")],
     )
     p.add_argument("model", metavar="DIR", help="a run's best/, or any source of an encoder-decoder or a decoder")
     p.add_argument("texts", nargs="*", type=words, metavar="text", help="sources, or texts to continue")

@@ -144,7 +144,7 @@ class RecipeConfig(Checked):
         None,
         Choice(registry.metrics),
         "score that chooses the best epoch",
-        None,
+        "NAME",
         "accuracy, micro_f1, pearson, f1, chrf or loss, by task",
     )
     early_stopping: int | None = setting(None, _COUNT, "stop after N epochs without a new best one", "N", "never")

@@ -32,6 +32,17 @@ PART = 32  # batches whose texts are sorted by length
 COLUMNS = ("source", "rank", "text", "score", "ended")  # of a table of records
 
 
+@dataclasses.dataclass
+class Counts:
+    """What there is to say about a generation when it is done."""
+
+    texts: int = 0
+    cut: int = 0  # texts longer than requested
+    long: int = 0  # texts longer than in training
+    outputs: int = 0
+    unended: int = 0  # outputs that reached the limit on their length
+
+
 @dataclasses.dataclass(frozen=True)
 class Generator:
     """A loaded model that generates text. Called with texts, it returns a list of records."""
@@ -39,7 +50,8 @@ class Generator:
     model: "EncoderDecoder | DecoderModel"
     tokenizer: "SequenceTokenizer"
     rules: "Rules"
-    max_length: int | None = None  # tokens of a source; longer ones are cut. None: they are an error
+    max_length: int | None = None  # tokens of a text; longer ones are cut
+    trained_length: int | None = None  # tokens of a text in training
     batch_size: int = BATCH_SIZE
     say: Say = silent  # gets warnings
 
@@ -58,29 +70,28 @@ class Generator:
         """Yield the records of the texts of all parts; say at the end what was cut."""
         from minitf.generation.batch import generate
 
-        strategy = self.strategy(settings)
-        count, cut, outputs, unended = 0, 0, 0, 0
+        strategy, counts = self.strategy(settings), Counts()
         for texts in parts:
-            prompts, part_cut = self.prompts(texts, settings, count)
+            prompts = self.prompts(texts, settings, counts)
             found = generate(self.model, prompts, self.rules, strategy, self.batch_size)
-            count, cut = count + len(texts), cut + part_cut
             for text, best in zip(texts, found, strict=True):
-                outputs, unended = outputs + len(best), unended + sum(not output.ended for output in best)
+                counts.outputs += len(best)
+                counts.unended += sum(not output.ended for output in best)
                 for rank, output in enumerate(best, 1):
                     yield {"source": text, "rank": rank, **self.record(output)}
-        say_if_cut(cut, count, self.max_length or 0, self.say)
-        self.say_if_not_ended(unended, outputs)
+        self.say_counts(counts)
 
     def stream(self, text: str, settings: GenerationSettings) -> Iterator[str]:
         """Yield the generated text after each token of greedy decoding or sampling; say at the end what was cut."""
         from minitf.generation.batch import steps
 
-        prompts, cut = self.prompts([text], settings)
+        counts = Counts(outputs=1)
+        prompts = self.prompts([text], settings, counts)
         for rows in steps(self.model, prompts, self.rules, self.strategy(settings)):
             (output,) = rows.outputs()
             yield self.tokenizer.decode(output.token_ids)
-        say_if_cut(cut, 1, self.max_length or 0, self.say)
-        self.say_if_not_ended(int(not output.ended), 1)
+        counts.unended = int(not output.ended)
+        self.say_counts(counts)
 
     def strategy(self, settings: GenerationSettings) -> "Strategy":
         """Return the strategy for these settings. Raises InputError."""
@@ -91,35 +102,43 @@ class Generator:
         text = self.tokenizer.decode(output.token_ids)
         return {"text": text, "token_ids": output.token_ids, "score": output.score, "ended": output.ended}
 
-    def prompts(self, texts: Sequence[str], settings: GenerationSettings, first: int = 0) -> "tuple[list[Prompt], int]":
-        """Encode the texts; return how many were cut too. `first` is the number of the first text.
+    def prompts(self, texts: Sequence[str], settings: GenerationSettings, counts: Counts) -> "list[Prompt]":
+        """Encode the texts, which `counts` counts.
 
         Raises InputError for an empty text, and for one with more tokens than positions.
         """
         from minitf.generation.batch import Prompt
 
         config, continues = self.model.config, not hasattr(self.model, "encode")
-        prompts, cut = [], 0
-        for number, (text, ids) in enumerate(zip(texts, self.tokenizer.encode(texts), strict=True), first):
+        prompts = []
+        for text, ids in zip(texts, self.tokenizer.encode(texts), strict=True):
+            counts.texts += 1
             if not ids or not text.strip():
-                raise InputError(f"text {number + 1} is empty: there is nothing to generate from")
+                raise InputError(f"text {counts.texts} is empty: there is nothing to generate from")
             if self.max_length is not None and len(ids) > self.max_length:
-                cut += 1
+                counts.cut += 1
                 # The end of a text is what is continued.
                 ids = ids[-self.max_length :] if continues else self.tokenizer.encode([text], self.max_length)[0]
             if config.longest is not None and len(ids) > config.longest:
                 raise InputError(
-                    f"text {number + 1} has {len(ids)} tokens, but the model has only {config.longest} positions:"
+                    f"text {counts.texts} has {len(ids)} tokens, but the model has only {config.longest} positions:"
                     f" shorten it, or cut it with `max_length` {config.longest}"
                 )
+            counts.long += self.trained_length is not None and len(ids) > self.trained_length
             limit = new_tokens(settings, config.generation, len(ids) if continues else 1, config.longest)
-            prompts.append(Prompt(ids, limit, number))
-        return prompts, cut
+            prompts.append(Prompt(ids, limit, counts.texts))
+        return prompts
 
-    def say_if_not_ended(self, unended: int, outputs: int) -> None:
-        """Say how many outputs reached the limit on their length, if any."""
-        if unended:
-            which = f"{unended} of {outputs} outputs" if outputs > 1 else "the output"
+    def say_counts(self, counts: Counts) -> None:
+        """Say how many texts were cut or are longer than in training, and how many outputs reached their limit."""
+        say_if_cut(counts.cut, counts.texts, self.max_length or 0, self.say)
+        if counts.long:
+            self.say(
+                f"minitf: warning: {counts.long} of {counts.texts} texts are longer than the {self.trained_length}"
+                " tokens with which the model was trained"
+            )
+        if counts.unended:
+            which = f"{counts.unended} of {counts.outputs} outputs" if counts.outputs > 1 else "the output"
             self.say(f"minitf: {which} did not end before the limit: `max_new_tokens`, or the positions of the model")
 
 
@@ -163,12 +182,12 @@ def open_generator(source: str, options: ModelOptions, batch_size: int, say: Say
             f"{found.folder}: the vocabulary has {tokenizer.vocab_size:,} tokens, but the word embedding has only"
             f" {config.vocab_size:,} rows: they do not belong together"
         )
-    max_length = options.max_length or read_metadata(Path(source)).get("max_length")
-    if max_length is not None and config.longest is not None and max_length > config.longest:
-        raise InputError(f"`max_length` {max_length}: the model has only {config.longest} positions")
+    if options.max_length is not None and config.longest is not None and options.max_length > config.longest:
+        raise InputError(f"`max_length` {options.max_length}: the model has only {config.longest} positions")
     cls: Any = EncoderDecoder if isinstance(config, EncoderDecoderConfig) else DecoderModel
     model, _ = load_model(source, cls, **loading(options, say))
-    return Generator(model, tokenizer, rules, max_length, batch_size, say)
+    trained_length = read_metadata(found.folder).get("max_length")
+    return Generator(model, tokenizer, rules, options.max_length, trained_length, batch_size, say)
 
 
 def write_records(records: Iterable[dict[str, Any]], out: TextIO, table: TableFormat) -> None:

@@ -142,14 +142,7 @@ def prepare(
     choose_precision(recipe.precision, device)
     math = mathematics(config.model.math)
     task = spec.create(splits["train"], task_settings(config), math)
-    model: Model
-    loaded: LoadReport | NewModel
-    if spec.model != "bert" and config.is_new:
-        model, loaded = new_model.create(
-            spec, splits, config, math, device, lambda new: _changed(new, config.model, task.problem_type)
-        )
-    else:
-        model, loaded = _load(config, spec, task, math, device, say)
+    model, loaded = _load(config, spec, splits, task, math, device, say)
     strategy = _strategy(config.model, count_layers(model)[0])
     inputs = digest_inputs(splits, loaded, state.digest(model, loaded.loaded), config.model.math)
     if isinstance(model, Bert):
@@ -157,8 +150,7 @@ def prepare(
     if workers.rank:
         torch.manual_seed(recipe.seed + (workers.rank << 32))  # each process has its own dropout
     tokenizer: Any = loaded.checked_tokenizer()
-    longest = longest_of(model)
-    max_length = choose_max_length(config.data.max_length, spec.max_length, longest)
+    max_length = choose_max_length(config.data.max_length, spec.max_length, longest_of(model))
     if encoded is None:
         encoded = EncodedTables(
             {name: task.encode(table, tokenizer, max_length) for name, table in splits.items()},
@@ -189,14 +181,26 @@ def prepare(
             parameters=_parameter_table(model, recipe, strategy),
         ),
     )
-    _describe(setup, longest, lines, say)
+    _describe(setup, longest_of(model), lines, say)
     return setup
 
 
 def _load(
-    config: FineTuneConfig, spec: TaskSpec, task: Task, math: Mathematics, device: torch.device, say: Say
-) -> tuple[Model, LoadReport]:
-    """Load the model with the head of the task."""
+    config: FineTuneConfig,
+    spec: TaskSpec,
+    splits: Splits,
+    task: Task,
+    math: Mathematics,
+    device: torch.device,
+    say: Say,
+) -> tuple[Model, LoadReport | NewModel]:
+    """Load the model with the head of the task, or create a new one."""
+
+    def change(official: Any) -> Any:
+        return _changed(official, config.model, task.problem_type)
+
+    if spec.model != "bert" and config.is_new:
+        return new_model.create(spec, splits, config, math, device, change)
     return load_kind(
         spec.model,
         config.model.model,
@@ -206,7 +210,7 @@ def _load(
         device=device,
         offline=config.output.offline,
         say=say,
-        change=lambda official: _changed(official, config.model, task.problem_type),
+        change=change,
         from_scratch=config.model.from_scratch,
         verify=not config.model.no_verify,
         revision=config.model.revision,

@@ -16,7 +16,7 @@ from minitf.mathematics import NAMES, Mathematics
 # The functions of the forward pass that are recorded.
 _FORWARD = {
     *("softmax", "scaled_dot_product_attention", "split_heads", "merge_heads"),
-    *("linear", "look_up", "relu", "gelu", "gelu_tanh", "layer_norm"),
+    *("linear", "look_up", "relu", "gelu", "gelu_tanh", "gated_gelu", "swish", "layer_norm", "rms_norm"),
 }
 
 

@@ -122,7 +122,7 @@ class BaseConfig:
             allowed = only(official) if callable(only) else only
             if official.get(key) not in (allowed, None):
                 raise CheckpointError(f"config: {key} = {official[key]!r:.80} is not supported, only {allowed!r}")
-        if "vocab_size" in cls._names() and "vocab_size" not in official:
+        if "vocab_size" in cls._names() and official.get("vocab_size") is None:
             raise CheckpointError("config: vocab_size is missing")
         values = {name: value(official) if callable(value) else value for name, value in family.defaults.items()}
         values |= family.fixed

@@ -54,7 +54,7 @@ def test_greedy(kind, monkeypatch):
 
 @pytest.mark.parametrize("early_stopping", [True, False, "never"])
 @pytest.mark.parametrize("length_penalty", [0.6, 1.0, 2.0])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["marian", "bart", "t5", "gpt2"])
 def test_beam_search(kind, length_penalty, early_stopping, monkeypatch):
     """The four best of each text, and their scores: 210 prompts for each kind and penalty."""
     seed = [True, False, "never"].index(early_stopping)

@@ -115,6 +115,7 @@ def test_the_size():
 def test_digits_are_never_joined():
     tokenizer = learn_vocabulary(TEXTS, 330)
     assert tokenizer.tokens(tokenizer.encode(["2019"])[0]) == ["2", "0", "1", "9", "</s>"]
+    assert tokenizer.tokens(tokenizer.encode(["二〇一九年"])[0]) == ["二", "〇", "一", "九", "年", "</s>"]
     assert "ch" in tokenizer.words(tokenizer.encode(["of March"])[0])
 
 

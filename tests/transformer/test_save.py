@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from minitf.checkpoints.load import load, load_with_report
 from minitf.checkpoints.save import save
 from minitf.errors import InputError
+from minitf.text.learned_vocabulary import learn_vocabulary
 from minitf.transformer import DecoderConfig, DecoderModel, EncoderDecoder, EncoderDecoderConfig
 from tests.support.transformer_models import END, PAD, REFERENCES, N, pairs, write_reference
 
@@ -148,3 +149,21 @@ def test_the_settings_of_generation_are_kept(tmp_path):
     (tmp_path / "a/config.json").write_text(json.dumps(official))
     assert load(tmp_path / "a").config.generation["num_beams"] == 6
     assert load(tmp_path / "a").config.end_id == END
+
+
+@pytest.mark.parametrize(("rows", "warned"), [(300, True), (384, False), (280, False), (512, True)])
+def test_rows_up_to_a_multiple_of_128_are_no_reason_for_a_warning(tmp_path, rows, warned):
+    """T5's files have 32,128 rows for 32,100 tokens."""
+    tokenizer = learn_vocabulary(["3 March 2024", "2024-03-03", "4 May 1999", "1999-05-04"], 300)
+    assert tokenizer.vocab_size == 280
+    ids = {
+        "pad_token_id": tokenizer.pad_id,
+        "decoder_start_token_id": tokenizer.pad_id,
+        "eos_token_id": tokenizer.end_id,
+    }
+    config = EncoderDecoderConfig(rows, 8, 1, 1, 2, 2, 8, 8, model_type="marian", **ids)
+    save(EncoderDecoder(config), tokenizer, tmp_path)
+    _, report = load_with_report(tmp_path)
+    assert (report.warning is not None) == warned
+    assert report.checked_tokenizer().encode(["4 May 1999"]) == tokenizer.encode(["4 May 1999"])
+    assert transformers.AutoTokenizer.from_pretrained(tmp_path).decode(tokenizer.encode(["1999-05-04"])[0][:-1])

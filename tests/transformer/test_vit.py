@@ -1,5 +1,7 @@
-"""ViT against `transformers`: float64, redrawn weights, from the files that `transformers` wrote; saved and reopened."""
+"""ViT against `transformers`: float64, redrawn weights, from files that `transformers` wrote; saved and reopened."""
 
+import runpy
+from pathlib import Path
 from unittest import mock
 
 import pytest
@@ -138,5 +140,12 @@ def test_configs_that_are_refused(change, part):
 
 def test_a_head_that_it_cannot_have(tmp_path):
     opened(tmp_path, None)
-    with pytest.raises(InputError, match="is ViT, an encoder of images .* has no masked-lm head"):
+    with pytest.raises(InputError, match=r"is ViT, an encoder of images .* has no masked-lm head"):
         load(tmp_path, "masked-lm")
+
+
+def test_the_example_learns(capsys):
+    """The script with two epochs instead of twenty; chance is 0.1."""
+    example = runpy.run_path(str(Path(__file__).parent.parent.parent / "examples" / "digits_with_vit.py"))
+    assert example["train"](epochs=2) > 0.4
+    assert capsys.readouterr().out.count("epoch") == 2

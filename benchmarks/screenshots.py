@@ -76,7 +76,7 @@ SHOTS = {
     "head-phone": ("pair", "", "", 844),
     "lens": ("lens", "view=lens", "#lens tbody tr:nth-child(5) td:last-child", 760),
     "alignment": ("dates", "", "#queries .token:nth-child(7)", 860),
-    "alignment-attribution": ("dates", "view=attribution&target=6", "", 860),
+    "alignment-attribution": ("dates", "view=attribution&target=6", "", 940),
 }
 
 

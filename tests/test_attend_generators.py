@@ -84,7 +84,7 @@ def test_figures(write, run_command, tmp_path, flags):
     assert (status, errors) == (0, "") and output.endswith(f"written: {tmp_path / 'm.svg'}\n")
     text = (tmp_path / "m.svg").read_text(encoding="utf-8")
     assert "source: the 3 films" in text
-    assert ("cross-attention, mean over the heads of all layers" in text) == ("--target" in flags)
+    assert ("mean over the heads of all layers" in text) == ("--target" in flags)
     assert ("of layer 2" in text) == ("alignment" in flags)
     assert ("layer 3, head 2" in text) == ("lines" in flags)
     assert ("gradient × input" in text) == ("explain" in flags)

@@ -39,7 +39,7 @@ def alignment(cross: Block, layer: int | None = None, theme: Theme = LIGHT) -> "
     _check(cross, layer or 0, 0)
     of = "of all layers" if layer is None else f"of layer {layer + 1}"
     A = cross.A.mean(axis=(0, 1)) if layer is None else cross.A[layer].mean(axis=0)
-    return _heat_map(cross, A, f"cross-attention, mean over the heads {of}", theme, ("source", "target"))
+    return _heat_map(cross, A, f"cross-attention,\nmean over the heads {of}", theme, ("source", "target"))
 
 
 def _heat_map(
@@ -51,7 +51,7 @@ def _heat_map(
 ) -> "Figure":
     n, m = A.shape
     width, height = (min(14.0, max(3.6, 0.26 * size + 1.4)) for size in (m, n))
-    width = max(width, 0.09 * len(title))
+    width = max(width, 0.09 * max(map(len, title.split("\n"))) + 0.6)
     figure = themed_figure(width, height, theme)
     axes = figure.add_subplot()
     image = axes.imshow(A, cmap=theme.weights, vmin=0.0, interpolation="nearest")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from minitf.bert.family import FAMILIES, Family
-from minitf.config_values import (
+from minitf.datasets.config_values import (
     LARGEST_SIZE,
     MOST_LAYERS,
     check_choice,

@@ -10,7 +10,7 @@ from minitf.bert import BertConfig
 from minitf.bert.heads import LABELLED
 from minitf.checkpoints.pytorch import LARGEST_JSON
 from minitf.checkpoints.renaming import Table
-from minitf.config_values import default_labels
+from minitf.datasets.config_values import default_labels
 from minitf.errors import CheckpointError, InputError
 from minitf.files import to_json
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, ClassVar, Self
 
-from minitf.config_values import (
+from minitf.datasets.config_values import (
     LARGEST_SIZE,
     check_choice,
     check_flag,

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
-from minitf.config_values import (
+from minitf.datasets.config_values import (
     LARGEST_SIZE,
     MOST_LAYERS,
     check_choice,

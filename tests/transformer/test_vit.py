@@ -146,6 +146,6 @@ def test_a_head_that_it_cannot_have(tmp_path):
 
 def test_the_example_learns(capsys):
     """The script with two epochs instead of twenty; chance is 0.1."""
-    example = runpy.run_path(str(Path(__file__).parent.parent.parent / "examples" / "digits_with_vit.py"))
+    example = runpy.run_path(str(Path(__file__).parent.parent.parent / "lessons" / "digits_with_vit.py"))
     assert example["train"](epochs=2) > 0.4
     assert capsys.readouterr().out.count("epoch") == 2

@@ -1,6 +1,6 @@
 """Train a small ViT from scratch on scikit-learn's handwritten digits (8 × 8 pixels), without any download.
 
-    python examples/digits_with_vit.py [--epochs 20]
+    python lessons/digits_with_vit.py [--epochs 20]
 
 Needs scikit-learn. Each image becomes 16 patches of 2 × 2 pixels: to the encoder they are tokens, as words are to BERT.
 """

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from minitf.generation.beam_search import EarlyStopping, beam_search
-from minitf.generation.decoding import DecoderDecoding, Decoding, EncoderDecoderDecoding, Task
+from minitf.generation.decoding import DecoderDecoding, Decoding, EncoderDecoderDecoding, Request
 from minitf.generation.greedy import greedy
 from minitf.generation.rules import Rules
 from minitf.generation.sampling import sample
@@ -87,8 +87,8 @@ def outputs(
 ) -> list[list[Output]]:
     """Return the outputs for each prompt of one batch, all with the same limit."""
     if strategy.beams > 1:
-        task = Task(decoding_of(model, [prompt.ids for prompt in batch], rules.pad_id), rules, batch[0].limit)
-        found = beam_search(task, strategy.beams, strategy.length_penalty, strategy.early_stopping)
+        request = Request(decoding_of(model, [prompt.ids for prompt in batch], rules.pad_id), rules, batch[0].limit)
+        found = beam_search(request, strategy.beams, strategy.length_penalty, strategy.early_stopping)
         return [text[: strategy.n_best] for text in found]
     rows = collections.deque(steps(model, batch, rules, strategy), maxlen=1)[0].outputs(strategy.length_penalty)
     n = strategy.n_best
@@ -100,12 +100,12 @@ def steps(
 ) -> Iterator[Sequences]:
     """Yield the rows after each token of greedy decoding or sampling."""
     decoding = decoding_of(model, [prompt.ids for prompt in batch], rules.pad_id)
-    task = Task(decoding, rules, batch[0].limit)
+    request = Request(decoding, rules, batch[0].limit)
     if not strategy.sample:
-        return greedy(task)
+        return greedy(request)
     decoding.repeat(strategy.n_best)
     seeds = [row_seed(strategy.seed, prompt.number, copy) for prompt in batch for copy in range(strategy.n_best)]
-    return sample(task, seeds, strategy.temperature, strategy.top_k, strategy.top_p)
+    return sample(request, seeds, strategy.temperature, strategy.top_k, strategy.top_p)
 
 
 def row_seed(seed: int, number: int, copy: int) -> int:

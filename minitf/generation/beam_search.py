@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from minitf.generation.decoding import Task
+from minitf.generation.decoding import Request
 from minitf.generation.sequences import Output, is_end, trimmed
 
 EarlyStopping = bool | Literal["never"]
@@ -35,7 +35,7 @@ class Beams:
 
 
 def beam_search(
-    task: Task, beams: int, length_penalty: float = 1.0, early_stopping: EarlyStopping = False
+    request: Request, beams: int, length_penalty: float = 1.0, early_stopping: EarlyStopping = False
 ) -> list[list[Output]]:
     """Search for the outputs with the highest score Σ log P / n^α; return up to `beams` per text, the best first.
 
@@ -45,35 +45,35 @@ def beam_search(
     score below them at its present length, with "never" at the limit on the length. Wu et al. 2016, section 7; the
     rules for stopping are those of `transformers`.
     """
-    task.decoding.repeat(beams)
-    running, outputs = begin(task, beams)
+    request.decoding.repeat(beams)
+    running, outputs = begin(request, beams)
     searching = torch.ones_like(outputs.exist())
-    for n in range(1, task.limit + 1):
-        log_p = task.log_p(running.ids.flatten(0, 1)).unflatten(0, running.scores.shape)  # [B, K, N]
+    for n in range(1, request.limit + 1):
+        log_p = request.log_p(running.ids.flatten(0, 1)).unflatten(0, running.scores.shape)  # [B, K, N]
         # One token in each of the `beams` continuations per end token, so that enough of them run on.
-        continued, parents = continuations(running, log_p, (1 + len(task.rules.end_ids)) * beams)
-        ended = is_end(continued.ids[..., -1], task) | (n == task.limit)
+        continued, parents = continuations(running, log_p, (1 + len(request.rules.end_ids)) * beams)
+        ended = is_end(continued.ids[..., -1], request) | (n == request.limit)
         best = torch.arange(ended.shape[1], device=ended.device) < beams
         accepted = ended & best & searching
         outputs = merged(outputs, Beams(continued.ids, continued.scores / n**length_penalty).those(accepted))
         running, chosen = continued.those(~ended).best(beams)
-        task.decoding.reorder(rows_of(parents.gather(1, chosen)))
-        longest = task.limit if early_stopping == "never" and length_penalty > 0 else n
+        request.decoding.reorder(rows_of(parents.gather(1, chosen)))
+        longest = request.limit if early_stopping == "never" and length_penalty > 0 else n
         searching &= running.scores[:, :1] / longest**length_penalty > outputs.scores[:, -1:]
         if early_stopping is True:
             searching &= ~outputs.exist()
         if not searching.any():
             break
-    prompt = task.decoding.prompt.shape[1]
+    prompt = request.decoding.prompt.shape[1]
     return [
-        [Output(*trimmed(ids[prompt:], task), score) for ids, score in zip(*text, strict=True) if score > -torch.inf]
+        [Output(*trimmed(ids[prompt:], request), score) for ids, score in zip(*text, strict=True) if score > -torch.inf]
         for text in zip(outputs.ids.tolist(), outputs.scores.tolist(), strict=True)
     ]
 
 
-def begin(task: Task, beams: int) -> tuple[Beams, Beams]:
+def begin(request: Request, beams: int) -> tuple[Beams, Beams]:
     """Return one running sequence per text, its prompt, among `beams`; and no outputs."""
-    ids = task.decoding.prompt.unflatten(0, (-1, beams))
+    ids = request.decoding.prompt.unflatten(0, (-1, beams))
     none = torch.full(ids.shape[:2], -torch.inf, device=ids.device)
     return Beams(ids, none.index_fill(1, torch.tensor([0], device=ids.device), 0.0)), Beams(ids, none)
 

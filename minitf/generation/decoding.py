@@ -32,7 +32,7 @@ class Decoding(Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
-class Task:
+class Request:
     """A batch to generate: the model with its prompts, the rules of its checkpoint, and the limit on new tokens."""
 
     decoding: Decoding

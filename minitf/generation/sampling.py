@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from minitf.generation.decoding import Task
+from minitf.generation.decoding import Request
 from minitf.generation.sequences import Sequences
 
 
 def sample(
-    task: Task, seeds: Sequence[int], temperature: float = 1.0, top_k: int | None = None, top_p: float = 1.0
+    request: Request, seeds: Sequence[int], temperature: float = 1.0, top_k: int | None = None, top_p: float = 1.0
 ) -> Iterator[Sequences]:
     """Append a token drawn from softmax(log P / temperature), restricted to `top_k` and `top_p`; yield after each.
 
@@ -18,9 +18,9 @@ def sample(
     output is its log-probability before temperature, top-k and top-p.
     """
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    rows = Sequences.start(task)
+    rows = Sequences.start(request)
     while not rows.done:
-        log_p = task.log_p(rows.ids)
+        log_p = request.log_p(rows.ids)
         scores = (log_p - log_p.amax(-1, keepdim=True)).double() / temperature  # the largest is 0: no overflow
         restricted = keep_top_p(keep_top_k(scores, top_k), top_p)
         rows = rows.extended(draw(restricted.softmax(-1), generators), log_p)

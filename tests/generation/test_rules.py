@@ -9,7 +9,7 @@ from transformers import generation
 from minitf.errors import CheckpointError
 from minitf.generation import rules
 from minitf.generation.beam_search import beam_search
-from minitf.generation.decoding import Task
+from minitf.generation.decoding import Request
 from minitf.generation.greedy import greedy
 from minitf.generation.rules import Rules
 from tests.support.reference_generation import LIMIT, both, decoding, generated, prompts
@@ -47,12 +47,12 @@ def test_outputs_under_the_rules_of_a_checkpoint(kind, name, monkeypatch):
     (model, _), given = both(kind), prompts(kind, 40)
     config = Stated(**stated)
     config.end_id = tuple(stated.get("eos_token_id", [1]))
-    batch = Task(decoding(kind, *given), Rules.of(config), LIMIT)
+    batch = Request(decoding(kind, *given), Rules.of(config), LIMIT)
     found = collections.deque(greedy(batch), maxlen=1)[0].outputs()
     end = set(config.end_id)
     expected = generated(model, *given, monkeypatch, end=end, **stated)
     assert [out.token_ids for out in found] == [ids for ((ids, _),) in expected]
-    found = beam_search(Task(decoding(kind, *given), Rules.of(config), LIMIT), 3)
+    found = beam_search(Request(decoding(kind, *given), Rules.of(config), LIMIT), 3)
     expected = generated(model, *given, monkeypatch, 3, end=end, num_beams=3, **stated)
     assert [[out.token_ids for out in text] for text in found] == [[ids for ids, _ in text] for text in expected]
 

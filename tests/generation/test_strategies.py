@@ -8,7 +8,7 @@ import torch
 from transformers.generation import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
 from minitf.generation.beam_search import beam_search
-from minitf.generation.decoding import Task
+from minitf.generation.decoding import Request
 from minitf.generation.greedy import greedy
 from minitf.generation.rules import Rules
 from minitf.generation.sampling import draw, keep_top_k, keep_top_p, sample
@@ -22,8 +22,8 @@ def last(steps: Iterable[Sequences]) -> Sequences:
     return collections.deque(steps, maxlen=1)[0]
 
 
-def task(kind: str, count: int, rules: Rules = END, limit: int = LIMIT, seed: int = 0) -> Task:
-    return Task(decoding(kind, *prompts(kind, count, seed)), rules, limit)
+def task(kind: str, count: int, rules: Rules = END, limit: int = LIMIT, seed: int = 0) -> Request:
+    return Request(decoding(kind, *prompts(kind, count, seed)), rules, limit)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -98,10 +98,10 @@ def test_an_output_does_not_depend_on_the_others_of_its_batch():
     """Nor on their padding."""
     for kind in ("t5", "gpt2"):
         ids, mask = prompts(kind, 5)
-        together = beam_search(Task(decoding(kind, ids, mask), END, LIMIT), 3)
+        together = beam_search(Request(decoding(kind, ids, mask), END, LIMIT), 3)
         for row, text in enumerate(together):
             real = mask[row].bool()
-            alone = Task(decoding(kind, ids[row, real][None], mask[row, real][None]), END, LIMIT)
+            alone = Request(decoding(kind, ids[row, real][None], mask[row, real][None]), END, LIMIT)
             assert [out.token_ids for out in beam_search(alone, 3)[0]] == [out.token_ids for out in text]
 
 
@@ -156,7 +156,7 @@ def test_sampled_outputs_have_the_probabilities_of_the_model():
     batch = decoding("bart", *prompts("bart", 1))
     batch.repeat(4000)
     settings = {"temperature": 1.5, "top_k": 4, "top_p": 0.9}
-    outputs = last(sample(Task(batch, END, 2), range(4000), **settings)).outputs()
+    outputs = last(sample(Request(batch, END, 2), range(4000), **settings)).outputs()
     observed = collections.Counter(tuple(out.token_ids) for out in outputs)
     expected: dict[tuple[int, ...], float] = {}
     one = decoding("bart", *prompts("bart", 1), cached=False)

@@ -1,47 +1,33 @@
-"""The text that a model generates greedily for each row of a batch, and for texts of any number."""
+"""The texts that a model generates greedily: in a prediction, and in the evaluation of seq2seq."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
-import torch
-from torch import Tensor
-
-from minitf.errors import InputError
 from minitf.files import to_json
-from minitf.generation.decoding import DecoderDecoding, EncoderDecoderDecoding, Task
-from minitf.generation.greedy import greedy
+from minitf.generation import batch
+from minitf.generation.batch import Prompt, Strategy
 from minitf.generation.rules import Rules
-from minitf.generation.sequences import Output, Sequences
-from minitf.tasks.generated_text.encoding import source_tokens
+from minitf.generation.sequences import Output
 from minitf.tasks.spec import Loaded, say_if_cut
 from minitf.tasks.whole_text.inputs import TextSource
 from minitf.tasks.whole_text.prediction import parts_with_progress
-from minitf.text.batches import Batch, Tokens, pad
-from minitf.text.sequence_tokenizer import SequenceTokenizer
 from minitf.transformer import DecoderModel, EncoderDecoder
 from minitf.visible import visible
 
 
-def generate(model: EncoderDecoder | DecoderModel, token_ids: Tensor, mask: Tensor, limit: int) -> list[Output]:
-    """Generate at most `limit` tokens for each row of `token_ids [B, S]`: a source, or a text to continue.
+def generate(
+    model: EncoderDecoder | DecoderModel, prompts: Sequence[Sequence[int]], limit: int, size: int
+) -> list[Output]:
+    """Generate at most `limit` tokens for each source, or text to continue, `size` at a time.
 
-    The texts to continue are padded on the left. Raises InputError for a model without an end token.
+    Raises InputError for a model without an end token, as no generated text would end.
     """
-    config = model.config
-    if config.end_id is None:
-        raise InputError("the vocabulary of the model has no end token, so no generated text would end")
-    ends = config.end_id if isinstance(config.end_id, tuple) else (config.end_id,)
-    if isinstance(model, EncoderDecoder):
-        decoding: EncoderDecoderDecoding | DecoderDecoding = EncoderDecoderDecoding(model, token_ids, mask)
-        used = 0
-    else:
-        decoding, used = DecoderDecoding(model, token_ids, mask), token_ids.shape[1]
-    if config.longest is not None:
-        limit = min(limit, config.longest - used)
-    task = Task(decoding, Rules(ends, ends[0] if config.pad_id is None else config.pad_id), limit)
-    *_, last = Sequences.start(task), *greedy(task)
-    return last.outputs()
+    longest, rows = model.config.longest, []
+    for ids in prompts:
+        used = 0 if isinstance(model, EncoderDecoder) else len(ids)
+        rows.append(Prompt(ids, limit if longest is None else min(limit, longest - used)))
+    return [best for best, *_ in batch.generate(model, rows, Rules.of(model.config), Strategy(), size)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,11 +58,11 @@ class GeneratedTexts:
     def _generated(self, *, shown: bool) -> Iterator[tuple[str, str]]:
         loaded, cut, endless = self.loaded, 0, 0
         for texts, _ in parts_with_progress(self.texts, loaded.batch_size, shown=shown):
-            tokens, outputs = self._outputs(texts)
-            cut += sum(text.cut for text in tokens)
+            prompts, longer = self._prompts(texts)
+            outputs = generate(loaded.model, prompts, loaded.max_length, loaded.batch_size)
+            cut += longer
             endless += sum(not output.ended for output in outputs)
-            decode = self._tokenizer.decode
-            yield from ((text, decode(output.token_ids)) for text, output in zip(texts, outputs, strict=True))
+            yield from zip(texts, (loaded.tokenizer.decode(output.token_ids) for output in outputs), strict=True)
         say_if_cut(cut, self.texts.count, loaded.max_length, loaded.say)
         if endless:
             loaded.say(
@@ -84,26 +70,11 @@ class GeneratedTexts:
                 f" limit of {loaded.max_length} tokens"
             )
 
-    @property
-    def _tokenizer(self) -> SequenceTokenizer:
-        assert isinstance(self.loaded.tokenizer, SequenceTokenizer)
-        return self.loaded.tokenizer
-
-    def _outputs(self, texts: list[str]) -> tuple[list[Tokens], list[Output]]:
-        """Return the tokens of the texts and what is generated for them."""
-        model, longest = self.loaded.model, self.loaded.max_length
+    def _prompts(self, texts: list[str]) -> tuple[list[list[int]], int]:
+        """Return the token ids of the texts, and how many of the texts were cut: the end of a text is continued."""
+        model, tokenizer, most = self.loaded.model, self.loaded.tokenizer, self.loaded.max_length
+        whole = tokenizer.encode(texts)
         if isinstance(model, EncoderDecoder):
-            tokens = source_tokens(self._tokenizer, texts, longest)
-            batch = pad(tokens, self._tokenizer.pad_id)
-        else:
-            tokens = source_tokens(self._tokenizer, texts, min(longest, model.config.longest - 1))
-            batch = pad_left(tokens, self._tokenizer.pad_id)
-        batch = batch.to(next(model.parameters()).device)
-        with torch.no_grad():
-            return tokens, generate(model, batch.token_ids, batch.mask, longest)
-
-
-def pad_left(texts: list[Tokens], pad_id: int) -> Batch:
-    """Return one batch, padded on the left to its longest text, so that all texts are continued at the same place."""
-    flipped = pad([Tokens(text.ids[::-1], text.segments[::-1]) for text in texts], pad_id)
-    return Batch(*(part.flip(1) for part in (flipped.token_ids, flipped.segment_ids, flipped.mask)))
+            return tokenizer.encode(texts, most), sum(len(ids) > most for ids in whole)
+        most = min(most, model.config.longest - 1)  # room for a token
+        return [ids[-most:] for ids in whole], sum(len(ids) > most for ids in whole)

@@ -14,7 +14,7 @@ from minitf.errors import InputError
 from minitf.mathematics import EQUATIONS, Mathematics
 from minitf.tasks.base import Mistake
 from minitf.tasks.example_scores import ExampleScores
-from minitf.tasks.generated_text.encoding import teacher_forced
+from minitf.tasks.generated_text.teacher_forcing import teacher_forced
 from minitf.tasks.language_model.metrics import LanguageModelMetrics, language_model_metrics
 from minitf.text.batches import IGNORED, Batch, Examples, Tokens
 from minitf.text.sequence_tokenizer import SequenceTokenizer

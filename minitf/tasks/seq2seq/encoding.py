@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from minitf.datasets.dataset import Dataset
-from minitf.tasks.generated_text.encoding import source_tokens
-from minitf.text.batches import Batch, Examples
+from minitf.text.batches import Batch, Examples, Tokens
 from minitf.text.sequence_tokenizer import SequenceTokenizer
 
 # In a packed `Output`: the end of the shorter column, and what is behind the ids of a text that the model did not end.
@@ -35,8 +34,9 @@ class TextPairs(Examples):
 def encode_pairs(table: Dataset, tokenizer: SequenceTokenizer, max_length: int) -> TextPairs:
     """Encode a table of pairs: at most `max_length` tokens each. Raises InputError."""
     targets, labels = table.labels or [], tokenizer.encode_targets(table.labels or [], max_length)
+    sources, whole = tokenizer.encode(table.texts, max_length), tokenizer.encode(table.texts)
     return TextPairs(
-        source_tokens(tokenizer, table.texts, max_length),
+        [Tokens(ids, [0] * len(ids), len(ids) < len(uncut)) for ids, uncut in zip(sources, whole, strict=True)],
         [torch.tensor(ids) for ids in labels],
         tokenizer.pad_id,
         target_texts=targets,

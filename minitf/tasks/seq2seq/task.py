@@ -16,8 +16,8 @@ from minitf.datasets.dataset import Dataset
 from minitf.mathematics import EQUATIONS, Mathematics
 from minitf.tasks.base import Mistake
 from minitf.tasks.example_scores import ExampleScores, mean
-from minitf.tasks.generated_text.encoding import teacher_forced
 from minitf.tasks.generated_text.generating import generate
+from minitf.tasks.generated_text.teacher_forcing import teacher_forced
 from minitf.tasks.seq2seq.encoding import Output, TextPairs, encode_pairs
 from minitf.tasks.seq2seq.metrics import Seq2SeqMetrics, chrf
 from minitf.text.batches import IGNORED, Batch, Examples
@@ -68,7 +68,8 @@ class Seq2Seq:
         """Return an `Output` of each pair: its teacher-forced losses, and the text that the model generates."""
         assert isinstance(model, EncoderDecoder) and batch.target_ids is not None
         losses, right = teacher_forced(self.logits(model, batch), batch.target_ids)
-        generated = generate(model, batch.token_ids, batch.mask, SLACK * batch.target_ids.shape[1])
+        sources = [ids[:n] for ids, n in zip(batch.token_ids.tolist(), batch.mask.sum(dim=1).tolist(), strict=True)]
+        generated = generate(model, sources, SLACK * batch.target_ids.shape[1], len(sources))
         lengths = (batch.target_ids != IGNORED).sum(dim=1).tolist()
         rows = zip(losses, right, lengths, generated, strict=True)
         return [Output(loss[:n], hits[:n], made.token_ids, made.ended).pack() for loss, hits, n, made in rows]

@@ -79,7 +79,9 @@ def test_json_and_picture(folder, tmp_path):
     assert written["equal"] is True
     assert written["first_divergence"] is None
     assert {row["stage"] for row in written["rows"]} == {"forward", "gradient", "weight"}
-    assert (tmp_path / "out" / "validate.png").read_bytes().startswith(b"\x89PNG")
+    pictures = [(tmp_path / "out" / name).read_bytes() for name in ("validate.png", "validate-dark.png")]
+    assert all(picture.startswith(b"\x89PNG") for picture in pictures)
+    assert pictures[0] != pictures[1]
 
 
 def test_bfloat16_is_within_its_rounding(folder):

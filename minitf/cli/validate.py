@@ -37,6 +37,12 @@ def parser() -> Parser:
         help="precision of both models (default: %(default)s)",
     )
     out = p.add_argument_group("output")
-    out.add_argument("--output", metavar="DIR", help="folder for validate.json and validate.png (default: not written)")
-    out.add_argument("--quiet", action="store_true", help="print only the largest difference of each stage")
+    out.add_argument(
+        "--output",
+        metavar="DIR",
+        help="folder for validate.json, validate.png and validate-dark.png (default: not written)",
+    )
+    out.add_argument(
+        "--quiet", action="store_true", help="print only one tensor per stage: the nearest to its tolerance"
+    )
     return p

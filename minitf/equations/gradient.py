@@ -66,7 +66,10 @@ def linear_gradient(X: Array, W: Array, dY: Array) -> tuple[Array, Array, Array]
 
 
 def gelu_gradient(x: Array, dy: Array) -> Array:
-    """dx = (Φ(x) + x φ(x)) dy, of y = x Φ(x). φ = Φ′ is the density of the normal distribution; any shape."""
+    """dx = (Φ(x) + x φ(x)) dy, of y = x Φ(x). φ = Φ′ is the density of the normal distribution; any shape.
+
+    Source: the derivative of the equation in Hendrycks & Gimpel 2016, §2.
+    """
     density = np.exp(-x * x / 2.0) / math.sqrt(2.0 * math.pi)
     return (_normal_cdf(x) + x * density) * dy
 
@@ -135,6 +138,7 @@ def encoder_layer(
     The same as `layers.EncoderLayer`, but it also returns the intermediate values that the backward pass needs.
     `X [B, S, D]` -> Y `[B, S, D]` and `Kept`. `theta` holds the weights by their names in that layer
     (`attention.W_Q.weight` …); `mask` broadcasts to `[B, H, S, S]` and is True where a query may look.
+    Source: Vaswani et al. 2017, §3.1.
     """
 
     def linear(name: str, X: Array) -> Array:
@@ -161,6 +165,7 @@ def encoder_layer_gradient(
 
     Returns dX `[B, S, D]` and the gradient of each weight in `theta`. Where the forward pass uses a value twice, as at
     each residual connection, the gradients of both uses are added.
+    Source: back-propagation, Rumelhart et al. 1986; Goodfellow et al. 2016, §6.5.
     """
     d: dict[str, Array] = {}
 

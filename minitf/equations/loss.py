@@ -20,7 +20,10 @@ from minitf.equations import domain
 
 
 def log_softmax(z: Tensor) -> Tensor:
-    """log softmax(z)ᵢ = zᵢ − log Σⱼ exp(zⱼ), over the last axis; `[…, C] -> […, C]`. Stable for large |z|."""
+    """log softmax(z)ᵢ = zᵢ − log Σⱼ exp(zⱼ), over the last axis; `[…, C] -> […, C]`. Stable for large |z|.
+
+    Source: Goodfellow et al. 2016, §6.2.2.3; the largest z is subtracted against overflow, §4.1.
+    """
     if not z.numel():
         return z.clone()  # no largest element
     shifted = z - z.detach().amax(dim=-1, keepdim=True)
@@ -60,25 +63,34 @@ def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     """−mean(t log σ(z) + (1 − t) log(1 − σ(z))), a scalar; `logits` and `targets` of the same shape, t in [0, 1].
 
     Computed as (1 − t) z + log(1 + exp(−z)), which is equal and does not overflow. Raises ValueError for different
-    shapes or dtypes.
+    shapes or dtypes. Source: Goodfellow et al. 2016, §6.2.2.2.
     """
     domain.check_alike("logits", logits, "targets", targets)
     return ((1.0 - targets) * logits + torch.logaddexp(torch.zeros_like(logits), -logits)).mean()
 
 
 def mean_squared_error(prediction: Tensor, target: Tensor) -> Tensor:
-    """mean((y − t)²), a scalar; both of the same shape. Raises ValueError for different shapes or dtypes."""
+    """mean((y − t)²), a scalar; both of the same shape. Raises ValueError for different shapes or dtypes.
+
+    Source: Goodfellow et al. 2016, §5.1.4.
+    """
     domain.check_alike("prediction", prediction, "target", target)
     return (prediction - target).square().mean()
 
 
 def l1_penalty(parameters: Iterable[Tensor], lam: float) -> Tensor:
-    """λ ‖θ‖₁ = λ Σ |θᵢ|, a scalar. Its gradient ±λ pulls every weight to 0 at the same speed, so many become 0."""
+    """λ ‖θ‖₁ = λ Σ |θᵢ|, a scalar. Its gradient ±λ pulls every weight to 0 at the same speed, so many become 0.
+
+    Source: Tibshirani 1996; Goodfellow et al. 2016, §7.1.2.
+    """
     total: Tensor = sum((theta.abs().sum() for theta in parameters), start=torch.zeros(()))
     return lam * total
 
 
 def l2_penalty(parameters: Iterable[Tensor], lam: float) -> Tensor:
-    """λ ‖θ‖₂² = λ Σ θᵢ², a scalar. Its gradient 2λθ pulls every weight to 0 in proportion to its size."""
+    """λ ‖θ‖₂² = λ Σ θᵢ², a scalar. Its gradient 2λθ pulls every weight to 0 in proportion to its size.
+
+    Source: Hoerl & Kennard 1970; Goodfellow et al. 2016, §7.1.1, with a factor 1/2.
+    """
     total: Tensor = sum((theta.square().sum() for theta in parameters), start=torch.zeros(()))
     return lam * total

@@ -10,6 +10,7 @@ def linear(X: Tensor, W: Tensor, b: Tensor | None = None) -> Tensor:
 
     The paper writes X W. The official PyTorch files store W transposed, one row per output, and so does minitf, so that
     weights are loaded and saved bit for bit. (TensorFlow files store the paper's W.)
+    Source: Vaswani et al. 2017, §3.2.2 without b, §3.3, eq. 2 with b.
     """
     domain.check_linear(X, W, b)
     Y = X @ W.transpose(0, 1)

@@ -12,7 +12,7 @@ import math
 
 
 def constant(step: int, lr: float, total: int, warmup: int = 0, least: float = 0.0) -> float:
-    """η, constant. `least` has no effect."""
+    """η, constant. `least` has no effect. Source: Goodfellow et al. 2016, §4.3."""
     return _rate(step, lr, warmup, 1.0, lr)
 
 
@@ -32,13 +32,19 @@ def polynomial(step: int, lr: float, total: int, warmup: int = 0, least: float =
 def step(
     step: int, lr: float, total: int, warmup: int = 0, gamma: float = 0.1, parts: int = 3, least: float = 0.0
 ) -> float:
-    """η γ^⌊parts · s/n⌋: constant in each of `parts` equal parts, multiplied by γ from one part to the next."""
+    """η γ^⌊parts · s/n⌋: constant in each of `parts` equal parts, multiplied by γ from one part to the next.
+
+    Source: He et al. 2016 (ResNet), §4.2, which divides η by 10 after 32,000 and after 48,000 of 64,000 steps.
+    """
     completed = parts * max(0, step - warmup) // max(1, total - warmup)
     return _rate(step, lr, warmup, math.pow(gamma, completed), least)
 
 
 def exponential(step: int, lr: float, total: int, warmup: int = 0, final: float = 0.01, least: float = 0.0) -> float:
-    """η final^(s/n): the same factor at every step; `final` · η at the end."""
+    """η final^(s/n): the same factor at every step; `final` · η at the end.
+
+    Source: Senior et al. 2013, exponential scheduling.
+    """
     return _rate(step, lr, warmup, math.pow(final, _progress(step, total, warmup)), least)
 
 

@@ -29,8 +29,10 @@ FLOOR = 1e-3
 # The gradient of a key bias is zero in theory, because softmax does not change if all scores of a row change by
 # the same amount. Its computed value is rounding error, so every digit may differ, and Adam divides it by its own
 # size. So a key bias is compared absolutely: its gradient with the largest of all gradients, and its value with the
-# distance that Adam can move it.
+# distance that this rounding error can move it (`_reach`).
 ZERO_GRADIENT = "W_K.bias"
+ROUNDINGS = 10  # how much larger the rounding error of a gradient may be than the one that the reference shows
+ADAM_EPS = 1e-8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,6 +97,7 @@ def compare_models(
     change_optimizer(optimizer)
     rows: list[Row] = []
     recorded: dict[str, Tensor] = {}
+    reach = 0.0
     for step in with_progress(range(max(1, steps)), "step", "comparing"):
         if step == 0:
             _seed(train_seed, step)
@@ -114,10 +117,10 @@ def compare_models(
             rows.append(compare("forward", "loss", loss.detach(), their_loss, tolerance.forward))
             rows += _gradient_rows(ours, theirs, tolerance)
         if steps:
+            reach += _reach(theirs, recipe.lr)
             optimizer.step()
             _reference_step(theirs, reference, recipe)
-    # Adam moves a weight by at most about η in a step: twice that for two of them, and twice for rounding in bfloat16.
-    return [*rows, *_weight_rows(ours, theirs, tolerance, 4 * steps * recipe.lr)] if steps else rows
+    return [*rows, *_weight_rows(ours, theirs, tolerance, reach)] if steps else rows
 
 
 def first_divergence(rows: Sequence[Row]) -> Row | None:
@@ -132,11 +135,11 @@ def compare(
     other: Tensor,
     tolerance: float,
     floor: float = FLOOR,
-    reach: float | None = None,
+    reach: float = 0.0,
 ) -> Row:
     """Compare two tensors. Different shapes, NaN, and an infinity on one side only count as an infinite difference.
 
-    With `reach` the difference itself must not be larger, whatever the tensor's values.
+    A difference of at most `reach` is within the tolerance, whatever the tensor's values.
     """
     if mine.shape != other.shape:
         return Row(stage, label, math.inf, math.inf, tolerance)
@@ -148,7 +151,7 @@ def compare(
     finite = other.abs()[other.isfinite()]
     largest = float(finite.max()) if finite.numel() else 0.0
     unit = max(largest, floor)
-    return Row(stage, label, absolute, absolute / unit, tolerance if reach is None else reach / unit)
+    return Row(stage, label, absolute, absolute / unit, max(tolerance, reach / unit))
 
 
 def _forward_rows(
@@ -187,11 +190,26 @@ def _gradient_rows(ours: nn.Module, theirs: nn.Module, tolerance: Tolerance) -> 
         yield compare("gradient", name, p.grad, other, tolerance.gradient, floor)
 
 
+def _reach(theirs: nn.Module, lr: float) -> float:
+    """Return how far one step of Adam can move two key biases apart, whose gradients are rounding error.
+
+    Adam moves a weight by η |m̂| / (√v̂ + ε), which is at most about η, and at most η g / ε for gradients up to g. Here
+    g is the largest gradient of a key bias in the reference, or the precision of the dtype times the largest of all
+    gradients, times ROUNDINGS. In float64 g is far below ε. In the shorter types it is often above, so that a key bias
+    may move by η: twice that for two of them, and twice for rounding in bfloat16.
+    """
+    gradients = {name: p.grad for name, p in reference_parameters(theirs).items() if p.grad is not None}
+    largest = {name: float(g.abs().max()) for name, g in gradients.items()}
+    precision = max(torch.finfo(g.dtype).eps for g in gradients.values())
+    g = max([precision * max(largest.values()), *(g for name, g in largest.items() if name.endswith(ZERO_GRADIENT))])
+    return 4 * lr * min(1.0, ROUNDINGS * g / ADAM_EPS)
+
+
 def _weight_rows(ours: nn.Module, theirs: nn.Module, tolerance: Tolerance, reach: float) -> Iterator[Row]:
     counterpart = reference_parameters(theirs)
     for name, p in ours.named_parameters():
         pair = (p.detach(), counterpart[name].detach())
-        yield compare("weight", name, *pair, tolerance.weight, reach=reach if name.endswith(ZERO_GRADIENT) else None)
+        yield compare("weight", name, *pair, tolerance.weight, reach=reach if name.endswith(ZERO_GRADIENT) else 0.0)
 
 
 def _reference_backward(
@@ -218,7 +236,7 @@ def _reference_optimizer(theirs: nn.Module, recipe: Recipe) -> torch.optim.Optim
         {"params": [p for n, p in named.items() if is_decayed_by_reference(p)], "weight_decay": recipe.weight_decay},
         {"params": [p for n, p in named.items() if not is_decayed_by_reference(p)], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=recipe.lr)
+    return torch.optim.AdamW(groups, lr=recipe.lr, eps=ADAM_EPS)
 
 
 def is_decayed_by_reference(p: nn.Parameter) -> bool:

@@ -93,3 +93,7 @@ def no_tanh(model: Bert) -> None:
 
 def everything_decays(optimizer: Optimizer) -> None:
     optimizer.decayed = set(optimizer.parameters)
+
+
+def key_biases_decay(optimizer: Optimizer) -> None:
+    optimizer.decayed |= {name for name in optimizer.parameters if name.endswith("W_K.bias")}

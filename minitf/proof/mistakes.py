@@ -209,6 +209,12 @@ MISTAKES: tuple[PlantedMistake, ...] = (
         change_optimizer=faulty_models.everything_decays,
     ),
     PlantedMistake(
+        "key biases decay",
+        "the biases of the keys decay too, but must not",
+        "W_K.bias",
+        change_optimizer=faulty_models.key_biases_decay,
+    ),
+    PlantedMistake(
         "dropout 1/p",
         "the remaining numbers are divided by p, not by 1 − p",
         "embeddings",

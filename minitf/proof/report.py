@@ -10,7 +10,7 @@ import torch
 
 from minitf.files import write_json, writing
 from minitf.proof.divergence import Row, first_divergence
-from minitf.proof.figure import draw
+from minitf.proof.figure import DARK, draw
 from minitf.training.figure import warned
 
 
@@ -21,7 +21,7 @@ def device_name(device: torch.device) -> str:
 
 
 def table(rows: Sequence[Row], *, worst_only: bool = False) -> list[str]:
-    """Format the rows as lines; with `worst_only`, the worst row of each stage."""
+    """Format the rows as lines; with `worst_only`, the row of each stage that is nearest to its tolerance."""
     if worst_only:
         stages = dict.fromkeys(row.stage for row in rows)
         rows = [max((r for r in rows if r.stage == stage), key=lambda r: r.relative / r.tolerance) for stage in stages]
@@ -47,7 +47,8 @@ def conclusion(rows: Sequence[Row], dtype: str) -> str:
 def write_report(
     folder: Path, rows: Sequence[Row], settings: Mapping[str, Any], versions: str, say: Callable[[str], None]
 ) -> None:
-    """Write `validate.json` with every row, and `validate.png`, the differences from layer to layer."""
+    """Write `validate.json` with every row, and the differences from layer to layer: `validate.png`, and
+    `validate-dark.png` for dark pages."""
     first = first_divergence(rows)
     content = {
         "arguments": dict(settings),
@@ -60,4 +61,6 @@ def write_report(
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "validate.json", content)
         with warned(say, "validate.png"):
-            draw(rows, folder / "validate.png", f"{settings['model']}, {settings['dtype']}, {settings['math']}")
+            title = f"{settings['model']}, {settings['dtype']}, {settings['math']}"
+            draw(rows, folder / "validate.png", title)
+            draw(rows, folder / "validate-dark.png", title, DARK)

@@ -189,6 +189,25 @@ def test_a_key_bias_beyond_the_reach_of_adam_is_reported():
     assert not compare("weight", "W_K.bias", large + 2 * moved, large, 1e-10, reach=5e-4).within_tolerance
 
 
+@pytest.mark.parametrize("each_step", [1e-4, 1e-9])
+def test_a_key_bias_that_is_moved_by_more_than_rounding_is_reported(folder, each_step):
+    def move(optimizer):
+        correct = optimizer.step
+
+        def step():
+            norm = correct()
+            with torch.no_grad():
+                optimizer.parameters["encoder.layers.1.attention.W_K.bias"] += each_step
+            return norm
+
+        optimizer.step = step
+
+    batch, targets = padded_batch(9)
+    rows = compare_models(open_pair(folder, num_labels=3), batch, targets, tolerance=TIGHT, change_optimizer=move)
+    first = first_divergence(rows)
+    assert (first.stage, first.label) == ("weight", "encoder.layers.1.attention.W_K.bias")
+
+
 # The family
 
 

@@ -120,6 +120,19 @@ def test_the_commands_for_ones_own_data(tmp_path):
     assert (tmp_path / "answers.csv").read_text().startswith("text,label,p_1,p_5\n")
 
 
+def test_the_commands_that_generate(tmp_path):
+    """With a small model that is hardly trained: its texts differ, their form does not."""
+    train, generate, attend = (c for c in commands() if "runs/dates" in c)
+    done = run(f"{train} --layers 1 --width 16 --heads 1 --epochs 1 --batch-size 1000", tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = run(f"{generate} --max-new-tokens 12", tmp_path)
+    assert done.returncode == 0, done.stderr
+    shown_texts = next(block for block in blocks("text") if "1998-05-03" in block)
+    assert done.stdout.splitlines()[::2] == shown_texts.splitlines()[::2]
+    assert run(attend, tmp_path).returncode == 0
+    assert (tmp_path / "dates.html").stat().st_size > 10_000
+
+
 def test_fine_tuning_and_predicting_from_python(tmp_path, monkeypatch, capsys):
     """At most six lines of code."""
     rows = [("loved it", "5"), ("hated it", "1")] * 12
@@ -143,7 +156,14 @@ def test_loading_from_python(capsys):
 def test_every_command_is_tested_here():
     """A new command in the README needs a test: this list is the reminder."""
     names = [re.search(r"minitf\.(\w+)", c)[1] for c in commands()]
-    assert names == ["finetune", "predict", "finetune", "predict", "evaluate", "attend", "check", "validate"]
+    own_data = ["finetune", "predict", "evaluate"]
+    assert names == [
+        *("finetune", "predict"),
+        *own_data,
+        "attend",
+        *("finetune", "generate", "attend"),
+        *("check", "validate"),
+    ]
 
 
 def test_the_file_tree_is_true():

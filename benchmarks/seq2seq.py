@@ -27,7 +27,7 @@ SCORES = ("exact_match", "chrf", "token_accuracy", "sequence_accuracy", "unfinis
 # Changes of the recipe of each data set.
 RECIPES = {
     "dates": ({}, {"lr": 1e-3}, {"epochs": 3}, {"layers": 1}),
-    "numbers": ({}, {"lr": 1e-3}, {"dropout": 0.0}, {"width": 128, "heads": 4}),
+    "numbers": ({}, {"lr": 1e-3}, {"dropout": 0.1}, {"width": 128, "heads": 4}),
 }
 
 

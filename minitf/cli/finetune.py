@@ -16,7 +16,7 @@ GROUPS = {
     "output": "output",
 }
 DESCRIPTION = """\
-Fine-tune a pre-trained BERT on a table of labelled texts.
+Fine-tune a pre-trained BERT on a table of labelled texts, or a model that generates text (seq2seq, language-model).
 
 Without arguments: the default model on the built-in reviews, about two minutes on two CPU cores. Ctrl-C saves; --resume
 with the same --output continues to the same weights, bit for bit. With several processes:
@@ -24,6 +24,7 @@ torchrun --nproc-per-node N -m minitf.finetune …"""
 EXAMPLES = (
     "",
     "--train reviews.csv --test held_out.csv --text review --label stars --output runs/stars",
+    "--train dates --task seq2seq --from-scratch",
     "--resume --output runs/stars",
 )
 

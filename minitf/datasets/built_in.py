@@ -43,7 +43,9 @@ BUILT_IN = {
     "reviews": BuiltIn(recipe={"lr": 1e-4, "epochs": 2}, by="kind"),
     "hard-reviews": BuiltIn(),
     "dates": BuiltIn("seq2seq", ("source", "target"), dates, {**_NEW_MODEL, "epochs": 5}, by="form"),
-    "numbers": BuiltIn("seq2seq", ("source", "target"), numbers, {**_NEW_MODEL, "epochs": 8}, by="form"),
+    "numbers": BuiltIn(
+        "seq2seq", ("source", "target"), numbers, {**_NEW_MODEL, "dropout": 0.0, "epochs": 8}, by="form"
+    ),
 }
 DEFAULT = "reviews"
 

@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = cli.parser().parse_intermixed_args(argv)
     cli.check(arguments)
     source, options, size = arguments.model, model_options(arguments), arguments.batch_size
-    metadata = read_metadata(Path(source))
+    metadata, what = read_metadata(Path(source)), ""
     with nullcontext(sys.stdout) if arguments.output is None else open_text(Path(arguments.output)) as out:
         as_table = arguments.output is not None
         if arguments.fill is not None:
@@ -39,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             texts = read_texts(inputs(arguments), metadata, pair_required=False)
             loaded, report = open_head(source, None, metadata, options, size, say_error)
+            what = f" ({texts.count:,} vectors)"
             write_vectors(loaded, texts, out, as_table=as_table, pooling=stated_pooling(report.source.folder))
         else:
             spec = choose_spec(source, metadata, options, say_error)
@@ -49,6 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             shown = None if arguments.all else loaded.labels_shown
             loaded = dataclasses.replace(loaded, table=cli.table_format(arguments), labels_shown=shown)
             spec.predict(loaded, request).write(out, as_table=as_table)
+            what = f" ({request.count:,} predictions)"
+    if arguments.output is not None:
+        print(f"written: {arguments.output}{what}", file=sys.stderr)  # not `say_error`: a path may contain backticks
     return 0
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minitf.checkpoints.metadata import read_metadata
+from minitf.datasets.columns import columns_of_training
 from minitf.datasets.groups import with_groups
 from minitf.errors import InputError
 from minitf.fine_tuning.provenance import machine
@@ -183,5 +184,6 @@ def _read(spec: TaskSpec, labelled: Labelled, metadata: Mapping[str, Any]) -> Ta
     given: Columns = {"text": labelled.text, "pair": labelled.pair, "label": labelled.label}
     names = {name: column or (None if name in spec.unused else metadata.get(name)) for name, column in given.items()}
     delimiter = {} if labelled.delimiter is None else {"delimiter": labelled.delimiter}
-    table = spec.read(labelled.data, **names, **delimiter)
+    with columns_of_training({name: column for name, column in names.items() if not given[name]}):
+        table = spec.read(labelled.data, **names, **delimiter)
     return table if labelled.by is None else with_groups(table, labelled.data, labelled.by, labelled.delimiter)

@@ -238,7 +238,7 @@ def _describe(setup: TrainingSetup, longest: int, augmentation_lines: list[str],
     recipe, spec, long_text = setup.config.recipe, setup.spec, setup.config.data.long_text
     in_full = setup.in_full
     say(setup.description.model if in_full else setup.loaded.short())
-    say(data_line(setup.splits, spec))
+    say(data_line(setup.splits, spec, setup.config.data))
     if in_full:
         say(setup.description.data)
     checked = (spec, setup.splits, setup.encoded.counts, setup.tokenizer, setup.max_length, long_text)

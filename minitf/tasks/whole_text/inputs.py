@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from minitf.datasets import tables
-from minitf.datasets.columns import find_columns
+from minitf.datasets.columns import columns_of_training, find_columns
 from minitf.errors import DataError, InputError
 from minitf.tasks.spec import Inputs
 
@@ -57,8 +57,10 @@ def read_texts(inputs: Inputs, metadata: Mapping[str, Any], *, pair_required: bo
     Raises InputError for an empty text and, if `pair_required`, for single texts if the model was trained on pairs.
     """
     if inputs.path is not None:
-        columns = {"text": inputs.text or metadata.get("text"), "pair": inputs.pair or metadata.get("pair")}
-        return open_table(Path(inputs.path), **columns, delimiter=inputs.delimiter)
+        given = {"text": inputs.text, "pair": inputs.pair}
+        trained = {name: metadata.get(name) for name, column in given.items() if not column}
+        with columns_of_training(trained):
+            return open_table(Path(inputs.path), **given | trained, delimiter=inputs.delimiter)
     if metadata.get("pair") and inputs.pairs is None and pair_required:
         raise InputError(
             f"this model was trained on pairs ({metadata.get('text')}, {metadata['pair']}):"

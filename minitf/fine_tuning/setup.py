@@ -34,6 +34,7 @@ from minitf.training.strategy import Strategy, count_layers, freeze
 from minitf.training.workers import Workers, local_device
 
 LOW_RATE = 3e-4  # for a new model
+HIGH_RATE = 1e-2  # for Adam, if more than the head is trained
 
 
 @dataclasses.dataclass(frozen=True)
@@ -259,6 +260,9 @@ def _describe(setup: TrainingSetup, longest: int, augmentation_lines: list[str],
         say(f"warning: a new model learns slowly at `lr` {recipe.lr:g}; try 1e-3")
     if setup.config.model.freeze == "all" and recipe.optimizer in ("adam", "adamw") and recipe.lr < 1e-3:
         say(f"warning: `freeze` all trains the head alone, which learns slowly at `lr` {recipe.lr:g}; try 1e-2")
+
+    if setup.config.model.freeze != "all" and recipe.optimizer in ("adam", "adamw") and recipe.lr > HIGH_RATE:
+        say(f"warning: `lr` {recipe.lr:g} is high for {recipe.optimizer} and often destroys the model; try 5e-5")
 
 
 def task_settings(config: FineTuneConfig) -> TaskSettings:

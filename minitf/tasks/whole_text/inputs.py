@@ -8,6 +8,7 @@ from typing import Any
 
 from minitf.datasets import tables
 from minitf.datasets.columns import columns_of_training, find_columns
+from minitf.datasets.strings import more_rows
 from minitf.errors import DataError, InputError
 from minitf.tasks.spec import Inputs
 
@@ -41,6 +42,7 @@ class TableOfTexts:
     pair: str | None
     count: int  # its rows
     delimiter: str | None = None
+    skipped: int = 0  # its rows without any content
 
     def parts(self, size: int) -> Iterator[Part]:
         rows = _rows(self.path, self.text, self.pair, self.delimiter)
@@ -83,14 +85,24 @@ def open_table(
     """
     _, first = next(tables.stream(path, delimiter))
     text, pair, _ = find_columns(str(path), list(first), text, pair, None, False)
-    return TableOfTexts(path, text, pair, sum(1 for _ in _rows(path, text, pair, delimiter)), delimiter)
+    skipped, empty, count = list[int](), dict[int, str](), 0
+    for row, record in tables.stream(path, delimiter, skipped):
+        count += 1
+        for column in filter(None, (text, pair)):
+            if not tables.cell(f"{path}:{row}", record, column).strip():
+                empty.setdefault(row, column)
+    if empty:
+        (row, column), *others = empty.items()
+        more = more_rows([row for row, _ in others])
+        raise DataError(
+            f"{path}:{row}: column {column!r} is empty: there is nothing to predict: fill it in, or delete the"
+            f" row{more}"
+        )
+    return TableOfTexts(path, text, pair, count, delimiter, len(skipped))
 
 
 def _rows(path: Path, text: str, pair: str | None, delimiter: str | None) -> Iterator[tuple[str, str]]:
     for row, record in tables.stream(path, delimiter):
         where = f"{path}:{row}"
         found = [tables.cell(where, record, column) for column in (text, pair) if column is not None]
-        for column, value in zip((text, pair), found, strict=False):
-            if not value.strip():
-                raise DataError(f"{where}: column {column!r} is empty: there is nothing to predict")
         yield found[0], found[-1]

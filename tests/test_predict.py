@@ -40,7 +40,8 @@ def answer(command):
 
     def call(*argv: object) -> str:
         status, out, err = command(*argv)
-        assert (status, err) == (0, "")
+        written = f"written: {argv[argv.index('--output') + 1]} (" if "--output" in argv else ""
+        assert status == 0 and err.startswith(written) and err.count("\n") == bool(written)
         return out
 
     return call
@@ -189,7 +190,7 @@ def test_length_as_in_training(command, classifier, tmp_path: Path) -> None:
     warning = "minitf: warning: 1 of 1 texts are longer than --max-length 9 tokens and were cut\n"
     for flags, length, said in (([], 9, warning), (["--max-length", 20], 20, "")):
         status, _, err = command(folder, *long, *flags, "--output", tmp_path / "out.csv")
-        assert (status, err) == (0, said)
+        assert (status, err) == (0, f"{said}written: {tmp_path / 'out.csv'} ({len(long)} predictions)\n")
         theirs = reference_probabilities(folder, long, max_length=length)
         assert (read_answers(tmp_path / "out.csv")[2] - theirs).abs().max() <= 1e-5
     assert (theirs - reference_probabilities(folder, long, max_length=9)).abs().max() > 1e-4
@@ -205,7 +206,8 @@ def test_length_that_a_folder_states(command, write_bert, tmp_path: Path, stated
     texts = ["great " * 150, "bad " * 290 + "great " * 20, "so so"]
     status, _, err = command(folder, *texts, "--output", tmp_path / "out.csv")
     assert status == 0
-    assert err == f"minitf: warning: 1 of 3 texts are longer than --max-length {stated or 300} tokens and were cut\n"
+    warning = f"minitf: warning: 1 of 3 texts are longer than --max-length {stated or 300} tokens and were cut"
+    assert err.splitlines() == [warning, f"written: {tmp_path / 'out.csv'} (3 predictions)"]
     theirs = reference_probabilities(folder, texts, max_length=stated or 300)
     assert (read_answers(tmp_path / "out.csv")[2] - theirs).abs().max() <= 1e-5
 

@@ -133,7 +133,7 @@ def test_predict_a_file(trained, run_command, here):
     folder, _ = trained
     bare = write(here / "bare.json", 8, answered=False, ids="t")
     status, out, err = run_command(predict.main, folder / "best", "--input", bare, "--output", "a.json")
-    assert (status, out, err) == (0, "", "")
+    assert (status, out, err) == (0, "", "written: a.json (8 predictions)\n")
     written = json.loads((here / "a.json").read_text())
     assert list(written) == [f"t{i}" for i in range(8)]
     paragraphs = json.loads((here / "test.json").read_text())["data"][0]["paragraphs"]
@@ -150,7 +150,7 @@ def test_predict_a_file(trained, run_command, here):
 def test_a_model_written_by_transformers(write_bert, run_command, here):
     folder, _ = write_bert(transformers.BertForQuestionAnswering, **TINY)
     status, out, err = run_command(predict.main, folder, "what ?", "--pair", "the film", "--output", "o.json")
-    assert (status, out, err) == (0, "", "")
+    assert (status, out, err) == (0, "", "written: o.json (1 predictions)\n")
     assert set(json.loads((here / "o.json").read_text())) == {"1"}
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from minitf.checkpoints.metadata import model_files
 from minitf.cli.console import Parser, number, words
-from minitf.cli.shared import add_delimiter, model_flags
+from minitf.cli.shared import add_delimiter, model_flags, refuse_files
 from minitf.errors import InputError
 from minitf.files import check_output
 
@@ -121,6 +121,7 @@ def parser() -> Parser:
 
 def check(arguments: argparse.Namespace) -> None:
     """Raise InputError for incompatible flags."""
+    refuse_files((arguments.text, arguments.pair))
     ending = Path(arguments.output).suffix.lower()
     if ending not in ENDINGS:
         raise InputError(f"--output {arguments.output}: the ending must be one of {', '.join(ENDINGS)}")

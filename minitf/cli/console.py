@@ -7,7 +7,9 @@ Status 0: done. 2: invalid input, or output that cannot be written. 130, 143, 12
 import argparse
 import errno
 import functools
+import itertools
 import math
+import os
 import re
 import shutil
 import sys
@@ -18,6 +20,7 @@ from typing import Any
 from minitf.cli.streams import VisibleStream, flush, prepare_streams
 from minitf.datasets.strings import did_you_mean
 from minitf.errors import InputError, signal_number
+from minitf.fine_tuning.other_names import OTHER_NAMES
 from minitf.fine_tuning.settings import Number, Values, Words
 from minitf.fine_tuning.terminal import Strong
 from minitf.training.interrupt import Termination, handlers
@@ -194,10 +197,12 @@ class Parser(argparse.ArgumentParser):
             settings["epilog"] = "\n".join(["examples:", *(f"  {prog} {example}".rstrip() for example in examples)])
         super().__init__(prog=prog, usage=f"{prog} {usage}", **settings)
         self.examples = examples
+        self._words: list[str] = []  # of the command line
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse as argparse does, and record the flags so that messages can name them."""
         _known_flags.update(self._option_string_actions)
+        self._words = list(sys.argv[1:] if args is None else args)
         return super().parse_known_args(args, namespace)
 
     def _print_message(self, message: str, file: Any = None) -> None:
@@ -210,8 +215,23 @@ class Parser(argparse.ArgumentParser):
     def _suggestion(self, message: str) -> str:
         """Return the flag or the value that was probably meant, as a question."""
         if unknown := re.match(r"unrecognized arguments: (--[^\s=]+)", message):
-            return did_you_mean(unknown[1], sorted(_known_flags))
+            name = unknown[1].removeprefix("--").replace("-", "_")
+            settings = {known.removeprefix("--").replace("-", "_"): known for known in sorted(_known_flags)}
+            meant = settings.get(OTHER_NAMES.get(name.lower(), name.lower()))
+            return f" (did you mean {meant!r}?)" if meant else did_you_mean(unknown[1], sorted(_known_flags))
+        if message.startswith(("unrecognized arguments: ", "the following arguments are required: ")):
+            return self._file_suggestion()
         if invalid := re.match(r"argument (?:[^:]*/)?(\S+): invalid choice: '([^']*)'", message):
             action = self._option_string_actions.get(invalid[1])
             return did_you_mean(invalid[2], [str(choice) for choice in (action and action.choices) or ()])
+        return ""
+
+    def _file_suggestion(self) -> str:
+        """Return the flag of the data, as a question, if a file is given without it."""
+        known = self._option_string_actions
+        taking = next((name for name in ("--train", "--data", "--input") if name in known), None)
+        for before, word in itertools.pairwise(["", *self._words]):
+            has_flag = before in known and known[before].nargs != 0
+            if taking and not has_flag and not word.startswith("-") and os.path.isfile(word):
+                return f" (did you mean {taking} {word}?)"
         return ""

@@ -7,7 +7,7 @@ from pathlib import Path
 from minitf.checkpoints.metadata import model_files
 from minitf.cli.console import Parser, number, words
 from minitf.cli.finetune import add_flag
-from minitf.cli.shared import BATCH_SIZE_HELP, add_delimiter, model_flags
+from minitf.cli.shared import BATCH_SIZE_HELP, add_delimiter, model_flags, refuse_files
 from minitf.datasets.table_writer import TableFormat
 from minitf.errors import InputError
 from minitf.files import check_output
@@ -77,6 +77,7 @@ def table_format(arguments: argparse.Namespace) -> TableFormat:
 def check(arguments: argparse.Namespace) -> None:
     """Raise InputError for incompatible flags."""
     settings(arguments).check_combination()
+    refuse_files(arguments.texts)
     if bool(arguments.texts) == bool(arguments.input):
         raise InputError("give either texts or --input FILE")
     if arguments.text and not arguments.input:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from minitf.checkpoints.metadata import model_files
 from minitf.cli.console import Parser, number, words
-from minitf.cli.shared import BATCH_SIZE_HELP, add_delimiter, model_flags
+from minitf.cli.shared import BATCH_SIZE_HELP, add_delimiter, model_flags, refuse_files
 from minitf.datasets.table_writer import TableFormat
 from minitf.errors import InputError
 from minitf.files import check_output
@@ -83,6 +83,7 @@ def table_format(arguments: argparse.Namespace) -> TableFormat:
 
 def check(arguments: argparse.Namespace) -> None:
     """Raise InputError for incompatible flags."""
+    refuse_files(arguments.texts)
     if arguments.spreadsheet_safe:
         for name, value in (("--fill", arguments.fill), ("--embed", arguments.embed)):
             if value:

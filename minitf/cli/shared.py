@@ -2,9 +2,12 @@
 
 import argparse
 import dataclasses
+import os
+from collections.abc import Iterable
 
 from minitf.cli.console import argument_type, number, words
 from minitf.datasets.dialect import parse_delimiter
+from minitf.errors import InputError
 from minitf.fine_tuning.evaluation import Labelled
 from minitf.fine_tuning.saved import ModelOptions
 from minitf.fine_tuning.settings import Text
@@ -70,6 +73,13 @@ def labelled_flags() -> argparse.ArgumentParser:
     )
     data.add_argument("--batch-size", type=number(1, whole=True), default=64, metavar="N", help=BATCH_SIZE_HELP)
     return p
+
+
+def refuse_files(texts: Iterable[str | None]) -> None:
+    """Raise InputError for a text that is the path of a file: the flag --input is missing."""
+    for text in texts:
+        if text is not None and os.path.isfile(text):
+            raise InputError(f"{text} is a file, not a text; did you mean --input {text}?")
 
 
 def add_delimiter(group: argparse._ArgumentGroup) -> None:

@@ -3,7 +3,7 @@
 Each check yields messages: what is wrong, in which row, and what to do. Nothing is corrected here.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from minitf.datasets.dataset import Dataset, Example
 from minitf.datasets.findings import list_rows, location
@@ -21,6 +21,17 @@ def empty_cells(table: Dataset, label: bool = True) -> Iterator[str]:
         rows = [example for example, value in zip(table.examples, values or [], strict=False) if not value.strip()]
         if rows:
             yield f"{location(table, rows)}: column {column!r} is empty: fill it in, or delete the row{list_rows(rows)}"
+
+
+def empty_rows(tables: Iterable[Dataset]) -> Iterator[str]:
+    """Name the rows that were skipped because all their cells are empty; parts of one table count once."""
+    for path, skipped in {table.path: table.skipped for table in tables if table.skipped}.items():
+        yield f"{path}:{skipped[0]}: {skipped_rows(len(skipped))}"
+
+
+def skipped_rows(count: int) -> str:
+    """Say that rows were skipped."""
+    return f"{count:,} row{'s' * (count > 1)} without any content {'are' if count > 1 else 'is'} skipped"
 
 
 # How pandas, R, Excel and databases write a missing value. In a column of labels also the marks of SNLI and others.

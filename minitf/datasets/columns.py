@@ -1,6 +1,7 @@
 """Find the columns of the text, its pair and the label by their names."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from minitf.datasets.reading import ending
 from minitf.datasets.strings import did_you_mean, shorten
@@ -14,6 +15,28 @@ PAIRS = (
 )
 TEXTS = ("text", "sentence", "review", "content", "comment", *(first for first, _ in PAIRS))
 LABELS = ("label", "labels", "gold_label", "sentiment", "class", "category", "target", "score")
+
+
+class MissingColumnError(DataError):
+    """A named column does not exist."""
+
+    def __init__(self, message: str, column: str):
+        super().__init__(message)
+        self.column = column
+
+
+@contextmanager
+def columns_of_training(names: Mapping[str, str | None]) -> Iterator[None]:
+    """Add to the error for a missing column that its name is from the training table; `names` has it by setting."""
+    try:
+        yield
+    except MissingColumnError as error:
+        for setting, column in names.items():
+            if column == error.column:
+                raise DataError(
+                    f"{error}; that is the column of the training table, and `{setting}` names another one"
+                ) from None
+        raise
 
 
 def find_columns(
@@ -65,7 +88,8 @@ def missing_column(path: str, column: str, columns: list[str], others: Sequence[
     """Return the error for a named column that does not exist; `others` are names that could be meant too."""
     near = did_you_mean(column, [*columns, *others])
     problem = f"no column {column!r}{near}; {_list(columns)}" + (f"; or give {' or '.join(others)}" if others else "")
-    return DataError(f"{path}: {problem}") if near else column_error(path, columns, problem)
+    error = DataError(f"{path}: {problem}") if near else column_error(path, columns, problem)
+    return MissingColumnError(str(error), column)
 
 
 def column_error(path: str, columns: list[str], problem: str) -> DataError:

@@ -15,7 +15,7 @@ from minitf.datasets.built_in import BUILT_IN, PARTS, built_in_source
 from minitf.datasets.columns import find_columns
 from minitf.datasets.label_cells import has_list, has_several, refuse_object
 from minitf.datasets.reading import read_bytes
-from minitf.datasets.strings import shorten
+from minitf.datasets.strings import more_rows, shorten
 from minitf.errors import DataError
 
 # path, columns of the table, text, pair, label (each a name or None), whether a label is needed -> text, pair, label
@@ -45,6 +45,7 @@ class Dataset:
     label_column: str | None
     digest: str
     label_values: frozenset[str] = frozenset()  # the labels of the whole table, which a part of it may lack
+    skipped: tuple[int, ...] = ()  # the rows without any text or label
 
     @property
     def texts(self) -> list[str]:
@@ -107,17 +108,24 @@ def read_table(
     else:
         path, kind = os.fspath(source), None  # type: ignore[arg-type]
         data = read_bytes(Path(path), tables.ENDINGS)
-    records = tables.records(path, data, kind, delimiter)
+    skipped: list[int] = []
+    records = tables.records(path, data, kind, delimiter, skipped)
     text, pair, label = find(path, list(records[0][1]), text, pair, label, need_label)
 
-    examples = []
+    examples, errors = [], dict[int, DataError]()
     for row, record in records:
         where = f"{path}:{row}"
-        second = None if pair is None else tables.cell(where, record, pair)
-        value = None if label is None else read_label(where, record, label, need_label)
-        examples.append(Example(tables.cell(where, record, text), second, value, row))
+        try:
+            second = None if pair is None else tables.cell(where, record, pair)
+            value = None if label is None else read_label(where, record, label, need_label)
+            examples.append(Example(tables.cell(where, record, text), second, value, row))
+        except DataError as error:
+            errors[row] = error
+    if errors:
+        (_, first), *others = errors.items()
+        raise DataError(f"{first}{more_rows([row for row, _ in others])}")
     values = frozenset(example.label for example in examples if example.label)
-    return Dataset(path, tuple(examples), text, pair, label, hashlib.sha256(data).hexdigest(), values)
+    return Dataset(path, tuple(examples), text, pair, label, hashlib.sha256(data).hexdigest(), values, tuple(skipped))
 
 
 def built_in_corpus(name: str) -> tuple[Dataset, Dataset, Dataset]:

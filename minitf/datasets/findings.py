@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from minitf.datasets.dataset import Dataset, Example
-from minitf.datasets.strings import cut, first_few
+from minitf.datasets.strings import cut, first_few, is_number
 from minitf.errors import DataError
 
 FEW_ROWS = 5  # of a label: with fewer, its score is mostly chance
@@ -57,7 +57,12 @@ def count_rows(counts: Counter[str], train: Counter[str], name: str = "label ", 
 
 def describe_counts(counts: Mapping[str, int], names: Sequence[str]) -> str:
     """Return each label with its number of rows; of many labels, only the most frequent."""
+    colon = ":" if any(map(is_number, names)) else ""  # "1: 11", not "1 11"
+
+    def counted(name: str) -> str:
+        return f"{cut(name)}{colon} {counts[name]}"
+
     if len(names) <= MANY_CLASSES:
-        return ", ".join(f"{cut(name)} {counts[name]}" for name in names)
+        return ", ".join(counted(name) for name in names)
     frequent = sorted(names, key=lambda name: -counts[name])
-    return f"{len(names):,} labels, {first_few([f'{cut(name)} {counts[name]}' for name in frequent])}"
+    return f"{len(names):,} labels, {first_few([counted(name) for name in frequent])}"

@@ -104,7 +104,10 @@ def _check_utf8(path: str, file: BinaryIO) -> None:
                 problem = f"a NUL byte, which is not text (byte {offset + bad} of the file); delete it"
         except UnicodeDecodeError as error:
             bad = error.start
-            problem = f"0x{line[bad]:02x} is not UTF-8 (byte {offset + bad} of the file); save the file as UTF-8 text"
+            problem = (
+                f"0x{line[bad]:02x} is not UTF-8 (byte {offset + bad} of the file); save the file as UTF-8 text (in a"
+                " spreadsheet: as CSV UTF-8)"
+            )
         if problem:
             row += len((line[:bad] + b"|").splitlines()) - 1
             raise DataError(f"{path}:{row}: {problem}")

@@ -6,7 +6,7 @@ import itertools
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -23,18 +23,27 @@ LARGEST_CELL = (1 << 31) - 1  # characters; the limit of the csv module is 131,0
 Record = tuple[int, dict[str, Any]]  # (line of the file on which the record starts, its cells by column)
 
 
-def records(path: str, data: bytes, kind: str | None = None, delimiter: str | None = None) -> list[Record]:
+def records(
+    path: str,
+    data: bytes,
+    kind: str | None = None,
+    delimiter: str | None = None,
+    skipped: list[int] | None = None,
+) -> list[Record]:
     """Return all records of a file with the contents `data`; at least one. `kind` is its ending, by default of `path`.
+
+    A row in which each of several cells is empty is skipped, and added to `skipped`.
 
     `delimiter` separates the cells of CSV and TSV, and allows quotation marks around them; see `dialect`.
     """
-    return list(_records(path, io.StringIO(decode(path, data), newline=""), kind or ending(path), delimiter))
+    lines = io.StringIO(decode(path, data), newline="")
+    return list(_records(path, lines, kind or ending(path), delimiter, [] if skipped is None else skipped))
 
 
-def stream(path: Path, delimiter: str | None = None) -> Iterator[Record]:
+def stream(path: Path, delimiter: str | None = None, skipped: list[int] | None = None) -> Iterator[Record]:
     """Yield the records of a file, one at a time. Raises DataError when it reaches a malformed row."""
     with open_text(path, ENDINGS) as lines:
-        yield from _records(str(path), lines, ending(path), delimiter)
+        yield from _records(str(path), lines, ending(path), delimiter, [] if skipped is None else skipped)
 
 
 def to_json_lines(path: str, values: Sequence[Any]) -> bytes:
@@ -58,7 +67,7 @@ def _number(value: Any) -> Any:
     return number
 
 
-def _records(path: str, lines: TextIO, kind: str, delimiter: str | None) -> Iterator[Record]:
+def _records(path: str, lines: TextIO, kind: str, delimiter: str | None, skipped: list[int]) -> Iterator[Record]:
     """Yield the records of a text, whose lines end with \\n, \\r\\n or \\r. `kind` is the file ending of its format."""
     known, empty = {".csv": ",", ".tsv": "\t"}.get(kind), True
     if delimiter is not None and known is None:
@@ -70,12 +79,20 @@ def _records(path: str, lines: TextIO, kind: str, delimiter: str | None) -> Iter
     limit = csv.field_size_limit(LARGEST_CELL)
     try:
         for record in _json_lines(path, lines) if known is None else _delimited(path, lines, known, delimiter):
+            if is_blank(record[1].values()):
+                skipped.append(record[0])
+                continue
             empty = False
             yield record
     finally:
         csv.field_size_limit(limit)
     if empty:
         raise DataError(f"{path}: is empty: the first line must name the columns, each line after it is a row")
+
+
+def is_blank(cells: Collection[Any]) -> bool:
+    """Whether each of several cells is empty."""
+    return len(cells) > 1 and all(cell is None or (isinstance(cell, str) and not cell.strip()) for cell in cells)
 
 
 def _delimited(path: str, lines: TextIO, usual: str, delimiter: str | None) -> Iterator[Record]:
@@ -91,13 +108,15 @@ def _delimited(path: str, lines: TextIO, usual: str, delimiter: str | None) -> I
     header, empty = 0, True
     rows = _fields(path, itertools.chain(head, lines), dialect, first)
     for row, fields in rows:
-        if not fields or (columns is None and len(fields) == 1 and not fields[0].strip()):  # a blank line
+        if not fields or (columns is None and not any(field.strip() for field in fields)):  # a blank line
             continue
         if columns is None:
             header, columns = row, [column.strip() for column in fields]
             repeated = [column for column, n in Counter(columns).items() if n > 1 and column]
             if repeated:
                 raise column_error(path, columns, f"two columns are called {repeated[0]!r}: rename one")
+        elif is_blank(fields):
+            yield row, {str(n): "" for n in range(len(fields))}
         elif len(fields) != len(columns):
             if empty and _have_length(len(fields), rows):
                 problem = (

@@ -11,8 +11,8 @@ from typing import Any
 from minitf.datasets import augmentation
 from minitf.datasets.built_in import BUILT_IN, built_in_name
 from minitf.datasets.dialect import parse_delimiter
-from minitf.datasets.strings import did_you_mean
 from minitf.errors import InputError
+from minitf.fine_tuning.other_names import suggest_setting
 from minitf.fine_tuning.settings import Checked, Choice, Flag, Number, Source, Text, TextOrNumber, Words, setting
 from minitf.tasks import registry
 
@@ -245,7 +245,7 @@ def field_of(name: str) -> dataclasses.Field[Any]:
     """Return the declaration of a setting. Raises InputError if there is none."""
     fields = {field.name: field for _, field in declared()}
     if name not in fields:
-        raise InputError(f"there is no setting {name!r}{did_you_mean(name, sorted(fields))}")
+        raise InputError(f"there is no setting {name!r}{suggest_setting(name, sorted(fields))}")
     return fields[name]
 
 

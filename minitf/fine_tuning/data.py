@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 from minitf.datasets.built_in import BUILT_IN, PARTS, built_in_name, built_in_source, check_name
-from minitf.datasets.dataset import built_in_corpus
+from minitf.datasets.dataset import Dataset, built_in_corpus
 from minitf.datasets.findings import refuse
 from minitf.datasets.groups import with_groups
 from minitf.errors import InputError
@@ -107,7 +107,16 @@ def _hold_out(train: Table, spec: TaskSpec, seed: int, say: Say) -> tuple[Table,
     return train, valid
 
 
-def data_line(splits: Splits, spec: TaskSpec) -> str:
-    """Format the sizes of the tables."""
+def data_line(splits: Splits, spec: TaskSpec, data: DataConfig) -> str:
+    """Format the sizes of the tables, and the columns that were found by other names than `text` and `label`."""
+    train = splits["train"]
+    found = {"text": train.text_column, "pair": train.pair_column, "label": train.label_column}
+    if not isinstance(train, Dataset) or built_in_name(data.train):
+        found = {}
+    named = [
+        f"{name}: column {column!r}; "
+        for name, column in found.items()
+        if column not in (None, name) and getattr(data, name) is None
+    ]
     sizes = ", ".join(f"{name} {len(table.examples)}" for name, table in splits.items())
-    return f"{splits['train'].path}: {sizes} {spec.unit}; in training: {spec.describe(splits['train'])}"
+    return f"{train.path}: {sizes} {spec.unit}; {''.join(named)}in training: {spec.describe(splits['train'])}"

@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minitf.checkpoints.metadata import read_metadata
+from minitf.datasets.checks import empty_rows
+from minitf.datasets.columns import columns_of_training
+from minitf.datasets.dataset import Dataset
 from minitf.datasets.groups import with_groups
 from minitf.errors import InputError
 from minitf.fine_tuning.provenance import machine
@@ -108,6 +111,8 @@ def open_labelled(
     spec = spec or registry.of_checkpoint(source, model.head_name, model.config, kind_of(model))
     if table is None:
         table = _read(spec, labelled, metadata)
+    for message in empty_rows([table] if isinstance(table, Dataset) else []):
+        say(f"minitf: warning: {message}")
     if labelled.strict and not spec.entities:
         raise InputError(f"`strict` is for metrics of entities, and `task` {spec.name} has none; leave it out")
     settings = dataclasses.replace(TaskSettings.saved(metadata), strict=labelled.strict)
@@ -183,5 +188,6 @@ def _read(spec: TaskSpec, labelled: Labelled, metadata: Mapping[str, Any]) -> Ta
     given: Columns = {"text": labelled.text, "pair": labelled.pair, "label": labelled.label}
     names = {name: column or (None if name in spec.unused else metadata.get(name)) for name, column in given.items()}
     delimiter = {} if labelled.delimiter is None else {"delimiter": labelled.delimiter}
-    table = spec.read(labelled.data, **names, **delimiter)
+    with columns_of_training({name: column for name, column in names.items() if not given[name]}):
+        table = spec.read(labelled.data, **names, **delimiter)
     return table if labelled.by is None else with_groups(table, labelled.data, labelled.by, labelled.delimiter)

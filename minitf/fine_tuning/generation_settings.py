@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from minitf.datasets.strings import did_you_mean
 from minitf.errors import CheckpointError, InputError
+from minitf.fine_tuning.other_names import suggest_setting
 from minitf.fine_tuning.settings import Checked, Choice, Flag, Number, setting
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def read_settings(settings: Mapping[str, Any]) -> GenerationSettings:
     names = [field.name for field in dataclasses.fields(GenerationSettings)]
     for name in settings:
         if name not in names:
-            raise InputError(f"there is no setting {name!r}{did_you_mean(name, names)}")
+            raise InputError(f"there is no setting {name!r}{suggest_setting(name, names)}")
     read = GenerationSettings(**settings)
     read.check_combination()
     return read

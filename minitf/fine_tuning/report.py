@@ -14,13 +14,14 @@ from minitf.fine_tuning.journal import read_steps
 from minitf.fine_tuning.models import load_kind
 from minitf.fine_tuning.new_model import NewModel
 from minitf.fine_tuning.pages import report as report_page
-from minitf.fine_tuning.pages.scores import measured_on
+from minitf.fine_tuning.pages.scores import measured_on, printed_scores
 from minitf.fine_tuning.result import Outcome, Run
 from minitf.fine_tuning.setup import TrainingSetup, optimizer_recipe
 from minitf.fine_tuning.slices import score_interval, slices_of
 from minitf.fine_tuning.terminal import Strong
 from minitf.tasks.base import worst
 from minitf.tasks.inference import predict_logits
+from minitf.tasks.regression.metrics import RegressionMetrics
 from minitf.training.loop import Epoch
 
 WORST = 20  # mistakes in the report
@@ -61,7 +62,8 @@ def conclude(setup: TrainingSetup, history: list[Epoch], folder: Path) -> Outcom
 def result_lines(outcome: Outcome, metric: str, unit: str, *, in_full: bool) -> Iterator[str]:
     """Yield the lines of the result for the terminal; `in_full` adds the metrics' own table."""
     run = outcome.run
-    yield Strong(f"{run.measured_on} " + ", ".join(f"{name} {value:.4f}" for name, value in run.scores.items()))
+    scores = printed_scores(run.scores, run.metrics)
+    yield Strong(f"{run.measured_on} " + ", ".join(f"{name} {value:.4f}" for name, value in scores.items()))
     yield f"  epoch {run.best_epoch.number}, chosen by {metric} on the validation set; {run.baseline}"
     if outcome.slices is not None:
         yield from outcome.slices.lines(unit, *(() if in_full else (SHOWN_GROUPS,)))
@@ -69,7 +71,13 @@ def result_lines(outcome: Outcome, metric: str, unit: str, *, in_full: bool) -> 
         yield table
     if not run.learned:
         yield Strong("The model did not learn: it is no better than this baseline.")
-        yield "  Train again with several `seeds` (some fail, Mosbach et al. 2021), more `epochs` or another `lr`."
+        if isinstance(outcome.metrics, RegressionMetrics) and outcome.metrics.is_far_from_zero:
+            yield (
+                "  A new head predicts about 0, and the numbers are far from it: try `lr` 3e-4, more `epochs`, or scale"
+                " the column."
+            )
+        else:
+            yield "  Train again with several `seeds` (some fail, Mosbach et al. 2021), more `epochs` or another `lr`."
 
 
 def metadata(setup: TrainingSetup) -> dict[str, object]:

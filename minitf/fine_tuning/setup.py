@@ -34,6 +34,7 @@ from minitf.training.strategy import Strategy, count_layers, freeze
 from minitf.training.workers import Workers, local_device
 
 LOW_RATE = 3e-4  # for a new model
+HIGH_RATE = 1e-2  # for Adam, if more than the head is trained
 
 
 @dataclasses.dataclass(frozen=True)
@@ -242,7 +243,7 @@ def _describe(setup: TrainingSetup, longest: int, augmentation_lines: list[str],
     recipe, spec, long_text = setup.config.recipe, setup.spec, setup.config.data.long_text
     in_full = setup.in_full
     say(setup.description.model if in_full else setup.loaded.short())
-    say(data_line(setup.splits, spec))
+    say(data_line(setup.splits, spec, setup.config.data))
     if in_full:
         say(setup.description.data)
     checked = (spec, setup.splits, setup.encoded.counts, setup.tokenizer, setup.max_length, long_text)
@@ -263,6 +264,9 @@ def _describe(setup: TrainingSetup, longest: int, augmentation_lines: list[str],
         say(f"warning: a new model learns slowly at `lr` {recipe.lr:g}; try 1e-3")
     if setup.config.model.freeze == "all" and recipe.optimizer in ("adam", "adamw") and recipe.lr < 1e-3:
         say(f"warning: `freeze` all trains the head alone, which learns slowly at `lr` {recipe.lr:g}; try 1e-2")
+
+    if setup.config.model.freeze != "all" and recipe.optimizer in ("adam", "adamw") and recipe.lr > HIGH_RATE:
+        say(f"warning: `lr` {recipe.lr:g} is high for {recipe.optimizer} and often destroys the model; try 5e-5")
 
 
 def task_settings(config: FineTuneConfig) -> TaskSettings:

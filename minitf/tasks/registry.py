@@ -71,7 +71,8 @@ def by_labels(table: Dataset) -> tuple[TaskSpec, str]:
     if numbers and (not whole or len(numbers) > MOST_CLASSES):
         kind = "whole numbers" if whole else "numbers, not all of them whole"
         return REGRESSION, f"{column} has {len(numbers)} different {kind}"
-    return CLASSIFICATION, f"{column} has {len(labels)} different label{'s' * (len(labels) != 1)}"
+    other = " (`task` regression predicts the number)" if len(numbers) > 2 else ""
+    return CLASSIFICATION, f"{column} has {len(labels)} different label{'s' * (len(labels) != 1)}{other}"
 
 
 def _numbers(table: Dataset, labels: set[str]) -> set[float]:

@@ -9,12 +9,15 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minitf.__main__ import COMMANDS
+from minitf.cli import attend, evaluate, finetune, generate, predict
 from minitf.cli.console import Parser, complain, flags_in_errors, number, run, say, say_error, wrapped
 from minitf.cli.streams import VisibleStream, shows_styles
 from minitf.errors import CheckpointError, DataError, InputError
@@ -306,6 +309,58 @@ def test_a_mistyped_flag_or_value_gets_a_suggestion(
     assert left.value.code == 2 and err.count("\n") == 1
     assert ("did you mean" in err) == (suggestion is not None)
     assert suggestion is None or suggestion in err
+
+
+@pytest.mark.parametrize(
+    ("words", "suggestion"),
+    [
+        (["--learning-rate", "1e-5"], "(did you mean '--lr'?)"),
+        (["--learning_rate=1e-5"], "(did you mean '--lr'?)"),
+        (["--per_device_train_batch_size", "8"], "(did you mean '--batch-size'?)"),
+        (["--num-train-epochs", "3"], "(did you mean '--epochs'?)"),
+        (["--max_seq_length", "64"], "(did you mean '--max-length'?)"),
+        (["--model_name_or_path", "x"], "(did you mean '--model'?)"),
+        (["--output_dir", "x"], "(did you mean '--output'?)"),
+        (["--weight_decay", "0.1"], "(did you mean '--weight-decay'?)"),
+    ],
+)
+def test_a_flag_of_transformers_gets_the_flag_of_minitf(
+    words: list[str], suggestion: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        finetune.parser().parse_args(words)
+    assert suggestion in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("parser", "words", "suggestion"),
+    [
+        (finetune.parser, ["{}"], "(did you mean --train {}?)"),
+        (evaluate.parser, ["DIR", "{}"], "(did you mean --data {}?)"),
+        (evaluate.parser, ["--strict", "{}"], "(did you mean --data {}?)"),
+        (evaluate.parser, ["DIR", "--output", "{}"], None),
+        (finetune.parser, ["no such file.csv"], None),
+    ],
+)
+def test_a_file_without_a_flag_gets_the_flag_of_the_data(
+    parser: Any, words: list[str], suggestion: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "clean.csv"
+    path.write_text("text,label\n")
+    with pytest.raises(SystemExit):
+        parser().parse_args([word.format(path) for word in words])
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and ("did you mean" in err) == (suggestion is not None)
+    assert suggestion is None or suggestion.format(path) in err
+
+
+@pytest.mark.parametrize("command", [predict, generate, attend])
+def test_a_text_that_is_a_file_is_refused(command: Any, tmp_path: Path) -> None:
+    path = tmp_path / "clean.csv"
+    path.write_text("text\nfine\n")
+    arguments = command.parser().parse_intermixed_args(["DIR", str(path), "--output", str(tmp_path / "out.html")])
+    with pytest.raises(InputError, match=r"clean\.csv is a file, not a text; did you mean --input .*clean\.csv\?$"):
+        command.check(arguments)
 
 
 class Terminal(io.StringIO):

@@ -347,7 +347,9 @@ def test_broken_quoting(tmp_path: Path, content: str, row: int) -> None:
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl"])
 def test_not_utf8(tmp_path: Path, name: str) -> None:
     content = b"text,label\nfine,x\ncaf" + "é,x\n".encode("latin-1")
-    expected = ":3: 0xe9 is not UTF-8 (byte 21 of the file); save the file as UTF-8 text"
+    expected = (
+        ":3: 0xe9 is not UTF-8 (byte 21 of the file); save the file as UTF-8 text (in a spreadsheet: as CSV UTF-8)"
+    )
     assert message(write(tmp_path, name, content)) == expected
     assert ": is UTF-16, not UTF-8: save it as UTF-8" in message(write(tmp_path, name, "text".encode("utf-16")))
 
@@ -515,3 +517,25 @@ print(sorted(loaded))
         [sys.executable, "-c", code], cwd=folder.parents[1], capture_output=True, text=True, check=True
     )
     assert set(ast.literal_eval(run.stdout)) == {"minitf", "minitf.errors", "minitf.datasets", *modules}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("t.csv", "text;label;note\n;;;;\na;x;1\n;;\nb;y;2\n;;;;\n"),
+        ("t.jsonl", '{"text": "a", "label": "x"}\n{"text": "", "label": null}\n{"text": "b", "label": "y"}\n'),
+    ],
+)
+def test_rows_without_any_content_are_skipped(tmp_path: Path, name: str, content: str) -> None:
+    path = tmp_path / name
+    path.write_text(content)
+    table = read_table(path)
+    assert (table.texts, table.labels) == (["a", "b"], ["x", "y"])
+    assert table.skipped == ((2, 4, 6) if name == "t.csv" else (2,))
+
+
+def test_the_error_for_a_row_names_the_other_rows_too(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("text,label\na,x\nb,\nc,\nd,y\ne,\n")
+    with pytest.raises(DataError, match=r"t.csv:3: .*'label' is empty.* \(and 2 more rows: 4, 6\)$"):
+        read_table(path)

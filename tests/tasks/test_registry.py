@@ -89,7 +89,7 @@ print(sorted(name for name in sys.modules if name.startswith("minitf.tasks.") an
         (["a", "b|c", ""], "multilabel", "several labels in a cell (row 3: 'b|c')"),
         (["0.5", "1", "2"], "regression", "3 different numbers, not all of them whole"),
         ([str(n) for n in range(21)], "regression", "21 different whole numbers"),
-        ([str(n) for n in range(20)], "classification", "20 different labels"),
+        ([str(n) for n in range(20)], "classification", "20 different labels (`task` regression predicts the number)"),
         (["1", "5", "1"], "classification", "2 different labels"),
         (["1.0", "2.0"], "classification", "2 different labels"),
         (["0.5", "nan"], "classification", "2 different labels"),

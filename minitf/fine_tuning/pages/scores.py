@@ -15,6 +15,11 @@ def measured_on(content: Mapping[str, Any]) -> str:
     return "test" if "test" in content else "valid"
 
 
+def printed_scores(scores: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the scores with, for regression, the rmse: the baseline is one."""
+    return {**scores, **({"rmse": metrics["rmse"]} if "rmse" in metrics else {})}
+
+
 def rows(content: Mapping[str, Any]) -> int:
     """Return the number of examples of the table on which the result was measured."""
     data = content["data"]
@@ -41,7 +46,7 @@ def with_interval(content: Mapping[str, Any], name: str) -> str:
 def score_cards(content: Mapping[str, Any]) -> str:
     """Format the scores as cards."""
     cards = []
-    for name, value in content["scores"].items():
+    for name, value in printed_scores(content["scores"], content[measured_on(content)]).items():
         found = interval(content, name)
         extra = "" if found is None else f'<dd class="soft">95 %: {found[0]:.4f} to {found[1]:.4f}</dd>'
         cards.append(f'<div class="score"><dt>{escape(name)}</dt><dd class="value">{number(value)}</dd>{extra}</div>')

@@ -59,6 +59,10 @@ class QuestionTable:
     label_column: ClassVar[str] = "answers"
 
     @property
+    def count(self) -> int:
+        return len(self.examples)
+
+    @property
     def texts(self) -> list[str]:
         return [question.text for question in self.examples]
 

@@ -8,6 +8,7 @@ from minitf.datasets.dataset import Dataset, one_label
 from minitf.datasets.findings import Finding, Rows, list_rows, location
 from minitf.datasets.strings import is_number, shorten, with_decimal_comma
 from minitf.errors import DataError
+from minitf.tasks.regression.metrics import FAR
 from minitf.tasks.whole_text.checks import check_tables, given, label_column
 
 FEW_NUMBERS = 3  # with fewer different numbers, they are probably names of classes
@@ -44,6 +45,11 @@ def _number_warnings(train: Dataset) -> Iterator[str]:
             f" the column, by {divisor:g} for example"
         )
     mean, deviation = mean_and_deviation(numbers)
+    if largest <= LARGE and abs(mean) > FAR and abs(mean) > 2.0 * deviation:
+        yield (
+            f"{where}: a new head predicts about 0, and the mean of the numbers is {mean:.4g}: if the model does not"
+            " learn, try `lr` 3e-4, more `epochs`, or subtract the mean from the column"
+        )
     rows = [e for e, x in zip(train.examples, numbers, strict=True) if abs(x - mean) > OUTLIER * deviation > 0]
     if rows:
         yield (

@@ -5,6 +5,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+FAR = 2.0  # from 0, which a new head predicts
+
 
 @dataclasses.dataclass(frozen=True)
 class RegressionMetrics:
@@ -18,6 +20,11 @@ class RegressionMetrics:
     @property
     def scores(self) -> dict[str, float]:
         return {"Pearson": self.pearson, "Spearman": self.spearman}
+
+    @property
+    def is_far_from_zero(self) -> bool:
+        """Whether the middle of the true numbers is far from 0, which a new head predicts."""
+        return abs(sum(self.true)) / 2.0 > FAR
 
     def table(self) -> str:
         (low, high), (lowest, highest) = self.said, self.true

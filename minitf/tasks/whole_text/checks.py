@@ -9,6 +9,7 @@ from minitf.datasets import near_duplicates
 from minitf.datasets.checks import (
     duplicates,
     empty_cells,
+    empty_rows,
     leakage,
     missing_values,
     numbers_as_texts,
@@ -38,7 +39,14 @@ def check_tables(
     found += [message for later in tables[1:] for message in other_columns(train, later)]
     found += errors
     missing = [message for table in tables for message in (*missing_values(table), *rows_in_texts(table))]
-    odd = [*missing, *numbers_as_texts(train), *duplicates(train), *near_duplicates.warnings(tables), *warnings]
+    odd = [
+        *empty_rows(tables),
+        *missing,
+        *numbers_as_texts(train),
+        *duplicates(train),
+        *near_duplicates.warnings(tables),
+        *warnings,
+    ]
     for earlier, later in itertools.combinations(tables, 2):
         odd += leakage(earlier, later)
     return [Finding("error", message) for message in found] + [Finding("warning", message) for message in odd]

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from minitf.datasets import tables
-from minitf.datasets.columns import find_columns
+from minitf.datasets.columns import columns_of_training, find_columns
+from minitf.datasets.strings import more_rows
 from minitf.errors import DataError, InputError
 from minitf.tasks.spec import Inputs
 
@@ -41,6 +42,7 @@ class TableOfTexts:
     pair: str | None
     count: int  # its rows
     delimiter: str | None = None
+    skipped: int = 0  # its rows without any content
 
     def parts(self, size: int) -> Iterator[Part]:
         rows = _rows(self.path, self.text, self.pair, self.delimiter)
@@ -57,8 +59,10 @@ def read_texts(inputs: Inputs, metadata: Mapping[str, Any], *, pair_required: bo
     Raises InputError for an empty text and, if `pair_required`, for single texts if the model was trained on pairs.
     """
     if inputs.path is not None:
-        columns = {"text": inputs.text or metadata.get("text"), "pair": inputs.pair or metadata.get("pair")}
-        return open_table(Path(inputs.path), **columns, delimiter=inputs.delimiter)
+        given = {"text": inputs.text, "pair": inputs.pair}
+        trained = {name: metadata.get(name) for name, column in given.items() if not column}
+        with columns_of_training(trained):
+            return open_table(Path(inputs.path), **given | trained, delimiter=inputs.delimiter)
     if metadata.get("pair") and inputs.pairs is None and pair_required:
         raise InputError(
             f"this model was trained on pairs ({metadata.get('text')}, {metadata['pair']}):"
@@ -81,14 +85,24 @@ def open_table(
     """
     _, first = next(tables.stream(path, delimiter))
     text, pair, _ = find_columns(str(path), list(first), text, pair, None, False)
-    return TableOfTexts(path, text, pair, sum(1 for _ in _rows(path, text, pair, delimiter)), delimiter)
+    skipped, empty, count = list[int](), dict[int, str](), 0
+    for row, record in tables.stream(path, delimiter, skipped):
+        count += 1
+        for column in filter(None, (text, pair)):
+            if not tables.cell(f"{path}:{row}", record, column).strip():
+                empty.setdefault(row, column)
+    if empty:
+        (row, column), *others = empty.items()
+        more = more_rows([row for row, _ in others])
+        raise DataError(
+            f"{path}:{row}: column {column!r} is empty: there is nothing to predict: fill it in, or delete the"
+            f" row{more}"
+        )
+    return TableOfTexts(path, text, pair, count, delimiter, len(skipped))
 
 
 def _rows(path: Path, text: str, pair: str | None, delimiter: str | None) -> Iterator[tuple[str, str]]:
     for row, record in tables.stream(path, delimiter):
         where = f"{path}:{row}"
         found = [tables.cell(where, record, column) for column in (text, pair) if column is not None]
-        for column, value in zip((text, pair), found, strict=False):
-            if not value.strip():
-                raise DataError(f"{where}: column {column!r} is empty: there is nothing to predict")
         yield found[0], found[-1]

@@ -6,6 +6,7 @@ import pytest
 from minitf.datasets.dataset import Dataset, Example
 from minitf.errors import DataError
 from minitf.tasks.regression.data import check_regression, finite_number, mean_and_deviation, range_of
+from minitf.tasks.regression.metrics import regression_metrics
 from minitf.tasks.regression.spec import REGRESSION
 
 
@@ -68,6 +69,7 @@ def test_a_good_table() -> None:
             "warning",
             "t.csv:302: 49 is more than 10 standard deviations",
         ),
+        (["4", "5", "4.5", "3.5"] * 9, "warning", "about 0, and the mean of the numbers is 4.25"),
         (["1e308", "-1e308", "5"], "warning", "numbers as large as 1e+308"),
     ],
 )
@@ -80,6 +82,16 @@ def test_numbers_outside_the_range_of_training() -> None:
     valid = dataset("3", "40", texts=["x", "y"], name="v.csv")
     (message,) = messages(check_regression(dataset(*[str(i / 2) for i in range(24)]), valid))["warning"]
     assert message.startswith("v.csv:3: 40 is outside the range of the training rows, 0 to 11.5")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "far"), [([4.0, 5.0, 4.5], True), ([-3.0, -3.5, -4.0], True), ([0.0, 1.0, 4.0], False)]
+)
+def test_numbers_far_from_what_a_new_head_predicts(numbers: list[float], far: bool) -> None:
+    labels = [str(number) for number in numbers]
+    found = messages(check_regression(dataset(*labels, texts=[f"text {i}" for i in range(len(labels))])))
+    assert any("a new head predicts about 0" in message for message in found["warning"]) == far
+    assert regression_metrics(numbers, numbers, 0.0).is_far_from_zero == far
 
 
 @pytest.mark.parametrize("numbers", [[1.0, 2.0, 4.5], [1e308, 1.5e308, -1e308], [5e-324, 0.0], [0.0, 0.0]])

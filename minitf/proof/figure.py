@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from minitf.proof.divergence import Row
 from minitf.training.figure import drawable, drawing, new_figure, save_figure
@@ -39,7 +39,8 @@ def draw(rows: Sequence[Row], path: Path, title: str, theme: Theme = LIGHT) -> N
 
         text = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
         background = ("figure.facecolor", "axes.facecolor", "savefig.facecolor")
-        with rc_context(dict.fromkeys(text, theme.text) | dict.fromkeys(background, theme.background)):
+        colours: Any = dict.fromkeys(text, theme.text) | dict.fromkeys(background, theme.background)
+        with rc_context(colours):
             _draw(rows, path, title, theme)
 
 

@@ -100,7 +100,18 @@ def test_argparse_is_for_the_command_line_alone():
 def test_no_flag_is_written_below_the_command_line():
     """A lower room names a setting, and the command line prints it as its flag."""
     flag = re.compile(r'"--[a-z]|`--[a-z]| --[a-z][a-z-]+')
-    rooms = ("text", "datasets", "training", "tasks", "bert", "layers", "checkpoints", "equations", "generation", "transformer")
+    rooms = (
+        "text",
+        "datasets",
+        "training",
+        "tasks",
+        "bert",
+        "layers",
+        "checkpoints",
+        "equations",
+        "generation",
+        "transformer",
+    )
     found = [
         f"{path.relative_to(ROOT)}: {line.strip()}"
         for room in rooms

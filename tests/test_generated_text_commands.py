@@ -10,6 +10,7 @@ import transformers
 
 import minitf
 from minitf import evaluate, finetune, predict, prune
+from minitf.datasets.generated_dates import FORMS
 from minitf.errors import InputError
 from minitf.fine_tuning.built_in_recipe import with_recipe
 
@@ -137,3 +138,19 @@ def test_what_needs_an_encoder_refuses_it(run_command, pairs: Path) -> None:
     rows = [{"source": "a", "target": "b"}, {"source": "c", "target": "d"}]
     with pytest.raises(InputError, match="this needs an encoder"):
         minitf.score("run/best", data=rows, task="classification", text="source", label="target")
+
+
+def test_built_in_dates(run_command, here: Path) -> None:
+    """Its recipe, except what is given; the scores of each form in the report."""
+    sizes = ("--width", "8", "--heads", "1", "--layers", "1", "--epochs", "1", "--batch-size", "1000")
+    status, out, err = run_command(finetune.main, "--train", "dates", *sizes, "--device", "cpu", "--output", "run")
+    assert (status, err) == (0, "")
+    assert "recipe of the built-in dates: --from-scratch, --lr 0.002, --metric exact_match" in out
+    assert "built-in dates/train: train 20000, valid 500, test 1000 pairs" in out
+    found = report("run")
+    assert found["slices"]["column"] == "form"
+    assert {group["name"] for group in found["slices"]["groups"]} == set(FORMS)
+    assert sum(group["count"] for group in found["slices"]["groups"]) == 1000
+    assert found["test"].keys() >= {"exact_match", "token_accuracy", "sequence_accuracy"}
+    best = json.loads((Path("run/best") / "minitf.json").read_text())
+    assert (best["task"], best["model"], best["text"], best["label"]) == ("seq2seq", None, "source", "target")

@@ -150,7 +150,8 @@ def _delimiter(content: bytes, usual: str) -> tuple[str, str]:
 def _columns(records: list[list[str]], text: str, pair: str | None) -> Read:
     names = [name.strip() for name in records[0]]
     second = None if pair is None else names.index(pair)
-    return [(cells[names.index(text)], None if second is None else cells[second]) for cells in records[1:]]
+    rows = [cells for cells in records[1:] if len(cells) == 1 or any(cell.strip() for cell in cells)]
+    return [(cells[names.index(text)], None if second is None else cells[second]) for cells in rows]
 
 
 def read_jsonl(content: bytes, text: str, pair: str | None) -> Read:

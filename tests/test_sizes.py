@@ -313,7 +313,7 @@ def test_a_study_is_in_its_folder_whatever_the_name(
 def test_a_text_that_is_too_long_for_the_memory(
     run_command: Any, tiny: Path, one_word_tells: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("minitf.text.tokenizer.LONGEST", 1000)
+    monkeypatch.setattr("minitf.text.tokenizer_limits.LONGEST_TEXT", 1000)
     with one_word_tells.open("a") as file:
         file.write("film " * 300 + ",pos\n")
     for main, words in (

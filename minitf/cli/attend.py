@@ -56,24 +56,7 @@ def parser() -> Parser:
         "--output", required=True, metavar="FILE", help="file to write: .html, .svg, .png or .pdf (required)"
     )
 
-    generated = p.add_argument_group("models that generate text")
-    generated.add_argument(
-        "--target",
-        type=words,
-        metavar="TEXT",
-        help="target, or continuation of a prompt (default: the greedy output of the model)",
-    )
-    generated.add_argument(
-        "--max-new-tokens",
-        type=count,
-        metavar="N",
-        help="maximum number of tokens of the output (default: 128 of a target, 20 of a continuation)",
-    )
-    generated.add_argument(
-        "--attention",
-        choices=KINDS,
-        help="the attention that a figure shows (default: cross); a page has all three",
-    )
+    _add_generated(p)
 
     figure = p.add_argument_group("figure (.svg, .png, .pdf)")
     figure.add_argument(
@@ -85,18 +68,7 @@ def parser() -> Parser:
     figure.add_argument("--head", type=count, metavar="N", help="for head and lines, from 1 (default: the first)")
     figure.add_argument("--dark", action="store_true", help="dark background; a page follows the system's setting")
 
-    table = p.add_argument_group("table of texts (--view summary)")
-    table.add_argument(
-        "--input", metavar="FILE", help="average over a table of texts, CSV, TSV or JSON lines (default: none)"
-    )
-    table.add_argument(
-        "--text", dest="text_column", type=words, metavar="COL", help="column of the text (default: found by its name)"
-    )
-    table.add_argument(
-        "--pair", dest="pair_column", type=words, metavar="COL", help="column of the second text (default: none)"
-    )
-
-    add_delimiter(table)
+    _add_table(p)
 
     page = p.add_argument_group("page (.html)")
     page.add_argument("--query-key", action="store_true", help="add the products of queries and keys")
@@ -117,6 +89,43 @@ def parser() -> Parser:
         help="class that the attribution explains, also for --view explain\n(default: the predicted one)",
     )
     return p
+
+
+def _add_generated(p: Parser) -> None:
+    """Add the flags for models that generate text."""
+    generated = p.add_argument_group("models that generate text")
+    generated.add_argument(
+        "--target",
+        type=words,
+        metavar="TEXT",
+        help="target, or continuation of a prompt (default: the greedy output of the model)",
+    )
+    generated.add_argument(
+        "--max-new-tokens",
+        type=number(1, whole=True),
+        metavar="N",
+        help="maximum number of tokens of the output (default: 128 of a target, 20 of a continuation)",
+    )
+    generated.add_argument(
+        "--attention",
+        choices=KINDS,
+        help="the attention that a figure shows (default: cross); a page has all three",
+    )
+
+
+def _add_table(p: Parser) -> None:
+    """Add the flags for a table of texts."""
+    table = p.add_argument_group("table of texts (--view summary)")
+    table.add_argument(
+        "--input", metavar="FILE", help="average over a table of texts, CSV, TSV or JSON lines (default: none)"
+    )
+    table.add_argument(
+        "--text", dest="text_column", type=words, metavar="COL", help="column of the text (default: found by its name)"
+    )
+    table.add_argument(
+        "--pair", dest="pair_column", type=words, metavar="COL", help="column of the second text (default: none)"
+    )
+    add_delimiter(table)
 
 
 def check(arguments: argparse.Namespace) -> None:

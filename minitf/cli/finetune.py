@@ -25,7 +25,6 @@ EXAMPLES = (
     "",
     "--train reviews.csv --test held_out.csv --text review --label stars --output runs/stars",
     "--train dates --task seq2seq --from-scratch",
-    "--resume --output runs/stars",
 )
 
 

@@ -90,7 +90,7 @@ def read_table(
     need_label: bool = True,
     read_label: Callable[[str, dict[str, Any], str, bool], str] = one_label,
     delimiter: str | None = None,
-    find: FindColumns = find_columns,
+    find: FindColumns | None = None,
 ) -> Dataset:
     """Read a table from a .csv, .tsv or .jsonl file (or its gzip), or from a list of records (dicts).
 
@@ -98,7 +98,7 @@ def read_table(
     white space. A TSV has no quoting: as in the GLUE files, a quotation mark is an ordinary character. In JSON, null is
     an empty text, 1.0 is read as 1, true as true. A list of records is read as the same records in a JSON lines file;
     its path is "records", its rows are counted from 1. `read_label` reads the cell of a label. `delimiter` separates
-    the cells of a CSV or TSV, and allows quotation marks in both. `find` finds the columns.
+    the cells of a CSV or TSV, and allows quotation marks in both. `find` finds the columns (default: `find_columns`).
 
     Raises DataError, with the row, for malformed or ambiguous data.
     """
@@ -110,7 +110,7 @@ def read_table(
         data = read_bytes(Path(path), tables.ENDINGS)
     skipped: list[int] = []
     records = tables.records(path, data, kind, delimiter, skipped)
-    text, pair, label = find(path, list(records[0][1]), text, pair, label, need_label)
+    text, pair, label = (find or find_columns)(path, list(records[0][1]), text, pair, label, need_label)
 
     examples, errors = [], dict[int, DataError]()
     for row, record in records:

@@ -135,7 +135,8 @@ CELLS = st.text(st.sampled_from('ab ,"\n\ré|\t'), max_size=6)
 def test_the_csv_reader_reads_written_tables(pairs) -> None:
     out = io.StringIO()
     csv.writer(out, quoting=csv.QUOTE_ALL).writerows([("text", "pair"), *pairs])
-    assert read_csv(out.getvalue().encode(), "text", "pair") == pairs
+    not_blank = [pair for pair in pairs if any(cell.strip() for cell in pair)]  # minitf skips the others
+    assert read_csv(out.getvalue().encode(), "text", "pair") == not_blank
 
 
 def test_the_other_readers_read_written_tables() -> None:

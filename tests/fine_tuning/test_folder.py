@@ -121,7 +121,7 @@ def test_seeds_do_not_train_in_another_run(run_command, flags, here):
 
 def test_a_run_folder_that_is_moved_while_it_trains_is_not_looked_up_by_name(run_command, flags, here, monkeypatch):
     """`out/best` could be the name of a model on the hub."""
-    monkeypatch.setattr(report, "load", lambda *_, **__: pytest.fail("a model was loaded"))
+    monkeypatch.setattr(report, "load_kind", lambda *_, **__: pytest.fail("a model was loaded"))
     original = single.conclude
     monkeypatch.setattr(
         single, "conclude", lambda *given: (here / "out/best").rename(here / "away") and original(*given)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from minitf import attend, convert, evaluate, finetune, predict, prune, validate
+from minitf import convert, finetune, validate
 from minitf.bert import Bert
 from minitf.checkpoints.kinds import KINDS
 from minitf.checkpoints.load import load, load_model
@@ -189,10 +189,6 @@ def test_the_wrong_kind_of_model(tmp_path, write_bert):
 @pytest.mark.parametrize(
     ("command", "arguments"),
     [
-        (predict, ["{model}", "a text"]),
-        (evaluate, ["{model}", "--data", "{table}"]),
-        (attend, ["{model}", "a text", "--output", "{run}.html"]),
-        (prune, ["{model}", "--data", "{table}", "--heads", "1"]),
         (validate, ["{model}"]),
         (finetune, ["--model", "{model}", "--train", "{table}", "--output", "{run}", "--task", "classification"]),
     ],

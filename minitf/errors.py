@@ -33,11 +33,15 @@ class Terminated(KeyboardInterrupt):
 
 
 class Interrupted(Terminated):
-    """A run was interrupted by a signal; its saved state is in `folder`, and `resume` continues it."""
+    """A run was interrupted by a signal; its saved state is in `folder`, and `resume` continues it.
 
-    def __init__(self, folder: Path, number: int = signal.SIGINT):
-        super().__init__(number, f"interrupted; resume the run in {folder}")
-        self.folder = folder
+    `step` is where it stopped, "step 12 of 250"; "" if that is not known.
+    """
+
+    def __init__(self, folder: Path, number: int = signal.SIGINT, step: str = ""):
+        self.folder, self.step = folder, step
+        self.reason = f"interrupted at {step}" if step else "interrupted"
+        super().__init__(number, f"{self.reason}; resume the run in {folder}")
 
 
 def signal_number(error: KeyboardInterrupt) -> int:

@@ -26,6 +26,7 @@ from minitf.errors import InputError
 from minitf.visible import visible_text
 
 ESCAPED = "backslashreplace"  # how lone surrogates are written: the bytes of a path that is not UTF-8
+MANIFEST = "minitf-run.json"  # in the folder of a run: the files that minitf created there
 STATE = "state.safetensors"  # in the folder last/ of a run: what resuming needs
 
 _TEMPORARY = re.compile(r"\.(.+)-[0-9a-f]{8}(-old)?")

@@ -5,7 +5,6 @@ The work is in `minitf.fine_tuning.run`. The flags are in `minitf.cli.finetune`.
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from minitf.cli import finetune as cli
 from minitf.cli.console import flags_in_errors, run, say
@@ -23,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         result = fine_tune(say=say, command=command_line("finetune", argv), **given)
     except Interrupted as interrupt:
         if processes()[0] == 0:
-            print(f"\n{interrupted(interrupt.folder, given.get('math'))}", file=sys.stderr)
+            print(f"\n{interrupted(interrupt, given.get('math'))}", file=sys.stderr)
         return 128 + interrupt.number
     if result is not None and not result.runs:
         print(f"use it:  {result.prediction_command}")  # not `say`: it contains the user's text
@@ -31,12 +30,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def interrupted(folder: Path, math: str | None) -> str:
-    """Return a message: what is saved, and how to resume."""
+def interrupted(interrupt: Interrupted, math: str | None) -> str:
+    """Return a message: what is saved, where the run stopped, and how to resume."""
+    folder = interrupt.folder
     if not is_saved(folder):
-        return "interrupted before anything was saved"
-    best = f"; the best epoch so far is in {folder / 'best'}" if (folder / "best").exists() else ""
-    return f"interrupted{best}\nresume with:  {resume_command(folder, math)}"
+        return "interrupted before anything was saved: start again"
+    best = f"the best epoch so far is in {folder / 'best'}\n" if (folder / "best").exists() else ""
+    return f"{best}{interrupt.reason}; resume with:  {resume_command(folder, math)}"
 
 
 if __name__ == "__main__":

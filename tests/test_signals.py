@@ -58,8 +58,9 @@ def test_a_run_that_is_asked_to_end_saves_and_says_how_to_resume(
         signalled_at(patched, at, number)
         found, _, err = run_command(finetune.main, *flags, "--output", "out")
     assert found == status
-    (line,) = (line for line in err.splitlines() if line.startswith("resume with:  "))
-    found, out, err = run_command(finetune.main, *shlex.split(line)[5:])
+    what, _, line = err.splitlines()[-1].partition("; resume with:  ")
+    assert what == f"interrupted at step {at} of 6"
+    found, out, err = run_command(finetune.main, *shlex.split(line)[3:])
     assert (found, err) == (0, "")
     assert f"resumed at step {at} of 6" in out
     assert results(here / "out") == results(here / "whole")
@@ -72,6 +73,8 @@ def test_several_seeds_and_a_search_are_asked_to_end(run_command, flags: list[st
             status, _, err = run_command(main, *flags, *more, "--output", main.__module__)
         assert status == 143
         (line,) = (line for line in err.splitlines() if "resume with:  " in line)
+        if main is finetune.main:
+            assert line.startswith("interrupted at step 2 of 6 of seed-1; ")
         status, _, err = run_command(main, *shlex.split(line.partition("resume with:  ")[2])[3:])
         assert (status, err) == (0, ""), main.__module__
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from minitf.datasets.file_kinds import read_json_object
 from minitf.errors import CheckpointError, InputError
-from minitf.files import to_json
+from minitf.files import MANIFEST, to_json
 
 FILE = "minitf.json"
 # The names of the files that `checkpoints.save` writes.
@@ -27,19 +27,34 @@ def write_metadata(folder: Path, metadata: dict[str, Any]) -> None:
 def model_folder(folder: Path) -> Path:
     """Return the folder of the model: `best/` for the folder of a run, else `folder`.
 
-    Raises InputError for a run with several seeds, which has several models.
+    Raises InputError for a run that has not saved a model yet, and for a run with several seeds, which has several.
     """
+    run = folder.parent if folder.name == "best" else folder
     try:
-        if (folder / "config.json").exists() or not folder.is_dir():
+        if (folder / "config.json").exists() or not (folder.is_dir() or run.is_dir()):
             return folder
         if (folder / "best" / "config.json").is_file():
             return folder / "best"
         seeds = sorted(folder.glob("seed-*/best/config.json"))
+        unsaved = not seeds and _will_save(run)
     except OSError as error:  # no permission, a name that is too long, a disk that fails
         raise CheckpointError(f"{folder}: cannot be read ({error.strerror})") from None
     if seeds:
         raise InputError(f"{folder}: has the models of several seeds; give one, such as {seeds[0].parent}")
+    if unsaved:
+        raise InputError(
+            f"{run}: the run has not saved a model yet; wait for the end of its first epoch or, if it was stopped,"
+            " resume it with finetune"
+        )
     return folder
+
+
+def _will_save(run: Path) -> bool:
+    """Whether `run` is the folder of a run, of one or several seeds, that is not finished. Raises OSError."""
+    if (run / "report.json").exists():
+        return False
+    manifests = (path for path in (run / MANIFEST, *run.glob(f"seed-*/{MANIFEST}")) if path.is_file())
+    return any('"best/config.json"' in path.read_text(encoding="utf-8", errors="replace") for path in manifests)
 
 
 def model_files(source: str | Path) -> list[Path]:

@@ -88,8 +88,9 @@ def find(
     requested = str(name)
     if revision is not None:
         return _find_revision(requested, revision, offline, say)
+    folder = model_folder(Path(requested))
     if requested and os.path.isdir(requested):
-        source = _open(model_folder(Path(requested)), requested, "folder given", "give one that does")
+        source = _open(folder, requested, "folder given", "give one that does")
         remedy = f"if you mean this folder of your own, write ./{requested}"
         check_digest(source.folder, pinned_entry(requested), remedy)
         return source

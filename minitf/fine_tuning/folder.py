@@ -9,9 +9,8 @@ from pathlib import Path
 from minitf.checkpoints.metadata import SAVED
 from minitf.datasets.built_in import built_in_name
 from minitf.errors import InputError
-from minitf.files import STATE, leftovers, make_folder, remove_leftovers, writing
+from minitf.files import MANIFEST, STATE, leftovers, make_folder, remove_leftovers, writing
 from minitf.fine_tuning.config import FineTuneConfig
-from minitf.fine_tuning.manifest import FILE as MANIFEST
 from minitf.fine_tuning.manifest import Manifest
 from minitf.tasks.spec import Table
 

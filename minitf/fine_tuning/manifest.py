@@ -12,9 +12,8 @@ from pathlib import Path, PurePosixPath
 
 from minitf import __version__
 from minitf.errors import InputError
-from minitf.files import leftovers, make_folder, remove, write_json, writing
+from minitf.files import MANIFEST, leftovers, make_folder, remove, write_json, writing
 
-FILE = "minitf-run.json"
 VERSION = 1
 
 
@@ -23,7 +22,7 @@ class Manifest:
 
     def __init__(self, folder: Path, command: str = "finetune"):
         self.folder, self.command = folder, command
-        self.path = folder / FILE
+        self.path = folder / MANIFEST
         self.names: list[str] = []
         self.runs: list[str] = []
         if self.exists():
@@ -53,7 +52,7 @@ class Manifest:
     def check_run(self, name: str) -> None:
         """Raise InputError if a new run may not start in a subfolder: a link, or a run that is not listed."""
         path = self.folder / name
-        if path.is_symlink() or (name not in self.runs and os.path.lexists(path / FILE)):
+        if path.is_symlink() or (name not in self.runs and os.path.lexists(path / MANIFEST)):
             raise InputError(f"{path}: is another run, not one of {self.folder}; move it, or choose another folder")
 
     def foreign(self) -> list[Path]:
@@ -70,7 +69,7 @@ class Manifest:
                 self._remove([name for name in self.names if name in only])
                 return
             for name in self.runs:
-                if not self._through_link(self.folder / name / FILE):
+                if not self._through_link(self.folder / name / MANIFEST):
                     Manifest(self.folder / name).remove_files()
                     _remove_if_empty(self.folder / name)
             self._remove(self.names)
@@ -87,7 +86,7 @@ class Manifest:
                 path.unlink(missing_ok=True)
         inner = {parent for name in names for parent in PurePosixPath(name).parents[:-1]}
         for parent in sorted(inner, key=lambda parent: -len(parent.parts)):
-            if not self._through_link(self.folder / parent / FILE):
+            if not self._through_link(self.folder / parent / MANIFEST):
                 self._remove_leftovers(self.folder / parent)
                 _remove_if_empty(self.folder / parent)
 
@@ -100,11 +99,11 @@ class Manifest:
         """Delete the temporary files that interrupted writes of listed files left in `folder`."""
         ours = {PurePosixPath(name).parts[0] for name in self.names} | {PurePosixPath(name).name for name in self.names}
         for path in leftovers(folder) if folder.is_dir() else ():
-            if path.name.removesuffix("-old").rpartition("-")[0].removeprefix(".") in ours | {FILE}:
+            if path.name.removesuffix("-old").rpartition("-")[0].removeprefix(".") in ours | {MANIFEST}:
                 remove(path)
 
     def _foreign(self, folder: Path) -> Iterable[Path]:
-        known = {self.folder / name for name in (*self.names, *self.runs, FILE)}
+        known = {self.folder / name for name in (*self.names, *self.runs, MANIFEST)}
         folders = {parent for path in known for parent in path.parents}
         for path in folder.iterdir():
             if path in known or path in leftovers(folder):

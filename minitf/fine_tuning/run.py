@@ -59,4 +59,7 @@ def fine_tune(*, say: Say = print_line, command: str = "", **settings: Any) -> "
             run = run_seeds if config.recipe.seeds > 1 else run_in
             return run(folder, config, decisions, splits, workers, say, command)
     except KeyboardInterrupt as error:
-        raise Interrupted(folder, signal_number(error)) from None
+        step = error.step if isinstance(error, Interrupted) else ""
+        if isinstance(error, Interrupted) and error.folder != folder:  # one of several seeds
+            step += f" of {error.folder.name}"
+        raise Interrupted(folder, signal_number(error), step) from None

@@ -84,7 +84,8 @@ def train(
             if stop:
                 break
     if workers.total(float(interrupt.requested)) > 0.0:  # also if the signal came during the last save
-        raise interrupt.error or Interrupted(folder, interrupt.number or signal.SIGINT)
+        step = f"step {optimizer.steps} of {optimizer.total}"
+        raise interrupt.error or Interrupted(folder, interrupt.number or signal.SIGINT, step)
     if workers.first:
         with warned(say, "curves.png"):
             figures.draw_curves(journal.steps, progress.history, folder / "curves.png")

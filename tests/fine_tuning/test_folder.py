@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from minitf import finetune, search
+from minitf.files import MANIFEST as FILE
 from minitf.fine_tuning import report, single
-from minitf.fine_tuning.manifest import FILE
 from minitf.fine_tuning.provenance import typed_path
 from tests.fine_tuning.test_manifest import tree
 

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minitf.errors import InputError
-from minitf.fine_tuning.manifest import FILE, Manifest
+from minitf.files import MANIFEST as FILE
+from minitf.fine_tuning.manifest import Manifest
 
 
 def tree(folder: Path) -> list[str]:

@@ -306,9 +306,10 @@ def test_ctrl_c_saves_and_prints_how_to_resume(
         status, _, err = run_command(finetune.main, *flags, "--output", "a run")
     assert status == 130
     assert "stopping after this step" in err
-    assert ("; the best epoch so far is in a run/best" in err) == (at >= 5)
-    (line,) = (line for line in err.splitlines() if line.startswith("resume with:  "))
-    command = shlex.split(line.removeprefix("resume with:  "))
+    assert ("the best epoch so far is in a run/best\n" in err) == (at >= 5)
+    what, _, line = err.splitlines()[-1].partition("; resume with:  ")
+    assert what == f"interrupted at step {at} of 15"
+    command = shlex.split(line)
     assert command[1:] == ["-m", "minitf.finetune", "--resume", "--output", "a run"]
     status, out, err = run_command(finetune.main, *command[3:])
     assert (status, err) == (0, "")

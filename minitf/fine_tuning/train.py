@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any
 
 import torch
 
@@ -15,7 +15,7 @@ from minitf.errors import InputError, Interrupted
 from minitf.fine_tuning import figures
 from minitf.fine_tuning.config import RecipeConfig
 from minitf.fine_tuning.journal import Journal
-from minitf.fine_tuning.progress_bar import progress_bar, say_above
+from minitf.fine_tuning.progress_bar import TrainingBar
 from minitf.fine_tuning.saver import Saver
 from minitf.fine_tuning.setup import TrainingSetup, optimizer_recipe
 from minitf.fine_tuning.terminal import EpochTable, Say, silent
@@ -29,9 +29,6 @@ from minitf.training.strategy import freeze
 from minitf.training.update_check import UpdateCheck
 from minitf.training.workers import Workers
 from minitf.transformer import DecoderModel, EncoderDecoder
-
-if TYPE_CHECKING:
-    from tqdm import tqdm
 
 
 def train(
@@ -59,7 +56,7 @@ def train(
     events = loop.train(setup.model, setup.task, data, optimizer, setup.plan, stages(setup, data), progress, runtime)
     with (
         Journal(journal_path, mark, progress.history, optimizer.steps) as journal,
-        progress_bar(optimizer.total, optimizer.steps, workers.first) as bar,
+        TrainingBar(optimizer.total, optimizer.steps, workers.first) as bar,
         Interrupt(_say_error if workers.first else silent) as interrupt,
         closing(events),
         gpu_memory(setup),
@@ -93,22 +90,21 @@ def train(
 
 
 def shown(
-    setup: TrainingSetup, bar: "tqdm[NoReturn]", say: Say, check: UpdateCheck | None
+    setup: TrainingSetup, bar: TrainingBar, say: Say, check: UpdateCheck | None
 ) -> Callable[[Step | Epoch], None]:
-    """Return a function that shows an event: the bar of steps, the check of the first update, the table of epochs."""
+    """Return a function that shows an event: the progress, the check of the first update, the table of epochs."""
     table, checks = EpochTable(setup.plan.epochs), [] if check is None else [check]
 
     def show(event: Step | Epoch) -> None:
         if isinstance(event, Epoch):
             for line in table.lines(event):
-                say_above(bar, say, line)
+                bar.say_above(say, line)
             return
-        bar.update()
-        bar.set_postfix_str(f"epoch {event.epoch}, loss {event.loss:.3f}")
+        bar.step(event, say)
         if checks and event.lr > 0.0 and event.gradient is not None:
             changes = checks.pop().result()
             if setup.shows_parameters or changes.unchanged:
-                say_above(bar, say, f"step {event.number}: {changes}")
+                bar.say_above(say, f"step {event.number}: {changes}")
 
     return show
 

@@ -6,10 +6,10 @@ from typing import Any, TextIO
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from minitf.files import to_json
 from minitf.tasks.inference import check_finite
+from minitf.tasks.progress import ProgressBar
 from minitf.tasks.spec import Loaded, say_if_cut
 from minitf.tasks.whole_text.encoding import logits_of_texts
 from minitf.tasks.whole_text.inputs import Part, TextSource
@@ -18,8 +18,8 @@ from minitf.text import long_texts
 
 
 def parts_with_progress(texts: TextSource, size: int, *, shown: bool) -> Iterator[Part]:
-    """Yield the texts, `size` at a time, with a progress bar on a terminal if `shown`."""
-    with tqdm(total=texts.count, unit="text", disable=None if shown else True, leave=False) as bar:
+    """Yield the texts, `size` at a time, and show the progress if `shown`."""
+    with ProgressBar(texts.count, "text", shown=shown) as bar:
         for part in texts.parts(size):
             yield part
             bar.update(len(part[0]))

@@ -99,8 +99,12 @@ def build(
     attribution: AnyAttribution | None = None,
     lens: Lens | None = None,
     opening: Opening | None = None,
+    no_attribution: str = "",
 ) -> tuple[str, Sizes]:
-    """Build the page as `html` does; return it with the sizes of its parts."""
+    """Build the page as `html` does; return it with the sizes of its parts.
+
+    `no_attribution` is the reason that the page shows if it has none.
+    """
     if compare is not None:
         check_comparable(maps, compare)
     opening = opening or choose_opening(maps, compare, attribution)
@@ -119,7 +123,7 @@ def build(
         " base-uri 'none'; form-action 'none'",
         "TITLE": escaping.escape(f"{maps.name}: attention"),
         "STYLE": style,
-        "DATA": as_json(_data(maps, compare, attribution, lens, opening)),
+        "DATA": as_json(_data(maps, compare, attribution, lens, opening) | {"no_attribution": no_attribution}),
         "FIRST": "\n".join(_block(name, all_blocks[name]) for name in first),
         "SCRIPT": script,
         "REST": "\n".join(_block(name, text) for name, text in all_blocks.items() if name not in first),

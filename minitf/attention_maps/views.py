@@ -243,10 +243,11 @@ def _encoder_page(
     if compare is not None:
         other = collect(encoder(compare, "`compare`"), text.text, text.pair, text.max_length)
         page.check_comparable(maps, other)  # before the attribution, which takes long
-    scores = _attribution_of_page(opened, text, maps, parts, say)
+    reason = _no_attribution(opened, maps, parts, say)
+    scores = None if reason else _attribute(opened, text, parts.label, say)
     has_words = opened.model.head_name in lens.HEADS
     layers = lens.read_layers(opened, text.text, text.pair, text.max_length) if has_words else None
-    return page.build(maps, other, scores, layers)
+    return page.build(maps, other, scores, layers, no_attribution=reason)
 
 
 def _sequence_page(
@@ -264,32 +265,31 @@ def _sequence_page(
             raise InputError(f"`compare` {compare.name}: it is an encoder; compare models of the same kind")
         other = sequences.collect(compare, given)
         page.check_comparable(maps, other)
-    scores = None
-    if maps.kinds and _wants_attribution(maps, parts, say):
-        scores = _attribute_target(opened, given, say)
-    elif parts.attribution == "always":
+    if parts.attribution == "always" and not maps.kinds:
         _need_cross_attention(opened.name, "`attribution`", None)
-    return page.build(maps, other, scores)
+    reason = _no_attribution(opened, maps, parts, say)
+    scores = None if reason else _attribute_target(opened, given, say)
+    return page.build(maps, other, scores, no_attribution=reason)
 
 
-def _attribution_of_page(
-    opened: OpenModel, text: Text, maps: AttentionMaps, parts: PageParts, say: Say
-) -> Attribution | None:
-    """Attribute the prediction of a classifier, unless it is switched off, or takes long and was not requested."""
-    if not (maps.labels or parts.attribution == "always" or parts.label) or not _wants_attribution(maps, parts, say):
-        return None
-    return _attribute(opened, text, parts.label, say)
-
-
-def _wants_attribution(maps: AttentionMaps, parts: PageParts, say: Say) -> bool:
-    """Whether the page has the attribution; say why not, if it takes long and was not requested."""
+def _no_attribution(opened: OpenModel | OpenGenerator, maps: AttentionMaps, parts: PageParts, say: Say) -> str:
+    """Return, and print, why the page has no attribution; "" if it has one."""
+    remedy = ""
     if parts.attribution == "never":
-        return False
-    requested = parts.attribution == "always" or parts.label is not None
-    if len(maps.tokens) > parts.auto_limit and not requested:
-        say(f"no attribution: it takes long for more than {parts.auto_limit} tokens; `attribution` always computes it")
-        return False
-    return True
+        return "it was not requested"
+    if isinstance(opened, OpenGenerator) and not maps.kinds:
+        reason = "it explains the output of an encoder-decoder, and this model is a decoder alone"
+    elif parts.attribution == "always" or parts.label is not None:
+        return ""
+    elif not maps.kinds and not maps.labels:
+        reason = "it explains the prediction of a trained classification head, and this model has none"
+    elif len(maps.tokens) > parts.auto_limit:
+        reason = f"it takes long for more than {parts.auto_limit} tokens"
+        remedy = "; `attribution` always computes it"
+    else:
+        return ""
+    say(f"no Attribution tab: {reason}{remedy}")
+    return reason
 
 
 def _attribute_target(

@@ -557,7 +557,7 @@ def test_a_classifier(visit, write_member):
     maps = collect(opened, text)
     at = visit(html(maps, attribution=found), "view=attribution")
     best = int(np.argmax(maps.probabilities))
-    assert at.text("#prediction") == f"{maps.labels[best]} {maps.probabilities[best]:.4f}"
+    assert at.text("#prediction") == f"prediction: {maps.labels[best]} {maps.probabilities[best]:.4f}"
     heads = at.page.eval_on_selector_all("#attribution thead th", "all => all.map((each) => each.textContent)")
     assert heads == ["token", *found.scores()]
     bars = at.page.eval_on_selector_all(
@@ -687,4 +687,5 @@ def test_the_data_of_the_page(maps):
     assert set(given) == {
         "name", "compare", "text", "pair", "layers", "heads", "tokens", "words", "segments", "special", "labels",
         "probabilities", "prediction", "d_k", "attribution", "lens", "spans", "opening", "largest_difference",
+        "no_attribution",
     }  # fmt: skip

@@ -136,3 +136,22 @@ def test_forced_colours_keep_the_selection(visit, pages):
     at.press("4")
     shades = at.page.eval_on_selector_all("#sentence mark", f"all => all.map({paper})")
     assert len(set(shades)) > 3
+
+
+def test_a_phone_shows_a_list_of_tokens_whole(visit, pages):
+    """The page scrolls, not the list inside it: nothing looks cut."""
+    at = visit(pages["chinese"], "view=head", **PHONE)
+    drawn(at)
+    inside, whole = at.page.eval_on_selector("#lines", "list => [list.clientHeight, list.scrollHeight]")
+    assert inside == whole
+    assert at.page.locator("#queries .token").count() == 16 and inside >= 16 * 44
+
+
+def test_the_numbers_are_explained_beside_them(visit, pages):
+    at = visit(pages["short"], "view=head&show=a", **PHONE)
+    drawn(at)
+    assert "Entropy: 0 if a query attends to one key, 2.30 if to all 10 equally" in at.text("#facts-note")
+    assert "attention weight" in at.text("#legend")
+    at = visit(pages["short"], "view=head&show=difference", **PHONE)
+    drawn(at)
+    assert at.page.is_hidden("#facts-note")

@@ -1,5 +1,6 @@
 """What the page shows first, the shaded sentence, saved pictures, and the frame in a notebook."""
 
+import json
 import re
 import xml.etree.ElementTree as ElementTree
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 import minitf
+from minitf import attend
 from minitf.attention_maps import page
 from minitf.attention_maps.attribution import Attribution, attribute
 from minitf.attention_maps.collect import attention, collect
@@ -262,3 +264,27 @@ def test_the_frame_fits_its_content(chromium, tmp_path, width):
         assert frame - content <= 1, view
     assert at.messages == []
     at.close()
+
+
+@pytest.mark.parametrize(
+    ("head", "text", "more", "reason"),
+    [
+        (None, "good film", [], "it explains the prediction of a trained classification head, and this model has none"),
+        ("classification", "good " * 200, [], "it takes long for more than 10 tokens"),
+        ("classification", "good film", ["--attribution", "never"], "it was not requested"),
+        ("classification", "good film", [], ""),
+    ],
+)
+def test_the_page_and_the_terminal_say_why_there_is_no_attribution(
+    write_member, run_command, tmp_path, monkeypatch, head, text, more, reason
+):
+    monkeypatch.setattr(attend.attend, "ATTRIBUTION_LIMIT", 10)
+    folder, _ = write_member("bert", head, **({"num_labels": 2} if head else {}))
+    write_vocabulary(folder)
+    output = tmp_path / "maps.html"
+    status, out, err = run_command(attend.main, str(folder), text, "--output", str(output), *more)
+    assert status == 0, err
+    lines = [line for line in out.splitlines() if "no Attribution tab" in line]
+    assert [line.partition(": ")[2].partition(";")[0] for line in lines] == [reason] * bool(reason and not more)
+    found = json.loads(re.search(r'id="data">(.*?)</script>', output.read_text(encoding="utf-8"))[1])
+    assert found["no_attribution"] == reason and (found["attribution"] is None) == bool(reason)

@@ -22,9 +22,11 @@ function setUpControls() {
   byId("other-name").textContent = shortName(data.compare ?? "");
   byId("other-name").title = data.compare ?? "";
   for (const name of methods) byId("method").append(element("button", { type: "button", role: "radio", "data-value": name }, name));
+  byId("no-attribution").hidden = !data.no_attribution;
+  byId("no-attribution").textContent = `No Attribution tab: ${data.no_attribution}.`;
   if (data.prediction) {
     byId("prediction").hidden = false;
-    byId("prediction").textContent = data.prediction;
+    byId("prediction").textContent = `prediction: ${data.prediction}`;
     byId("prediction").title = data.labels.map((label, i) => `${label} ${data.probabilities[i].toFixed(4)}`).join("\n");
   }
   const titles = data.compare === null ? [] : [data.name, data.compare, `${data.name} minus ${data.compare}`];

@@ -105,7 +105,7 @@ function buildLegend(signed) {
   const bar = document.createElement("canvas"), pen = resize(bar, 160, 10);
   const steps = Float32Array.from({ length: 160 }, (_, i) => (signed ? i / 79.5 - 1 : i / 159));
   pen.drawImage(image(steps, 1, 160, 1, signed), 0, 0, 160, 10);
-  const what = signed ? `${shortName(data.name)} minus ${shortName(data.compare)}: orange is more in A, blue more in B` : "";
+  const what = signed ? `${shortName(data.name)} minus ${shortName(data.compare)}: orange is more in A, blue more in B` : "attention weight: the share of a query’s attention";
   byId("legend").replaceChildren(element("span"), bar, element("span"), element("span", {}, what));
 }
 
@@ -120,8 +120,9 @@ function drawFacts() {
 }
 
 function countFacts() {
-  const list = byId("facts");
-  if (state.show === "difference" || state.heads === "max") return list.replaceChildren();
+  const list = byId("facts"), note = byId("facts-note");
+  note.hidden = state.show === "difference" || state.heads === "max";
+  if (note.hidden) return list.replaceChildren();
   const { A } = shownMap(state.layer, state.heads === "one" ? state.head : state.heads);
   // Of an encoder-decoder only the block of this kind; its decoder has no positions to compare with keys.
   const inside = (side, i) => !kinds || data.segments[i] === "ab".indexOf(state.sentences[side]);
@@ -138,6 +139,8 @@ function countFacts() {
     }
   const facts = { entropy: entropy / n, special: special / n, previous: before / (n - 1), next: after / (n - 1), itself: same / n };
   const labels = { entropy: "entropy, nats", special: "to special tokens", previous: "to the previous token", next: "to the next token", itself: "to itself" };
+  const keys = data.segments.filter((_, k) => inside(1, k)).length;
+  note.textContent = `Means over all queries. Entropy: 0 if a query attends to one key, ${Math.log(keys).toFixed(2)} if to all ${keys} equally. The others: shares of the attention, 0 to 1.`;
   list.replaceChildren(
     ...Object.entries(labels).slice(0, kinds && state.sentences !== "aa" ? 2 : 5).map(([name, label]) => {
       const fact = element("div", { "data-fact": name });

@@ -55,6 +55,11 @@ def form(text: str) -> list[str]:
     return [re.sub(r" +", " ", line).strip() for line in text.strip().splitlines()]
 
 
+def without_waiting(text: str) -> str:
+    """Leave out the lines of a download, and of the expected time, which a fast machine does not print."""
+    return re.sub(r"^(looking for|downloading|training takes) .*\n", "", text, flags=re.MULTILINE)
+
+
 @pytest.fixture(scope="module")
 def first_run(tmp_path_factory):
     """The main job, exactly as the README has it, in an empty folder."""
@@ -66,8 +71,7 @@ def first_run(tmp_path_factory):
 def test_the_main_job_prints_what_the_readme_shows(first_run):
     _, done = first_run
     assert done.returncode == 0, done.stderr
-    said = [line for line in done.stdout.splitlines() if not line.startswith(("Asking ", "Fetching "))]
-    assert form("\n".join(said)) == form(shown("finetune"))
+    assert form(without_waiting(done.stdout)) == form(without_waiting(shown("finetune")))
 
 
 def test_the_main_job_learns(first_run):

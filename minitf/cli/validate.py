@@ -20,7 +20,7 @@ def parser() -> Parser:
         examples=[
             "all-MiniLM-L6-v2 --quiet",
             "bert-base-uncased --dtype float32 --math kernels --output runs/validate",
-            "runs/reviews/best --math my_math.py",
+            "runs/reviews-1/best --math my_math.py",
         ],
         parents=[
             model_flags(

@@ -86,8 +86,8 @@ class DataConfig(Checked):
 class ModelConfig(Checked):
     """The checkpoint, changes of its configuration, and which of its weights are trained."""
 
-    model: str = setting("all-MiniLM-L6-v2", Text(), "folder, Google's zip, or name", "M")
-    revision: str | None = setting(None, Text(), "branch, tag or commit of a name on the hub", "REV", "main")
+    model: str = setting("all-MiniLM-L6-v2", Text(), "folder, Google's zip, or name, such as bert-base-uncased", "M")
+    revision: str | None = setting(None, Text(), "branch, tag or commit of a model on huggingface.co", "REV", "main")
     from_scratch: bool = setting(
         False, Flag(), "use the model's configuration, not its weights; without `model` a new one for generated text"
     )
@@ -101,7 +101,9 @@ class ModelConfig(Checked):
         None, Choice(("gelu", "gelu_tanh", "relu")), "activation function", None, "the checkpoint's"
     )
     dropout: float | None = setting(None, _RATE, "dropout rate everywhere", "P", "the checkpoint's")
-    math: str = setting("kernels", Text(), "equations, kernels or a .py file", "WHICH")
+    math: str = setting(
+        "kernels", Text(), "functions to compute with: kernels (fast), equations (readable), or your .py file", "WHICH"
+    )
     no_verify: bool = setting(False, Flag(), "skip the checksums of a TensorFlow checkpoint")
     freeze: str | None = setting(
         None,

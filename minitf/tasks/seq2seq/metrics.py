@@ -48,9 +48,10 @@ def chrf(generated: Sequence[str], targets: Sequence[str], order: int = ORDER, b
     """The character n-gram F-score of a corpus, 0 … 1: (1 + β²) P R / (β² P + R).
 
     P is the mean over n = 1 … `order` of the share of the generated n-grams that are in the target, R of the share of
-    the target's n-grams that are generated, each counted over the whole corpus, without white space. An n for which
-    one side has no n-gram is left out. Source: Popović 2015, §2; counts and β = 2 as in sacrebleu, which multiplies by
-    100. Raises ValueError for different numbers of texts.
+    the target's n-grams that are generated, each counted over the whole corpus, without white space. The n-grams of a
+    text whose target has none of that length do not count, and an n for which one side has no n-gram is left out.
+    Source: Popović 2015, §2; counts and β = 2 as in sacrebleu, which multiplies by 100. Raises ValueError for different
+    numbers of texts.
     """
     if len(generated) != len(targets):
         raise ValueError(f"{len(generated)} generated texts and {len(targets)} targets: need the same number of both")
@@ -59,7 +60,8 @@ def chrf(generated: Sequence[str], targets: Sequence[str], order: int = ORDER, b
         ours = theirs = common = 0
         for first, second in zip(generated, targets, strict=True):
             a, b = _ngrams(first, n), _ngrams(second, n)
-            ours, theirs, common = ours + a.total(), theirs + b.total(), common + (a & b).total()
+            ours += a.total() if b else 0
+            theirs, common = theirs + b.total(), common + (a & b).total()
         if ours and theirs:
             precisions.append(common / ours)
             recalls.append(common / theirs)

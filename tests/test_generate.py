@@ -240,8 +240,9 @@ def test_models_that_cannot_generate(run_command, written, write_bert, tmp_path)
         ({"num_beams": 5000}, "its generation config is invalid: beams must be"),
         ({"bad_words_ids": [[100000]]}, "bad_words_ids must be token ids below"),
         ({"decoder_start_token_id": 100000}, "decoder_start_token_id must be token ids below"),
+        ({"eos_token_id": True}, "eos_token_id must be token ids below"),
         ({"pad_token_id": -1}, "pad_token_id must be token ids below"),
-        ({"max_length": "many"}, "its generation config is invalid: must be a whole number"),
+        ({"max_length": "many"}, "its generation config is invalid: max_length must be a whole number"),
     ):
         folder = written()
         content = json.loads((folder / "generation_config.json").read_text())

@@ -59,6 +59,7 @@ GENERATED_FROM = ["the third of May 1998", "a", "12 June 2004", "7.1.2021"]
 # The settings of models with a vocabulary of characters, whose tokens 0 and 1 are padding and end.
 WITH_CHARACTERS: dict[str, dict[str, Any]] = {
     "marian": {"decoder_start_token_id": 0, "forced_eos_token_id": None, "max_position_embeddings": 40},
+    "bart": {"decoder_start_token_id": 0, "forced_eos_token_id": None, "max_position_embeddings": 40},
     "t5": {"decoder_start_token_id": 0, "num_decoder_layers": 2},
     "gpt2": {"n_positions": 40, "bos_token_id": 1},
 }

@@ -4,7 +4,6 @@ import csv
 import itertools
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,40 +16,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minitf
-from minitf import files, generate
+from minitf import generate
 from minitf.errors import InputError
 from minitf.fine_tuning.generation_settings import GenerationSettings, choose_strategy, new_tokens
 from minitf.generation.batch import Prompt
 from minitf.generation.batch import generate as generate_outputs
 from minitf.generation.rules import Rules
-from minitf.text.learned_vocabulary import learn_vocabulary
 from minitf.transformer import DecoderConfig, DecoderModel
 from minitf.transformer.base_config import GENERATION_KEYS
-from tests.support.transformer_models import make_reference
-
-TEXTS = ["the third of May 1998", "a", "12 June 2004", "7.1.2021"]
-SIZES = {
-    "marian": {"decoder_start_token_id": 0, "forced_eos_token_id": None, "max_position_embeddings": 40},
-    "t5": {"decoder_start_token_id": 0, "num_decoder_layers": 2},
-    "gpt2": {"n_positions": 40, "bos_token_id": 1},
-}
+from tests.support.transformer_models import GENERATED_FROM as TEXTS
+from tests.support.transformer_models import WITH_CHARACTERS, write_with_characters
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory) -> Callable[..., Path]:
-    """A function that writes a tiny model with a vocabulary of characters, as `transformers` does."""
-    tokenizers = {ends: learn_vocabulary(TEXTS, ends=ends) for ends in (True, False)}
+    """A function that writes a small model that generates text."""
 
     def write(kind: str = "marian", generation: dict[str, Any] | None = None, **changes: Any) -> Path:
-        folder, tokenizer = tmp_path_factory.mktemp(kind), tokenizers[kind != "gpt2"]
-        ids = {"vocab_size": tokenizer.vocab_size, "pad_token_id": 0, "eos_token_id": 1}
-        model = make_reference(kind, **(ids | SIZES[kind] | changes)).float()
-        model.generation_config = transformers.GenerationConfig(
-            **({"pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0} | (generation or {}))
-        )
-        model.save_pretrained(folder)
-        tokenizer.save(folder, 40)
-        return folder
+        return write_with_characters(tmp_path_factory.mktemp(kind), kind, generation, **changes)
 
     return write
 
@@ -78,7 +61,7 @@ def of_reference(folder: Path, texts: list[str], n: int = 1, **settings: Any) ->
     return [tokenizer.decode(row[skipped:], skip_special_tokens=True) for row in ids]
 
 
-@pytest.mark.parametrize("kind", SIZES)
+@pytest.mark.parametrize("kind", WITH_CHARACTERS)
 def test_the_texts_are_those_of_the_reference(written, kind):
     folder = written(kind)
     generator = minitf.generator(folder, device="cpu")
@@ -257,8 +240,9 @@ def test_models_that_cannot_generate(run_command, written, write_bert, tmp_path)
         ({"num_beams": 5000}, "its generation config is invalid: beams must be"),
         ({"bad_words_ids": [[100000]]}, "bad_words_ids must be token ids below"),
         ({"decoder_start_token_id": 100000}, "decoder_start_token_id must be token ids below"),
+        ({"eos_token_id": True}, "eos_token_id must be token ids below"),
         ({"pad_token_id": -1}, "pad_token_id must be token ids below"),
-        ({"max_length": "many"}, "its generation config is invalid: must be a whole number"),
+        ({"max_length": "many"}, "its generation config is invalid: max_length must be a whole number"),
     ):
         folder = written()
         content = json.loads((folder / "generation_config.json").read_text())
@@ -322,14 +306,6 @@ def test_any_generation_config_is_read_or_refused(stated):
     except InputError:
         return
     assert 1 <= len(best[0].token_ids) <= 3
-
-
-def test_a_signal_while_it_writes_leaves_no_half_output(run_command, marian, here, monkeypatch):
-    (here / "in.csv").write_text("text\na\nb\n")
-    monkeypatch.setattr(files, "sync", lambda path: os.kill(os.getpid(), signal.SIGTERM))
-    status, _, err = run_command(generate.main, marian, "--input", "in.csv", "--output", "out.csv")
-    assert (status, err.splitlines()[-1:]) == (143, ["interrupted"])
-    assert [path.name for path in here.iterdir()] == ["in.csv"]
 
 
 def test_a_reader_that_leaves(marian):

@@ -13,6 +13,7 @@ from minitf import evaluate, finetune, predict, prune
 from minitf.datasets.generated_dates import FORMS
 from minitf.errors import InputError
 from minitf.fine_tuning.built_in_recipe import with_recipe
+from tests.support.transformer_models import write_with_characters
 
 pytestmark = pytest.mark.usefixtures("quick_picture")
 NEW = ("--from-scratch", "--layers", "1", "--width", "16", "--device", "cpu", "--lr", "0.01")
@@ -79,6 +80,39 @@ def test_language_model(run_command, here: Path) -> None:
     with torch.no_grad():
         theirs = model(ids).logits
     torch.testing.assert_close(minitf.load("run/best")(ids).logits, theirs, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["marian", "bart", "t5"])
+def test_official_models(run_command, here: Path, kind: str) -> None:
+    """A model that `transformers` wrote is fine-tuned, resumed, and opened there again with what is not trained."""
+    Path("pairs.csv").write_text("source,target\n" + "".join(f"{n} June,{n}.6\n" for n in range(40)))
+    write_with_characters(here / "model", kind)
+    flags = ("--train", "pairs.csv", "--model", "model", "--output", "run", "--device", "cpu", "--epochs", "1")
+    assert run_command(finetune.main, *flags)[::2] == (0, "")
+    assert run_command(finetune.main, "--resume", "--output", "run")[::2] == (0, "")
+    assert run_command(evaluate.main, "run/best", "--data", "pairs.csv")[::2] == (0, "")
+    before, after = (transformers.AutoModelForSeq2SeqLM.from_pretrained(folder) for folder in ("model", "run/best"))
+    if kind != "t5":
+        assert before.final_logits_bias.any()
+        assert torch.equal(after.final_logits_bias, before.final_logits_bias)
+    assert not torch.equal(next(after.parameters()), next(before.parameters()))
+
+
+@pytest.mark.parametrize("kind", ["marian", "t5"])
+@pytest.mark.parametrize("command", ["finetune", "evaluate"])
+def test_models_that_cannot_generate_are_refused_before_any_work(
+    run_command, pairs: Path, here: Path, kind: str, command: str
+) -> None:
+    write_with_characters(here / "model", kind)
+    for name in ("config.json", "generation_config.json"):
+        stated = json.loads((here / "model" / name).read_text())
+        (here / "model" / name).write_text(json.dumps(stated | {"eos_token_id": None}))
+    if command == "finetune":
+        status, _, err = run_command(finetune.main, "--train", pairs, "--model", "model", "--output", "run")
+    else:
+        status, _, err = run_command(evaluate.main, "model", "--data", pairs, "--task", "seq2seq")
+    assert (status, err) == (2, "minitf: model: has no end token (eos_token_id), so that no output would end\n")
+    assert not (here / "run/metrics.jsonl").exists()
 
 
 def test_resumed_to_the_same_weights(run_command, pairs: Path) -> None:

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 import transformers
 
-from minitf import attend, convert, evaluate, files, finetune, predict, prune, search
+from minitf import attend, convert, evaluate, files, finetune, generate, predict, prune, search
 from minitf.training import loop, state
 from tests.support.small_training import TINY
+from tests.support.transformer_models import write_with_characters
 
 pytestmark = pytest.mark.usefixtures("quick_picture")
 
@@ -114,6 +115,7 @@ def test_a_learning_curve_that_was_killed_leaves_no_temporary_files(run_command,
 @pytest.fixture
 def classifier(write_bert, here: Path) -> Path:
     (here / "table.csv").write_text("text,label\ngood,LABEL_0\nbad,LABEL_1\ngood film,LABEL_0\n")
+    write_with_characters(here / "decoder", "gpt2")
     return write_bert(transformers.BertForSequenceClassification, name="classifier", num_labels=2)[0]
 
 
@@ -123,6 +125,7 @@ COMMANDS = {
     "prune": (prune.main, "{} --data table.csv --weights 0.5 --output out"),
     "attend": (attend.main, "{} 'good film' --output out.html"),
     "convert": (convert.main, "{} out"),
+    "generate": (generate.main, "decoder --input table.csv --max-length 5 --max-new-tokens 2 --output out.csv"),
 }
 
 

@@ -146,8 +146,12 @@ class LanguageModelKind:
         """Return the config with what `generation_config.json` adds to it; None if there is no such file."""
         if generation is None:
             return config
-        same = {name for name, value in generation.items() if getattr(config, name, None) == value}
-        return dataclasses.replace(config, generation={k: v for k, v in generation.items() if k not in same})
+
+        def is_same(name: str, value: Any) -> bool:
+            own = getattr(config, name, None)
+            return type(own) is type(value) and bool(own == value)  # true is not the token 1
+
+        return dataclasses.replace(config, generation={k: v for k, v in generation.items() if not is_same(k, v)})
 
     def with_activation(self, config: Any, hidden_act: str) -> Any:
         """Refuse: there is one reading of these files."""

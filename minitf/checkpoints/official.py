@@ -131,11 +131,11 @@ class OfficialFiles:
             if source.tensorflow
             else TransformersFiles(source.folder)
         )
-        content = self.layout.config()
+        content, generation = self.layout.config(), self.layout.generation()
         try:
             self.kind = kind_of_file(content)
             config, self.ignored_keys = self.kind.config.from_dict(content)
-            self.config = self.kind.with_generation(config, self.layout.generation())
+            self.config = self.kind.with_generation(config, generation)
         except CheckpointError as error:
             raise CheckpointError(f"{self.layout.config_path}: {error}") from None
         self._states_type = content.get("model_type") is not None

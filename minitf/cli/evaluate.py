@@ -44,6 +44,11 @@ def parser() -> Parser:
         metavar="COL",
         help="report the score of each group: a column, length or unknown (tokens) (default: none)",
     )
+    out.add_argument(
+        "--bleu-rouge",
+        action="store_true",
+        help="seq2seq: also measure BLEU and ROUGE-L (needs pip install 'minitf[scores]')",
+    )
     out.add_argument("--output", metavar="FILE", help="a report, .html or .json (default: none)")
     return p
 

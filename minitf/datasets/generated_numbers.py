@@ -5,8 +5,8 @@
 
 The rows are generated, always the same ones. A number is two groups of three digits, such as 342 and 017. The groups of
 the validation and the test part occur nowhere in the training part, neither as the thousands nor as the rest: a model
-that is right on them has learned how numbers are written. The training part has every word, and every digit at each of
-the six positions.
+that is right on them has learned how numbers are written. The training part has every word, every digit at each of
+the six positions, and numbers of one to six digits.
 """
 
 import functools
@@ -77,6 +77,7 @@ def numbers() -> Mapping[str, tuple[Record, ...]]:
     combined = [n for n in range(21, 1000) if sum(digit != "0" for digit in str(n)) > 1]
     groups = divided(combined, rng)
     simple = sorted(set(range(1000)) - set(combined))  # a number of one word, or with "hundred"
+    simple += [0] * len(simple)  # else training has hardly a number below a thousand
     parts = {}
     for part, size in SIZES.items():
         rows: dict[str, Record] = {}

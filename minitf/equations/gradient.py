@@ -74,6 +74,49 @@ def gelu_gradient(x: Array, dy: Array) -> Array:
     return (_normal_cdf(x) + x * density) * dy
 
 
+def gelu_tanh_gradient(x: Array, dy: Array) -> Array:
+    """dx = ((1 + t)/2 + x/2 · (1 − t²) u′) dy, of y = x/2 · (1 + t), t = tanh(u), u = √(2/π) · (x + 0.044715 x³).
+
+    Here u′ = √(2/π) · (1 + 3 · 0.044715 x²); any shape.
+    Source: the derivative of the equation in Hendrycks & Gimpel 2016, §2, with tanh′ = 1 − tanh².
+    """
+    root = math.sqrt(2.0 / math.pi)
+    t = np.tanh(root * (x + 0.044715 * x**3))
+    slope = root * (1.0 + 3.0 * 0.044715 * x * x)  # u′
+    return ((1.0 + t) / 2.0 + x / 2.0 * (1.0 - t * t) * slope) * dy
+
+
+def gated_gelu_gradient(gate: Array, x: Array, dy: Array) -> tuple[Array, Array]:
+    """dg = GELU′(g) ⊙ x ⊙ dy ;  dx = GELU(g) ⊙ dy, of y = GELU(g) ⊙ x, the tanh form of GELU; arrays of one shape.
+
+    Source: the product rule, on Shazeer 2020, §2, eq. 6.
+    """
+    gelu = gate / 2.0 * (1.0 + np.tanh(math.sqrt(2.0 / math.pi) * (gate + 0.044715 * gate**3)))
+    return gelu_tanh_gradient(gate, x * dy), gelu * dy
+
+
+def swish_gradient(x: Array, dy: Array) -> Array:
+    """dx = σ(x) (1 + x (1 − σ(x))) dy, of y = x σ(x), with σ′ = σ (1 − σ); any shape.
+
+    Source: the derivative of the equation in Ramachandran et al. 2017, §4, with β = 1.
+    """
+    sigma = np.exp(-np.logaddexp(0.0, -x))
+    return sigma * (1.0 + x * (1.0 - sigma)) * dy
+
+
+def rms_norm_gradient(x: Array, gamma: Array, eps: float, dy: Array) -> tuple[Array, Array]:
+    """dx = (g − x̂ mean(g ⊙ x̂)) / r ;  dγ = Σ dy ⊙ x̂, of y = x̂ ⊙ γ. Here g = dy ⊙ γ.
+
+    x̂ = x / r and r = √(mean(x²) + ε). The means are over the last axis, the sum is over all rows. Of the three terms of
+    `layer_norm_gradient`, the one from μ is missing. `x […, D]`, `gamma [D]`, `dy […, D]` -> `dx […, D]`, `dgamma [D]`.
+    Source: Zhang & Sennrich 2019, §4.
+    """
+    r = np.sqrt((x * x).mean(axis=-1, keepdims=True) + eps)
+    x_hat, g = x / r, dy * gamma
+    dx = (g - x_hat * (g * x_hat).mean(axis=-1, keepdims=True)) / r
+    return dx, (dy * x_hat).reshape(-1, x.shape[-1]).sum(axis=0)
+
+
 def layer_norm_gradient(x: Array, gamma: Array, eps: float, dy: Array) -> tuple[Array, Array, Array]:
     """dx = (g − mean(g) − x̂ mean(g ⊙ x̂)) / s ;  dγ = Σ dy ⊙ x̂ ;  dβ = Σ dy, of y = x̂ ⊙ γ + β. Here g = dy ⊙ γ.
 
@@ -90,6 +133,8 @@ def layer_norm_gradient(x: Array, gamma: Array, eps: float, dy: Array) -> tuple[
 
 def softmax_gradient(A: Array, dA: Array) -> Array:
     """dscores = A ⊙ (dA − Σⱼ Aⱼ dAⱼ), of A = softmax(scores), row by row;  `[…, S_k] -> […, S_k]`.
+
+    A score that a causal or padding mask sets to −∞ has A = 0, so its gradient is 0.
 
     This is dA times the Jacobian ∂Aⱼ/∂scoresᵢ = Aⱼ (δᵢⱼ − Aᵢ), without building the Jacobian. Source: Bridle 1990.
     """

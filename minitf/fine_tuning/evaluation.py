@@ -76,6 +76,7 @@ class Labelled:
 
     `delimiter` is the delimiter of a CSV or TSV (default: recognized). `strict` counts only entities that break no rule
     of their tagging scheme. `by` is a column; the score is also reported for each group with the same value in it.
+    `bleu_rouge` also measures BLEU and ROUGE-L of generated texts.
     """
 
     data: Any
@@ -86,6 +87,7 @@ class Labelled:
     delimiter: str | None = None
     strict: bool = False
     by: str | None = None
+    bleu_rouge: bool = False
 
 
 def open_labelled(
@@ -115,7 +117,9 @@ def open_labelled(
         say(f"minitf: warning: {message}")
     if labelled.strict and not spec.entities:
         raise InputError(f"`strict` is for metrics of entities, and `task` {spec.name} has none; leave it out")
-    settings = dataclasses.replace(TaskSettings.saved(metadata), strict=labelled.strict)
+    if labelled.bleu_rouge and not spec.target_texts:
+        raise InputError(f"`bleu_rouge` compares texts, and `task` {spec.name} has no target texts; leave it out")
+    settings = dataclasses.replace(TaskSettings.saved(metadata), strict=labelled.strict, bleu_rouge=labelled.bleu_rouge)
     task = spec.restore(model.config, settings, math)
     table, replaced = with_default_names(table, task.labels)
     if replaced:
@@ -167,6 +171,7 @@ def score(
     label: str | None = None,
     delimiter: str | None = None,
     strict: bool = False,
+    bleu_rouge: bool = False,
     batch_size: int = BATCH_SIZE,
     **options: Any,
 ) -> "Metrics":
@@ -176,10 +181,11 @@ def score(
 
     `model` is the best/ of a run or any source of a model with a trained head; `data` is a file or a list of records;
     `text`, `pair` and `label` name columns (default: as in training); `delimiter` separates the cells of a CSV or TSV;
-    `strict` counts only entities that break no rule of their tagging scheme; `options` are those of `ModelOptions`.
+    `strict` counts only entities that break no rule of their tagging scheme; `bleu_rouge` adds BLEU and ROUGE-L for
+    generated texts, and needs the extra `scores`; `options` are those of `ModelOptions`.
     Raises InputError.
     """
-    labelled = Labelled(data, task, text, pair, label, delimiter, strict)
+    labelled = Labelled(data, task, text, pair, label, delimiter, strict, bleu_rouge=bleu_rouge)
     return evaluate(str(model), labelled, ModelOptions(**options), silent, batch_size).metrics
 
 

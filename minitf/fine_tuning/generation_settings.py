@@ -120,8 +120,10 @@ def stated_settings(generation: Mapping[str, Any]) -> dict[str, Any]:
     try:
         checked = dataclasses.asdict(GenerationSettings(**found))
         _COUNT.check(generation.get("max_length") or 1)
-    except (InputError, ValueError) as error:
+    except InputError as error:
         raise CheckpointError(f"its generation config is invalid: {str(error).replace('`', '')}") from None
+    except ValueError as error:
+        raise CheckpointError(f"its generation config is invalid: max_length {error}") from None
     return {name: value for name, value in checked.items() if value is not None}
 
 

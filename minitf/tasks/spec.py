@@ -31,6 +31,7 @@ class TaskSettings:
     class_weights: str = "none"
     label_smoothing: float = 0.0
     strict: bool = False  # of an evaluation: whether only entities that break no rule count
+    bleu_rouge: bool = False  # of an evaluation: whether BLEU and ROUGE-L are measured too
 
     def long_text_handling(self) -> LongText:
         """Return how long texts are handled, for tasks that predict for whole texts."""
@@ -100,6 +101,7 @@ class TaskSpec:
     tabular: bool = True  # whether its predictions for a file are a table with a row per text
     model: Literal["bert", "encoder-decoder", "decoder"] = "bert"  # the kind of model; the last two generate text
     entities: bool = False  # whether its metrics count entities, which have a strict mode
+    target_texts: bool = False  # whether its metrics compare generated texts with targets
     unit: str = "texts"  # what the examples of a table are called
     batch_unit: str = "texts"  # what `batch_size` counts
     lower_is_better: frozenset[str] = LOWER_IS_BETTER  # which of the metrics

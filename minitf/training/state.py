@@ -140,8 +140,8 @@ def _sum_of(tensors: Iterable[tuple[str, Tensor]]) -> int:
 
 
 def digest(model: nn.Module, names: Iterable[str]) -> str:
-    """Return the SHA-256 of these weights."""
-    weights, sha256 = dict(model.named_parameters()), hashlib.sha256()
+    """Return the SHA-256 of these weights and buffers."""
+    weights, sha256 = {**dict(model.named_parameters()), **dict(model.named_buffers())}, hashlib.sha256()
     for name in sorted(names):
         sha256.update(_bytes(weights[name]))
     return sha256.hexdigest()

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import transformers
 
-from minitf import attend, evaluate, finetune, predict, prune, search, validate
+from minitf import attend, evaluate, finetune, generate, predict, prune, search, validate
 from tests.support import google_layout
 from tests.support.small_training import TINY
 from tests.support.tiny import write_vocabulary
+from tests.support.transformer_models import write_with_characters
 
 pytestmark = pytest.mark.usefixtures("quick_picture")
 
@@ -31,6 +32,7 @@ def google(write_bert, here: Path) -> Path:
 @pytest.fixture
 def outcome(run_command, google: Path, here: Path) -> Callable[..., Outcome]:
     """Call a command with flags; return what it prints, and the page of `attend`."""
+    decoder = write_with_characters(here / "decoder", "gpt2", n_positions=64)
     run = ("--train", "t.csv", "--model", google, "--epochs", 1, "--device", "cpu", "--overwrite", "--verbose")
     commands = {
         "finetune": (finetune.main, *run, "--output", "run"),
@@ -40,6 +42,7 @@ def outcome(run_command, google: Path, here: Path) -> Callable[..., Outcome]:
         "prune": (prune.main, google, "--data", "t.csv", "--weights", 0.1),
         "attend": (attend.main, google, "the film was good", "--output", "maps.html"),
         "validate": (validate.main, google),
+        "generate": (generate.main, decoder, "12 June 2004", "--max-new-tokens", 9, "--beams", 2, "--n-best", 2),
     }
 
     def call(command: str, *flags: object, status: int = 0) -> Outcome:
@@ -53,6 +56,7 @@ def outcome(run_command, google: Path, here: Path) -> Callable[..., Outcome]:
 
 
 COMMANDS = ("finetune", "search", "predict", "evaluate", "prune", "attend", "validate")
+ALL = (*COMMANDS, "generate")  # which has no --hidden-act, and no model in Google's layout
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -71,7 +75,7 @@ def test_no_verify_opens_a_damaged_checkpoint(outcome, google: Path, command: st
     outcome(command, "--no-verify")
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", ALL)
 def test_max_length_is_checked_against_the_positions(outcome, command: str) -> None:
     assert re.match(
         r"minitf: --max-length 65: the model has only 64 positions\n$", outcome(command, "--max-length", 65, status=2)
@@ -79,9 +83,9 @@ def test_max_length_is_checked_against_the_positions(outcome, command: str) -> N
     assert outcome(command, "--max-length", 5) != outcome(command)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", ALL)
 def test_math_can_be_a_file(outcome, here: Path, command: str) -> None:
-    (here / "mine.py").write_text("import torch\ndef gelu(x):\n    return torch.zeros_like(x)\n")
+    (here / "mine.py").write_text("import torch\ndef gelu(x):\n    return torch.zeros_like(x)\ngelu_tanh = gelu\n")
     if command == "validate":
         outcome(command, "--math", "mine.py", status=1)
     else:
@@ -89,13 +93,13 @@ def test_math_can_be_a_file(outcome, here: Path, command: str) -> None:
     assert "--math absent.py: no such file" in outcome(command, "--math", "absent.py", status=2)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", ALL)
 def test_a_device_that_is_not_there(outcome, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert "--device cuda" in outcome(command, "--device", "cuda", status=2)
     outcome(command, "--device", "cpu")
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", ALL)
 def test_offline_is_accepted(outcome, command: str) -> None:
     assert outcome(command, "--offline") == outcome(command)

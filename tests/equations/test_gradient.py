@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 from torch.autograd import grad
 
 from minitf.equations import activation, attention, gradient, loss, normalization, projection
+from minitf.equations.mask import causal_mask
 from minitf.layers import EncoderLayer
 
 PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=60)
@@ -138,6 +139,54 @@ def test_gelu(data, shape, most):
 
 
 @PROPERTY
+@given(st.data(), hnp.array_shapes(max_dims=3, max_side=4), st.sampled_from([8.0, 60.0, 800.0]))
+def test_gelu_tanh_and_swish(data, shape, most):
+    x, dy = draw_array(data, shape, st.floats(-most, most)), draw_array(data, shape)
+    for ours, equation in (
+        (gradient.gelu_tanh_gradient, activation.gelu_tanh),
+        (gradient.swish_gradient, activation.swish),
+    ):
+        (expected,) = by_autograd(equation, [x], dy)
+        assert largest_difference(ours(x, dy), expected) < 1e-13
+
+
+@PROPERTY
+@given(st.data(), hnp.array_shapes(max_dims=3, max_side=4))
+def test_gated_gelu(data, shape):
+    inputs, dy = [draw_array(data, shape), draw_array(data, shape)], draw_array(data, shape)
+    ours = gradient.gated_gelu_gradient(*inputs, dy)
+    for d, expected in zip(ours, by_autograd(activation.gated_gelu, inputs, dy), strict=True):
+        assert largest_difference(d, expected) < 1e-13
+
+
+@PROPERTY
+@given(st.data(), ROWS, st.integers(1, 6), st.sampled_from([1e-6, 1e-5, 0.5]))
+def test_rms_norm(data, rows, D, eps):
+    x, dy, gamma = draw_array(data, (*rows, D), EIGHTHS), draw_array(data, (*rows, D)), draw_array(data, D)
+    ours = gradient.rms_norm_gradient(x, gamma, eps, dy)
+    expected = by_autograd(lambda x, g: normalization.rms_norm(x, g, eps), [x, gamma], dy)
+    for d, e in zip(ours, expected, strict=True):
+        assert largest_difference(d, e) < 1e-10
+
+
+@PROPERTY
+@given(st.data(), SIDE, SIDE)
+def test_causal_softmax(data, S_q, earlier):
+    """Of scores under a causal mask: no gradient reaches a later position."""
+    S_k = S_q + earlier
+    allowed = causal_mask(S_q, S_k)
+    scores, dA = draw_array(data, (2, S_q, S_k)), draw_array(data, (2, S_q, S_k))
+
+    def causal_softmax(scores):
+        return attention.softmax(scores.masked_fill(~allowed, -math.inf))
+
+    ours = gradient.softmax_gradient(causal_softmax(torch.from_numpy(scores)).numpy(), dA)
+    (expected,) = by_autograd(causal_softmax, [scores], dA)
+    assert largest_difference(ours, expected) < 1e-14
+    assert (ours[:, ~allowed.numpy()] == 0.0).all()
+
+
+@PROPERTY
 @given(st.data(), ROWS, st.integers(1, 6), st.sampled_from([1e-12, 1e-5, 0.5]))
 def test_layer_norm(data, rows, D, eps):
     x, dy = draw_array(data, (*rows, D), EIGHTHS), draw_array(data, (*rows, D))
@@ -201,6 +250,9 @@ def test_gradients_by_central_differences():
     def layer_norm(x, gamma, beta):
         return normalization.layer_norm(x, gamma, beta, 1e-12)
 
+    def rms_norm(x, gamma):
+        return normalization.rms_norm(x, gamma, 1e-6)
+
     def attend(Q, K, V):
         return attention.scaled_dot_product_attention(Q, K, V, mask)[0]
 
@@ -216,6 +268,10 @@ def test_gradients_by_central_differences():
     of_the_equations = [
         (gradient.linear_gradient(x, W, dY), projection.linear, [x, W, b], dY),
         ([gradient.gelu_gradient(x, dy)], activation.gelu, [x], dy),
+        ([gradient.gelu_tanh_gradient(x, dy)], activation.gelu_tanh, [x], dy),
+        ([gradient.swish_gradient(x, dy)], activation.swish, [x], dy),
+        (gradient.gated_gelu_gradient(x, dy, -x), activation.gated_gelu, [x, dy], -x),
+        (gradient.rms_norm_gradient(x, gamma, 1e-6, dy), rms_norm, [x, gamma], dy),
         (gradient.layer_norm_gradient(x, gamma, 1e-12, dy), layer_norm, [x, gamma, beta], dy),
         ([gradient.softmax_gradient(A_of_x, dy)], attention.softmax, [x], dy),
         (gradient.attention_gradient(Q, K, V, A.numpy(), dcontext), attend, [Q, K, V], dcontext),

@@ -12,6 +12,7 @@ import transformers
 from torch import Tensor
 from transformers.models.t5 import modeling_t5
 
+from minitf.text.learned_vocabulary import learn_vocabulary
 from tests.support.tiny import redraw
 
 N = 53  # tokens
@@ -54,6 +55,15 @@ REFERENCES: dict[str, tuple[type, type, dict[str, Any]]] = {
 }
 ENCODER_DECODERS = ("marian", "bart", "t5", "t5-v1.1")
 
+GENERATED_FROM = ["the third of May 1998", "a", "12 June 2004", "7.1.2021"]
+# The settings of models with a vocabulary of characters, whose tokens 0 and 1 are padding and end.
+WITH_CHARACTERS: dict[str, dict[str, Any]] = {
+    "marian": {"decoder_start_token_id": 0, "forced_eos_token_id": None, "max_position_embeddings": 40},
+    "bart": {"decoder_start_token_id": 0, "forced_eos_token_id": None, "max_position_embeddings": 40},
+    "t5": {"decoder_start_token_id": 0, "num_decoder_layers": 2},
+    "gpt2": {"n_positions": 40, "bos_token_id": 1},
+}
+
 
 def make_reference(name: str, seed: int = 0, shrink: float = 1.0, **changes: Any) -> Any:
     """Return the reference model with redrawn weights, in float64 and eval mode. Sinusoids are not redrawn.
@@ -77,6 +87,19 @@ def make_reference(name: str, seed: int = 0, shrink: float = 1.0, **changes: Any
     if hasattr(theirs, "final_logits_bias"):
         theirs.final_logits_bias.copy_(torch.randn(theirs.final_logits_bias.shape, generator=generator))
     return theirs.double().eval()
+
+
+def write_with_characters(folder: Path, kind: str, generation: dict[str, Any] | None = None, **changes: Any) -> Path:
+    """Write a small model, as `transformers` does, and a vocabulary of the characters of `GENERATED_FROM`."""
+    tokenizer = learn_vocabulary(GENERATED_FROM, ends=kind != "gpt2")
+    ids = {"vocab_size": tokenizer.vocab_size, "pad_token_id": 0, "eos_token_id": 1}
+    model = make_reference(kind, **(ids | WITH_CHARACTERS[kind] | changes)).float()
+    model.generation_config = transformers.GenerationConfig(
+        **({"pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0} | (generation or {}))
+    )
+    model.save_pretrained(folder)
+    tokenizer.save(folder, 40)
+    return folder
 
 
 def write_reference(folder: Path, name: str, seed: int = 0, dtype: torch.dtype = torch.float64, **changes: Any) -> Any:

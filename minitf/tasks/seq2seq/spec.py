@@ -18,9 +18,12 @@ def _split(train: Dataset, seed: int = 0) -> tuple[Dataset, Dataset]:
 
 
 def _task(source: object, settings: TaskSettings, math: "Mathematics") -> "Task":
+    from minitf.tasks.seq2seq.library_scores import check_libraries
     from minitf.tasks.seq2seq.task import Seq2Seq
 
-    return Seq2Seq(math, settings.label_smoothing)
+    if settings.bleu_rouge:
+        check_libraries()
+    return Seq2Seq(math, settings.label_smoothing, settings.bleu_rouge)
 
 
 def _predict(loaded: Loaded, texts: TextSource) -> "Prediction":
@@ -46,6 +49,7 @@ SEQ2SEQ = TaskSpec(
     texts=lambda table: (table.texts, None),
     recognize=recognize,
     unused=("pair", "long_text", "stride", "class_weights", "augment", "hidden_act", "reinit_top"),
+    target_texts=True,
     unit="pairs",
     batch_unit="pairs",
 )

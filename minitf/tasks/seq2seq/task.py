@@ -19,6 +19,7 @@ from minitf.tasks.example_scores import ExampleScores, mean
 from minitf.tasks.generated_text.generating import generate
 from minitf.tasks.generated_text.teacher_forcing import teacher_forced
 from minitf.tasks.seq2seq.encoding import Output, TextPairs, encode_pairs
+from minitf.tasks.seq2seq.library_scores import bleu, rouge_l
 from minitf.tasks.seq2seq.metrics import Seq2SeqMetrics, chrf
 from minitf.text.batches import IGNORED, Batch, Examples
 from minitf.text.sequence_tokenizer import SequenceTokenizer
@@ -34,6 +35,7 @@ class Seq2Seq:
 
     math: Mathematics = EQUATIONS
     label_smoothing: float = 0.0
+    bleu_rouge: bool = False  # whether BLEU and ROUGE-L are measured too
     labels: ClassVar[tuple[str, ...]] = ()
     name: ClassVar[str] = "seq2seq"
     head: ClassVar[str] = HEAD
@@ -87,6 +89,8 @@ class Seq2Seq:
             token_accuracy=float(right.mean()),
             sequence_accuracy=sum(bool(o.right.all()) for o in outputs) / len(outputs),
             unfinished=sum(not o.ended for o in outputs),
+            bleu=bleu(texts, true) if self.bleu_rouge else None,
+            rouge_l=rouge_l(texts, true) if self.bleu_rouge else None,
         )
 
     def example_scores(self, logits: Sequence[Tensor], examples: Examples) -> ExampleScores:

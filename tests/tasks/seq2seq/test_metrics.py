@@ -44,7 +44,7 @@ def test_as_the_definition(pairs: list[tuple[str, str]], beta: float) -> None:
             left = Counter(theirs[i : i + n] for i in range(len(theirs)) if i + n <= len(theirs))
             wanted += sum(left.values())
             for i in range(len(ours) - n + 1):
-                total += 1
+                total += len(theirs) >= n  # else there is nothing to match
                 if left[ours[i : i + n]] > 0:
                     left[ours[i : i + n]] -= 1
                     hits += 1

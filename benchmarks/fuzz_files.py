@@ -23,6 +23,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from benchmarks import record
+from benchmarks.fuzz_text import OLDER
 from minitf.bert import Bert, BertConfig
 from minitf.checkpoints.renaming import TENSORFLOW
 from minitf.checkpoints.save import save
@@ -77,26 +78,36 @@ def write(folder: Path, layers: int = 1) -> Bases:
 
 
 def write_others(folder: Path, layers: int) -> None:
-    """Write a small model of every kind that is no BERT, with a tokenizer where it has one."""
+    """Write a small model of every kind that is no BERT, with a tokenizer where it has one.
+
+    "marian older" and so on have the tokenizer files that were written before tokenizer.json.
+    """
     tokenizer = learn_vocabulary([" ".join(WORDS)], 300, ends=True)
     N, pad, end = tokenizer.vocab_size, tokenizer.pad_id, tokenizer.end_id
+    for layout in ("marian", "t5", "gpt2"):
+        save(_redrawn(_other_model(layout, N, pad, end, layers), layers), tokenizer, folder / layout)
+        older = folder / f"{layout} older"
+        older.mkdir()
+        ids = OLDER[layout](older, layers)
+        save(_redrawn(_other_model(layout, *ids, layers), layers), None, folder / "without")
+        for file in (folder / "without").iterdir():
+            file.rename(older / file.name)
+        (folder / "without").rmdir()
+    vit = VitConfig(8, layers, 2, 12, image_size=4, patch_size=2, labels=("a", "b"))
+    save(_redrawn(Vit(vit, "classification"), layers), None, folder / "vit")
+
+
+def _other_model(layout: str, N: int, pad: int, end: int, layers: int) -> Any:
     ids: dict[str, Any] = {"pad_token_id": pad, "decoder_start_token_id": pad, "eos_token_id": end}
     sizes = (N, 8, layers, layers, 2, 2, 12, 12)
-    rules = {"num_beams": 4, "bad_words_ids": [[pad]], "max_length": 20}
     relative = {"relative_attention_num_buckets": 8, "relative_attention_max_distance": 9, "d_kv": 3}
     relative |= {"scale_embedding": False, "max_position_embeddings": None}
     relative |= {"attention_dropout": 0.1, "activation_dropout": 0.1}
-    for layout, model, own in (
-        ("marian", EncoderDecoder(EncoderDecoderConfig(*sizes, **ids, model_type="marian", generation=rules)), True),
-        ("t5", EncoderDecoder(EncoderDecoderConfig(*sizes, **ids, **relative, model_type="t5")), True),
-        ("gpt2", DecoderModel(DecoderConfig(N, 16, 8, layers, 2, bos_token_id=end, eos_token_id=end)), True),
-        (
-            "vit",
-            Vit(VitConfig(8, layers, 2, 12, image_size=4, patch_size=2, labels=("a", "b")), "classification"),
-            False,
-        ),
-    ):
-        save(_redrawn(model, layers), tokenizer if own else None, folder / layout)
+    rules = {"num_beams": 4, "bad_words_ids": [[pad]], "max_length": 20}
+    if layout == "gpt2":
+        return DecoderModel(DecoderConfig(N, 16, 8, layers, 2, bos_token_id=end, eos_token_id=end))
+    own = {"generation": rules} if layout == "marian" else relative
+    return EncoderDecoder(EncoderDecoderConfig(*sizes, **ids, **own, model_type=layout))
 
 
 def _random_model(config: BertConfig, head: str) -> Bert:

@@ -31,6 +31,7 @@ from benchmarks.fuzz_files import (
     unzipped,
     zipped,
 )
+from benchmarks.fuzz_messages import merge_lines, messages
 from benchmarks.fuzz_pickles import instructions, payload, records
 from minitf.checkpoints.load import STORED_HEAD
 from minitf.checkpoints.sstable import read_table
@@ -342,6 +343,11 @@ KINDS: dict[str, Kind] = {
         f"{layout} safetensors": Kind(layout, "model.safetensors", (mutated_bytes, header, header, dtypes))
         for layout in ("marian", "gpt2")
     },
+    "marian source.spm": Kind("marian older", "source.spm", (mutated_bytes, messages, messages), no_weights=True),
+    "marian vocab.json": Kind("marian older", "vocab.json", (mutated_bytes, mutated_json), no_weights=True),
+    "t5 spiece.model": Kind("t5 older", "spiece.model", (mutated_bytes, messages, messages), no_weights=True),
+    "gpt2 vocab.json": Kind("gpt2 older", "vocab.json", (mutated_bytes, mutated_json), no_weights=True),
+    "gpt2 merges.txt": Kind("gpt2 older", "merges.txt", (mutated_bytes, merge_lines), no_weights=True),
     "generation_config.json": Kind(
         "marian", "generation_config.json", (mutated_bytes, mutated_json, mutated_json), no_weights=True
     ),

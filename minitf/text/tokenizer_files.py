@@ -4,8 +4,9 @@ The library does not check that the parts of a `tokenizer.json` are consistent, 
 So each tokenizer encodes a test text before it is returned.
 """
 
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,15 @@ from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 from minitf.datasets.file_kinds import as_text, other_kind, read_json_object, read_small
 from minitf.errors import CheckpointError
 from minitf.text import added_tokens, byte_level, tokenizer_class, unigram_model
-from minitf.text.tokenizer_limits import SECONDS, LibraryError, check_components, check_ids, library_call, within
+from minitf.text.tokenizer_limits import (
+    SECONDS,
+    LibraryError,
+    check_components,
+    check_ids,
+    check_pieces,
+    library_call,
+    within,
+)
 
 BERT_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 LARGEST_VOCABULARY = 8 << 20  # bytes of a vocab.txt; the file of BERT for 104 languages has 1 << 20
@@ -114,6 +123,8 @@ def _from_json(path: Path, settings: Mapping[str, Any]) -> FastTokenizer:
     if content.count(b",") > 2 * MOST_WORDS:  # a token of a Unigram model has two commas
         raise CheckpointError(f"{path}: more than {MOST_WORDS} tokens, too many for a tokenizer")
     try:
+        if b"Unigram" in content:
+            check_pieces(_pieces(content))
         fast = library_call(lambda: FastTokenizer.from_buffer(content))
         fast.no_padding()  # some official files request a fixed length; `batches` pads
         fast.no_truncation()
@@ -132,3 +143,14 @@ def _from_json(path: Path, settings: Mapping[str, Any]) -> FastTokenizer:
     if not ids or max(ids) > 2 * len(ids) + 65_536:
         raise CheckpointError(f"{path}: no tokens, or ids far above the number of tokens; not a BERT tokenizer")
     return fast
+
+
+def _pieces(content: bytes) -> Iterator[str]:
+    """Yield the pieces of a Unigram model in a tokenizer.json. What is not as expected is left to the library."""
+    try:
+        vocabulary = json.loads(content)["model"]["vocab"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return
+    for row in vocabulary if isinstance(vocabulary, list) else ():
+        if isinstance(row, list) and row and isinstance(row[0], str):
+            yield row[0]

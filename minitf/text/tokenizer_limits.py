@@ -31,6 +31,9 @@ LARGEST_FACTOR = 256  # by which a normalizer or decoder may lengthen a text; th
 LONGEST_WORD = 200  # characters that WordPiece splits; the time is quadratic in them. BERT's: 100
 LONGEST_EXPRESSION = 10_000  # characters
 MOST_CHOICES = 10  # repetitions and alternations in one branch of an expression
+# The library keeps the pieces of a Unigram model in a tree: about 350 bytes of memory for each byte of theirs.
+# SentencePiece makes pieces of at most 16 characters unless it is told otherwise.
+LONGEST_PIECE, MOST_BYTES_OF_PIECES = 1000, 16 << 20
 
 LONGEST_TEXT = 5_000_000  # characters: each takes about 150 bytes of memory while it is tokenized
 SECONDS = 60.0
@@ -59,6 +62,16 @@ def check_components(fast: FastTokenizer) -> None:
         raise ValueError(f"its max_input_chars_per_word is {fast.model.max_input_chars_per_word}, above {LONGEST_WORD}")
     if isinstance(fast.model, models.BPE) and fast.model.dropout:
         raise ValueError("its model has dropout, so its tokens differ each time; set dropout to null")
+
+
+def check_pieces(pieces: Iterable[str]) -> None:
+    """Raise ValueError if the pieces of a Unigram model are so long that the library needs very much memory."""
+    sizes = [len(piece.encode("utf-8", "replace")) for piece in pieces]
+    if max(sizes, default=0) > LONGEST_PIECE or sum(sizes) > MOST_BYTES_OF_PIECES:
+        raise ValueError(
+            f"its longest piece has {max(sizes):,} bytes and all have {sum(sizes):,}, above the limits of"
+            f" {LONGEST_PIECE:,} and {MOST_BYTES_OF_PIECES:,}"
+        )
 
 
 def check_ids(fast: FastTokenizer, text: str) -> None:

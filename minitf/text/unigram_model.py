@@ -14,7 +14,15 @@ from tokenizers import Tokenizer as FastTokenizer
 
 from minitf.datasets.file_kinds import other_kind, read_small
 from minitf.errors import CheckpointError
-from minitf.text.tokenizer_limits import SECONDS, LibraryError, check_components, check_ids, library_call, within
+from minitf.text.tokenizer_limits import (
+    SECONDS,
+    LibraryError,
+    check_components,
+    check_ids,
+    check_pieces,
+    library_call,
+    within,
+)
 
 LARGEST = 16 << 20  # bytes; T5's file has 0.8 MB, that of mT5 4.3 MB
 MOST_PIECES = 1 << 20
@@ -33,6 +41,7 @@ def read(path: Path, settings: Mapping[str, Any], trial: str) -> FastTokenizer:
         raise CheckpointError(f"{path.with_name('tokenizer_config.json')}: extra_ids must be from 0 to 1000")
     try:
         pieces, table = _parse(content)
+        check_pieces(piece for piece, _, _ in pieces)
         fast = library_call(lambda: _assemble(pieces, table, extra))
         within(SECONDS, lambda: check_ids(fast, trial))
         return fast

@@ -408,6 +408,11 @@ BROKEN = [
     (t5_files, put("spiece.model", "no model"), "is not a Unigram model of SentencePiece"),
     (t5_files, put("spiece.model", ""), "is not a Unigram model of SentencePiece"),
     (t5_files, cut("spiece.model", 0.5), "is not a Unigram model of SentencePiece"),
+    (
+        t5_files,  # one piece of 2,000 bytes: field 1 of the model, in it field 1
+        lambda f: (f / "spiece.model").write_bytes(b"\x0a\xd3\x0f\x0a\xd0\x0f" + b"x" * 2000),
+        "its longest piece has 2,000 bytes",
+    ),
     (t5_files, put("tokenizer_config.json", '{"extra_ids": -1}'), "extra_ids must be from 0 to 1000"),
     (t5, put("tokenizer.json", POINTER), "is a pointer of Git LFS"),
     (t5, cut("tokenizer.json", 0.5), "the library cannot read this tokenizer"),

@@ -199,6 +199,11 @@ def special(content, **ids):
     return {"type": "TemplateProcessing", "single": pieces, "pair": pair, "special_tokens": tokens}
 
 
+def unigram(*pieces):
+    scores = [["[UNK]", 0.0], *[[piece, -1.0] for piece in pieces]]
+    return lambda t: t.update(model={"type": "Unigram", "unk_id": 0, "vocab": scores})
+
+
 HOSTILE = {
     "doubles forty times": (sequence("normalizer", *[replace("o", "oo")] * 40), "times as long"),
     "doubles a letter of no trial": (sequence("normalizer", *[replace("q", "qq")] * 40), "times as long"),
@@ -216,6 +221,8 @@ HOSTILE = {
         "exponential",
     ),
     "an id outside of the table": (lambda t: t.update(post_processor=special(10**6)), "adds the id 1000000"),
+    "one long piece": (unigram("a" * 10**6), "longest piece has 1,000,000 bytes"),
+    "long pieces": (unigram(*[f"{i}" + "é" * 490 for i in range(18_000)]), "all have 17,"),
     "long words": (lambda t: t["model"].update(max_input_chars_per_word=10**9), "max_input_chars_per_word"),
 }
 

@@ -24,13 +24,6 @@ def first_few(words: Sequence[str], most: int = 8) -> str:
     return ", ".join(map(cut, words[:most])) + (", …" if len(words) > most else "")
 
 
-def more_rows(rows: Sequence[int]) -> str:
-    """Return ` (and 2 more rows: 220, 221)` for the other rows with an error; "" for none."""
-    if not rows:
-        return ""
-    return f" (and {len(rows):,} more row{'s' * (len(rows) > 1)}: {first_few(list(map(str, rows)), 9)})"
-
-
 def cut(word: str, most: int = LONG) -> str:
     """Return at most `most` characters of a word."""
     return word if len(word) <= most else f"{word[: most - 1]}…"

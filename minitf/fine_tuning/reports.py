@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from minitf.datasets.file_kinds import as_text, read_small
+from minitf.datasets.near_paths import suggest_path
 from minitf.errors import CheckpointError, InputError
 from minitf.files import check_output, write_text
 from minitf.fine_tuning.manifest import Manifest
@@ -81,10 +82,14 @@ def find(source: str) -> Found:
     return Found(source, {each: _checked(_read(each), each) for each in files}, list(diverged or ()))
 
 
+def _has_report(path: Path) -> bool:
+    return (path / FILE).is_file() or path.name == FILE
+
+
 def _read(file: Path) -> dict[str, Any]:
     """Read a JSON object. Raises InputError."""
     if not file.exists():
-        raise InputError(f"{file}: no such file or folder")
+        raise InputError(f"{file}: no such file or folder{suggest_path(file, _has_report)}")
     try:
         content = json.loads(as_text(read_small(file, LARGEST), str(file)))
     except CheckpointError as error:

@@ -282,7 +282,9 @@ def test_a_long_first_line_is_cut_short(tmp_path: Path) -> None:
 
 def test_no_such_file(tmp_path: Path) -> None:
     write(tmp_path, "train.csv", "text,label\na,b\n")
-    assert message(tmp_path / "trian.csv").startswith(": no such file (did you mean 'train.csv'?); check the path")
+    assert message(tmp_path / "trian.csv").startswith(
+        f": no such file (did you mean '{tmp_path / 'train.csv'}'?); check the path"
+    )
     assert message(tmp_path / "elsewhere" / "a").startswith(": no such file; check the path (the working folder is ")
 
 

@@ -49,7 +49,7 @@ def report_again(sources: Sequence[str], output: str | None) -> Path:
     path = Path(output) if output is not None else _usual_output(found[0]) if single else Path("compare.html")
     if path.suffix.lower() != ".html":
         raise InputError(f"`output` {path}: the ending must be .html")
-    check_output(path, [file for each in found for file in each.files])
+    check_output(path, [file for each in found for file in each.files], is_own=output is None and single)
     if single:
         ((file, content),) = found[0].contents.items()
         write_text(path, report.page(content, _steps(file.parent, content)))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from minitf.datasets.strings import cut
+from minitf.files import GENERATOR
 
 FILES = Path(__file__).parent.parent.parent / "data" / "report"
 SHORT = 400  # characters of a text that is not folded
@@ -151,6 +152,7 @@ def document(title: str, body: str) -> str:
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        f"{GENERATOR}\n"
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>{style}</style></head>\n<body><main>\n{body}\n</main>"
         f"{f'<script>{script}</script>' * needs_script}</body></html>\n"

@@ -6,6 +6,7 @@ import hashlib
 import html
 import itertools
 import math
+import re
 from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ FILES = Path(__file__).parent.parent.parent / "data" / "report"
 SHORT = 400  # characters of a text that is not folded
 LONG = 20_000  # maximum number of characters of a text on the page
 NAME = 60  # characters of a name in a chart or in the title of a cell
+LONG_PATH = 40  # characters; a longer path is shown by its last name
 MISSING = "–"
 
 
@@ -32,6 +34,14 @@ def isolated(text: object) -> str:
 def short(text: object, most: int = NAME) -> str:
     """Return at most `most` characters of a name, on one line."""
     return cut(" ".join(str(text).split()), most)
+
+
+def file_name(path: str) -> str:
+    """Format a path; of a long one only the name of the file is shown, and the path on hover."""
+    name = re.split(r"[/\\]", path)[-1]
+    if len(path) <= LONG_PATH or not name or name == path:
+        return isolated(path)
+    return f'<bdi title="{escape(path)}">…/{escape(name)}</bdi>'
 
 
 def number(value: Any) -> str:

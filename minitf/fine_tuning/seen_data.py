@@ -24,7 +24,7 @@ def warn_of_seen_data(source: str, table: Table) -> Iterator[str]:
     for name, use in USES.items():
         known = data.get(name)
         if isinstance(known, Mapping) and (known.get("sha256") == table.digest or _same_file(known, table.path)):
-            yield f"{table.path} was used {use}, so its score is too high; evaluate on a table that training did not use"
+            yield f"{table.path} was used {use}, so its score is too high; evaluate on another table"
             return
 
 

@@ -147,7 +147,7 @@ def test_bidirectional_controls_act_only_where_they_are(opened):
 def test_a_part_that_scrolls_has_a_shadow_at_the_side_with_more(opened):
     """A phone shows no scroll bars. The shadow is a dark column at the right edge; after scrolling, at the left."""
     page = opened(PAGES["2 classes"](), **PHONE | {"color_scheme": "light"})
-    wide = page.locator(".wide:has(th:text('SHA-256'))")
+    wide = page.locator(".wide:has(th:text('training loss'))")
     assert wide.evaluate("(e) => e.scrollWidth > e.clientWidth + 20")
 
     def edges():

@@ -27,6 +27,7 @@ from minitf.visible import visible_text
 
 ESCAPED = "backslashreplace"  # how lone surrogates are written: the bytes of a path that is not UTF-8
 MANIFEST = "minitf-run.json"  # in the folder of a run: the files that minitf created there
+GENERATOR = '<meta name="generator" content="minitf">'  # at the beginning of every page of minitf
 STATE = "state.safetensors"  # in the folder last/ of a run: what resuming needs
 
 _TEMPORARY = re.compile(r"\.(.+)-[0-9a-f]{8}(-old)?")
@@ -47,10 +48,12 @@ def writing(path: Path) -> Iterator[None]:
         raise
 
 
-def check_output(path: Path, inputs: Iterable[Path] = ()) -> None:
+def check_output(path: Path, inputs: Iterable[Path] = (), *, is_own: bool = False) -> None:
     """Check before the work that `path` can be written as a file.
 
-    Raises InputError if it is one of `inputs`, a folder, or in a folder that does not exist or cannot be written.
+    Raises InputError if it is one of `inputs`, a folder, in a folder that does not exist or cannot be written, or an
+    HTML file that minitf did not write (`is_own`: it is known to be minitf's). Other existing files are replaced: their
+    formats have no mark of the program.
     """
     with writing(path):
         target = _target(path)
@@ -66,6 +69,8 @@ def check_output(path: Path, inputs: Iterable[Path] = ()) -> None:
         if not os.access(target.parent, os.W_OK | os.X_OK) or _is_protected(target):
             raise PermissionError(errno.EACCES, "Permission denied")
         _check_name(target)
+        if not is_own and not _is_own_page(target):
+            raise InputError(f"{path}: exists and is not a page of minitf; move it, or choose another file")
 
 
 @contextmanager
@@ -311,6 +316,15 @@ def _is_special(path: Path) -> bool:
 def _is_protected(path: Path) -> bool:
     """Whether `path` is a file without write permission. A rename would replace the file without checking this."""
     return path.is_file() and not os.access(path, os.W_OK)
+
+
+def _is_own_page(path: Path) -> bool:
+    """Whether writing `path` loses no HTML file of other programs or people: it has `GENERATOR` or no content."""
+    if path.suffix.lower() != ".html" or not path.is_file():
+        return True
+    with path.open("rb") as file:
+        beginning = file.read(1 << 14)
+    return not beginning or GENERATOR.encode() in beginning
 
 
 def _check_name(path: Path) -> None:

@@ -9,7 +9,12 @@ import pytest
 from safetensors import SafetensorError
 
 from minitf import files
+from minitf.attention_maps.page import FILES
+from minitf.cli import attend, evaluate
 from minitf.errors import CheckpointError, InputError
+from minitf.fine_tuning.pages.markup import document
+from minitf.fine_tuning.reports import report_again
+from tests.support.reports_to_show import content as content_of
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 DENIED = OSError(errno.EACCES, "Permission denied")
@@ -242,6 +247,34 @@ def test_outputs_are_checked_before_the_work(tmp_path):
     files.check_output(tmp_path / "new.csv", [source])
     files.check_output(Path(os.devnull), [source])
     assert names(tmp_path) == ["hard.csv", "same.csv", "table.csv"]
+
+
+def test_a_page_of_another_program_is_not_replaced(tmp_path):
+    """By none of the commands that write pages; a page of minitf and an empty file are replaced."""
+    note = tmp_path / "note.HTML"
+    note.write_text("<p>my note</p>")
+    with pytest.raises(InputError, match=r"note\.HTML: exists and is not a page of minitf; move it, or choose another"):
+        files.check_output(note)
+    for name, content in (
+        ("report.html", document("Title", "text")),
+        ("attention.html", (FILES / "page.html").read_text()),
+        ("empty.html", ""),
+        ("new.html", None),
+    ):
+        if content is not None:
+            (tmp_path / name).write_text(content)
+        files.check_output(tmp_path / name)
+    for command, argv in (
+        (evaluate, ["--data", "no.csv"]),
+        (attend, ["a text"]),
+    ):
+        arguments = command.parser().parse_args(["model", *argv, "--output", str(tmp_path / "note.HTML")])
+        with pytest.raises(InputError, match="not a page of minitf"):
+            command.check(arguments)
+    (tmp_path / "report.json").write_text(json.dumps(content_of("single")))
+    with pytest.raises(InputError, match="not a page of minitf"):
+        report_again([str(tmp_path / "report.json")], str(note))
+    assert note.read_text() == "<p>my note</p>"
 
 
 def test_everything_is_synced_before_it_is_renamed(tmp_path, monkeypatch):

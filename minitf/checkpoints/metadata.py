@@ -57,6 +57,11 @@ def _will_save(run: Path) -> bool:
     return any('"best/config.json"' in path.read_text(encoding="utf-8", errors="replace") for path in manifests)
 
 
+def is_model(folder: Path) -> bool:
+    """Whether a folder has a model, is a run, or has the models of several runs."""
+    return any(next(folder.glob(name), None) for name in ("config.json", "*/config.json", "*/best/config.json"))
+
+
 def model_files(source: str | Path) -> list[Path]:
     """Return the files of the model in `source`: a folder, a run (its best/) or a file. They may not exist."""
     folder = model_folder(Path(source))

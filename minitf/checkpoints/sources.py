@@ -15,9 +15,10 @@ from minitf.checkpoints import catalogue, download
 from minitf.checkpoints.catalogue import CatalogueEntry
 from minitf.checkpoints.digest import check_digest, entry_to_check, folder_to_delete, pinned_entry
 from minitf.checkpoints.download import UnavailableError
-from minitf.checkpoints.metadata import model_folder
+from minitf.checkpoints.metadata import is_model, model_folder
 from minitf.checkpoints.storage import FolderStorage, Storage, ZipStorage, find_prefix
 from minitf.datasets.file_kinds import IRREGULAR
+from minitf.datasets.near_paths import suggest_path
 from minitf.errors import CheckpointError
 
 # NAME or owner/NAME, the hub's own rule: no part begins with a dot, so no name leads out of a folder.
@@ -241,7 +242,7 @@ def _not_a_checkpoint(path: Path) -> str:
         and (stems := sorted(index.stem for index in path.parent.glob("*.index")))
     ):
         return f"does not exist; the TensorFlow checkpoints in {path.parent} are: {', '.join(stems[:8])}"
-    return f"is not a folder that exists, and not a valid name; {remedy}"
+    return f"is not a folder that exists{suggest_path(path, is_model)}, and not a valid name; {remedy}"
 
 
 def _without_ending(path: Path) -> Path:
@@ -285,9 +286,9 @@ def _check_regular(folder: Path) -> None:
 
 def _not_found(request: _Request, tried: list[str]) -> str:
     close = None if request.entry else catalogue.closest(request.requested)
-    guess = f"did you mean {close}? Tried:" if close else "tried:"
+    near = f" (did you mean {close}?)" if close else suggest_path(Path(request.requested), is_model)
     remedy = (
         f"What to do: {'leave out `offline`' if request.offline else 'go online'}, give a folder with config.json and"
         f" weights, or put one at {request.folder} (MINITF_WEIGHTS chooses another folder for weights)"
     )
-    return "\n  ".join([f"cannot find the checkpoint {request.requested}; {guess}", *tried, remedy])
+    return "\n  ".join([f"cannot find the checkpoint {request.requested}{near}; tried:", *tried, remedy])

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from minitf.datasets.dataset import Dataset, Example
 from minitf.datasets.findings import list_rows, location
+from minitf.datasets.lines import named
 from minitf.datasets.strings import is_number, shorten
 
 
@@ -118,7 +119,7 @@ def duplicates(train: Dataset) -> Iterator[str]:
         other = next(iter(first[one.text, one.pair].values()))
         yield (
             f"{location(train, contradicting)}: the same text is {shorten(one.label)} here and"
-            f" {shorten(other.label)} in row {other.row}: keep one label{list_rows(contradicting)}"
+            f" {shorten(other.label)} in {named(other.row)}: keep one label{list_rows(contradicting)}"
         )
 
 

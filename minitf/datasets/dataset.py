@@ -14,8 +14,9 @@ from minitf.datasets import tables
 from minitf.datasets.built_in import BUILT_IN, PARTS, built_in_source
 from minitf.datasets.columns import find_columns
 from minitf.datasets.label_cells import has_list, has_several, refuse_object
+from minitf.datasets.lines import more_rows
 from minitf.datasets.reading import read_bytes
-from minitf.datasets.strings import more_rows, shorten
+from minitf.datasets.strings import shorten
 from minitf.errors import DataError
 
 # path, columns of the table, text, pair, label (each a name or None), whether a label is needed -> text, pair, label
@@ -25,7 +26,7 @@ Source = str | os.PathLike[str] | Sequence[Mapping[str, Any]]  # a file, or a li
 
 @dataclasses.dataclass(frozen=True)
 class Example:
-    """One row. `row` is the line of the file on which it starts, counted from 1 as an editor does."""
+    """One row. `row` is the line of the file on which it starts, counted from 1 as an editor does; see `lines`."""
 
     text: str
     pair: str | None

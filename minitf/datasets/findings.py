@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from minitf.datasets.dataset import Dataset, Example
+from minitf.datasets.lines import few_rows
 from minitf.datasets.strings import cut, first_few, is_number
 from minitf.errors import DataError
 
@@ -39,7 +40,7 @@ def location(table: Dataset, rows: Sequence[Example]) -> str:
 
 def list_rows(rows: Sequence[Example]) -> str:
     """Return the number of rows and the first of them, in brackets; "" for one row, which the message names."""
-    return f" ({len(rows)} rows in all: {first_few([str(example.row) for example in rows])})" if len(rows) > 1 else ""
+    return f" ({len(rows)} rows in all: {few_rows([example.row for example in rows])})" if len(rows) > 1 else ""
 
 
 def count_rows(counts: Counter[str], train: Counter[str], name: str = "label ", more: str = "other labels") -> Rows:

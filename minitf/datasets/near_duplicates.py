@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from minitf.datasets.dataset import Dataset, Example
 from minitf.datasets.findings import list_rows, location
+from minitf.datasets.lines import named
 
 PROBLEM = "only in case or white space"
 
@@ -20,7 +21,7 @@ def warnings(tables: Sequence[Dataset]) -> Iterator[str]:
     rows = [e for e in train.examples if not _same(e, first.setdefault(normalized(e), e))]
     if rows:
         other = first[normalized(rows[0])]
-        yield f"{location(train, rows)}: differs from row {other.row} {PROBLEM}: delete one of them{list_rows(rows)}"
+        yield f"{location(train, rows)}: differs from {named(other.row)} {PROBLEM}: delete one of them{list_rows(rows)}"
     for earlier, later in itertools.combinations(tables, 2):
         exact = {(e.text, e.pair) for e in earlier.examples}
         known = {normalized(e): e for e in reversed(earlier.examples)}

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
+from minitf.datasets.near_paths import suggest_path
 from minitf.datasets.packed import GZIP, Unpacked, binary_kind
-from minitf.datasets.strings import did_you_mean
 from minitf.errors import DataError
 
 
@@ -38,7 +38,7 @@ def open_file(path: Path, endings: Sequence[str] = ()) -> Iterator[io.BufferedRe
                 raise DataError(f"{path}: unknown file ending {ending(path)!r}: {_other_format(path, endings)}")
             yield file
     except FileNotFoundError:
-        near = did_you_mean(path.name, _names(path.parent, endings))
+        near = suggest_path(path, lambda other: other.is_file() and (not endings or ending(other) in endings))
         raise DataError(f"{path}: no such file{near}; check the path (the working folder is {Path.cwd()})") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None

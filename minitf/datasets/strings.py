@@ -12,23 +12,22 @@ _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 
 def did_you_mean(name: str, names: Sequence[str]) -> str:
     """Return the nearest of `names` as a question in brackets, or "" if none is near."""
+    near = nearest(name, names)
+    return "" if near is None else f" (did you mean {near!r}?)"
+
+
+def nearest(name: str, names: Sequence[str]) -> str | None:
+    """Return the name that is nearest to a mistyped one, or None."""
     if len(name) > LONG:
-        return ""
+        return None
     by_lower = {other.lower(): other for other in names if len(other) <= LONG}
     near = difflib.get_close_matches(name.lower(), by_lower, n=1)
-    return f" (did you mean {by_lower[near[0]]!r}?)" if near else ""
+    return by_lower[near[0]] if near else None
 
 
 def first_few(words: Sequence[str], most: int = 8) -> str:
     """Join the first `most` words with commas, and add "…" if there are more. Long words are cut."""
     return ", ".join(map(cut, words[:most])) + (", …" if len(words) > most else "")
-
-
-def more_rows(rows: Sequence[int]) -> str:
-    """Return ` (and 2 more rows: 220, 221)` for the other rows with an error; "" for none."""
-    if not rows:
-        return ""
-    return f" (and {len(rows):,} more row{'s' * (len(rows) > 1)}: {first_few(list(map(str, rows)), 9)})"
 
 
 def cut(word: str, most: int = LONG) -> str:

@@ -12,6 +12,7 @@ from typing import Any, TextIO
 
 from minitf.datasets.columns import column_error
 from minitf.datasets.dialect import HEAD, Dialect, parse_delimiter, quoting_problem, recognize, sep_line
+from minitf.datasets.lines import line_of
 from minitf.datasets.reading import decode, ending, open_text, parse_json
 from minitf.datasets.strings import is_unicode, shorten
 from minitf.errors import DataError, InputError
@@ -20,7 +21,7 @@ SEPARATOR = "|"  # between several labels in one cell
 ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
 LARGEST_CELL = (1 << 31) - 1  # characters; the limit of the csv module is 131,072
 
-Record = tuple[int, dict[str, Any]]  # (line of the file on which the record starts, its cells by column)
+Record = tuple[int, dict[str, Any]]  # (line of the file on which the record starts: see `lines`; its cells by column)
 
 
 def records(
@@ -142,12 +143,12 @@ def _fields(path: str, lines: Iterator[str], dialect: Dialect, first: int) -> It
     reader = dialect.rows(raw.append(line) or line for line in lines)  # type: ignore[func-returns-value]
     row = first
     try:
-        for fields in reader:
+        for number, fields in enumerate(reader, start=2):
             if fields and (problem := quoting_problem(raw, fields, dialect)):
                 raise DataError(f"{path}:{row}: {problem}")
             yield row, fields
             raw.clear()
-            row = first + reader.line_num
+            row = line_of(first + reader.line_num, number)
     except csv.Error as error:
         problem = quoting_problem(raw, (), dialect) or (
             f'invalid quoting ({error}): close each quoted field, and write "" for a " inside one'

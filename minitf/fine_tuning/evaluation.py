@@ -14,6 +14,7 @@ from minitf.datasets.groups import with_groups
 from minitf.errors import InputError
 from minitf.fine_tuning.provenance import machine
 from minitf.fine_tuning.saved import ModelOptions, length_for, open_model, spec_by_name
+from minitf.fine_tuning.seen_data import warn_of_seen_data
 from minitf.fine_tuning.terminal import Say, silent
 from minitf.tasks import registry
 from minitf.tasks.spec import Columns, Table, TaskSettings, TaskSpec, say_if_cut
@@ -142,6 +143,8 @@ def evaluate(
 
     start = time.perf_counter()
     opened = open_labelled(source, labelled, options, say)
+    for message in warn_of_seen_data(source, opened.table):
+        say(f"minitf: warning: {message}")
     logits = opened.logits(batch_size)
     mistakes = opened.task.mistakes(logits, opened.examples, opened.table)
     metrics, baseline = opened.task.measure(logits, opened.examples), opened.task.baseline(opened.examples)

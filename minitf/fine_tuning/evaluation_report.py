@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from minitf.datasets.lines import named
 from minitf.datasets.strings import cut
 from minitf.files import to_json, write_text
 from minitf.fine_tuning.evaluation import MOST, Evaluation
@@ -22,7 +23,7 @@ def result_lines(result: Evaluation, most: int) -> str:
         lines.append(f"\nthe {len(shown)} worst of {len(result.mistakes)} mistakes:")
         for m in shown:
             text = " ".join(m.text.split()) + ("" if m.pair is None else f" ‖ {' '.join(m.pair.split())}")
-            lines.append(f"  row {m.row}: {visible(m.true)}, predicted {visible(m.said)}: {cut(text, 100)}")
+            lines.append(f"  {named(m.row)}: {visible(m.true)}, predicted {visible(m.said)}: {cut(text, 100)}")
     return "\n".join(lines)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from minitf.datasets.file_kinds import as_text, read_small
+from minitf.datasets.near_paths import suggest_path
 from minitf.errors import CheckpointError, InputError
 from minitf.files import check_output, write_text
 from minitf.fine_tuning.manifest import Manifest
@@ -48,7 +49,7 @@ def report_again(sources: Sequence[str], output: str | None) -> Path:
     path = Path(output) if output is not None else _usual_output(found[0]) if single else Path("compare.html")
     if path.suffix.lower() != ".html":
         raise InputError(f"`output` {path}: the ending must be .html")
-    check_output(path, [file for each in found for file in each.files])
+    check_output(path, [file for each in found for file in each.files], is_own=output is None and single)
     if single:
         ((file, content),) = found[0].contents.items()
         write_text(path, report.page(content, _steps(file.parent, content)))
@@ -81,10 +82,14 @@ def find(source: str) -> Found:
     return Found(source, {each: _checked(_read(each), each) for each in files}, list(diverged or ()))
 
 
+def _has_report(path: Path) -> bool:
+    return (path / FILE).is_file() or path.name == FILE
+
+
 def _read(file: Path) -> dict[str, Any]:
     """Read a JSON object. Raises InputError."""
     if not file.exists():
-        raise InputError(f"{file}: no such file or folder")
+        raise InputError(f"{file}: no such file or folder{suggest_path(file, _has_report)}")
     try:
         content = json.loads(as_text(read_small(file, LARGEST), str(file)))
     except CheckpointError as error:

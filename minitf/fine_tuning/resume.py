@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from minitf.datasets.built_in import built_in_name
+from minitf.datasets.near_paths import suggest_path
 from minitf.errors import InputError
-from minitf.files import STATE
+from minitf.files import MANIFEST, STATE
 from minitf.fine_tuning.built_in_recipe import with_recipe
 from minitf.fine_tuning.config import RECORDS, FineTuneConfig, field_of
 from minitf.fine_tuning.digests import CODE_FREE, digest_file
@@ -109,7 +110,8 @@ def _check_paths(given: Mapping[str, Any], settings: Mapping[str, Any], record: 
 def _started_again(given: Mapping[str, Any], folder: Path, say: Say) -> FineTuneConfig:
     """Return the configuration of a run that has saved nothing."""
     if not folder.is_dir():
-        raise InputError(f"`resume`: {folder} is not the folder of a run; give the one to continue")
+        near = suggest_path(folder, lambda other: (other / MANIFEST).is_file())
+        raise InputError(f"`resume`: {folder} is not the folder of a run{near}; give the one to continue")
     check_manifest(folder)
     journal = folder / "metrics.jsonl"
     if (folder / "best").exists() or (journal.is_file() and journal.stat().st_size):

@@ -1,7 +1,7 @@
 """Everything before the first step: load the model, encode and check the texts, print what will be trained."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -260,13 +260,20 @@ def _describe(setup: TrainingSetup, longest: int, augmentation_lines: list[str],
     say(f"{recipe.optimizer}, {steps} steps of {size}, learning rate {recipe.lr:g}, {schedule}, seed {recipe.seed}")
     if setup.shows_parameters:
         say(setup.description.parameters)
-    if isinstance(setup.loaded, NewModel) and recipe.lr < LOW_RATE:
-        say(f"warning: a new model learns slowly at `lr` {recipe.lr:g}; try 1e-3")
-    if setup.config.model.freeze == "all" and recipe.optimizer in ("adam", "adamw") and recipe.lr < 1e-3:
-        say(f"warning: `freeze` all trains the head alone, which learns slowly at `lr` {recipe.lr:g}; try 1e-2")
+    is_new, head_alone = isinstance(setup.loaded, NewModel), setup.config.model.freeze == "all"
+    for warning in rate_warnings(recipe, is_new=is_new, head_alone=head_alone):
+        say(f"warning: {warning}")
 
-    if setup.config.model.freeze != "all" and recipe.optimizer in ("adam", "adamw") and recipe.lr > HIGH_RATE:
-        say(f"warning: `lr` {recipe.lr:g} is high for {recipe.optimizer} and often destroys the model; try 5e-5")
+
+def rate_warnings(recipe: RecipeConfig, *, is_new: bool, head_alone: bool) -> Iterator[str]:
+    """Warn of a learning rate that is unusual for a new model, for a frozen one, or for Adam."""
+    is_adam = recipe.optimizer in ("adam", "adamw")
+    if is_new and recipe.lr < LOW_RATE:
+        yield f"a new model learns slowly at `lr` {recipe.lr:g}; try 1e-3"
+    if head_alone and is_adam and recipe.lr < 1e-3:
+        yield f"`freeze` all trains the head alone, which learns slowly at `lr` {recipe.lr:g}; try 1e-2"
+    if not head_alone and is_adam and recipe.lr > HIGH_RATE:
+        yield f"`lr` {recipe.lr:g} is high for {recipe.optimizer} and often destroys the model; try 5e-5"
 
 
 def task_settings(config: FineTuneConfig) -> TaskSettings:

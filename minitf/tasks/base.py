@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Protocol, TextIO, runtime_checkable
 
 from torch import Tensor, nn
 
+from minitf.datasets.lines import Line
 from minitf.datasets.strings import cut
 from minitf.tasks.example_scores import ExampleScores
 from minitf.text.batches import Batch, Examples
@@ -26,8 +27,10 @@ class Mistake:
     answers: Mapping[str, tuple[int, int]] | None = None  # "true" and "predicted": characters start … end − 1 of `pair`
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the mistake for report.json; `answers` only if there are any."""
-        content = dataclasses.asdict(self)
+        """Return the mistake for report.json; `answers` and `spreadsheet_row` only if there are any."""
+        content = dataclasses.asdict(self) | {"row": int(self.row)}
+        if isinstance(self.row, Line):
+            content["spreadsheet_row"] = self.row.spreadsheet_row
         if self.answers is None:
             del content["answers"]
         return content

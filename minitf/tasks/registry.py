@@ -8,6 +8,7 @@ from typing import Any
 from minitf.datasets.columns import label_columns
 from minitf.datasets.dataset import Dataset, read_table
 from minitf.datasets.label_cells import has_list
+from minitf.datasets.lines import named
 from minitf.datasets.strings import is_number, shorten, with_decimal_comma
 from minitf.datasets.tables import SEPARATOR
 from minitf.errors import InputError
@@ -48,7 +49,7 @@ def recognize(path: str, columns: Columns) -> tuple[TaskSpec, str]:
 
     def read_label(where: str, record: dict[str, Any], column: str, needed: bool = True) -> str:
         if not lists and has_list(record, column):
-            lists.append(f"row {where.rpartition(':')[2]}: {shorten(record[column])}")
+            lists.append(f"{where}: {shorten(record[column])}")
         return several_labels(where, record, column, needed)
 
     table = read_table(path, **columns, read_label=read_label)  # type: ignore[arg-type]
@@ -64,7 +65,7 @@ def by_labels(table: Dataset) -> tuple[TaskSpec, str]:
         return MULTILABEL, f"`label` names {len(names)} columns"
     several = next((e for e in table.examples if SEPARATOR in (e.label or "")), None)
     if several is not None:
-        return MULTILABEL, f"{column} has several labels in a cell (row {several.row}: {shorten(several.label)})"
+        return MULTILABEL, f"{column} has several labels in a cell ({named(several.row)}: {shorten(several.label)})"
     labels = {example.label for example in table.examples if example.label}
     numbers = _numbers(table, labels)
     whole = all(number.is_integer() for number in numbers)

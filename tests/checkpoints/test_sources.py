@@ -463,7 +463,9 @@ def test_no_source_has_it(places, monkeypatch):
 
 def test_did_you_mean():
     for slip in ("al-small", "ALL-SMALL", "owner/all-smal"):
-        with pytest.raises(CheckpointError, match=rf"^cannot find the checkpoint {slip}; did you mean all-small\?"):
+        with pytest.raises(
+            CheckpointError, match=rf"^cannot find the checkpoint {slip} \(did you mean all-small\?\); tried:"
+        ):
             find(slip)
     with pytest.raises(CheckpointError, match=r"^cannot find the checkpoint quite-else; tried:"):
         find("quite-else")

@@ -282,7 +282,9 @@ def test_a_long_first_line_is_cut_short(tmp_path: Path) -> None:
 
 def test_no_such_file(tmp_path: Path) -> None:
     write(tmp_path, "train.csv", "text,label\na,b\n")
-    assert message(tmp_path / "trian.csv").startswith(": no such file (did you mean 'train.csv'?); check the path")
+    assert message(tmp_path / "trian.csv").startswith(
+        f": no such file (did you mean '{tmp_path / 'train.csv'}'?); check the path"
+    )
     assert message(tmp_path / "elsewhere" / "a").startswith(": no such file; check the path (the working folder is ")
 
 
@@ -331,7 +333,8 @@ def test_two_columns_of_one_name(tmp_path: Path) -> None:
 def test_fields_too_many_or_too_few(tmp_path: Path) -> None:
     many = write(tmp_path, "a.csv", 'text,label\n"a\nb",c\na, b,c\n')
     assert message(many) == (
-        ":4: the header names 2 columns, this row has 3: put a text with a comma or a line break in quotation marks"
+        ":4 (row 3 in a spreadsheet): the header names 2 columns, this row has 3: put a text with a comma or a line"
+        " break in quotation marks"
     )
     few = write(tmp_path, "b.tsv", "text\tlabel\na\tb\nc\n")
     assert message(few).startswith(":3: the header names 2 columns, this row has 1: a TSV has no quoting")

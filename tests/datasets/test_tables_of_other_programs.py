@@ -118,7 +118,7 @@ def test_a_header_with_another_number_of_columns_than_all_rows(tmp_path, content
 
 def test_a_list_of_one_label_means_several_labels(tmp_path):
     path = table(tmp_path, [["a"], ["b"], ["a"]])
-    assert registry.recognize(path, NAMES)[1] == "column 'label' has lists of labels (row 1: ['a'])"
+    assert registry.recognize(path, NAMES)[1] == f"column 'label' has lists of labels ({path}:1: ['a'])"
     assert "write it without a list, and set `task` to classification" in warnings(path)
     with pytest.raises(DataError, match="a class is written without a list"):
         read_table(path)

@@ -7,12 +7,13 @@ from typing import Any
 
 from minitf.fine_tuning.pages import facts
 from minitf.fine_tuning.pages.charts import Axes, Line, draw_line, extent, figure, finite, legend, swatch
-from minitf.fine_tuning.pages.curves import score_range
+from minitf.fine_tuning.pages.curves import ONE_EPOCH, score_range
 from minitf.fine_tuning.pages.markup import (
     MISSING,
     document,
     duration,
     escape,
+    file_name,
     isolated,
     navigation,
     number,
@@ -125,6 +126,8 @@ def _score(entry: Entry, name: str) -> str:
 def _curves(entries: Sequence[Entry]) -> str:
     """Draw the validation loss and each common score of all runs over the epochs."""
     runs = [report for entry in entries for report in entry.reports if "epochs" in report]
+    if all(len(report["epochs"]) == 1 for report in runs):
+        return f'<p class="soft">{ONE_EPOCH}</p>'
     names = [n for n in runs[0]["epoch_scores"][0] if all(n in r["epoch_scores"][0] for r in runs)]
     charts = []
     if len({report["task"] for report in runs}) == 1:
@@ -173,11 +176,11 @@ def _settings(runs: Sequence[Entry]) -> str:
 def _data(entries: Sequence[Entry]) -> str:
     """Format the tables of all entries."""
     lines = [
-        [entry.name, name, d["path"], number(d["rows"]), str(d["sha256"])[:12]]
+        [isolated(entry.name), escape(name), file_name(d["path"]), number(d["rows"]), escape(str(d["sha256"])[:12])]
         for entry in entries
         for name, d in entry.first["data"].items()
     ]
-    return table("Data", ["run", "table", "file", "rows", "SHA-256"], lines, texts=(0, 1, 2, 4))
+    return table("Data", ["run", "table", "file", "rows", "SHA-256"], lines, texts=(0, 1, 2, 4), is_html=True)
 
 
 def _machines(entries: Sequence[Entry]) -> str:

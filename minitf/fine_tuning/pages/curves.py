@@ -8,17 +8,23 @@ from minitf.fine_tuning.pages.charts import WIDTH, Axes, Line, draw_line, extent
 from minitf.fine_tuning.pages.markup import number
 
 BUCKETS = 150  # parts of equal length into which more steps are divided
+SMALLEST_SPAN = 0.1  # of the axis of a score, so that noise does not fill the chart
+ONE_EPOCH = "There is only one epoch, so the validation scores have no curve."
 Steps = Sequence[Mapping[str, Any]]  # the records of metrics.jsonl: step, epoch, loss, lr, …
 Epochs = Sequence[Mapping[str, Any]]  # of report.json
 
 
 def curves(epochs: Epochs, scores: Sequence[Mapping[str, float]], best: int, steps: Steps) -> str:
-    """Draw the three charts; without `steps` the loss is drawn by epoch, and there is no learning rate."""
-    charts = [_loss_by_step(epochs, best, steps) if steps else _loss_by_epoch(epochs, best)]
-    charts.append(_scores(epochs, scores, best))
-    if steps:
-        charts.append(_learning_rate(steps))
-    return f'<div class="charts">{"".join(charts)}</div>'
+    """Draw the three charts; without `steps` the loss is drawn by epoch, and there is no learning rate.
+
+    A curve with a single point is left out.
+    """
+    by_step, by_epoch = len(steps) > 1, len(epochs) > 1
+    charts = [_loss_by_step(epochs, best, steps)] if by_step else [_loss_by_epoch(epochs, best)] if by_epoch else []
+    charts += [_scores(epochs, scores, best)] if by_epoch else []
+    charts += [_learning_rate(steps)] if by_step else []
+    note = "" if by_epoch else f'<p class="soft">{ONE_EPOCH}</p>'
+    return note + (f'<div class="charts">{"".join(charts)}</div>' if charts else "")
 
 
 def buckets(steps: Steps, most: int = BUCKETS) -> list[Steps]:
@@ -84,14 +90,16 @@ def _scores(epochs: Epochs, scores: Sequence[Mapping[str, float]], best: int) ->
 
 
 def score_range(values: Any) -> tuple[float, float]:
-    """Return the range of an axis for scores: not beyond 0 and 1 if no score is."""
+    """Return the range of an axis for scores: at least `SMALLEST_SPAN`, and not beyond 0 and 1 if no score is."""
     found = list(values)
     low, high = extent(found, margin=0.1)
+    middle, half = (low + high) / 2, SMALLEST_SPAN / 2 * max(1.0, abs(high))
+    low, high = min(low, middle - half), max(high, middle + half)
     if found and min(found) >= 0.0:
         low = max(0.0, low)
     if found and max(found) <= 1.0:
         high = min(1.0, high)
-    return (low, high) if low < high else (low - 0.5, high + 0.5)
+    return low, high
 
 
 def _learning_rate(steps: Steps) -> str:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from minitf.fine_tuning.pages.markup import duration, escape, isolated, number, short, table
+from minitf.fine_tuning.pages.markup import duration, escape, file_name, isolated, number, short, table
 
 BUILT_IN = "built-in "  # before the name of built-in data, in its path
 VERSIONS = {"minitf": "minitf", "python": "Python", "torch": "PyTorch"}
@@ -60,8 +60,11 @@ def machine(found: Mapping[str, Any]) -> str:
 def origin(content: Mapping[str, Any]) -> str:
     """Format the command, the data and the settings."""
     parts = [f'<pre class="command">{escape(content["command"])}</pre>'] if content.get("command") else []
-    rows = [[name, d["path"], number(d["rows"]), d["sha256"]] for name, d in content["data"].items()]
-    parts.append(table("Data", ["data", "file", "rows", "SHA-256"], rows, texts=(0, 1, 3)))
+    rows = [
+        [escape(name), file_name(d["path"]), number(d["rows"]), escape(d["sha256"])]
+        for name, d in content["data"].items()
+    ]
+    parts.append(table("Data", ["data", "file", "rows", "SHA-256"], rows, texts=(0, 1, 3), is_html=True))
     if "arguments" in content:
         settings = [[name, setting(value)] for name, value in sorted(content["arguments"].items())]
         shown = table("All settings", ["setting", "value"], settings, texts=(0, 1))

@@ -6,16 +6,19 @@ import hashlib
 import html
 import itertools
 import math
+import re
 from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from minitf.datasets.strings import cut
+from minitf.files import GENERATOR
 
 FILES = Path(__file__).parent.parent.parent / "data" / "report"
 SHORT = 400  # characters of a text that is not folded
 LONG = 20_000  # maximum number of characters of a text on the page
 NAME = 60  # characters of a name in a chart or in the title of a cell
+LONG_PATH = 40  # characters; a longer path is shown by its last name
 MISSING = "–"
 
 
@@ -31,6 +34,14 @@ def isolated(text: object) -> str:
 def short(text: object, most: int = NAME) -> str:
     """Return at most `most` characters of a name, on one line."""
     return cut(" ".join(str(text).split()), most)
+
+
+def file_name(path: str) -> str:
+    """Format a path; of a long one only the name of the file is shown, and the path on hover."""
+    name = re.split(r"[/\\]", path)[-1]
+    if len(path) <= LONG_PATH or not name or name == path:
+        return isolated(path)
+    return f'<bdi title="{escape(path)}">…/{escape(name)}</bdi>'
 
 
 def number(value: Any) -> str:
@@ -151,6 +162,7 @@ def document(title: str, body: str) -> str:
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        f"{GENERATOR}\n"
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>{style}</style></head>\n<body><main>\n{body}\n</main>"
         f"{f'<script>{script}</script>' * needs_script}</body></html>\n"

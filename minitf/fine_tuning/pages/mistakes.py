@@ -27,19 +27,22 @@ def _card(m: Mapping[str, Any]) -> str:
         marks = [(*parts[name], kind) for name, kind in kinds.items() if parts.get(name)]
         name = "Paragraph with both answers" if marks else "Second text"
         texts.append(folded(m["pair"], name, marks))
-    return _verdict(m["said"], m["true"], m["row"], m["loss"]) + "".join(texts)
+    return _verdict(m["said"], m["true"], m) + "".join(texts)
 
 
-def _verdict(predicted: str, true: str, row: int, loss: float | None) -> str:
+def _verdict(predicted: str, true: str, m: Mapping[str, Any]) -> str:
     chips = [
         f'<span class="chip {kind}">{name} <b>{isolated(text if len(text) <= CHIP else f"{text[:CHIP]}…")}</b></span>'
         for kind, name, text in (("wrong", "predicted", predicted), ("right", "true", true))
     ]
-    return f'<p class="verdict">{"".join(chips)} {_where(row, loss)}</p>'
+    return f'<p class="verdict">{"".join(chips)} {_where(m)}</p>'
 
 
-def _where(row: int, loss: float | None) -> str:
-    return f'<span class="soft">row {number(row)}, loss {number(loss)}</span>'
+def _where(m: Mapping[str, Any]) -> str:
+    row = f"row {number(m['row'])}"
+    if "spreadsheet_row" in m:
+        row = f"line {number(m['row'])} (row {number(m['spreadsheet_row'])} in a spreadsheet)"
+    return f'<span class="soft">{row}, loss {number(m["loss"])}</span>'
 
 
 def sentence_cards(content: Mapping[str, Any]) -> str:
@@ -64,7 +67,7 @@ def _sentence_card(s: Mapping[str, Any], colours: Mapping[str, int]) -> str:
         lines.append(f'<p class="sentence"><span class="label">{name}</span> <span class="isolated">{spans}</span></p>')
     before, after = s["before"], s["after"]
     part = f" (words {before + 1:,} to {before + len(s['words']):,} of a long sentence)" if before or after else ""
-    return f'{"".join(lines)}<p>{_where(s["row"], s["loss"])}<span class="soft">{part}</span></p>'
+    return f'{"".join(lines)}<p>{_where(s)}<span class="soft">{part}</span></p>'
 
 
 def _spans(

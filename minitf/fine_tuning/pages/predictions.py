@@ -32,8 +32,9 @@ def calibration(content: Mapping[str, Any]) -> str:
     note = (
         f"<p>Expected calibration error <b>{number(content['error'])}</b>: the mean absolute difference"
         " between the mean probability and the measured share of a bar (Guo et al. 2017)."
-        ' <span class="soft">Bars on the dashed line are perfectly calibrated; below it'
-        " the model is overconfident.</span></p>"
+        ' <span class="soft">Bars on the dashed line are perfectly calibrated. Above the line the model is right more'
+        " often than its probability says: it is underconfident. Below the line it is right less often: it is"
+        " overconfident.</span></p>"
     )
     return f'{note}<div class="charts">{chart}<details><summary>Numbers</summary>{numbers}</details></div>'
 

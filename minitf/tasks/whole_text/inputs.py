@@ -8,7 +8,7 @@ from typing import Any
 
 from minitf.datasets import tables
 from minitf.datasets.columns import columns_of_training, find_columns
-from minitf.datasets.strings import more_rows
+from minitf.datasets.lines import more_rows
 from minitf.errors import DataError, InputError
 from minitf.tasks.spec import Inputs
 

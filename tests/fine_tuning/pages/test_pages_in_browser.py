@@ -1,6 +1,9 @@
 """The pages of every kind in Chromium: nothing overlaps or is cut, axe-core finds nothing serious."""
 
+import io
+
 import pytest
+from PIL import Image
 
 from minitf.fine_tuning.pages import comparison, report
 from tests.support import geometry
@@ -139,3 +142,21 @@ def test_bidirectional_controls_act_only_where_they_are(opened):
     lefts = cells.evaluate_all("(all) => all.map((cell) => cell.getBoundingClientRect().left)")
     assert lefts == sorted(lefts)
     assert cells.nth(1).evaluate("(e) => getComputedStyle(e).unicodeBidi") == "isolate"
+
+
+def test_a_part_that_scrolls_has_a_shadow_at_the_side_with_more(opened):
+    """A phone shows no scroll bars. The shadow is a dark column at the right edge; after scrolling, at the left."""
+    page = opened(PAGES["2 classes"](), **PHONE | {"color_scheme": "light"})
+    wide = page.locator(".wide:has(th:text('training loss'))")
+    assert wide.evaluate("(e) => e.scrollWidth > e.clientWidth + 20")
+
+    def edges():
+        picture = Image.open(io.BytesIO(wide.screenshot())).convert("L")
+        lowest = picture.height - 4  # below the last row of text
+        return [picture.getpixel((x, lowest)) for x in (1, picture.width - 2)]
+
+    left, right = edges()
+    assert right < left - 15
+    wide.evaluate("(e) => (e.scrollLeft = e.scrollWidth)")
+    left, right = edges()
+    assert left < right - 15

@@ -1,13 +1,20 @@
 """The report as a page: complete, escaped, without network access, with at most one script, which its policy names."""
 
 import base64
+import copy
 import hashlib
+import html
 import re
 from html.parser import HTMLParser
 
 import pytest
 
+from minitf.fine_tuning.pages import comparison
+from minitf.fine_tuning.pages.comparison import Entry
+from minitf.fine_tuning.pages.curves import ONE_EPOCH, score_range
+from minitf.fine_tuning.pages.markup import file_name
 from minitf.fine_tuning.pages.report import page
+from tests.support.reports_to_show import content, steps
 
 HOSTILE = '<script>alert("1")</script>&\'"'
 CONTENT = {
@@ -169,9 +176,9 @@ def test_ten_thousand_steps_make_a_small_page() -> None:
 def test_epochs_and_steps_that_do_not_match() -> None:
     """A damaged metrics.jsonl has lost steps, and numbers that are not finite are null in report.json."""
     epochs = [{"epoch": n, "train_loss": None, "seconds": 1.0, "valid": {"loss": None}} for n in (1, 2)]
-    content = CONTENT | {"epochs": epochs, "epoch_scores": [{"F1": None}] * 2, "scores": {"F1": None}}
-    for steps in ([], [{"step": 7, "epoch": 2, "loss": 1.0, "lr": 0.0}]):
-        assert "nan" not in page(content, steps).lower().replace("nance", "")
+    report = CONTENT | {"epochs": epochs, "epoch_scores": [{"F1": None}] * 2, "scores": {"F1": None}}
+    for records in ([], [{"step": 7, "epoch": 2, "loss": 1.0, "lr": 0.0}]):
+        assert "nan" not in page(report, records).lower().replace("nance", "")
 
 
 def test_scores_by_group_have_an_interval_as_numbers_and_as_a_bar() -> None:
@@ -209,3 +216,59 @@ def test_intervals_of_scores_that_are_no_share_are_those_of_the_report() -> None
 def test_an_unknown_interval_is_not_shown() -> None:
     text = page(CONTENT | {"task": "tagging", "scores": {"F1": 0.5}, "intervals": {"F1": [None, None]}})
     assert "95 %" not in text
+
+
+def test_the_calibration_says_what_each_side_of_the_line_means() -> None:
+    shown = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", page(content("2 classes"))))
+    assert "Above the line the model is right more often than its probability says: it is underconfident." in shown
+    assert "Below the line it is right less often: it is overconfident." in shown
+
+
+def charts_of(epochs: int, n: int) -> list[str]:
+    report = copy.deepcopy(content("2 classes"))
+    report["epochs"], report["epoch_scores"] = report["epochs"][:epochs], report["epoch_scores"][:epochs]
+    report["best_epoch"] = 1
+    return re.findall(r"<figcaption>(.*?)</figcaption>", page(report, steps(n)).split("part-calibration")[-2])
+
+
+def test_a_curve_with_a_single_point_is_left_out() -> None:
+    three = ["Loss", "Validation scores", "Learning rate"]
+    assert [name for name in charts_of(3, 9) if name in three] == three
+    assert [name for name in charts_of(1, 9) if name in three] == ["Loss", "Learning rate"]
+    assert [name for name in charts_of(3, 0) if name in three] == ["Loss", "Validation scores"]
+    for n in (0, 1):
+        assert [name for name in charts_of(1, n) if name in three] == []
+    assert ONE_EPOCH in page(CONTENT) and ONE_EPOCH not in page(content("2 classes"))
+
+
+def test_a_comparison_of_runs_with_one_epoch_says_why_it_has_no_curves() -> None:
+    entries = [Entry("a", (CONTENT,), ("",)), Entry("b", (CONTENT,), ("",))]
+    assert ONE_EPOCH in comparison.page(entries)
+    assert "<figure>" not in comparison.page(entries)
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        ([0.7001, 0.7002], (0.65015, 0.75015)),
+        ([1.0, 1.0], (0.9, 1.0)),
+        ([0.0, 0.0], (0.0, 1.0)),
+        ([0.2, 0.7], (0.15, 0.75)),
+        ([200.0, 200.1], (190.05, 210.05)),
+    ],
+)
+def test_noise_does_not_fill_the_axis_of_a_score(scores: list[float], expected: tuple[float, float]) -> None:
+    assert score_range(scores) == pytest.approx(expected, abs=0.01)
+
+
+def test_a_long_path_is_shown_by_its_name() -> None:
+    path = "/home/someone/projects/reviews/data/2026/november/<b>.csv"
+    assert file_name(path) == f'<bdi title="{html.escape(path)}">…/&lt;b&gt;.csv</bdi>'
+    assert file_name(path.replace("/", "\\")).endswith(">…/&lt;b&gt;.csv</bdi>")
+    assert file_name("data/train.csv") == "<bdi>data/train.csv</bdi>"
+    long = "built-in " + "x" * 60
+    assert file_name(long) == f"<bdi>{long}</bdi>"
+    report = content("2 classes")
+    report["data"]["train"]["path"] = path
+    for shown in (page(report), comparison.page([Entry("a", (report,), ("",))])):
+        assert file_name(path) in shown

@@ -136,7 +136,7 @@ def test_a_bad_table_to_predict(refusal, here: Path, classifier: Path, kind: str
 @pytest.mark.parametrize("flag", ["--train", "--valid", "--test"])
 def test_a_missing_file(refusal, here: Path, good: list[str], flag: str) -> None:
     line = refusal(finetune.main, *good, flag, here / "trian.csv")
-    assert "trian.csv: no such file (did you mean 'train.csv'?)" in line
+    assert f"trian.csv: no such file (did you mean {str(here / 'train.csv')!r}?)" in line
 
 
 def test_a_missing_file_to_predict(refusal, here: Path, classifier: Path) -> None:

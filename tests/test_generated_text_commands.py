@@ -85,12 +85,13 @@ def test_language_model(run_command, here: Path) -> None:
 @pytest.mark.parametrize("kind", ["marian", "bart", "t5"])
 def test_official_models(run_command, here: Path, kind: str) -> None:
     """A model that `transformers` wrote is fine-tuned, resumed, and opened there again with what is not trained."""
-    Path("pairs.csv").write_text("source,target\n" + "".join(f"{n} June,{n}.6\n" for n in range(40)))
+    for name, numbers in (("pairs.csv", range(40)), ("held_out.csv", range(40, 50))):
+        Path(name).write_text("source,target\n" + "".join(f"{n} June,{n}.6\n" for n in numbers))
     write_with_characters(here / "model", kind)
     flags = ("--train", "pairs.csv", "--model", "model", "--output", "run", "--device", "cpu", "--epochs", "1")
     assert run_command(finetune.main, *flags)[::2] == (0, "")
     assert run_command(finetune.main, "--resume", "--output", "run")[::2] == (0, "")
-    assert run_command(evaluate.main, "run/best", "--data", "pairs.csv")[::2] == (0, "")
+    assert run_command(evaluate.main, "run/best", "--data", "held_out.csv")[::2] == (0, "")
     before, after = (transformers.AutoModelForSeq2SeqLM.from_pretrained(folder) for folder in ("model", "run/best"))
     if kind != "t5":
         assert before.final_logits_bias.any()

@@ -61,9 +61,10 @@ def test_tokens_of_english_are_those_of_the_library(text: str) -> None:
 
 @pytest.fixture
 def run(run_command, here: Path, quick_picture: None) -> tuple[str, ...]:
-    Path("pairs.csv").write_text("source,target\n" + "".join(f"say {n},{n} said\n" for n in range(20)))
+    for name, numbers in (("pairs.csv", range(20)), ("train.csv", range(20, 40))):
+        Path(name).write_text("source,target\n" + "".join(f"say {n},{n} said\n" for n in numbers))
     new = ("--from-scratch", "--layers", 1, "--width", 8, "--device", "cpu", "--epochs", 1)
-    assert run_command(finetune.main, "--train", "pairs.csv", *new, "--output", "run")[0] == 0
+    assert run_command(finetune.main, "--train", "train.csv", *new, "--output", "run")[0] == 0
     return ("run/best", "--data", "pairs.csv", "--device", "cpu", "--bleu-rouge")
 
 

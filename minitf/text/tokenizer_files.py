@@ -123,8 +123,7 @@ def _from_json(path: Path, settings: Mapping[str, Any]) -> FastTokenizer:
     if content.count(b",") > 2 * MOST_WORDS:  # a token of a Unigram model has two commas
         raise CheckpointError(f"{path}: more than {MOST_WORDS} tokens, too many for a tokenizer")
     try:
-        if b"Unigram" in content:
-            check_pieces(_pieces(content))
+        check_pieces(_pieces(content))
         fast = library_call(lambda: FastTokenizer.from_buffer(content))
         fast.no_padding()  # some official files request a fixed length; `batches` pads
         fast.no_truncation()
@@ -146,7 +145,10 @@ def _from_json(path: Path, settings: Mapping[str, Any]) -> FastTokenizer:
 
 
 def _pieces(content: bytes) -> Iterator[str]:
-    """Yield the pieces of a Unigram model in a tokenizer.json. What is not as expected is left to the library."""
+    """Yield the pieces of a Unigram model in a tokenizer.json: its vocabulary is a list of pieces with scores.
+
+    The library reads such a model without its `type` too. What is not as expected is left to the library.
+    """
     try:
         vocabulary = json.loads(content)["model"]["vocab"]
     except (ValueError, LookupError, TypeError, RecursionError):

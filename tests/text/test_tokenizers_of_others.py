@@ -222,6 +222,10 @@ HOSTILE = {
     ),
     "an id outside of the table": (lambda t: t.update(post_processor=special(10**6)), "adds the id 1000000"),
     "one long piece": (unigram("a" * 10**6), "longest piece has 1,000,000 bytes"),
+    "one long piece of a model without a type": (
+        lambda t: (unigram("a" * 10**6)(t), t["model"].pop("type")),
+        "longest piece has 1,000,000 bytes",
+    ),
     "long pieces": (unigram(*[f"{i}" + "é" * 490 for i in range(18_000)]), "all have 17,"),
     "long words": (lambda t: t["model"].update(max_input_chars_per_word=10**9), "max_input_chars_per_word"),
 }
